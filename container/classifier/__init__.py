@@ -1,0 +1,3 @@
+"""Fine-tune and serve classifiers the way Amazon SageMaker runs containers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,147 @@
+"""What training leaves and serving finds: the files of a model folder."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.errors import UserError
+
+FORMAT_VERSION = 1
+SAVED_MODEL_FOLDER = "1"
+MANIFEST_FILE = "manifest.json"
+LABELS_FILE = "labels_info.json"
+LABEL_INDEX_FILE = "class_label_to_prediction_index.json"
+GOLDEN_FILE = "golden.json"
+ENCODER_FOLDER = "encoder"
+HEAD_FILE = "head.safetensors"
+
+# Texts of our own, answered by training and asked again by serving before it calls itself ready.
+PROBES = (
+    "",
+    "It works.",
+    "The delivery came two days late, but the staff were kind and gave me my money back.",
+    "Großes Café, naïve façade: 100 % über-cool… 価格は",
+    "one two three four five six seven eight nine ten " * 40,
+)
+# Processors round differently; a model whose files are damaged is off by far more.
+PROBE_TOLERANCE = 0.05
+
+Label = int | str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model folder that has everything serving needs.
+
+    Attributes:
+        folder: Where it is.
+        labels: The labels, in the order of the probabilities, integers or names as the training data had them.
+        manifest: Everything else that is known of the model.
+        probes: The answers training got for :data:`PROBES`, float32[probes, labels].
+    """
+
+    folder: Path
+    labels: tuple[Label, ...]
+    manifest: Mapping[str, Any]
+    probes: NDArray[np.float32]
+
+    @property
+    def saved_model(self) -> Path:
+        """The SavedModel's folder."""
+        return self.folder / SAVED_MODEL_FOLDER
+
+
+def load(folder: Path) -> Artifact:
+    """Read a model folder, or one folder inside it where that is the only one with a model.
+
+    Raises:
+        UserError: There is no model, or a part of it is missing or broken.
+    """
+    root = _root(folder)
+    missing = [
+        name
+        for name in (f"{SAVED_MODEL_FOLDER}/saved_model.pb", LABELS_FILE, GOLDEN_FILE)
+        if not (root / name).is_file()
+    ]
+    if missing:
+        raise UserError(f"{folder}: incomplete model, without {', '.join(missing)}; deploy what training wrote, whole")
+    manifest = _read(root / MANIFEST_FILE)
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
+    labels = tuple(_read(root / LABELS_FILE).get("labels", ()))
+    probes = np.array(_read(root / GOLDEN_FILE).get("probes", []), np.float32)
+    if probes.shape != (len(PROBES), len(labels)):
+        raise UserError(f"{folder}: {LABELS_FILE} and {GOLDEN_FILE} are not of the same model; deploy it whole")
+    return Artifact(root, labels, manifest, probes)
+
+
+def _root(folder: Path) -> Path:
+    candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    roots = [path for path in candidates if (path / MANIFEST_FILE).is_file()]
+    if len(roots) != 1 and folder not in roots:
+        found = ", ".join(sorted(path.name for path in folder.glob("*"))[:10]) or "nothing"
+        raise UserError(
+            f"{folder}: no model ({found} in it); it takes the files of the model.tar.gz that training wrote, "
+            f"{MANIFEST_FILE} among them"
+        )
+    return roots[0]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); deploy the model whole, as training wrote it") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a JSON object; deploy the model whole, as training wrote it")
+    return content
+
+
+def write_labels(folder: Path, labels: Sequence[Label]) -> None:
+    """Write the labels in both forms that programs written for the built-in algorithm read."""
+    write_json(folder / LABELS_FILE, {"labels": list(labels)})
+    write_json(folder / LABEL_INDEX_FILE, {str(label): index for index, label in enumerate(labels)})
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file a person can read."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to write a model in, and move its parts into place when all is written.
+
+    The folder itself may be a mount, so its entries are moved, the SavedModel last: whoever finds ``1/`` finds a whole
+    model. Entries of an earlier run are replaced; unfinished ones of a killed run are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(".unfinished-*"):
+        shutil.rmtree(stale)
+    work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    work.chmod(0o755)
+    try:
+        new = work / "new"
+        new.mkdir()
+        yield new
+        for path in new.rglob("*"):  # safetensors writes files only their owner reads; who serves may be another
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        old = work / "old"
+        old.mkdir()
+        names = sorted((path.name for path in new.iterdir()), key=lambda name: name == SAVED_MODEL_FOLDER)
+        for name in reversed(names):
+            if (folder / name).exists():
+                (folder / name).rename(old / name)
+        for name in names:
+            (new / name).rename(folder / name)
+    finally:
+        shutil.rmtree(work)

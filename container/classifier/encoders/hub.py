@@ -1,0 +1,146 @@
+"""TensorFlow Hub's text API: any TF2 SavedModel from strings to vectors, or a BERT-style encoder and its preprocessor.
+
+Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Tasks".
+"""
+
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
+import tf_keras
+
+from classifier.errors import UserError
+
+with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
+    warnings.simplefilter("ignore", UserWarning)
+    import tensorflow_hub
+
+SAVED_MODEL = "saved_model.pb"
+DEPTH = 4  # folders below the channel that are searched
+
+
+class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """What :meth:`HubEncoder.tokenize` gives, to one vector a text, float32[batch, width]."""
+
+    def __init__(self, encoder: Any, *, tokens: bool) -> None:
+        super().__init__(name="hub")
+        self.encoder = tensorflow_hub.KerasLayer(encoder, trainable=True)
+        self.tokens = tokens
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Encode; of an encoder with several outputs, the one made for classification."""
+        if self.tokens:
+            mask = tf.cast(tf.not_equal(inputs, 0), tf.int32)
+            inputs = {"input_word_ids": inputs, "input_mask": mask, "input_type_ids": tf.zeros_like(inputs)}
+        outputs = self.encoder(inputs, training=training)
+        if isinstance(outputs, dict):
+            outputs = outputs["pooled_output"] if "pooled_output" in outputs else outputs["default"]
+        return tf.cast(outputs, tf.float32)
+
+
+@dataclass(frozen=True)
+class HubEncoder:
+    """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`.
+
+    Attributes:
+        preprocessor: The loaded preprocessor, or None where the encoder takes strings.
+        preprocessor_folder: Where it was loaded from.
+        max_sequence_length: Tokens a text has at most.
+    """
+
+    name: str
+    layer: HubLayer
+    tokens: bool
+    preprocessor: Any
+    preprocessor_folder: Path | None
+    max_sequence_length: int
+    family: str = "hub"
+    pooling: str = "own"
+
+    @property
+    def tokenizer(self) -> Any:
+        """What TensorFlow must keep track of for :meth:`tokenize` to be exported; None where texts stay texts."""
+        return self.preprocessor
+
+    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
+        """Turn string[batch] into int32[batch, length] as long as its longest text, or leave it as it is."""
+        if self.preprocessor is None:
+            return texts
+        pieces = self.preprocessor.tokenize(texts)
+        words_merged = pieces.merge_dims(1, 2) if pieces.ragged_rank > 1 else pieces
+        longest = tf.cast(tf.reduce_max(words_merged.row_lengths()), tf.int32) + 2  # [CLS] and [SEP]
+        length = tf.minimum(longest, self.max_sequence_length)
+        return self.preprocessor.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder as a SavedModel of the same API, and its preprocessor as it came."""
+        tf.saved_model.save(self.layer.encoder.resolved_object, str(folder / "encoder"))
+        if self.preprocessor_folder is not None:
+            shutil.copytree(self.preprocessor_folder, folder / "preprocessor", copy_function=shutil.copyfile)
+
+
+def saved_models(folder: Path) -> list[Path]:
+    """Return the folders at or below this one that hold a SavedModel."""
+    patterns = ["/".join(["*"] * depth + [SAVED_MODEL]) for depth in range(DEPTH)]
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds something of this family."""
+    return bool(saved_models(folder))
+
+
+def load(folder: Path, name: str, max_sequence_length: int) -> HubEncoder:
+    """Load the one encoder in a folder, and its preprocessor where there is one.
+
+    Raises:
+        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's text API.
+    """
+    preprocessors: list[tuple[Path, Any]] = []
+    encoders: list[tuple[Path, Any]] = []
+    for path in saved_models(folder):
+        loaded = _load(path, folder)
+        is_preprocessor = hasattr(loaded, "tokenize") and hasattr(loaded, "bert_pack_inputs")
+        (preprocessors if is_preprocessor else encoders).append((path, loaded))
+    if len(encoders) != 1 or len(preprocessors) > 1:
+        raise UserError(
+            f"the model channel holds {len(encoders)} encoders and {len(preprocessors)} preprocessors; "
+            "put one encoder there, and its preprocessor in a folder of its own where it needs one"
+        )
+    path, encoder = encoders[0]
+    where = path.relative_to(folder)
+    takes_tokens = _takes_tokens(encoder, where)
+    if takes_tokens != bool(preprocessors):
+        raise UserError(
+            f"{where}: takes token ids; put its preprocessor on the model channel too, in a folder of its own"
+            if takes_tokens
+            else f"{where}: takes texts as they are; take the preprocessor off the model channel"
+        )
+    preprocessor_folder, preprocessor = preprocessors[0] if preprocessors else (None, None)
+    layer = HubLayer(encoder, tokens=takes_tokens)
+    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
+
+
+def _load(path: Path, root: Path) -> Any:
+    try:
+        return tensorflow_hub.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = type(error).__name__
+        raise UserError(f"{path.relative_to(root)}: not a SavedModel that loads ({reason}); copy it again") from error
+
+
+def _takes_tokens(encoder: Any, where: Path) -> bool:
+    """Say what an encoder's call takes: token ids (True) or strings (False)."""
+    functions = encoder.__call__.concrete_functions if callable(encoder) else None
+    if not functions:
+        raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
+    (inputs, *_), _ = functions[0].structured_input_signature
+    if isinstance(inputs, dict) and "input_word_ids" in inputs:
+        return True
+    if isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string:
+        return False
+    raise UserError(f"{where}: takes neither texts nor BERT's input_word_ids; use an encoder of Hub's text API")

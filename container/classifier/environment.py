@@ -1,0 +1,152 @@
+"""What the platform tells the container: SageMaker's files and variables, as frozen values.
+
+This is the only module that reads the process's environment or knows where SageMaker mounts things.
+Sources: the SageMaker developer guide, "How Amazon SageMaker AI Runs Your Training Image" and "Use Your Own
+Inference Code with Hosting Services"; the names of the serving variables are those of AWS's serving containers.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classifier.errors import UserError
+
+BASE_FOLDER = "/opt/ml"
+PROGRAM_FOLDER = Path(__file__).resolve().parents[1]
+PRETRAINED_FOLDER = PROGRAM_FOLDER / "pretrained"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One training job, as its configuration files describe it.
+
+    Attributes:
+        base: The folder everything else lies in, ``/opt/ml`` on SageMaker.
+        hyperparameters: The job's hyperparameters as they came, usually all text.
+        channels: Channel name to the folder its files are in; only channels the job names, or, without a
+            configuration file, the folders that are there.
+        hosts: All hosts of the job, sorted.
+        current_host: The name of this one.
+        job_name: The training job's name, or "local".
+    """
+
+    base: Path
+    hyperparameters: Mapping[str, Any]
+    channels: Mapping[str, Path]
+    hosts: tuple[str, ...]
+    current_host: str
+    job_name: str
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the model goes; SageMaker packs it as ``model.tar.gz``."""
+        return self.base / "model"
+
+    @property
+    def output_folder(self) -> Path:
+        """Where the failure message goes."""
+        return self.base / "output"
+
+    @property
+    def output_data_folder(self) -> Path:
+        """Where results that are not the model go; SageMaker packs it as ``output.tar.gz``."""
+        return self.output_folder / "data"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Environment":
+        """Read the job's configuration files, every one of which may be missing.
+
+        Raises:
+            UserError: A configuration file is not what SageMaker writes, or asks for an input mode that this image
+                does not read.
+        """
+        environ = variables() if environ is None else environ
+        base = base_folder(environ)
+        problems: list[str] = []
+        config = base / "input" / "config"
+        hyperparameters = _read_object(config / "hyperparameters.json", problems)
+        input_data = _read_object(config / "inputdataconfig.json", problems)
+        resources = _read_object(config / "resourceconfig.json", problems)
+        problems += [
+            f"channel {name!r}: {problem}"
+            for name, settings in input_data.items()
+            for problem in _input_mode_problems(settings)
+        ]
+        if problems:
+            raise UserError(problems)
+        current_host = str(resources.get("current_host") or "localhost")
+        return cls(
+            base=base,
+            hyperparameters=hyperparameters,
+            channels=_channels(base / "input" / "data", input_data),
+            hosts=tuple(sorted(str(host) for host in resources.get("hosts") or [current_host])),
+            current_host=current_host,
+            job_name=environ.get("TRAINING_JOB_NAME", "local"),
+        )
+
+
+def base_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder SageMaker mounts, which ``CLASSIFIER_BASE_DIR`` or ``SAGEMAKER_BASE_DIR`` may move."""
+    return Path(environ.get("CLASSIFIER_BASE_DIR") or environ.get("SAGEMAKER_BASE_DIR") or BASE_FOLDER)
+
+
+def variables() -> Mapping[str, str]:
+    """Return the process's environment variables."""
+    return os.environ
+
+
+def set_variables(values: Mapping[str, str]) -> None:
+    """Set variables of the process's environment, for libraries that read them."""
+    os.environ.update(values)
+
+
+def set_defaults(values: Mapping[str, str]) -> None:
+    """Set those variables of the process's environment that the user did not."""
+    set_variables({name: value for name, value in values.items() if name not in os.environ})
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send every log record to standard output: a line each, flushed, its time in UTC."""
+    handler = logging.StreamHandler(sys.stdout)
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        problems.append(f"{path}: not JSON ({error}); write one JSON object, or leave the file out")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path}: holds a JSON {type(content).__name__}; write one JSON object, as SageMaker does")
+        return {}
+    return content
+
+
+def _input_mode_problems(settings: Any) -> list[str]:
+    if not isinstance(settings, dict):
+        return ['its settings are not a JSON object; write {"TrainingInputMode": "File"}']
+    mode = settings.get("TrainingInputMode", "File")
+    problems = []
+    if mode not in ("File", "FastFile"):
+        problems.append(f"TrainingInputMode {mode!r} is not supported; use 'File' or 'FastFile'")
+    if settings.get("RecordWrapperType") not in (None, "None"):
+        problems.append("RecordWrapperType 'RecordIO' is not supported; leave it out")
+    return problems
+
+
+def _channels(folder: Path, input_data: Mapping[str, Any]) -> dict[str, Path]:
+    if input_data:
+        return {name: folder / name for name in sorted(input_data)}
+    return {path.name: path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith(".")}

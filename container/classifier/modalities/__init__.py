@@ -1,0 +1,1 @@
+"""Kinds of records: one module each, which reads a channel of them."""

@@ -1,0 +1,1 @@
+"""``serve``: HTTP in front of a trained model."""

@@ -1,0 +1,137 @@
+"""What the request's Content-Type and Accept headers ask for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from classifier.errors import RequestError
+
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
+TEXT = "application/x-text"
+
+REQUEST_TYPES: Mapping[str, str] = {
+    TEXT: TEXT,
+    "text/plain": TEXT,
+    "application/octet-stream": TEXT,
+    JSON: JSON,
+    JSON_LINES: JSON_LINES,
+    "application/jsonl": JSON_LINES,
+    "application/x-ndjson": JSON_LINES,
+    CSV: CSV,
+}
+"""Every spelling of a Content-Type, and the one of the four bodies it stands for."""
+
+ANSWER_TYPES = (JSON, JSON_LINES, CSV)
+_RANGES: Mapping[str, tuple[str, ...]] = {
+    "*/*": ANSWER_TYPES,
+    "application/*": (JSON, JSON_LINES),
+    "text/*": (CSV,),
+}
+ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CSV)
+
+# Batch transform puts the answers of many requests one below the other, so these are answered a line a record.
+_LINES = (CSV, JSON_LINES)
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+_WEIGHT = re.compile(r"\d*\.?\d+|\d+\.")
+
+
+@dataclass(frozen=True)
+class AnswerType:
+    """How to write an answer.
+
+    Attributes:
+        media_type: One of :data:`ANSWER_TYPES`, and the answer's Content-Type.
+        verbose: Whether JSON also holds the labels.
+    """
+
+    media_type: str
+    verbose: bool = False
+
+
+def named_answer(name: str) -> AnswerType:
+    """Return the type with a name of :data:`ANSWER_NAMES`, in any case, spaces ignored.
+
+    Raises:
+        KeyError: There is none.
+    """
+    plain = "".join(name.lower().split())
+    return {known: AnswerType(known.partition(";")[0], ";" in known) for known in ANSWER_NAMES}[plain]
+
+
+def request_type(content_type: str, *, must_name_one: bool) -> str:
+    """Return which of the four bodies a Content-Type announces; without one it is a text.
+
+    Args:
+        content_type: The header's value, empty where there is none.
+        must_name_one: Refuse a request without one.
+
+    Raises:
+        RequestError: 415, for a type or a charset that is not read here.
+    """
+    if must_name_one and not content_type.strip():
+        raise _unsupported("no Content-Type; set the ContentType of the transform job's input")
+    media_type, parameters = _parse(content_type.strip() or TEXT)
+    if media_type not in REQUEST_TYPES:
+        raise _unsupported("Content-Type is not read here")
+    if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
+        raise _unsupported("Content-Type names a charset that is not read here; send UTF-8")
+    return REQUEST_TYPES[media_type]
+
+
+def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
+    """Return the type of answer that an Accept header likes best: highest weight, then first.
+
+    Args:
+        accept: The header's value, empty where there is none.
+        content_type: The request's Content-Type, which decides where Accept leaves the choice open.
+        default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
+
+    Raises:
+        RequestError: 406, when nothing it names is written here.
+    """
+    usual = named_answer(default) if default else AnswerType(_usual(content_type))
+    ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
+    excluded = {media_type for media_type, parameters in ranges if not _weight(parameters)}
+    for media_range, parameters in sorted(ranges, key=lambda pair: -_weight(pair[1])):
+        for answer in _matching(media_range, parameters, usual):
+            if not excluded & {answer.media_type, media_range}:
+                return answer
+    raise RequestError(
+        406, "not_acceptable", f"Accept names no type written here; use one of {', '.join(ANSWER_NAMES)}"
+    )
+
+
+def _usual(content_type: str) -> str:
+    lines = REQUEST_TYPES.get(_parse(content_type)[0]) in _LINES
+    return JSON_LINES if lines else JSON
+
+
+def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType) -> list[AnswerType]:
+    """Return the answers that a type, or a range such as ``text/*``, stands for, of a range the usual one first."""
+    verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
+    if media_range not in _RANGES:
+        return [AnswerType(media_range, verbose)] if media_range in ANSWER_TYPES else []
+    names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
+    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type)) for name in names]
+
+
+def _weight(parameters: Mapping[str, str]) -> float:
+    text = parameters.get("q", "1")
+    return float(text) if _WEIGHT.fullmatch(text) else 1.0
+
+
+def _parse(value: str) -> tuple[str, dict[str, str]]:
+    """Split ``Type/Subtype; name=value`` into the type, in lower case, and its parameters."""
+    media_type, *rest = value.split(";")
+    parameters = {}
+    for part in rest:
+        name, _, text = part.partition("=")
+        parameters[name.strip().lower()] = text.strip().strip('"')
+    return media_type.strip().lower(), parameters
+
+
+def _unsupported(problem: str) -> RequestError:
+    types = ", ".join(name for name in REQUEST_TYPES if name != "application/octet-stream")
+    return RequestError(415, "unsupported_media_type", f"{problem}; use one of {types}")

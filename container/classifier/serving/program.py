@@ -1,0 +1,145 @@
+"""The ``serve`` program: starts gunicorn and nginx, and ends with them."""
+
+import contextlib
+import logging
+import os
+import signal
+import string
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from classifier import artifact, environment
+from classifier.errors import UserError
+from classifier.serving import processes
+from classifier.serving.processes import Process, StopRequest
+from classifier.serving.settings import ServingSettings
+
+logger = logging.getLogger(__name__)
+
+# SageMaker kills 30 seconds after it asks to stop.
+STOP_SECONDS = 28
+# Of those, what gunicorn gets once nginx has passed on the last answer, or has run out of time.
+GUNICORN_STOP_SECONDS = 3
+# What gunicorn itself gives its requests, should it be told to stop by another.
+GRACEFUL_SECONDS = 25
+# A worker gives a sign of life once a second, and the import of TensorFlow may hold it up for some.
+LEAST_TIMEOUT_SECONDS = 30
+# Threads beyond those that predict or wait for it: /ping and refusals always find one.
+SPARE_THREADS = 4
+SOCKET = "gunicorn.sock"
+
+_POLL_SECONDS = 0.1
+_LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
+
+
+def main() -> int:
+    """Serve until told to stop; return the exit status: 0 after a stop that was asked for, else 1."""
+    environment.configure_logging()
+    try:
+        return serve(ServingSettings.from_environ())
+    except UserError as error:
+        logger.error("event=serve_refused reason=%s", " ".join(str(error).split()))  # noqa: TRY400  no traceback
+    except Exception:
+        logger.exception("event=serve_failed")
+    return 1
+
+
+def serve(settings: ServingSettings) -> int:
+    """Run gunicorn, and nginx in front of it, until told to stop or one of them ends; return the exit status.
+
+    Raises:
+        UserError: There is no model, or it is incomplete.
+    """
+    stop_request = StopRequest()
+    environment.configure_logging(settings.log_level)
+    artifact.load(settings.model_folder)
+    running: dict[str, Process] = {}
+    with _run_folder() as folder:
+        try:
+            running["gunicorn"] = processes.start(gunicorn_command(settings, folder))
+            if _listens(folder / SOCKET, running["gunicorn"], stop_request):
+                running["nginx"] = processes.start(nginx_command(settings, folder))
+            return _supervise(running, stop_request)
+        finally:
+            for process in running.values():
+                processes.kill_group(process)
+
+
+def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
+    """Return the command of the application server, which writes in this folder only."""
+    options = {
+        "bind": f"unix:{folder / SOCKET}",
+        "workers": settings.workers,
+        "worker-class": "gthread",
+        "threads": settings.predictions_at_once + settings.queue_length + SPARE_THREADS,
+        "timeout": max(settings.timeout_seconds, LEAST_TIMEOUT_SECONDS),
+        "graceful-timeout": GRACEFUL_SECONDS,
+        "worker-tmp-dir": folder,
+        "log-level": _LOG_LEVELS[settings.log_level // 10],
+        "pythonpath": environment.PROGRAM_FOLDER,
+        # nginx limits these already, and answers with JSON.
+        "limit-request-line": 0,
+        "limit-request-fields": 32768,
+        "limit-request-field_size": 0,
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "gunicorn", "--no-control-socket", *arguments, "classifier.serving.app:create_app()"]
+
+
+def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
+    """Fill in nginx's configuration, in this folder, and return the command that runs with it."""
+    template = string.Template((environment.PROGRAM_FOLDER / "nginx.conf").read_text(encoding="utf-8"))
+    values = {
+        # To stay root takes no privilege; to become another user takes one that a container may not have.
+        "user_directive": "user root;" if os.geteuid() == 0 else "",
+        "folder": folder,
+        "port": settings.port,
+        "max_payload_megabytes": settings.max_payload_megabytes,
+        "proxy_timeout_seconds": settings.proxy_timeout_seconds,
+    }
+    configuration = folder / "nginx.conf"
+    configuration.write_text(template.substitute(values), encoding="utf-8")
+    return ["nginx", "-e", "stderr", "-c", str(configuration)]
+
+
+@contextlib.contextmanager
+def _run_folder() -> Iterator[Path]:
+    """Make a folder for sockets and temporary files, and remove it at the end."""
+    with tempfile.TemporaryDirectory(prefix="serve-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:
+    """Wait until a process listens on a socket; return False if it ends before, or is to stop."""
+    while not socket.exists():
+        if stop_request.received or process.poll() is not None:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+def _supervise(running: Mapping[str, Process], stop_request: StopRequest) -> int:
+    """Watch the processes until one ends by itself, or until told to stop; return the exit status."""
+    while not stop_request.received:
+        for name, process in running.items():
+            if process.poll() is not None:
+                logger.error("event=process_ended name=%s status=%d", name, process.returncode)
+                return 1
+        time.sleep(_POLL_SECONDS)
+    _stop(running)
+    return 0
+
+
+def _stop(running: Mapping[str, Process]) -> None:
+    """Let the requests that are in flight be answered: nginx knows them, so it ends first."""
+    logger.info("event=stopping")
+    deadline = time.monotonic() + STOP_SECONDS
+    if "nginx" in running:
+        processes.stop(running["nginx"], signal.SIGQUIT, deadline - GUNICORN_STOP_SECONDS)
+    processes.stop(running["gunicorn"], signal.SIGTERM, min(deadline, time.monotonic() + GUNICORN_STOP_SECONDS))
+    logger.info("event=stopped")

@@ -1,0 +1,103 @@
+"""What the network reads, cut into batches of like lengths."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from classifier.encoders import Encoder
+
+TOKENIZED_AT_ONCE = 1024
+SORTED_TOGETHER = 16  # batches; few enough that an epoch is still well mixed
+LENGTHS_ARE_MULTIPLES_OF = 8  # few distinct shapes, so that few kernels are made
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows a network reads.
+
+    Attributes:
+        rows: A list of int32[length], one a text; or an array whose first axis is the texts.
+    """
+
+    rows: list[NDArray[np.int32]] | NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return int64[texts], what each text costs to compute relative to the others."""
+        if isinstance(self.rows, list):
+            return np.array([len(row) for row in self.rows], np.int64)
+        return np.ones(len(self.rows), np.int64)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
+        """Return some rows as one array, token ids with zeros after each row's end."""
+        if not isinstance(self.rows, list):
+            return self.rows[indices]
+        rows = [self.rows[index] for index in indices]
+        longest = max(len(row) for row in rows)
+        padded = np.zeros((len(rows), -(-longest // LENGTHS_ARE_MULTIPLES_OF) * LENGTHS_ARE_MULTIPLES_OF), np.int32)
+        for target, row in zip(padded, rows, strict=True):
+            target[: len(row)] = row
+        return padded
+
+    def first(self, count: int) -> "Inputs":
+        """Return the first rows only."""
+        return Inputs(self.rows[:count])
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """What :meth:`take` gives, of any number of rows."""
+        if isinstance(self.rows, list):
+            return tf.TensorSpec([None, None], tf.int32)
+        kind = tf.string if self.rows.dtype == object else tf.as_dtype(self.rows.dtype)
+        return tf.TensorSpec([None, *self.rows.shape[1:]], kind)
+
+
+def tokenize(encoder: Encoder, texts: Sequence[str]) -> Inputs:
+    """Turn all texts into what the encoder's layer reads."""
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    if not encoder.tokens:
+        return Inputs(np.array(encoded, dtype=object))
+    function = tf.function(encoder.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+    rows: list[NDArray[np.int32]] = []
+    for start in range(0, len(encoded), TOKENIZED_AT_ONCE):
+        batch = function(tf.constant(encoded[start : start + TOKENIZED_AT_ONCE])).numpy()
+        rows.extend(row[row != 0] for row in batch)
+    return Inputs(rows)
+
+
+def in_order_of_length(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the indices of all rows, batch by batch, the longest last."""
+    order = np.argsort(inputs.lengths(), kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def shuffled(inputs: Inputs, batch_size: int, seed: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Cut all rows into batches: at random, but like lengths together, so that little is padding."""
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(inputs))
+    lengths = inputs.lengths()
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), batch_size * SORTED_TOGETHER):
+        window = order[start : start + batch_size * SORTED_TOGETHER]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        batches.extend(window[first : first + batch_size] for first in range(0, len(window), batch_size))
+    return [batches[index] for index in generator.permutation(len(batches))]
+
+
+def dataset(inputs: Inputs, targets: NDArray[np.int32], batches: Sequence[NDArray[np.int64]]) -> tf.data.Dataset:
+    """Return a dataset of (rows, targets) that gives these batches once, prepared ahead of the training step."""
+
+    def generate() -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
+        for indices in batches:
+            yield inputs.take(indices), targets[indices]
+
+    signature = (inputs.signature, tf.TensorSpec([None], tf.int32))
+    counted = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return counted.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(4)

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Send a file to the server that serve_local.sh runs.
+set -euo pipefail
+
+usage() {
+    cat >&2 <<'EOF'
+Usage: [PORT=8080] ./predict.sh <payload> [content-type] [accept]
+
+  <payload>        a file: see payloads/
+  [content-type]   by default from the file's name: application/x-text for .txt, text/csv for .csv,
+                   application/json for .json, application/jsonlines for .jsonl
+  [accept]         application/json (the default), "application/json;verbose", application/jsonlines or text/csv
+
+  ./predict.sh payloads/text.txt application/x-text "application/json;verbose"
+EOF
+    exit 2
+}
+
+[[ $# -ge 1 && $# -le 3 && $1 != -* ]] || usage
+payload=$1
+[[ -f $payload && -r $payload ]] || { echo "predict.sh: cannot read the file $payload" >&2; exit 1; }
+
+case $payload in
+    *.txt) content_type=application/x-text ;;
+    *.csv) content_type=text/csv ;;
+    *.json) content_type=application/json ;;
+    *.jsonl) content_type=application/jsonlines ;;
+    *) content_type=${2:-} ;;
+esac
+[[ -n $content_type ]] || { echo "predict.sh: the name of $payload tells no content type; give one" >&2; usage; }
+
+curl --silent --show-error --fail-with-body --max-time 60 \
+    --header "Content-Type: ${2:-$content_type}" --header "Accept: ${3:-application/json}" \
+    --data-binary "@$payload" "http://127.0.0.1:${PORT:-8080}/invocations"
+echo

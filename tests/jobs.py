@@ -1,0 +1,89 @@
+"""Training jobs on a folder of their own, run as a process or in this one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+TRAIN = ROOT / "container" / "train"
+ROWS = [
+    (index % 2, text)
+    for index, text in enumerate(
+        [
+            "the film was good", "a bad film", "very good, new and red", "the car is broken", "she works", "old smoke",
+            "he is not bad", "the door light is cold", "we like it a lot", "they left the engine", "good good good",
+            'it was "bad" !',
+        ]
+    )
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """A folder as SageMaker mounts it."""
+
+    base: Path
+
+    @classmethod
+    def create(cls, base: Path, *, encoder: Path | None = None) -> "Job":
+        """Make a job that trains one epoch on :data:`ROWS`."""
+        job = cls(base)
+        job.channel("training", rows(ROWS))
+        if encoder is not None:
+            copytree(encoder, base / "input" / "data" / "model")
+        job.configure(hyperparameters={"epochs": "1", "batch_size": "4", "validation_split_ratio": "0.34"})
+        return job
+
+    def channel(self, name: str, content: str | bytes, file: str = "data.csv") -> Path:
+        """Write one file of a channel."""
+        path = self.base / "input" / "data" / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def configure(self, **files: Mapping[str, Any]) -> None:
+        """Write configuration files, each named by its argument."""
+        folder = self.base / "input" / "config"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that lead the program to this folder."""
+        return {"SAGEMAKER_BASE_DIR": str(self.base)}
+
+    def start(self, *, environ: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Start ``train``, its output in a pipe."""
+        variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **self.environ, **(environ or {})}
+        return subprocess.Popen(
+            [str(TRAIN)], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, *, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run ``train`` to its end."""
+        process = self.start(environ=environ)
+        output, _ = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    @property
+    def model(self) -> Path:
+        return self.base / "model"
+
+    @property
+    def failure(self) -> str:
+        """The failure file's text; empty where there is none."""
+        path = self.base / "output" / "failure"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def rows(pairs: Sequence[tuple[object, str]]) -> str:
+    """Write rows as the built-in algorithm wants them: label, text in quotes."""
+    return "".join(f'{label},"{text.replace(chr(34), chr(34) * 2)}"\n' for label, text in pairs)

@@ -1,0 +1,78 @@
+"""Drive the image with the SageMaker Python SDK 2 in local mode, as a user's notebook would."""
+# mypy: disable-error-code="import-not-found"
+
+from sagemaker.deserializers import JSONDeserializer
+from sagemaker.estimator import Estimator
+from sagemaker.local import LocalSession
+from sagemaker.predictor import Predictor
+from sagemaker.serializers import JSONSerializer, StringSerializer
+from steps import HYPERPARAMETERS, ROLE, TEXT, Arguments, failure_in, names_in, report, start, transformed
+
+
+def make_estimator(arguments: Arguments, session: LocalSession, output: str) -> Estimator:
+    return Estimator(
+        image_uri=arguments.image,
+        role=ROLE,
+        instance_count=1,
+        instance_type="local",
+        hyperparameters=HYPERPARAMETERS,
+        output_path=f"file://{arguments.work / output}",
+        sagemaker_session=session,
+    )
+
+
+def fit(arguments: Arguments, estimator: Estimator) -> None:
+    estimator.fit({"training": f"file://{arguments.work}/training"})
+    (archive,) = (arguments.work / "output").rglob("model.tar.gz")
+    report("fit", files=names_in(archive))
+
+
+def fit_bad_rows(arguments: Arguments, session: LocalSession) -> None:
+    estimator = make_estimator(arguments, session, "bad-output")
+    error = ""
+    try:
+        estimator.fit({"training": f"file://{arguments.work}/bad"})
+    except RuntimeError as raised:
+        error = str(raised)
+    report("bad rows", error=error, failure=failure_in(arguments.work / "bad-output"))
+
+
+def predict(estimator: Estimator, session: LocalSession) -> None:
+    endpoint = estimator.deploy(1, "local", wait=False)  # waiting adds 30 s of sleep to an endpoint that is up
+    try:
+        verbose = JSONDeserializer(accept="application/json;verbose")
+        text = Predictor(endpoint.endpoint_name, session, StringSerializer(content_type="application/x-text"), verbose)
+        report("predict text", answer=text.predict(TEXT))
+        instances = Predictor(endpoint.endpoint_name, session, JSONSerializer(), JSONDeserializer())
+        report("predict json", answer=instances.predict({"instances": [TEXT, "No fault found."]}))
+    finally:
+        endpoint.delete_endpoint()
+
+
+def transform(arguments: Arguments, estimator: Estimator) -> None:
+    transformer = estimator.transformer(
+        1,
+        "local",
+        strategy="MultiRecord",
+        assemble_with="Line",
+        accept="text/csv",
+        output_path=f"file://{arguments.work}/transformed",
+    )
+    source = f"file://{arguments.work}/transform"
+    transformer.transform(source, content_type="text/csv", split_type="Line", logs=False)  # logs are CloudWatch's
+    report("transform", files=transformed(arguments.work / "transformed"))
+
+
+def main() -> None:
+    arguments = start()
+    session = LocalSession()
+    session.config = arguments.local_settings()
+    estimator = make_estimator(arguments, session, "output")
+    fit(arguments, estimator)
+    fit_bad_rows(arguments, session)
+    predict(estimator, session)
+    transform(arguments, estimator)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from numpy.typing import NDArray
+from werkzeug.test import TestResponse
+
+from classifier.predictor import Predictor
+from classifier.serving.app import Invocation, create_app, invoke
+from classifier.serving.settings import ServingSettings
+from serving_helpers import SERVE, wait_until
+
+LABELS = ("no", "yes")
+CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@dataclass
+class FakeEngine:
+    """Says "yes" the surer the longer the text; breaks or waits where a text says so."""
+
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    asked: list[str] = field(default_factory=list)
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        if "break" in texts:
+            raise ZeroDivisionError("secret of the engine")
+        if "wait" in texts:
+            assert self.may_answer.wait(20)
+        yes = np.array([1 - 1 / (len(text) + 1) for text in texts], np.float32)
+        return np.stack([1 - yes, yes], axis=1)
+
+
+def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
+    settings = ServingSettings.from_environ(environ)
+    client = create_app(settings, lambda _: Predictor(engine, LABELS)).test_client()
+    wait_until(lambda: client.get("/ping").status_code == 200)
+    return client
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def client(engine: FakeEngine) -> FlaskClient:
+    return client_of(engine)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """The application sets up the root logger; put back what was there."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def code_of(answer: TestResponse) -> str:
+    """The short name of an error, after a look at the answer's form."""
+    assert answer.content_type == "application/json"
+    content = json.loads(answer.data)
+    assert list(content) == ["error"]
+    assert set(content["error"]) == {"code", "message"}
+    assert "Traceback" not in content["error"]["message"]
+    return str(content["error"]["code"])
+
+
+@contextmanager
+def asking(client: FlaskClient, body: str, times: int) -> Iterator[list[TestResponse]]:
+    """Post a body from several threads; the answers are there when the block is over."""
+    answers: list[TestResponse] = []
+    threads = [
+        threading.Thread(
+            target=lambda: answers.append(client.application.test_client().post("/invocations", data=body))
+        )
+        for _ in range(times)
+    ]
+    for thread in threads:
+        thread.start()
+    yield answers
+    for thread in threads:
+        thread.join(20)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_ping_is_200_with_an_empty_body_H05(client: FlaskClient, method: str) -> None:
+    answer = client.open("/ping", method=method, data=b"not read")
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
+def test_everything_is_503_with_a_time_to_retry_until_the_model_is_there_H06() -> None:
+    may_load = threading.Event()
+
+    def load(_: ServingSettings) -> Predictor:
+        assert may_load.wait(20)
+        return Predictor(FakeEngine(), LABELS)
+
+    client = create_app(ServingSettings.from_environ({}), load).test_client()
+    for answer in (client.get("/ping"), client.post("/invocations", data="text")):
+        assert (answer.status_code, code_of(answer)) == (503, "model_loading")
+        assert int(answer.headers["Retry-After"]) > 0
+    may_load.set()
+    wait_until(lambda: client.get("/ping").status_code == 200)
+
+
+@pytest.mark.parametrize(
+    ("raises", "logged", "traceback"),
+    [
+        ("UserError('half a model')", "event=model_refused reason=half a model", False),
+        ("OSError('x')", "OSError", True),
+    ],
+)
+def test_a_model_that_does_not_load_ends_the_worker_and_tells_gunicorn_so_H08(
+    raises: str,
+    logged: str,
+    traceback: bool,
+) -> None:
+    program = f"""
+import time
+from classifier.errors import UserError
+from classifier.serving.app import create_app
+from classifier.serving.settings import ServingSettings
+def load(settings):
+    raise {raises}
+create_app(ServingSettings.from_environ({{}}), load)
+time.sleep(20)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        env={"PYTHONPATH": str(SERVE.parent)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 4
+    assert logged in done.stdout
+    assert ("Traceback" in done.stdout + done.stderr) == traceback
+
+
+def test_the_application_starts_without_tensorflow_H32() -> None:
+    program = "import sys, classifier.serving.app, classifier.serving.program; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(SERVE.parent)}, timeout=30)
+
+
+def test_a_text_is_answered_as_the_built_in_algorithm_answers_it_H19_H20(client: FlaskClient) -> None:
+    headers = {"Content-Type": "application/x-text", "Accept": "application/json;verbose"}
+    answer = client.post("/invocations", data="abc", headers=headers)
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    assert json.loads(answer.data) == {"probabilities": [0.25, 0.75], "labels": ["no", "yes"], "predicted_label": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "accept", "body", "answered"),
+    [
+        ("text/csv", "text/csv", "abc\n", "yes,0.75000000"),
+        ("text/csv", "", "abc\n", '{"predicted_label": "yes", "probabilities": [0.25, 0.75]}'),
+        ("application/json", "", '["abc"]', '[{"probabilities": [0.25, 0.75]}]'),
+        ("application/jsonlines", "application/json", '"abc"', '[{"probabilities": [0.25, 0.75]}]'),
+        ("", "", "abc", '{"probabilities": [0.25, 0.75]}'),
+    ],
+)
+def test_the_answer_has_the_type_it_says_and_no_parameters_H22_D01(
+    client: FlaskClient, content_type: str, accept: str, body: str, answered: str
+) -> None:
+    headers = {"Content-Type": content_type, "Accept": accept}
+    answer = client.post("/invocations", data=body, headers={name: text for name, text in headers.items() if text})
+    assert answer.data.decode() == answered
+    expected = accept or {"text/csv": "application/jsonlines"}.get(content_type, "application/json")
+    assert answer.content_type == expected
+
+
+def test_the_environment_decides_the_type_where_accept_does_not_H21(engine: FakeEngine) -> None:
+    client = client_of(engine, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
+    for accept in ("*/*", ""):
+        answer = client.post("/invocations", data="abc", headers={"Accept": accept})
+        assert (answer.content_type, answer.data) == ("text/csv", b"yes,0.75000000")
+    assert client.post("/invocations", data="abc", headers={"Accept": "application/json"}).is_json
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ({"Accept": "image/png", "Content-Type": "image/png"}, b"\xff", 406, "not_acceptable"),
+        ({"Content-Type": "image/png"}, b"\xff", 415, "unsupported_media_type"),
+        ({"Content-Type": "text/csv"}, b"\xff", 400, "invalid_body"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=b", 415, "unsupported_media_type"),
+        ({}, b"", 400, "invalid_body"),
+    ],
+)
+def test_a_request_is_refused_before_the_model_is_asked_H25(
+    client: FlaskClient, engine: FakeEngine, headers: dict[str, str], body: bytes, status: int, code: str
+) -> None:
+    answer = client.post("/invocations", data=body, headers=headers)
+    assert (answer.status_code, code_of(answer)) == (status, code)
+    assert engine.asked == []
+
+
+def test_batch_transform_without_a_content_type_is_415_B16(engine: FakeEngine) -> None:
+    client = client_of(engine, SAGEMAKER_BATCH="True")
+    assert client.post("/invocations", data="text").status_code == 415
+    assert client.post("/invocations", data="text", headers={"Content-Type": "text/csv"}).status_code == 200
+
+
+def test_a_failure_of_ours_is_500_without_details_and_its_traceback_is_logged_H25(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    answer = client.post("/invocations", data="break")
+    assert (answer.status_code, code_of(answer)) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
+    assert client.post("/invocations", data="text").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_other_methods_are_405_and_the_right_one_is_named_H39(client: FlaskClient, method: str) -> None:
+    answer = client.open("/invocations", method=method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert method == "HEAD" or code_of(answer) == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/invocations/", "/ping/x", "/models", "/static/x", "/%00", "/execution-parameters"]
+)
+def test_other_paths_are_404_H39(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, code_of(answer)) == (404, "not_found")
+
+
+@pytest.mark.parametrize("body", [b"text", b"\xff"])
+def test_custom_attributes_come_back_and_other_headers_do_not_matter_H23_H24(client: FlaskClient, body: bytes) -> None:
+    headers = {
+        CUSTOM: "trace=1; of=2",
+        "X-Amzn-SageMaker-Inference-Id": "abc",
+        "X-Amzn-SageMaker-Target-Model": "a/b.tar.gz",
+        "X-Amzn-SageMaker-Session-Id": "NEW_SESSION",
+        "X-Unknown": "x",
+    }
+    answer = client.post("/invocations", data=body, headers=headers)
+    assert answer.headers[CUSTOM] == "trace=1; of=2"
+    assert not {name for name in headers if name in answer.headers} - {CUSTOM}
+
+
+@pytest.mark.parametrize("attributes", ["x" * 1025, "caf\xe9", ""])
+def test_custom_attributes_outside_the_contract_are_dropped_H24(client: FlaskClient, attributes: str) -> None:
+    answer = client.post("/invocations", data="text", headers={CUSTOM: attributes})
+    assert answer.status_code == 200
+    assert CUSTOM not in answer.headers
+
+
+def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(engine: FakeEngine) -> None:
+    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="2", SERVING_QUEUE_LENGTH="1")
+    with asking(client, "wait", times=4) as answers:
+        wait_until(lambda: len(answers) == 1 and len(engine.asked) == 2)
+        refused = client.post("/invocations", data="text")
+        assert (refused.status_code, code_of(refused)) == (503, "server_busy")
+        assert refused.headers["Retry-After"] == "1"
+        assert client.get("/ping").status_code == 200
+        assert engine.asked == ["wait", "wait"]
+        engine.may_answer.set()
+    assert [answer.status_code for answer in answers] == [503, 200, 200, 200]
+    assert client.post("/invocations", data="text").status_code == 200
+
+
+def test_a_refused_request_gives_its_place_back(engine: FakeEngine) -> None:
+    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="0")
+    for body in ("break", b"\xff", "text", "break"):
+        client.post("/invocations", data=body)
+    assert client.post("/invocations", data="text").status_code == 200
+
+
+def test_the_log_has_a_line_an_invocation_and_never_a_text_or_a_ping_H34(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    client.get("/ping")
+    client.post("/invocations", data="secret\nsecret\n", headers={"Content-Type": "text/csv"})
+    client.post("/invocations", data="secret", headers={"Content-Type": "secret/type", CUSTOM: "secret"})
+    assert len(caplog.messages) == 2
+    assert caplog.messages[0].startswith("event=invocation status=200 records=2 bytes_in=14 ")
+    assert caplog.messages[1].startswith("event=invocation status=415 records=0 ")
+    assert "secret" not in caplog.text
+
+
+def test_an_invocation_is_a_function_of_its_parts(engine: FakeEngine) -> None:
+    settings = ServingSettings.from_environ({})
+    answer = invoke(Invocation(b"abc\nb", "text/csv", "text/csv"), Predictor(engine, LABELS), settings)
+    assert (answer.body, answer.content_type, answer.records) == (b"yes,0.75000000\nno,0.50000000", "text/csv", 2)
+
+
+def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
+    monkeypatch.setenv("CLASSIFIER_BASE_DIR", "/nowhere")
+    folders: list[Path] = []
+
+    def load(settings: ServingSettings) -> Predictor:
+        folders.append(settings.model_folder)
+        return Predictor(engine, LABELS)
+
+    client = create_app(load=load).test_client()
+    wait_until(lambda: client.get("/ping").status_code == 200)
+    assert client.post("/invocations", data="abc").data == b"yes,0.75000000"
+    assert folders == [Path("/nowhere/model")]

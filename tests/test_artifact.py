@@ -1,0 +1,111 @@
+"""What training leaves and serving finds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classifier import artifact
+from classifier.errors import UserError
+
+
+def write(folder: Path, **changes: object) -> Path:
+    """Write a model folder of empty files, correct but for the changes."""
+    labels = ["a", "b"]
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "saved_model.pb").write_bytes(b"")
+    artifact.write_labels(folder, labels)
+    artifact.write_json(folder / "golden.json", {"probes": [[0.5, 0.5]] * len(artifact.PROBES)})
+    artifact.write_json(folder / "manifest.json", {"format_version": 1, **changes})
+    return folder
+
+
+def test_a_whole_model_is_read(tmp_path: Path) -> None:
+    model = artifact.load(write(tmp_path))
+    assert model.labels == ("a", "b")
+    assert model.saved_model == tmp_path / "1"
+    assert model.probes.shape == (len(artifact.PROBES), 2)
+
+
+def test_labels_are_left_in_both_forms_that_programs_read_T37(tmp_path: Path) -> None:
+    artifact.write_labels(tmp_path, [0, 3])
+    assert json.loads((tmp_path / "labels_info.json").read_text()) == {"labels": [0, 3]}
+    assert json.loads((tmp_path / "class_label_to_prediction_index.json").read_text()) == {"0": 0, "3": 1}
+
+
+def test_one_folder_in_between_and_foreign_files_are_borne(tmp_path: Path) -> None:
+    write(tmp_path / "my-model")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "._manifest.json").write_bytes(b"\x00")
+    (tmp_path / "__models_info__.json").write_text("{}")
+    (tmp_path / "model.tar.gz").write_bytes(b"x")
+    assert artifact.load(tmp_path).folder == tmp_path / "my-model"
+
+
+@pytest.mark.parametrize("name", ["1/saved_model.pb", "labels_info.json", "golden.json"])
+def test_a_missing_part_is_named_H08(tmp_path: Path, name: str) -> None:
+    (write(tmp_path) / name).unlink()
+    with pytest.raises(UserError, match=f"incomplete model, without {name}"):
+        artifact.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "labels_info.json", "golden.json"])
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_broken_part_is_named_H08(tmp_path: Path, name: str, content: str) -> None:
+    (write(tmp_path) / name).write_text(content)
+    with pytest.raises(UserError, match=name):
+        artifact.load(tmp_path)
+
+
+def test_parts_of_two_models_do_not_pass_for_one_H08(tmp_path: Path) -> None:
+    artifact.write_labels(write(tmp_path), ["a", "b", "c"])
+    with pytest.raises(UserError, match="not of the same model"):
+        artifact.load(tmp_path)
+
+
+def test_an_empty_or_missing_folder_says_what_belongs_there_H15(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(UserError, match=r"no model \(nothing in it\)"):
+            artifact.load(folder)
+
+
+def test_a_model_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="model of format 2; this image reads 1"):
+        artifact.load(write(tmp_path, format_version=2))
+
+
+def test_a_model_appears_whole_with_the_savedmodel_last_T10(tmp_path: Path) -> None:
+    with artifact.published(tmp_path) as work:
+        write(work / "x").rename(work / "y")
+        for path in (work / "y").iterdir():
+            path.rename(work / path.name)
+        (work / "y").rmdir()
+        assert [path.name for path in tmp_path.iterdir()] == [work.parent.name]
+    assert artifact.load(tmp_path).labels == ("a", "b")
+    assert not list(tmp_path.glob(".unfinished-*"))
+
+
+def test_a_failure_while_writing_leaves_the_earlier_model_T10(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+
+    def fail() -> None:
+        with artifact.published(tmp_path) as work:
+            (work / "1").mkdir()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_a_later_run_replaces_the_earlier_model_and_a_killed_ones_leavings_T16(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / ".unfinished-killed").mkdir()
+    (tmp_path / "kept.txt").write_text("the user's")
+    with artifact.published(tmp_path) as work:
+        (work / "1").mkdir()
+        (work / "1" / "new").write_text("")
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["new"]
+    assert (tmp_path / "kept.txt").exists()
+    assert not list(tmp_path.glob(".unfinished-*"))

@@ -1,0 +1,70 @@
+"""Batches hold every row once, like lengths together, and are the same for the same seed."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from classifier.training import batches
+from classifier.training.batches import Inputs
+
+
+@pytest.fixture
+def inputs() -> Inputs:
+    generator = np.random.default_rng(5)
+    return Inputs([np.full(generator.integers(2, 90), index + 1, np.int32) for index in range(1000)])
+
+
+def flat(parts: list[NDArray[np.int64]]) -> list[int]:
+    return sorted(int(index) for part in parts for index in part)
+
+
+def test_every_row_comes_once_an_epoch(inputs: Inputs) -> None:
+    assert flat(batches.shuffled(inputs, 32, [1, 0])) == list(range(1000))
+    assert flat(list(batches.in_order_of_length(inputs, 32))) == list(range(1000))
+
+
+def test_all_batches_but_one_are_full(inputs: Inputs) -> None:
+    sizes = [len(part) for part in batches.shuffled(inputs, 32, [1, 0])]
+    assert sorted(sizes)[1:] == [32] * 31
+    assert sum(sizes) == 1000
+
+
+def test_a_seed_and_an_epoch_make_one_order_and_no_two_the_same(inputs: Inputs) -> None:
+    def order(seed: list[int]) -> list[int]:
+        return [int(index) for part in batches.shuffled(inputs, 32, seed) for index in part]
+
+    assert order([1, 0]) == order([1, 0])
+    assert order([1, 0]) != order([1, 1])
+    assert order([1, 0]) != order([2, 0])
+
+
+def test_like_lengths_together_leave_little_padding(inputs: Inputs) -> None:
+    lengths = inputs.lengths()
+
+    def cost(parts: list[NDArray[np.int64]]) -> int:
+        return sum(len(part) * int(lengths[part].max()) for part in parts)
+
+    at_random = np.array_split(np.random.default_rng(1).permutation(1000), 32)
+    assert cost(batches.shuffled(inputs, 32, [1, 0])) < 0.7 * cost(at_random)
+
+
+def test_rows_are_padded_with_zeros_to_a_multiple_of_eight() -> None:
+    taken = Inputs([np.array([2, 9, 3], np.int32), np.arange(1, 12, dtype=np.int32)]).take([0, 1])
+    assert taken.shape == (2, 16)
+    assert taken[0].tolist() == [2, 9, 3] + [0] * 13
+
+
+def test_vectors_are_taken_as_they_are() -> None:
+    vectors = Inputs(np.arange(6.0, dtype=np.float32).reshape(3, 2))
+    assert vectors.take(np.array([2, 0])).tolist() == [[4.0, 5.0], [0.0, 1.0]]
+    assert vectors.signature.shape.as_list() == [None, 2]
+
+
+def test_a_dataset_gives_the_batches_it_was_told_to(inputs: Inputs) -> None:
+    targets = np.arange(1000, dtype=np.int32)
+    order = batches.shuffled(inputs, 64, [3, 1])
+    seen = list(batches.dataset(inputs, targets, order))
+    assert len(seen) == len(order)
+    for (rows, labels), indices in zip(seen, order, strict=True):
+        assert labels.numpy().tolist() == indices.tolist()
+        assert (rows.numpy()[:, 0] == indices + 1).all()

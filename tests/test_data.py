@@ -1,0 +1,91 @@
+"""What a job trains and validates on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from classifier.errors import UserError
+from classifier.training import data
+
+ROWS = "".join(f'{index % 3},"text {index}"\n' for index in range(30))
+
+
+def channels(folder: Path, **files: str) -> dict[str, Path]:
+    for name, content in files.items():
+        (folder / name).mkdir()
+        (folder / name / "data.csv").write_text(content, encoding="utf-8")
+    return {name: folder / name for name in files}
+
+
+@pytest.mark.parametrize("name", ["training", "train"])
+def test_either_name_of_the_training_channel_is_read_T82(tmp_path: Path, name: str) -> None:
+    loaded = data.load(channels(tmp_path, **{name: ROWS}), 0.2, 1)
+    assert len(loaded.training.texts) == 24
+    assert len(loaded.validation.texts) == 6
+
+
+def test_a_validation_channel_goes_before_the_split_T82(tmp_path: Path) -> None:
+    loaded = data.load(channels(tmp_path, training=ROWS, validation='2,"x"\n0,"y"\n'), 0.2, 1)
+    assert len(loaded.training.texts) == 30
+    assert loaded.validation.texts == ("x", "y")
+    assert loaded.validation.targets.tolist() == [2, 0]
+    assert loaded.validation.places == ("validation/data.csv:1", "validation/data.csv:2")
+
+
+def test_no_training_channel_is_an_error_that_names_the_jobs_channels_T82(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no channel 'training'.*validation"):
+        data.load(channels(tmp_path, validation=ROWS), 0.2, 1)
+
+
+def test_both_names_at_once_are_refused_T82(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give one"):
+        data.load(channels(tmp_path, training=ROWS, train=ROWS), 0.2, 1)
+
+
+def test_one_label_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="two labels or more"):
+        data.load(channels(tmp_path, training="0,a\n0,b\n"), 0.2, 1)
+
+
+def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"validation/data.csv:2: a label that no training row has"):
+        data.load(channels(tmp_path, training=ROWS, validation="0,x\n7,y\n"), 0.2, 1)
+
+
+def test_labels_keep_their_type_and_order(tmp_path: Path) -> None:
+    assert data.load(channels(tmp_path, training="10,a\n9,b\n10,c\n"), 0.0, 1).labels == (9, 10)
+    (tmp_path / "names").mkdir()
+    named = channels(tmp_path / "names", training="fire,a\nbrakes,b\n")
+    assert data.load(named, 0.0, 1).labels == ("brakes", "fire")
+
+
+def test_the_same_seed_holds_out_the_same_rows() -> None:
+    labels = pd.Series(["a", "b"] * 50)
+    first, again, other = (data.hold_out(labels, 0.2, seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(("sizes", "ratio"), [((50, 50), 0.2), ((90, 9, 1), 0.2), ((7, 7, 7), 0.1), ((1000, 3), 0.333)])
+def test_every_label_is_held_out_alike_and_none_wholly(sizes: tuple[int, ...], ratio: float) -> None:
+    labels = pd.Series(np.repeat(np.arange(len(sizes)), sizes))
+    held_out = data.hold_out(labels, ratio, 3)
+    counts = labels[held_out].value_counts().reindex(range(len(sizes)), fill_value=0)
+    for count, size in zip(counts, sizes, strict=True):
+        assert abs(count - size * ratio) <= 1
+        assert count < size
+    assert abs(held_out.sum() - sum(sizes) * ratio) <= 1
+
+
+def test_a_ratio_of_zero_holds_out_none() -> None:
+    assert not data.hold_out(pd.Series([0, 1, 0, 1]), 0.0, 1).any()
+
+
+def test_the_digest_tells_different_data_apart(tmp_path: Path) -> None:
+    digests = set()
+    for number, content in enumerate(["0,ab\n1,c\n", "0,a\n1,bc\n", "1,ab\n0,c\n"]):
+        (tmp_path / str(number)).mkdir()
+        digests.add(data.load(channels(tmp_path / str(number), training=content), 0.0, 1).digest)
+    assert len(digests) == 3

@@ -1,0 +1,122 @@
+"""What the platform tells a training job."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from classifier.environment import Environment, configure_logging
+from classifier.errors import UserError
+
+
+def write(base: Path, name: str, content: object) -> None:
+    folder = base / "input" / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def read(base: Path, **variables: str) -> Environment:
+    return Environment.from_environ({"SAGEMAKER_BASE_DIR": str(base), **variables})
+
+
+def test_every_configuration_file_may_be_missing_T20_T24_T35_T51(tmp_path: Path) -> None:
+    environment = read(tmp_path)
+    assert environment.hyperparameters == {}
+    assert environment.channels == {}
+    assert environment.hosts == ("localhost",)
+    assert environment.job_name == "local"
+
+
+def test_without_a_configuration_file_the_folders_are_the_channels_T24(tmp_path: Path) -> None:
+    (tmp_path / "input" / "data" / "training").mkdir(parents=True)
+    (tmp_path / "input" / "data" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "input" / "data" / "training-manifest").write_text("x")
+    assert list(read(tmp_path).channels) == ["training"]
+
+
+def test_channels_are_those_the_job_names_and_not_what_lies_in_the_folder_T26(tmp_path: Path) -> None:
+    write(tmp_path, "inputdataconfig.json", {"training": {"TrainingInputMode": "File"}})
+    (tmp_path / "input" / "data" / "code").mkdir(parents=True)
+    assert read(tmp_path).channels == {"training": tmp_path / "input" / "data" / "training"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"TrainingInputMode": "FastFile"},
+        {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"},
+        {"ContentType": "text/csv", "TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"},
+    ],
+)
+def test_every_form_of_a_channels_settings_is_read_T24(tmp_path: Path, settings: dict[str, str]) -> None:
+    write(tmp_path, "inputdataconfig.json", {"my-channel_1.x": settings})
+    assert list(read(tmp_path).channels) == ["my-channel_1.x"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"TrainingInputMode": "Pipe"}, "use 'File' or 'FastFile'"),
+        ({"RecordWrapperType": "RecordIO"}, "RecordIO"),
+        ("File", "not a JSON object"),
+    ],
+)
+def test_an_input_mode_that_is_not_read_is_refused_by_name(tmp_path: Path, settings: object, words: str) -> None:
+    write(tmp_path, "inputdataconfig.json", {"training": settings})
+    with pytest.raises(UserError, match="channel 'training'") as error:
+        read(tmp_path)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth1"},
+        {"current_host": "algo-1-x7k2p", "hosts": ["algo-1-x7k2p"], "network_interface_name": "ethwe"},
+        {
+            "current_host": "algo-1",
+            "current_instance_type": "ml.c5.xlarge",
+            "current_group_name": "homogeneousCluster",
+            "hosts": ["algo-1"],
+            "instance_groups": [{"instance_group_name": "homogeneousCluster", "hosts": ["algo-1"]}],
+            "topology": None,
+        },
+    ],
+)
+def test_every_form_of_the_resource_configuration_is_read_T35(tmp_path: Path, content: dict[str, object]) -> None:
+    write(tmp_path, "resourceconfig.json", content)
+    assert read(tmp_path).hosts == (content["current_host"],)
+
+
+def test_hosts_are_sorted_whatever_their_order_in_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "resourceconfig.json", {"current_host": "x-9", "hosts": ["x-9", "x-10"]})
+    assert read(tmp_path).hosts == ("x-10", "x-9")
+
+
+def test_the_jobs_name_is_the_platforms_T50(tmp_path: Path) -> None:
+    assert read(tmp_path, TRAINING_JOB_NAME="claims-1").job_name == "claims-1"
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "3"])
+def test_a_broken_configuration_file_is_named(tmp_path: Path, content: str) -> None:
+    write(tmp_path, "hyperparameters.json", content)
+    with pytest.raises(UserError, match=r"hyperparameters\.json"):
+        read(tmp_path)
+
+
+def test_log_lines_are_single_and_carry_their_time(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        configure_logging()
+        logging.getLogger("classifier.test").info("event=test value=%d", 3)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    line = capsys.readouterr().out
+    assert line.endswith("INFO event=test value=3\n")
+    assert line[:2] == "20"
+    assert "Z INFO" in line

@@ -1,0 +1,112 @@
+import pytest
+
+from classifier.errors import RequestError
+from classifier.serving import media_types
+from classifier.serving.media_types import AnswerType
+
+
+def choose(accept: str, content_type: str = "", default: str = "") -> str:
+    answer = media_types.choose_answer(accept, content_type, default)
+    return answer.media_type + (";verbose" if answer.verbose else "")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("application/x-text", "application/x-text"),
+        ("text/plain", "application/x-text"),
+        ("application/octet-stream", "application/x-text"),
+        ("", "application/x-text"),
+        (" ", "application/x-text"),
+        ("text/csv; charset=utf-8", "text/csv"),
+        ('TEXT/CSV ;Charset="UTF-8"; header=present', "text/csv"),
+        ("application/json;charset=us-ascii", "application/json"),
+        ("application/json;verbose", "application/json"),
+        ("application/jsonlines", "application/jsonlines"),
+        ("application/x-ndjson", "application/jsonlines"),
+        ("application/jsonl;", "application/jsonlines"),
+    ],
+)
+def test_a_content_type_is_read_without_its_parameters_and_in_any_case_H18(content_type: str, kind: str) -> None:
+    assert media_types.request_type(content_type.strip() or media_types.TEXT, must_name_one=True) == kind
+    assert media_types.request_type(content_type, must_name_one=False) == kind
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "text", "multipart/form-data; boundary=x", "application/*", ";"])
+def test_an_unknown_content_type_is_415_and_lists_the_known_ones_H25(content_type: str) -> None:
+    with pytest.raises(RequestError, match=r"application/x-text, text/plain, .*text/csv") as caught:
+        media_types.request_type(content_type, must_name_one=False)
+    assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
+
+
+def test_another_charset_than_utf_8_is_415() -> None:
+    with pytest.raises(RequestError, match=r"charset .* send UTF-8") as caught:
+        media_types.request_type("text/csv; charset=latin-1", must_name_one=False)
+    assert caught.value.status == 415
+
+
+def test_batch_transform_without_a_content_type_is_told_to_set_it_B16() -> None:
+    with pytest.raises(RequestError, match=r"set the ContentType of the transform job") as caught:
+        media_types.request_type("", must_name_one=True)
+    assert caught.value.status == 415
+
+
+@pytest.mark.parametrize(
+    ("accept", "answer"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("text/*", "text/csv"),
+        ("application/json", "application/json"),
+        ("application/json;verbose", "application/json;verbose"),
+        ("Application/JSON; Verbose", "application/json;verbose"),
+        ("application/json;verbose=true", "application/json;verbose"),
+        ("application/json;verbose=false", "application/json"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("application/jsonlines", "application/jsonlines"),
+        ("application/jsonlines;verbose", "application/jsonlines;verbose"),
+        ("text/csv", "text/csv"),
+        ("text/csv, application/json", "text/csv"),
+        ("text/csv;q=0.5, application/json;q=0.9", "application/json"),
+        ("text/csv;q=0.5, application/json;verbose;q=.5", "text/csv"),
+        ("text/html, application/xhtml+xml, */*;q=0.1", "application/json"),
+        ("image/png, text/csv;q=0.1", "text/csv"),
+        ("application/json;q=0, */*", "application/jsonlines"),
+        ("text/csv, */*;q=0", "text/csv"),
+        ("text/csv;q=nan", "text/csv"),
+        (" , text/csv ,", "text/csv"),
+        ("*/*;verbose", "application/json;verbose"),
+    ],
+)
+def test_accept_is_a_list_with_weights_H20(accept: str, answer: str) -> None:
+    assert choose(accept) == answer
+
+
+@pytest.mark.parametrize(
+    "accept", ["image/png", "text/html, text/plain", "*/*;q=0", "application/json;q=0", "csv", ";"]
+)
+def test_an_accept_that_names_nothing_written_here_is_406_and_lists_the_types_H20(accept: str) -> None:
+    with pytest.raises(RequestError, match=r"application/json, application/json;verbose, .*, text/csv") as caught:
+        choose(accept)
+    assert (caught.value.status, caught.value.code) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize("accept", ["", "*/*"])
+@pytest.mark.parametrize("default", media_types.ANSWER_NAMES)
+def test_the_default_answer_is_the_one_the_environment_names_H21(accept: str, default: str) -> None:
+    assert choose(accept, "text/csv", default) == default
+    assert choose("application/json", "text/csv", default) == "application/json"
+
+
+@pytest.mark.parametrize("content_type", ["text/csv; charset=utf-8", "application/jsonlines", "application/x-ndjson"])
+def test_records_a_line_are_answered_a_line_each_where_accept_leaves_it_open_B08(content_type: str) -> None:
+    assert choose("", content_type) == "application/jsonlines"
+    assert choose("*/*", content_type) == "application/jsonlines"
+    assert choose("application/json", content_type) == "application/json"
+
+
+def test_names_of_answers_are_read_in_any_case() -> None:
+    assert media_types.named_answer("Application/JSON; verbose") == AnswerType("application/json", verbose=True)
+    with pytest.raises(KeyError):
+        media_types.named_answer("text/html")

@@ -1,0 +1,84 @@
+"""Answers come in order, whatever the batches, and a model that answers wrongly is not served."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from classifier import artifact, predictor
+from classifier.environment import Environment
+from classifier.errors import UserError
+from classifier.predictor import Predictor
+from classifier.training import program
+from classifier.training.interruption import Interruption
+from jobs import Job
+
+
+class LengthEngine:
+    """Answers how long a text is, and remembers the batches it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.batches.append(list(texts))
+        return np.array([[len(text), 0.0] for text in texts], np.float32)
+
+
+def test_answers_come_in_the_order_of_the_texts() -> None:
+    engine = LengthEngine()
+    texts = ["x" * ((index * 37) % 101) for index in range(100)]
+    answers = Predictor(engine, ("a", "b")).predict(texts)
+    assert answers[:, 0].tolist() == [len(text) for text in texts]
+    assert [len(batch) for batch in engine.batches] == [32, 32, 32, 4]
+
+
+def test_no_text_is_no_answer() -> None:
+    assert Predictor(LengthEngine(), ("a", "b")).predict([]).shape == (0, 2)
+
+
+def test_an_answer_that_is_no_number_is_an_error() -> None:
+    class Broken:
+        def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return np.full((len(texts), 2), np.nan, np.float32)
+
+    with pytest.raises(ArithmeticError):
+        Predictor(Broken(), ("a", "b")).predict(["x"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    job = Job.create(tmp_path_factory.mktemp("predictor") / "ml", encoder=tiny_encoder)
+    program.train(Environment.from_environ(job.environ), Interruption())
+    return job.model
+
+
+def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path) -> None:
+    model = predictor.load(trained)
+    texts = ["good film", "", "the car door light is broken and the engine is cold", "\ud800 lone surrogate"]
+    together = model.predict(texts)
+    np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
+    for text, answer in zip(texts, together, strict=True):
+        np.testing.assert_allclose(model.predict([text])[0], answer, atol=1e-6)
+
+
+def test_a_model_that_answers_differently_than_after_training_is_refused_H08(trained: Path, tmp_path: Path) -> None:
+    from shutil import copytree
+
+    copytree(trained, tmp_path / "model")
+    probes = artifact.load(trained).probes[:, ::-1] * 0.1
+    artifact.write_json(tmp_path / "model" / "golden.json", {"probes": probes.tolist()})
+    with pytest.raises(UserError, match="answers its test texts differently than after training"):
+        predictor.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["1/saved_model.pb", "1/variables/variables.index"])
+def test_a_broken_savedmodel_is_refused_H08(trained: Path, tmp_path: Path, name: str) -> None:
+    from shutil import copytree
+
+    copytree(trained, tmp_path / "model")
+    (tmp_path / "model" / name).write_bytes(b"junk")
+    with pytest.raises(UserError, match="the SavedModel does not load"):
+        predictor.load(tmp_path / "model")

@@ -1,0 +1,116 @@
+"""Finding the encoder a job asks for."""
+
+import io
+import tarfile
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from classifier.encoders.resolve import EncoderFiles, resolve
+from classifier.errors import UserError
+
+
+def find(tmp_path: Path, channel: Path | None, model_id: str = "default") -> EncoderFiles:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return resolve(channel, model_id, tmp_path / "pretrained", scratch)
+
+
+def pack(path: Path, folder: Path, prefix: str = ".") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, prefix)
+    return path.parent
+
+
+def add(archive: tarfile.TarFile, name: str, **attributes: object) -> None:
+    member = tarfile.TarInfo(name)
+    for attribute, value in attributes.items():
+        setattr(member, attribute, value)
+    archive.addfile(member, io.BytesIO(b""))
+
+
+def test_without_a_channel_the_encoder_in_the_image_is_taken(tmp_path: Path, tiny_encoder: Path) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    assert find(tmp_path, None) == EncoderFiles("default", "bert", tmp_path / "pretrained" / "default")
+
+
+def test_an_empty_channel_is_as_none(tmp_path: Path, tiny_encoder: Path) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    (tmp_path / "model").mkdir()
+    assert find(tmp_path, tmp_path / "model").name == "default"
+
+
+@pytest.mark.parametrize("model_id", ["bert-huge", "../default", ""])
+def test_an_unknown_model_id_is_refused_with_those_there_are(tmp_path: Path, tiny_encoder: Path, model_id: str) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    with pytest.raises(UserError, match="the image holds only default; put the encoder's files on the model channel"):
+        find(tmp_path, None, model_id)
+
+
+@pytest.mark.parametrize("prefix", [".", "my-encoder"])
+@pytest.mark.parametrize("name", ["model.tar.gz", "anything.tar.gz", "x.tgz"])
+def test_an_archive_on_the_channel_is_unpacked_elsewhere_T80(
+    tmp_path: Path, tiny_encoder: Path, name: str, prefix: str
+) -> None:
+    channel = pack(tmp_path / "model" / name, tiny_encoder, prefix)
+    found = find(tmp_path, channel)
+    assert found.family == "bert"
+    assert found.folder.is_relative_to(tmp_path / "scratch")
+    assert [path.name for path in channel.iterdir()] == [name]
+
+
+def test_loose_files_on_the_channel_are_read_in_place_T80(tmp_path: Path, tiny_encoder: Path) -> None:
+    assert find(tmp_path, tiny_encoder).folder == tiny_encoder
+
+
+def test_an_archive_with_files_beside_it_is_refused_T80(tmp_path: Path, tiny_encoder: Path) -> None:
+    channel = pack(tmp_path / "model" / "model.tar.gz", tiny_encoder)
+    (channel / "vocab.txt").write_text("x")
+    with pytest.raises(UserError, match=r"give one \.tar\.gz or loose files"):
+        find(tmp_path, channel)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("../outside.txt", {}),
+        ("/absolute.txt", {}),
+        ("a/../../b", {}),
+        ("link", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+        ("hard", {"type": tarfile.LNKTYPE, "linkname": "config.json"}),
+        ("pipe", {"type": tarfile.FIFOTYPE}),
+        ("device", {"type": tarfile.CHRTYPE}),
+    ],
+)
+def test_an_archive_that_leads_outside_is_refused(tmp_path: Path, name: str, attributes: dict[str, object]) -> None:
+    (tmp_path / "model").mkdir()
+    with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:
+        add(archive, name, **attributes)
+    with pytest.raises(UserError, match="a link, a device or leads outside"):
+        find(tmp_path, tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "scratch"]
+
+
+def test_a_broken_archive_is_refused(tmp_path: Path, tiny_encoder: Path) -> None:
+    channel = pack(tmp_path / "model" / "model.tar.gz", tiny_encoder)
+    whole = (channel / "model.tar.gz").read_bytes()
+    (channel / "model.tar.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"model\.tar\.gz can't be unpacked"):
+        find(tmp_path, channel)
+
+
+def test_files_that_are_no_encoder_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "pytorch_model.bin").write_text("x")
+    with pytest.raises(UserError, match=r"no encoder among its files \(pytorch_model\.bin\)"):
+        find(tmp_path, tmp_path / "model")
+
+
+def test_a_model_this_image_trained_is_not_taken_for_an_encoder(tmp_path: Path) -> None:
+    (tmp_path / "model" / "1").mkdir(parents=True)
+    (tmp_path / "model" / "1" / "saved_model.pb").write_text("x")
+    (tmp_path / "model" / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match="to train it further is not supported yet"):
+        find(tmp_path, tmp_path / "model")

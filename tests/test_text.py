@@ -1,0 +1,153 @@
+"""Reading rows of label and text, good and bad."""
+
+from pathlib import Path
+
+import pytest
+
+from classifier.errors import UserError
+from classifier.modalities.text import Examples, read_channel
+
+GOOD = '0,"fine"\n1,"broken"\n'
+
+
+def channel(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
+    path = folder / "training" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder / "training"
+
+
+def read(folder: Path, content: str | bytes) -> Examples:
+    return read_channel(channel(folder, content), "training")
+
+
+def pairs(examples: Examples) -> list[tuple[object, str]]:
+    return list(zip(examples.table["label"], examples.table["text"], strict=True))
+
+
+def failure(folder: Path, content: str | bytes) -> UserError:
+    with pytest.raises(UserError) as error:
+        read(folder, content)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('0,"a"\n1,"b"\n', [(0, "a"), (1, "b")]),
+        ("0,a\n1,b", [(0, "a"), (1, "b")]),
+        ('0,"a"\r\n1,"b"\r\n', [(0, "a"), (1, "b")]),
+        ('\ufeff0,"a"\n1,"b"\n', [(0, "a"), (1, "b")]),
+        ('0,"a, b, c"\n1,"say ""b"""\n', [(0, "a, b, c"), (1, 'say "b"')]),
+        ('0,"two\nlines"\n1,"and\r\nthree"\n', [(0, "two\nlines"), (1, "and\r\nthree")]),
+        ('0,"a"\n\n1,"b"\n\n', [(0, "a"), (1, "b")]),
+        (" 0 ,a\n1,b\n", [(0, "a"), (1, "b")]),
+        ("10,a\n-9,b\n", [(10, "a"), (-9, "b")]),
+        ("fire,a\nbrakes,b\n", [("fire", "a"), ("brakes", "b")]),
+        ("01,a\n02,b\n", [("01", "a"), ("02", "b")]),
+        ("1.0,a\n0.0,b\n", [("1.0", "a"), ("0.0", "b")]),
+        ('0,"日本語 ☕"\n1,"naïve"\n', [(0, "日本語 ☕"), (1, "naïve")]),
+        ("0,a\x00b\n1,c\n", [(0, "a\x00b"), (1, "c")]),
+        ("label,text\n0,a\n1,b\n", [(0, "a"), (1, "b")]),
+        ("Sentence,Label\na,0\nb,1\n", [(0, "a"), (1, "b")]),
+    ],
+)
+def test_rows_are_read_as_they_were_written_T83(tmp_path: Path, content: str, expected: list[object]) -> None:
+    assert pairs(read(tmp_path, content)) == expected
+
+
+def test_a_field_may_be_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:
+    long = "word " * 60_000
+    assert pairs(read(tmp_path, f'0,"{long}"\n1,b\n'))[0] == (0, long)
+
+
+def test_lines_are_those_an_editor_shows(tmp_path: Path) -> None:
+    examples = read(tmp_path, '0,"one\ntwo\nthree"\n1,b\n\n0,c\n')
+    assert list(examples.table["line"]) == [1, 4, 6]
+    assert set(examples.table["file"]) == {"training/data.csv"}
+
+
+def test_a_header_is_noted(tmp_path: Path) -> None:
+    assert read(tmp_path, "label,text\n0,a\n1,b\n").notes == (
+        "training/data.csv:1 is a header: label in column 1, text in column 2",
+    )
+
+
+def test_empty_texts_are_kept_and_noted(tmp_path: Path) -> None:
+    examples = read(tmp_path, '0,a\n1,""\n0," "\n')
+    assert len(examples.table) == 3
+    assert examples.notes == ("2 texts are empty, the first at training/data.csv:2",)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        (GOOD + "0,one, two\n", 3, "3 columns; put a text that has commas in quotes"),
+        (GOOD + "only text\n", 3, "1 column"),
+        (GOOD + ',"text"\n', 3, "the label is empty"),
+        (GOOD + 'x,"text"\n', 3, "not an integer where most are integers"),
+        ("a,x\nb,y\n3,z\n", 3, "an integer where most are names"),
+        (GOOD + '0,"never closed\n', 3, "a quote is not closed"),
+        (GOOD + '0,"a" b\n', 3, "a quote is not closed or not doubled"),
+        (GOOD.encode() + b'0,"\xff\xfe"\n', 3, "not UTF-8"),
+        (GOOD.encode("utf-16"), 1, "not UTF-8"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_line_and_cure_T05(
+    tmp_path: Path, content: str | bytes, line: int, words: str
+) -> None:
+    message = str(failure(tmp_path, content))
+    assert f"training/data.csv:{line}: " in message
+    assert words in message
+
+
+def test_every_bad_row_is_in_one_message_up_to_twenty(tmp_path: Path) -> None:
+    message = str(failure(tmp_path, GOOD + "0,a,b\n" * 30))
+    lines = message.splitlines()
+    assert lines[0] == "30 bad rows in channel training; nothing was trained:"
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == "... and 10 more"
+
+
+def test_a_message_holds_nothing_of_a_users_text(tmp_path: Path) -> None:
+    message = str(failure(tmp_path, GOOD + "secret words,more secret\nsecret,one,two\n"))
+    assert "secret" not in message
+
+
+def test_swapped_columns_are_recognised(tmp_path: Path) -> None:
+    content = "".join(f'"text number {index}",{index % 2}\n' for index in range(30))
+    assert "the first column must be the label" in str(failure(tmp_path, content))
+
+
+def test_an_empty_file_is_not_data(tmp_path: Path) -> None:
+    assert "no data.csv in it" in str(failure(tmp_path, ""))
+
+
+def test_a_file_of_blank_lines_holds_no_rows(tmp_path: Path) -> None:
+    assert "hold no rows" in str(failure(tmp_path, "\n\n"))
+
+
+def test_a_channel_without_files_is_named_T05(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="channel training: the job names it, but it has no files"):
+        read_channel(tmp_path / "training", "training")
+
+
+def test_files_that_are_no_data_are_left_out_and_said_T26_T27(tmp_path: Path) -> None:
+    folder = channel(tmp_path, GOOD)
+    for name in ("_SUCCESS", ".DS_Store", "x.manifest", ".ipynb_checkpoints/data.csv", "empty.csv", "sub/_$folder$"):
+        channel(tmp_path, "" if name in ("_SUCCESS", "empty.csv") else "junk", name)
+    channel(tmp_path, "notes", "notes.txt")
+    examples = read_channel(folder, "training")
+    assert len(examples.table) == 2
+    assert examples.notes == ("left out: notes.txt",)
+
+
+def test_data_in_a_sub_folder_are_found_T25(tmp_path: Path) -> None:
+    channel(tmp_path, GOOD, "2026/11/data.csv")
+    assert list(read_channel(tmp_path / "training", "training").table["file"]) == ["training/2026/11/data.csv"] * 2
+
+
+def test_other_file_names_are_read_where_there_is_no_data_csv_T83(tmp_path: Path) -> None:
+    channel(tmp_path, GOOD, "part-1.csv")
+    channel(tmp_path, GOOD, "part-2.CSV")
+    assert len(read_channel(tmp_path / "training", "training").table) == 4

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Renew requirements/*.txt from pyproject.toml and requirements/*.in; needs uv (pip install uv).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+lock() {
+    uv pip compile --quiet --no-header --generate-hashes --no-emit-index-url --no-emit-find-links \
+        --python-version 3.11 --python-platform x86_64-manylinux_2_31 "$@"
+}
+
+# tf-keras, tensorflow-hub and tensorflow-text ask for "tensorflow" (572 MB); on CPUs "tensorflow-cpu" serves them all.
+without_tensorflow=$(mktemp)
+trap 'rm -f "$without_tensorflow"' EXIT
+echo "tensorflow ; sys_platform == 'never'" >"$without_tensorflow"
+
+lock --override "$without_tensorflow" --extra cpu pyproject.toml --output-file requirements/cpu.txt
+lock --override "$without_tensorflow" --extra cpu --extra dev --constraints requirements/cpu.txt pyproject.toml \
+    --output-file requirements/dev.txt
+lock --extra gpu pyproject.toml --output-file requirements/gpu.txt
+lock requirements/sdk2.in --output-file requirements/sdk2.txt
+lock --override requirements/sdk3.override requirements/sdk3.in --output-file requirements/sdk3.txt

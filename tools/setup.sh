@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Make .venv from the lock, bring the default encoder, and see to nginx; installs Debian packages where it may.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=${PYTHON:-python3.11}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+debian_packages() {
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        say "installing $*"
+        apt-get update -qq
+        # No service is to start by itself: the programs here start their own.
+        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    else
+        say "please install: $*"
+        exit 1
+    fi
+}
+
+command -v "$python" >/dev/null || debian_packages python3 python3-venv python3-dev
+"$python" -c 'import ensurepip, venv' 2>/dev/null || debian_packages python3-venv
+# The training toolkit has a part in C.
+command -v gcc >/dev/null || debian_packages gcc libc6-dev
+include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+[[ -f $include/Python.h ]] || debian_packages python3-dev
+command -v nginx >/dev/null || debian_packages nginx-light
+
+say "making .venv"
+"$python" -m venv --clear .venv
+# --no-deps: the lock is complete, and leaves out the second TensorFlow that tf-keras and others would bring.
+.venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
+say "bringing the default encoder"
+.venv/bin/python tools/fetch_default_encoder.py container/pretrained
+touch .venv/.ready
