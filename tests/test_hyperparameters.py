@@ -44,8 +44,9 @@ def test_values_come_as_text_quoted_or_not_T21(name: str, raw: Any, value: Any) 
 def test_what_the_platform_adds_is_ignored_T22() -> None:
     names = (
         "sagemaker_program sagemaker_submit_directory sagemaker_container_log_level sagemaker_job_name "
-        "sagemaker_region sagemaker_s3_output sagemaker_enable_cloudwatch_metrics sagemaker_mpi_enabled sagemaker_instance_type "
-        "sagemaker_parameter_server_enabled sagemaker_estimator_class_name _tuning_objective_metric model_dir"
+        "sagemaker_region sagemaker_s3_output sagemaker_enable_cloudwatch_metrics sagemaker_mpi_enabled "
+        "sagemaker_instance_type sagemaker_parameter_server_enabled sagemaker_estimator_class_name "
+        "_tuning_objective_metric model_dir"
     )
     added = dict.fromkeys(names.split(), '"x"')
     assert Hyperparameters.parse(added) == Hyperparameters.parse({})

@@ -17,7 +17,12 @@ READY_WITHIN_SECONDS = 120
 
 
 def _variables(base: Path, **more: str) -> Mapping[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "SAGEMAKER_BASE_DIR": str(base), **more}
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SAGEMAKER_BASE_DIR": str(base),
+        **more,
+    }
 
 
 def train(base: Path, log: Path | None = None) -> None:

@@ -61,9 +61,7 @@ def hyperparameter_table() -> str:
 
 def contract_table() -> str:
     """Return which tests cite which requirement."""
-    citing: dict[str, list[str]] = {}
-    for name, tests in cited().items():
-        citing[name] = tests
+    citing = cited()
     lines = ["| requirement | tests |", "|---|---|"]
     for name in sorted(citing):
         shown = "<br>".join(f"`{test}`" for test in citing[name][:3])

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,15 @@ def set_defaults(values: Mapping[str, str]) -> None:
     set_variables({name: value for name, value in values.items() if name not in os.environ})
 
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Send every log record to standard output: a line each, flushed, its time in UTC."""
+def configure_logging(level: int = logging.INFO, quiet: Sequence[str] = ()) -> None:
+    """Send every log record to standard output: a line each, flushed, its time in UTC.
+
+    Args:
+        level: The least severe level that is written.
+        quiet: Loggers of libraries whose records below a warning say nothing to a user.
+    """
+    for name in quiet:
+        logging.getLogger(name).setLevel(logging.WARNING)
     handler = logging.StreamHandler(sys.stdout)
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime

@@ -124,7 +124,7 @@ SCHEMA: Mapping[str, Hyperparameter] = {
         "The pre-trained encoder in the image. Files on the `model` channel go before it.",
     ),
     "max_sequence_length": Hyperparameter(
-        _integer(3, 4096), 128, "Tokens of a text that are read; the rest is cut off."
+        _integer(3, 4096), 256, "Tokens of a text that are read; the rest is cut off."
     ),
     "seed": Hyperparameter(_integer(0, 2**31 - 1), 123, "Makes splits, shuffles, dropout and new weights repeatable."),
 }

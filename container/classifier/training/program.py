@@ -16,12 +16,13 @@ from classifier.training.interruption import Interruption
 
 log = logging.getLogger(__name__)
 
+CHATTY_LOGGERS = ("absl", "sagemaker-training-toolkit", "tensorflow")
 TENSORFLOW_SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 def main() -> int:
     """Run the job; the toolkit ends the process with the job's exit code."""
-    environment.configure_logging()
+    environment.configure_logging(quiet=CHATTY_LOGGERS)
     return toolkit.run("classifier.training.program:train_for_toolkit")
 
 
@@ -51,7 +52,8 @@ def train(environ: Environment, interruption: Interruption) -> None:
     """
     settings = Hyperparameters.parse(environ.hyperparameters)
     _check_hosts(environ)
-    log.info("event=start job=%s %s", environ.job_name, " ".join(f"{k}={v}" for k, v in asdict(settings).items()))
+    given = {name: "default" if value is None else value for name, value in asdict(settings).items()}
+    log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
     rows = data.load(environ.channels, settings.validation_split_ratio, settings.seed)
     environment.set_defaults(TENSORFLOW_SETTINGS)
     from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
@@ -61,6 +63,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         trained, history = job.train(encoder, rows, settings, interruption)
         job.export(environ.model_folder, trained, rows, settings)
     job.write_evaluation(environ.output_data_folder, trained, history, rows)
+    log.info("event=done")
 
 
 def _check_hosts(environ: Environment) -> None:

@@ -1,0 +1,83 @@
+"""From data to answers: one program trains, the other serves what it left."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shutil import copyfile, copytree
+
+import numpy as np
+import pytest
+
+from classifier.environment import Environment
+from classifier.training import program
+from classifier.training.interruption import Interruption
+from jobs import ROWS, Job
+from serving_helpers import Server, serving
+
+VERBOSE = "application/json;verbose"
+
+
+def train(job: Job) -> None:
+    program.train(Environment.from_environ(job.environ), Interruption())
+
+
+def ask(server: Server, texts: Sequence[str]) -> list[dict[str, object]]:
+    answer = server.ask(json.dumps(list(texts)), Content_Type="application/json", Accept=VERBOSE)
+    assert answer.status_code == 200, answer.text
+    answers: list[dict[str, object]] = answer.json()
+    return answers
+
+
+def test_what_was_trained_is_served_and_answers_in_every_form_H01_H19_H20(job: Job) -> None:
+    train(job)
+    with serving(job.model) as server:
+        one = server.ask("the film was good", Content_Type="application/x-text", Accept=VERBOSE).json()
+        assert one["labels"] == [0, 1]
+        assert one["predicted_label"] == one["labels"][int(np.argmax(one["probabilities"]))]
+        short = server.ask("the film was good", Content_Type="application/x-text", Accept="application/json").json()
+        assert list(short) == ["probabilities"]
+        assert short["probabilities"] == pytest.approx(one["probabilities"], abs=1e-6)
+        lines = server.ask("the film was good\na bad film", Content_Type="text/csv", Accept="text/csv").text
+        assert len(lines.splitlines()) == 2
+        assert len(ask(server, [text for _, text in ROWS])) == len(ROWS)
+        assert all(text not in server.output() for _, text in ROWS)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"),
+        ("gnews_word2vec_top1000_dim300",),
+    ],
+)
+def test_real_files_of_tensorflow_hub_on_the_model_channel_train_and_serve_T80(
+    tmp_path: Path, shared: Callable[[str], Path], folders: tuple[str, ...]
+) -> None:
+    job = Job.create(tmp_path / "ml")
+    for name in folders:
+        copytree(shared(f"encoders/{name}"), job.base / "input" / "data" / "model" / name)
+    train(job)
+    manifest = json.loads((job.model / "manifest.json").read_text())
+    assert manifest["encoder"] == {"family": "hub", "name": folders[-1], "pooling": "own"}
+    with serving(job.model) as server:
+        assert len(ask(server, ["a good film", "", "word " * 1000])) == 3
+
+
+def test_the_top_layer_alone_reaches_four_fifths_on_sst2_through_the_server_as_training_reported(
+    tmp_path: Path, shared: Callable[[str], Path]
+) -> None:
+    test_file = shared("data/text/sst2/test/data.csv")
+    job = Job.create(tmp_path / "ml")
+    copyfile(shared("data/text/sst2/train/data.csv"), job.base / "input" / "data" / "training" / "data.csv")
+    job.channel("validation", test_file.read_bytes())
+    job.configure(hyperparameters={"epochs": "3", "train_only_top_layer": "True"})
+    train(job)
+    with test_file.open(encoding="utf-8", newline="") as file:
+        rows = [(int(label), text) for label, text in csv.reader(file)]
+    with serving(job.model) as server:
+        answers = ask(server, [text for _, text in rows])
+    accuracy = np.mean([answer["predicted_label"] == label for answer, (label, _) in zip(answers, rows, strict=True)])
+    assert accuracy >= 0.80
+    reported = json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"]
+    assert accuracy == pytest.approx(reported, abs=0.001)

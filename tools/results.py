@@ -1,0 +1,111 @@
+"""Accuracy on public data sets, through the served model, beside TF-IDF: `python tools/results.py [SET[:top] ...]`.
+
+Needs the folder `shared/data/text` beside the repository; trains in `build/results` and rewrites the lines of
+`docs/results.md` for the sets it ran.
+"""
+
+import csv
+import json
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sklearn.metrics
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from local_run import ROOT, ask, serving, train
+
+DATA = ROOT.parent / "shared" / "data" / "text"
+WORK = ROOT / "build" / "results"
+PAGE = ROOT / "docs" / "results.md"
+RUNS = ("sst2", "trec6", "banking77", "20news4")
+HYPERPARAMETERS = {"sst2": {"epochs": "3"}}
+RECORDS_A_REQUEST = 500
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labels and texts of one file."""
+
+    labels: list[int]
+    texts: list[str]
+
+
+def main() -> int:
+    """Run the data sets named, or all, each whole and with the top layer only."""
+    csv.field_size_limit(sys.maxsize)
+    runs = sys.argv[1:] or [f"{name}{kind}" for name in RUNS for kind in ("", ":top")]
+    for run in runs:
+        name, _, top = run.partition(":")
+        line = measure(name, top_layer_only=bool(top))
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        _put(line)
+    return 0
+
+
+def measure(name: str, *, top_layer_only: bool) -> str:
+    """Train by defaults, serve, score the test rows through HTTP, and return a line of the table."""
+    base = WORK / (f"{name}-top" if top_layer_only else name)
+    settings = dict(HYPERPARAMETERS.get(name, {})) | ({"train_only_top_layer": "True"} if top_layer_only else {})
+    minutes = _trained(base, name, settings)
+    test = _read(DATA / name / "test" / "data.csv")
+    with serving(base) as address:
+        answers = []
+        for first in range(0, len(test.texts), RECORDS_A_REQUEST):
+            answers += ask(address, test.texts[first : first + RECORDS_A_REQUEST])
+    predicted = [answer["predicted_label"] for answer in answers]
+    baseline = _tf_idf(_read(DATA / name / "train" / "data.csv"), test)
+    given = " ".join(f"{key}={value}" for key, value in settings.items()) or "none"
+    scores = f"{_score(test.labels, predicted)} | {_score(test.labels, baseline)}"
+    return f"| {name} | {given} | {scores} | {minutes:.1f} |"
+
+
+def _trained(base: Path, name: str, settings: dict[str, str]) -> float:
+    """Train, unless an earlier run finished the same, and return how many minutes it took."""
+    done = base / "minutes"
+    if not done.exists():
+        shutil.rmtree(base, ignore_errors=True)
+        (base / "input" / "config").mkdir(parents=True)
+        shutil.copytree(DATA / name / "train", base / "input" / "data" / "training")
+        (base / "input" / "config" / "hyperparameters.json").write_text(json.dumps(settings), encoding="utf-8")
+        started = time.monotonic()
+        train(base, base / "log")
+        done.write_text(str((time.monotonic() - started) / 60), encoding="utf-8")
+    return float(done.read_text(encoding="utf-8"))
+
+
+def _score(labels: list[int], predicted: list[int]) -> str:
+    accuracy = float(np.mean(np.array(labels) == np.array(predicted)))
+    return f"{accuracy:.3f} ({sklearn.metrics.f1_score(labels, predicted, average='macro'):.3f})"
+
+
+def _tf_idf(training: Rows, test: Rows) -> list[int]:
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC())
+    predicted: list[int] = model.fit(training.texts, training.labels).predict(test.texts).tolist()
+    return predicted
+
+
+def _read(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    return Rows([int(label) for label, _ in rows], [text for _, text in rows])
+
+
+def _put(line: str) -> None:
+    """Replace the line that begins with the same set and hyperparameters, or add it."""
+    page = PAGE.read_text(encoding="utf-8")
+    start = "|".join(line.split("|")[:3])
+    pattern = re.compile(rf"^{re.escape(start)}\|.*$", re.MULTILINE)
+    page = pattern.sub(lambda _: line, page) if pattern.search(page) else page.rstrip("\n") + f"\n{line}\n"
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
