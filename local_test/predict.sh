@@ -9,9 +9,9 @@ Usage: [PORT=8080] ./predict.sh <payload> [content-type] [accept]
   <payload>        a file: see payloads/
   [content-type]   by default from the file's name: application/x-text for .txt, text/csv for .csv,
                    application/json for .json, application/jsonlines for .jsonl
-  [accept]         application/json (the default), "application/json;verbose", application/jsonlines or text/csv
+  [accept]         "application/json;verbose" (the default), application/json, application/jsonlines or text/csv
 
-  ./predict.sh payloads/text.txt application/x-text "application/json;verbose"
+  ./predict.sh payloads/lines.csv text/csv text/csv
 EOF
     exit 2
 }
@@ -30,6 +30,6 @@ esac
 [[ -n $content_type ]] || { echo "predict.sh: the name of $payload tells no content type; give one" >&2; usage; }
 
 curl --silent --show-error --fail-with-body --max-time 60 \
-    --header "Content-Type: ${2:-$content_type}" --header "Accept: ${3:-application/json}" \
+    --header "Content-Type: ${2:-$content_type}" --header "Accept: ${3:-application/json;verbose}" \
     --data-binary "@$payload" "http://127.0.0.1:${PORT:-8080}/invocations"
 echo

@@ -3,7 +3,9 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -316,3 +318,31 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
     wait_until(lambda: client.get("/ping").status_code == 200)
     assert client.post("/invocations", data="abc").data == b"yes,0.75000000"
     assert folders == [Path("/nowhere/model")]
+
+
+def test_more_records_than_are_allowed_are_refused_before_the_model_is_asked(engine: FakeEngine) -> None:
+    client = client_of(engine, SERVING_MAX_RECORDS="3")
+    assert client.post("/invocations", data="a\nb\nc", content_type="text/csv").status_code == 200
+    asked = len(engine.asked)
+    answer = client.post("/invocations", data="a\nb\nc\nd", content_type="text/csv")
+    assert answer.status_code == 413
+    assert code_of(answer) == "too_many_records"
+    assert len(engine.asked) == asked
+
+
+def test_a_large_answer_does_not_keep_other_threads_from_running_H07() -> None:
+    class ManyLabels:
+        def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return np.full((len(texts), 1000), 0.001, np.float32)
+
+    predictor = Predictor(ManyLabels(), tuple(range(1000)))
+    body = b"\n".join([b"x"] * 3000)
+    longest, last = 0.0, time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        settings = ServingSettings.from_environ({})
+        future = pool.submit(invoke, Invocation(body, "text/csv", "application/json;verbose"), predictor, settings)
+        while not future.done():
+            time.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    assert len(json.loads(future.result().body)) == 3000
+    assert longest < 2.0  # the contract's own limit for a ping

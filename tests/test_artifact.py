@@ -99,6 +99,17 @@ def test_a_failure_while_writing_leaves_the_earlier_model_T10(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
 
 
+def test_what_a_killed_run_had_moved_away_comes_back_T10(tmp_path: Path) -> None:
+    write(tmp_path)
+    old = tmp_path / ".unfinished-killed" / "old"
+    old.mkdir(parents=True)
+    for name in ("1", "manifest.json"):
+        (tmp_path / name).rename(old / name)
+    artifact.clear_unfinished(tmp_path)
+    assert artifact.load(tmp_path).labels == ("a", "b")
+    assert not list(tmp_path.glob(".unfinished-*"))
+
+
 def test_a_later_run_replaces_the_earlier_model_and_a_killed_ones_leavings_T16(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / ".unfinished-killed").mkdir()

@@ -76,6 +76,8 @@ def test_the_sequence_is_never_longer_than_the_networks_positions(tiny_encoder: 
         ({"hidden_size": 64}, "config.json says"),
         ({"num_hidden_layers": 3}, "encoder.layer.2.attention.self.query.weight is missing"),
         ({"vocab_size": 7}, "not of the same checkpoint"),
+        ({"hidden_size": "32"}, "hidden_size must be a number"),
+        ({"num_attention_heads": 5}, "must be a multiple of num_attention_heads"),
     ],
 )
 def test_another_network_is_refused_by_name(tmp_path: Path, change: dict[str, object], words: str) -> None:
@@ -85,9 +87,22 @@ def test_another_network_is_refused_by_name(tmp_path: Path, change: dict[str, ob
         bert.load(tmp_path, "tiny", 64)
 
 
-@pytest.mark.parametrize(("file", "words"), [("config.json", "not JSON"), ("model.safetensors", "not a safetensors")])
-def test_a_broken_file_is_named(tmp_path: Path, file: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("config.json", b"junk", "config.json: not a JSON object"),
+        ("config.json", b"[]", "config.json: not a JSON object"),
+        ("tokenizer_config.json", b"{", "tokenizer_config.json: not a JSON object"),
+        ("tokenizer_config.json", b'{"strip_accents": false}', "strip_accents must be as do_lower_case"),
+        ("tokenizer_config.json", b'{"tokenize_chinese_chars": false}', "tokenize_chinese_chars must be true"),
+        ("1_Pooling/config.json", b"{", "not a JSON object"),
+        ("1_Pooling/config.json", b'{"pooling_mode_max_tokens": true}', "must choose one of pooling_mode_mean_tokens"),
+        ("vocab.txt", b"[PAD]\n\xff\xfe", "vocab.txt: not UTF-8"),
+        ("model.safetensors", b"junk", "not a safetensors file"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, file: str, content: bytes, words: str) -> None:
     tiny_bert.write(tmp_path)
-    (tmp_path / file).write_bytes(b"junk")
+    (tmp_path / file).write_bytes(content)
     with pytest.raises(UserError, match=words):
         bert.load(tmp_path, "tiny", 64)

@@ -49,6 +49,30 @@ def test_one_label_is_too_few(tmp_path: Path) -> None:
         data.load(channels(tmp_path, training="0,a\n0,b\n"), 0.2, 1)
 
 
+def test_swapped_columns_are_recognised(tmp_path: Path) -> None:
+    content = "".join(f'"text number {index}",{index % 2}\n' for index in range(30))
+    with pytest.raises(UserError, match="the first column must be the label"):
+        data.load(channels(tmp_path, training=content), 0.2, 1)
+
+
+def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
+    training = "".join(f"{index % 40},text {index}\n" for index in range(200))
+    validation = "".join(f"{index},text {index}\n" for index in range(40))
+    loaded = data.load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
+    assert len(loaded.validation.texts) == 40
+
+
+def test_channels_that_are_not_read_are_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data.load(channels(tmp_path, training=ROWS, validaton=ROWS, code=""), 0.2, 1)
+    assert "channels that are not read: validaton'" in caplog.text
+
+
+def test_too_few_rows_to_hold_any_out_are_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loaded = data.load(channels(tmp_path, training="0,a\n1,b\n"), 0.9, 1)
+    assert loaded.validation.texts == ()
+    assert "there will be no val_accuracy" in caplog.text
+
+
 def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"validation/data.csv:2: a label that no training row has"):
         data.load(channels(tmp_path, training=ROWS, validation="0,x\n7,y\n"), 0.2, 1)

@@ -99,6 +99,15 @@ def test_the_real_bert_and_preprocessor_work_at_a_dynamic_length(shared: Callabl
     assert encoder.layer(tf.constant(short)).shape == (1, 128)
 
 
+def test_a_real_bert_reads_no_more_tokens_than_it_has_positions(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
+        copytree(shared(f"encoders/{name}"), tmp_path / name)
+    encoder = hub.load(tmp_path, "model channel", 4096)
+    tokens = encoder.tokenize(tf.constant(["word " * 2000]))
+    assert tokens.shape == (1, 512)
+    assert encoder.layer(tokens).shape == (1, 128)
+
+
 def test_a_real_bert_without_its_preprocessor_says_what_is_missing(shared: Callable[[str], Path]) -> None:
     folder = shared("encoders/small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS")
     with pytest.raises(UserError, match="put its preprocessor on the model channel too"):

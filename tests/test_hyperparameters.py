@@ -64,6 +64,7 @@ def test_a_value_as_long_as_the_platform_allows_is_read_and_shown_shortened_T23(
     [
         ("epochs", "0", "a whole number from 1 to 1,000"),
         ("epochs", "2.5", "a whole number"),
+        ("epochs", "1_0", "a whole number"),
         ("epochs", "abc", "epochs='abc'"),
         ("epochs", "1e400", "a whole number"),
         ("epochs", "null", "epochs='null'"),

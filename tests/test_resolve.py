@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 
@@ -36,10 +37,14 @@ def test_without_a_channel_the_encoder_in_the_image_is_taken(tmp_path: Path, tin
     assert find(tmp_path, None) == EncoderFiles("default", "bert", tmp_path / "pretrained" / "default")
 
 
-def test_an_empty_channel_is_as_none(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_an_empty_or_missing_channel_is_no_reason_to_take_another_encoder(tmp_path: Path, tiny_encoder: Path) -> None:
     copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    with pytest.raises(UserError, match=r"channel model: .* has no files"):
+        find(tmp_path, tmp_path / "missing")
     (tmp_path / "model").mkdir()
-    assert find(tmp_path, tmp_path / "model").name == "default"
+    (tmp_path / "model" / "_SUCCESS").write_text("")
+    with pytest.raises(UserError, match=r"channel model: .* has no files"):
+        resolve(tmp_path / "model", "default", tmp_path / "pretrained", tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("model_id", ["bert-huge", "../default", ""])
@@ -93,10 +98,30 @@ def test_an_archive_that_leads_outside_is_refused(tmp_path: Path, name: str, att
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "scratch"]
 
 
-def test_a_broken_archive_is_refused(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_markers_and_sub_folders_beside_an_archive_are_borne_T27_T80(tmp_path: Path, tiny_encoder: Path) -> None:
+    pack(tmp_path / "model" / "2026" / "model.tar.gz", tiny_encoder)
+    (tmp_path / "model" / "_SUCCESS").write_text("")
+    (tmp_path / "model" / "empty").mkdir()
+    assert find(tmp_path, tmp_path / "model").family == "bert"
+
+
+def cut_short(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def one_bit_wrong(whole: bytes) -> bytes:
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :]
+
+
+def checksum_wrong(whole: bytes) -> bytes:
+    return whole[:-8] + bytes(4) + whole[-4:]
+
+
+@pytest.mark.parametrize("damage", [cut_short, one_bit_wrong, checksum_wrong])
+def test_a_damaged_archive_is_refused(tmp_path: Path, tiny_encoder: Path, damage: Callable[[bytes], bytes]) -> None:
     channel = pack(tmp_path / "model" / "model.tar.gz", tiny_encoder)
-    whole = (channel / "model.tar.gz").read_bytes()
-    (channel / "model.tar.gz").write_bytes(whole[: len(whole) // 2])
+    (channel / "model.tar.gz").write_bytes(damage((channel / "model.tar.gz").read_bytes()))
     with pytest.raises(UserError, match=r"model\.tar\.gz can't be unpacked"):
         find(tmp_path, channel)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
+import psutil
 import pytest
 
 from classifier import predictor
@@ -186,12 +187,20 @@ def test_a_job_of_nothing_but_data_trains_by_defaults_T20_T24_T35_T50_T51(job: J
     assert not (job.base / "input" / "config").exists()
 
 
-def test_a_folder_for_the_outcome_that_cannot_be_written_is_no_success(job: Job) -> None:
-    (job.base / "output").mkdir()
-    (job.base / "output" / "data").write_text("a file where the folder belongs")
+def test_an_outcome_that_cannot_be_written_is_no_success(job: Job) -> None:
+    (job.base / "output").write_text("a file where the folder belongs")
     process = job.run()
     assert process.returncode == 1
-    assert job.failure
+    assert "can't write the job's outcome" in process.stdout
+    assert "Traceback" not in process.stdout
+
+
+@pytest.mark.parametrize("content", [{}, {"current_host": "algo-1"}])
+def test_a_resource_configuration_that_lacks_hosts_is_one_host_T35(job: Job, content: dict[str, str]) -> None:
+    job.channel("training", "one column\n")
+    job.configure(resourceconfig=content)
+    job.run()
+    assert job.failure.startswith("1 bad rows in channel training")
 
 
 def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job: Job) -> None:
@@ -210,6 +219,49 @@ def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job:
     assert time.monotonic() - started < 120
     assert "event=stop" in rest
     assert predictor.load(job.model).labels == (0, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a process the first of its namespace")
+def test_a_stop_in_the_first_second_is_not_lost_even_as_the_first_process_of_a_container_T08_T09(job: Job) -> None:
+    job.configure(hyperparameters={"epochs": "1000"})
+    variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **job.environ}
+    command = ["unshare", "--fork", "--pid", "--kill-child", str(TRAIN)]
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    started = time.monotonic()
+    while not _child_handles_sigterm(process.pid):
+        assert time.monotonic() - started < 30
+        time.sleep(0.005)
+    (child,) = psutil.Process(process.pid).children()
+    child.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert "stopped before its first training step" in job.failure
+    assert process.returncode == 1
+
+
+def _child_handles_sigterm(pid: int) -> bool:
+    try:
+        (child,) = psutil.Process(pid).children()
+        status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+    except (psutil.Error, ValueError, OSError):
+        return False
+    caught = int(re.findall(r"SigCgt:\s*([0-9a-f]+)", status)[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def test_sigterm_while_many_rows_are_held_out_ends_in_time_with_some_rows_compared_T08(job: Job) -> None:
+    job.channel("validation", rows([(index % 2, f"good {index}") for index in range(30_000)]))
+    job.configure(hyperparameters={"epochs": "1000", "batch_size": "4"})
+    process = job.start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "event=epoch epoch=1/" in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    compared = re.findall(r"rows_compared=(\d+)", rest)
+    assert 0 < int(compared[0]) < 30_000
+    assert predictor.load(job.model)
 
 
 def test_sigterm_before_the_first_step_is_a_failure_and_leaves_no_model_T08_T38(job: Job) -> None:

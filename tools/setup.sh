@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv from the lock, bring the default encoder, and see to nginx; installs Debian packages where it may.
+# Make .venv from the lock, and see to nginx; installs Debian packages where it may.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3.11}
@@ -30,6 +30,4 @@ say "making .venv"
 "$python" -m venv --clear .venv
 # --no-deps: the lock is complete, and leaves out the second TensorFlow that tf-keras and others would bring.
 .venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
-say "bringing the default encoder"
-.venv/bin/python tools/fetch_default_encoder.py container/pretrained
 touch .venv/.ready

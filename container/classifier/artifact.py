@@ -29,7 +29,7 @@ PROBES = (
     "It works.",
     "The delivery came two days late, but the staff were kind and gave me my money back.",
     "Großes Café, naïve façade: 100 % über-cool… 価格は",
-    "one two three four five six seven eight nine ten " * 40,
+    "one two three four five six seven eight nine ten " * 60,
 )
 # Processors round differently; a model whose files are damaged is off by far more.
 PROBE_TOLERANCE = 0.05
@@ -117,6 +117,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed run left; parts of the model before it that it had moved away come back first."""
+    for stale in folder.glob(".unfinished-*"):
+        for part in (stale / "old").glob("*"):
+            if not (folder / part.name).exists():
+                part.rename(folder / part.name)
+        shutil.rmtree(stale)
+
+
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
     """Give a temporary folder to write a model in, and move its parts into place when all is written.
@@ -125,8 +134,7 @@ def published(folder: Path) -> Iterator[Path]:
     model. Entries of an earlier run are replaced; unfinished ones of a killed run are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(".unfinished-*"):
-        shutil.rmtree(stale)
+    clear_unfinished(folder)
     work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
     work.chmod(0o755)
     try:

@@ -70,9 +70,9 @@ class Environment:
         base = base_folder(environ)
         problems: list[str] = []
         config = base / "input" / "config"
-        hyperparameters = _read_object(config / "hyperparameters.json", problems)
-        input_data = _read_object(config / "inputdataconfig.json", problems)
-        resources = _read_object(config / "resourceconfig.json", problems)
+        hyperparameters = read_object(config / "hyperparameters.json", problems)
+        input_data = read_object(config / "inputdataconfig.json", problems)
+        resources = read_object(config / "resourceconfig.json", problems)
         problems += [
             f"channel {name!r}: {problem}"
             for name, settings in input_data.items()
@@ -94,6 +94,22 @@ class Environment:
 def base_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder SageMaker mounts, which ``CLASSIFIER_BASE_DIR`` or ``SAGEMAKER_BASE_DIR`` may move."""
     return Path(environ.get("CLASSIFIER_BASE_DIR") or environ.get("SAGEMAKER_BASE_DIR") or BASE_FOLDER)
+
+
+def channel_files(folder: Path) -> list[Path]:
+    """Return the files of a channel that are the user's, at any depth, sorted.
+
+    Left out is what platforms and tools leave behind: empty marker objects, manifests, and names that begin with a dot
+    or an underscore (contract T26, T27).
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.stat().st_size > 0
+        and path.suffix != ".manifest"
+        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]
 
 
 def variables() -> Mapping[str, str]:
@@ -127,7 +143,8 @@ def configure_logging(level: int = logging.INFO, quiet: Sequence[str] = ()) -> N
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
-def _read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+    """Read a file that holds one JSON object; a missing one is empty, and of a wrong one the problem is noted."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:

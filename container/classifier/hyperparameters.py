@@ -37,7 +37,7 @@ class Kind:
 def _integer(low: int, high: int) -> Kind:
     def parse(text: str) -> int:
         number = float(text)  # a tuning job may write 64 as "64.0"
-        if not (number.is_integer() and low <= number <= high):
+        if "_" in text or not (number.is_integer() and low <= number <= high):
             raise ValueError
         return int(number)
 
@@ -47,7 +47,7 @@ def _integer(low: int, high: int) -> Kind:
 def _number(low: float, high: float, *, below_high: bool = False) -> Kind:
     def parse(text: str) -> float:
         number = float(text)
-        if not (math.isfinite(number) and low <= number <= high) or (below_high and number == high):
+        if "_" in text or not (math.isfinite(number) and low <= number <= high) or (below_high and number == high):
             raise ValueError
         return number
 

@@ -5,7 +5,6 @@ Understanding" (2018), its weights named as in the Hugging Face format; mean poo
 "Sentence-BERT" (2019).
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from classifier.encoders import files
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError, at_most
 
@@ -51,17 +51,20 @@ class BertConfig:
         Raises:
             UserError: It is not JSON, or describes another kind of network.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path.name}: not JSON ({error})") from None
-        problems = []
+        content = files.settings(path)
+        problems = [
+            f"{path.name}: {name} must be a number"
+            for name, default in cls().__dict__.items()
+            if not isinstance(content.get(name, default), (str if isinstance(default, str) else (int, float)))
+        ]
         if content.get("model_type", "bert") != "bert":
             problems.append(f"{path.name}: model_type {content['model_type']!r} is not supported; only 'bert' is")
         if content.get("position_embedding_type", "absolute") != "absolute":
             problems.append(f"{path.name}: only absolute position embeddings are supported")
         if content.get("hidden_act", "gelu") not in _ACTIVATIONS:
             problems.append(f"{path.name}: hidden_act must be one of {', '.join(_ACTIVATIONS)}")
+        if not problems and content.get("hidden_size", 768) % content.get("num_attention_heads", 12):
+            problems.append(f"{path.name}: hidden_size must be a multiple of num_attention_heads")
         if problems:
             raise UserError(problems)
         return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
@@ -186,6 +189,7 @@ def _pool_dense(layer: BertLayer, hidden: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
     return tf.tanh(layer.pooler(hidden[:, 0]))
 
 
+_SENTENCE_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _POOLINGS = {"mean": _pool_mean, "cls": _pool_first, "pooler": _pool_dense}
 
 
@@ -256,10 +260,12 @@ def _plain_name(key: str) -> str:
 
 def _pooling_of(folder: Path, tensors: Mapping[str, Array]) -> str:
     """Mean where the checkpoint is a sentence encoder, else the trained pooler, else the first token's vector."""
-    settings = folder / "1_Pooling" / "config.json"
-    if settings.is_file():
-        content = json.loads(settings.read_text(encoding="utf-8"))
-        return "cls" if content.get("pooling_mode_cls_token") else "mean"
+    modes = files.settings(folder / "1_Pooling" / "config.json")
+    if modes:
+        chosen = [name for name, on in modes.items() if name.startswith("pooling_mode_") and on is True]
+        if len(chosen) != 1 or chosen[0] not in _SENTENCE_POOLINGS:
+            raise UserError(f"1_Pooling/config.json: must choose one of {', '.join(_SENTENCE_POOLINGS)}, and no other")
+        return _SENTENCE_POOLINGS[chosen[0]]
     return "pooler" if "pooler.dense.weight" in tensors else "cls"
 
 

@@ -4,6 +4,7 @@ Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Task
 """
 
 import shutil
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,26 @@ def load(folder: Path, name: str, max_sequence_length: int) -> HubEncoder:
         )
     preprocessor_folder, preprocessor = preprocessors[0] if preprocessors else (None, None)
     layer = HubLayer(encoder, tokens=takes_tokens)
-    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
+    length = min(max_sequence_length, _positions(encoder)) if takes_tokens else max_sequence_length
+    if takes_tokens:
+        _check_length(layer, length)
+    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, length)
+
+
+def _positions(encoder: Any) -> int:
+    """Return how many tokens a BERT's table of positions has room for."""
+    tables = [variable for variable in encoder.variables if "position_embedding" in variable.name]
+    return min((int(table.shape[0]) for table in tables), default=sys.maxsize)
+
+
+def _check_length(layer: HubLayer, length: int) -> None:
+    try:
+        layer(tf.ones([1, length], tf.int32))
+    except (ValueError, tf.errors.OpError) as error:
+        reason = type(error).__name__
+        raise UserError(
+            f"hyperparameter max_sequence_length: the encoder does not read {length} tokens ({reason}); lower it"
+        ) from error
 
 
 def _load(path: Path, root: Path) -> Any:

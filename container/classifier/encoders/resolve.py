@@ -1,14 +1,18 @@
 """Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
 
+import gzip
 import importlib
 import shutil
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
+from classifier.environment import channel_files
 from classifier.errors import UserError
 
+PIECE_BYTES = 1 << 20
 FAMILIES = ("bert", "hub")  # in the order they are tried
 
 
@@ -39,7 +43,7 @@ def resolve(channel: Path | None, model_id: str, pretrained: Path, scratch: Path
     """Find the encoder.
 
     Args:
-        channel: The folder of the ``model`` channel, if the job has one.
+        channel: The folder of the ``model`` channel, None where the job has none.
         model_id: Which of the encoders in the image to take without that channel.
         pretrained: The folder of the encoders in the image.
         scratch: An empty folder to unpack an archive in.
@@ -47,7 +51,11 @@ def resolve(channel: Path | None, model_id: str, pretrained: Path, scratch: Path
     Raises:
         UserError: There is no such encoder, or the channel's files are not one.
     """
-    if channel is not None and any(_visible(channel)):
+    if channel is not None:
+        if not channel_files(channel):
+            raise UserError(
+                "channel model: the job names it, but it has no files; check its S3 address or leave it out"
+            )
         folder = _unpacked(channel, scratch)
         if (folder / "manifest.json").is_file():
             raise UserError(
@@ -75,30 +83,35 @@ def _recognised(folder: Path, name: str) -> EncoderFiles:
         if folder in matching or len(matching) > 1:
             return EncoderFiles(name, family, folder)
         return EncoderFiles(matching[0].name, family, matching[0])
-    found = ", ".join(sorted(path.name for path in _visible(folder))[:10]) or "nothing"
+    found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
         f"{name}: no encoder among its files ({found}); it takes a BERT checkpoint (config.json, vocab.txt, "
         "model.safetensors) or a TensorFlow Hub SavedModel, loose or as one .tar.gz"
     )
 
 
-def _visible(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")] if folder.is_dir() else []
-
-
 def _unpacked(channel: Path, scratch: Path) -> Path:
-    archives = [path for path in _visible(channel) if path.name.endswith((".tar.gz", ".tgz"))]
+    files = channel_files(channel)
+    archives = [path for path in files if path.name.endswith((".tar.gz", ".tgz"))]
     if not archives:
         return channel
-    if len(archives) > 1 or len(_visible(channel)) > 1:
+    if len(files) > 1:
         raise UserError("model channel: holds an archive and other files beside it; give one .tar.gz or loose files")
     try:
-        with tarfile.open(archives[0], "r:gz") as archive:
-            for member in archive:
-                _unpack_member(archive, member, scratch)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        _unpack(archives[0], scratch)
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise UserError(f"model channel: {archives[0].name} can't be unpacked ({error}); pack it again") from error
     return scratch
+
+
+def _unpack(path: Path, scratch: Path) -> None:
+    """Unpack an archive and read it to its very end, where the checksum of all of it is."""
+    with gzip.open(path) as content:
+        with tarfile.open(fileobj=content, mode="r|") as archive:
+            for member in archive:
+                _unpack_member(archive, member, scratch)
+        while content.read(PIECE_BYTES):
+            pass
 
 
 def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, scratch: Path) -> None:

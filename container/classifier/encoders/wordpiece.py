@@ -5,7 +5,6 @@ WordPiece Tokenization", 2021). That tokenizer's own preparation differs from BE
 100 characters and compatibility characters as ``…``; prepared here first, it gives the reference's tokens.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text
 
+from classifier.encoders import files
 from classifier.errors import UserError
 
 LONGEST_WORD = 100  # characters; a longer word is one unknown token
@@ -46,19 +46,22 @@ class WordPiece:
         Raises:
             UserError: The vocabulary lacks a token that BERT needs.
         """
-        vocabulary = tuple((folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n"))
+        vocabulary = files.lines(folder / "vocab.txt")
         missing = [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if token not in vocabulary]
         if missing or vocabulary[0] != "[PAD]":
             raise UserError(f"vocab.txt: must begin with [PAD]; missing: {', '.join(missing) or 'none'}")
-        settings = folder / "tokenizer_config.json"
-        content = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+        settings = files.settings(folder / "tokenizer_config.json")
+        if settings.get("strip_accents") not in (None, settings.get("do_lower_case", True)):
+            raise UserError("tokenizer_config.json: strip_accents must be as do_lower_case is, or left out")
+        if settings.get("tokenize_chinese_chars", True) is not True:
+            raise UserError("tokenizer_config.json: tokenize_chinese_chars must be true")
         tokenizer = tensorflow_text.FastBertTokenizer(
             vocab=list(vocabulary),
             token_out_type=tf.int32,
             max_bytes_per_word=4 * LONGEST_WORD,
             lower_case_nfd_strip_accents=False,
         )
-        return cls(vocabulary, content.get("do_lower_case", True), max_sequence_length, tokenizer)
+        return cls(vocabulary, settings.get("do_lower_case", True), max_sequence_length, tokenizer)
 
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: [CLS], the text's tokens, [SEP], then 0."""

@@ -3,12 +3,15 @@
 import csv
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
+from classifier.environment import channel_files
 from classifier.errors import UserError, at_most
 
 Label = int | str
@@ -17,7 +20,7 @@ DATA_FILE = "data.csv"
 LABEL_HEADERS = frozenset({"label", "labels", "class", "category", "target"})
 TEXT_HEADERS = frozenset({"text", "texts", "sentence", "review", "document", "content"})
 # A label that another tool would write in another way ("01", "1.0", "+1") is a name, not a number.
-INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 # Beyond this share of labels that occur once, the first column is no label.
 MOST_LABELS_TO_ROWS = 0.5
 FEWEST_ROWS_TO_JUDGE = 20
@@ -64,10 +67,10 @@ def read_channel(folder: Path, channel: str) -> Examples:
         _collect(_read_file(path, name, problems), rows, problems, notes)
     if not rows and not problems:
         raise UserError(f"{channel}: the files hold no rows; each row is a label, a comma, and a text in quotes")
-    labels = _labels([row.fields[0] for row in rows], [row.place for row in rows], problems)
+    labels = _labels(rows, problems)
     if problems:
         raise UserError(at_most(problems), f"{len(problems)} bad rows in channel {channel}; nothing was trained:")
-    _check_label_count(labels, channel)
+    notes += _doubts(rows)
     empty = [row.place for row in rows if not row.fields[1].strip()]
     if empty:
         notes.append(f"{len(empty)} texts are empty, the first at {empty[0]}")
@@ -90,7 +93,7 @@ def sorted_labels(labels: Sequence[Label]) -> list[Label]:
 def _data_files(folder: Path, channel: str) -> tuple[list[Path], list[str]]:
     if not folder.is_dir():
         raise UserError(f"channel {channel}: the job names it, but it has no files; check its S3 address")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_data(path, folder)]
+    files = channel_files(folder)
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     chosen = [path for path in tables if path == folder / DATA_FILE] or tables
     if not chosen:
@@ -100,27 +103,32 @@ def _data_files(folder: Path, channel: str) -> tuple[list[Path], list[str]]:
     return chosen, [f"left out: {', '.join(at_most(left_out, 5))}"] if left_out else []
 
 
-def _is_data(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix != ".manifest" and path.stat().st_size > 0
-
-
 def _read_file(path: Path, name: str, problems: list[str]) -> Iterator[_Row]:
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
         line = 1
-        try:
-            for fields in reader:
-                yield _Row(name, line, fields)
-                line = reader.line_num + 1
-        except UnicodeDecodeError:
-            problems.append(f"{name}:{_first_undecodable_line(path)}: not UTF-8; save the file as UTF-8")
-        except csv.Error as error:
-            problems.append(
-                f"{name}:{line}: a quote is not closed or not doubled ({error}); "
-                'write the text in quotes and each quote in it twice: 1,"say ""hello"""'
-            )
+        while line:
+            line = yield from _read_until_broken(file, name, line, problems)
+
+
+def _read_until_broken(file: TextIO, name: str, first: int, problems: list[str]) -> Generator[_Row, None, int]:
+    """Yield rows up to one that is no CSV; return the number of the line after it, 0 at the file's end."""
+    reader = csv.reader(file, strict=True, skipinitialspace=True)
+    line = first
+    try:
+        for fields in reader:
+            yield _Row(name, line, fields)
+            line = first + reader.line_num
+    except UnicodeDecodeError:
+        problems.append(f"{name}:{_first_undecodable_line(Path(file.name))}: not UTF-8; save the file as UTF-8")
+        return 0
+    except csv.Error as error:
+        problems.append(
+            f"{name}:{line}: a quote is not closed or not doubled ({error}); "
+            'write the text in quotes and each quote in it twice: 1,"say ""hello"""'
+        )
+        return first + reader.line_num
+    return 0
 
 
 def _first_undecodable_line(path: Path) -> int:
@@ -135,9 +143,7 @@ def _first_undecodable_line(path: Path) -> int:
 
 def _collect(source: Iterator[_Row], rows: list[_Row], problems: list[str], notes: list[str]) -> None:
     columns = (0, 1)
-    for number, row in enumerate(source):
-        if not row.fields:
-            continue
+    for number, row in enumerate(row for row in source if row.fields):
         header = _header(row.fields) if number == 0 else None
         if header is not None:
             columns = header
@@ -169,27 +175,55 @@ def _wrong_count(count: int) -> str:
     return f'{count} columns; put a text that has commas in quotes: 1,"one, two"'
 
 
-def _labels(texts: Sequence[str], places: Sequence[str], problems: list[str]) -> list[Label]:
+def _labels(rows: Sequence[_Row], problems: list[str]) -> list[Label]:
     """Make all labels integers or all of them names; a mix is the user's to decide."""
+    texts = [row.fields[0] for row in rows]
     whole = [INTEGER.fullmatch(text) is not None for text in texts]
     if all(whole):
         return [int(text) for text in texts]
     if not any(whole):
+        _check_first(rows, problems)
         return list(texts)
     odd = sum(whole) < len(whole) / 2
     kind, other = ("an integer", "names") if odd else ("not an integer", "integers")
     problems.extend(
-        f"{place}: the label is {kind} where most are {other}; use one kind"
-        for place, is_whole in zip(places, whole, strict=True)
+        f"{row.place}: the label is {kind} where most are {other}; use one kind"
+        for row, is_whole in zip(rows, whole, strict=True)
         if is_whole == odd
     )
     return []
 
 
-def _check_label_count(labels: Sequence[Label], channel: str) -> None:
+def _check_first(rows: Sequence[_Row], problems: list[str]) -> None:
+    """Refuse a header that is not recognised as one: a label of its own above labels that come again and again."""
+    counts = Counter(row.fields[0] for row in rows)
+    first = rows[0].fields[0]
+    if counts[first] == 1 and len(counts) > 1 and min(count for name, count in counts.items() if name != first) > 1:
+        problems.append(
+            f"{rows[0].place}: a label that no other row has, where all others come more than once; "
+            "if it is a header, call its columns label and text, or take it out"
+        )
+
+
+def check_labels(labels: Sequence[Label], channel: str) -> None:
+    """Refuse labels that are none.
+
+    Raises:
+        UserError: Most labels occur once, as texts do.
+    """
     distinct = len(set(labels))
     if len(labels) >= FEWEST_ROWS_TO_JUDGE and distinct > MOST_LABELS_TO_ROWS * len(labels):
         raise UserError(
             f"channel {channel}: {distinct} different labels in {len(labels)} rows; "
             "the first column must be the label and the second the text"
         )
+
+
+def _doubts(rows: Sequence[_Row]) -> list[str]:
+    """Note texts that may be several rows, run together by a quote that is not closed."""
+    starts = tuple({f"{row.fields[0]}," for row in rows})
+    swallowed = [row for row in rows if any(line.startswith(starts) for line in row.fields[1].splitlines()[1:])]
+    if not swallowed:
+        return []
+    first = swallowed[0].place
+    return [f"{len(swallowed)} texts hold a line that looks like a row; is a quote missing in the first, at {first}?"]

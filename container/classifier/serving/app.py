@@ -59,11 +59,13 @@ def invoke(invocation: Invocation, predictor: Predictor, settings: ServingSettin
     """Answer one request; everything that can be refused is refused before the model is asked.
 
     Raises:
-        RequestError: 406, 415 or 400, checked in this order.
+        RequestError: 406, 415, 400 or 413, checked in this order.
     """
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch)
     records = codec.decode(invocation.body, kind)
+    if len(records.texts) > settings.max_records:
+        raise RequestError(413, "too_many_records", f"more than {settings.max_records} records; send fewer a request")
     probabilities = predictor.predict(records.texts)
     predictions = codec.Predictions(probabilities, predictor.labels, records.single)
     return Answer(codec.encode(predictions, answer_type), answer_type.media_type, len(records.texts))

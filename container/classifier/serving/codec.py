@@ -143,18 +143,21 @@ def _invalid(message: str) -> RequestError:
 
 
 def _to_json(predictions: Predictions, verbose: bool) -> str:
-    extra = {"labels": list(predictions.labels)} if verbose else {}
-    answers = [
-        {"probabilities": row, **extra, **({"predicted_label": label} if verbose else {})}
+    """Write a record after the other: one call for all would keep every other thread, and so pings, from running."""
+    labels = json.dumps(list(predictions.labels))
+    answers = (
+        f'{{"probabilities": {json.dumps(row)}'
+        + (f', "labels": {labels}, "predicted_label": {json.dumps(label)}}}' if verbose else "}")
         for row, label in _rows(predictions)
-    ]
-    return json.dumps(answers[0] if predictions.single else answers)
+    )
+    return next(answers) if predictions.single else f"[{', '.join(answers)}]"
 
 
 def _to_json_lines(predictions: Predictions, verbose: bool) -> str:
-    extra = {"labels": list(predictions.labels)} if verbose else {}
+    extra = f', "labels": {json.dumps(list(predictions.labels))}' if verbose else ""
     return "\n".join(
-        json.dumps({"predicted_label": label, "probabilities": row, **extra}) for row, label in _rows(predictions)
+        f'{{"predicted_label": {json.dumps(label)}, "probabilities": {json.dumps(row)}{extra}}}'
+        for row, label in _rows(predictions)
     )
 
 
@@ -164,9 +167,9 @@ def _to_csv(predictions: Predictions, _verbose: bool) -> str:
 
 def _rows(predictions: Predictions) -> Iterable[tuple[list[float], Label]]:
     """Yield each record's probabilities and its most probable label, as plain Python values."""
-    best = predictions.probabilities.argmax(axis=1).tolist()
-    for row, index in zip(predictions.probabilities.tolist(), best, strict=True):
-        yield row, predictions.labels[index]
+    best = predictions.probabilities.argmax(axis=1)
+    for row, index in zip(predictions.probabilities, best, strict=True):
+        yield row.tolist(), predictions.labels[index]
 
 
 def _quoted(field: str) -> str:

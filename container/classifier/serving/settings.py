@@ -110,6 +110,12 @@ SETTINGS: Mapping[str, Setting] = {
         100,
         "The largest request body; a larger one is answered 413. 0 is no limit.",
     ),
+    "max_records": Setting(
+        ("SERVING_MAX_RECORDS",),
+        _whole_number(1, 100_000_000),
+        1_000_000,
+        "The most records a request may hold; one with more is answered 413.",
+    ),
     "default_accept": Setting(
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
         _answer_name,
@@ -145,6 +151,7 @@ class ServingSettings:
     timeout_seconds: int
     proxy_timeout_seconds: int
     max_payload_megabytes: int
+    max_records: int
     default_accept: str
     batch: bool
     log_level: int

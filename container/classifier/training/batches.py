@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
+from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024
 SORTED_TOGETHER = 16  # batches; few enough that an epoch is still well mixed
@@ -45,9 +46,11 @@ class Inputs:
             target[: len(row)] = row
         return padded
 
-    def first(self, count: int) -> "Inputs":
-        """Return the first rows only."""
-        return Inputs(self.rows[:count])
+    def some(self, indices: NDArray[np.int64]) -> "Inputs":
+        """Return some of the rows."""
+        if isinstance(self.rows, list):
+            return Inputs([self.rows[index] for index in indices])
+        return Inputs(self.rows[indices])
 
     @property
     def signature(self) -> tf.TensorSpec:
@@ -58,14 +61,20 @@ class Inputs:
         return tf.TensorSpec([None, *self.rows.shape[1:]], kind)
 
 
-def tokenize(encoder: Encoder, texts: Sequence[str]) -> Inputs:
-    """Turn all texts into what the encoder's layer reads."""
+def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None) -> Inputs:
+    """Turn all texts into what the encoder's layer reads.
+
+    Raises:
+        StoppedError: The job was told to stop meanwhile.
+    """
     encoded = [text.encode("utf-8", "replace") for text in texts]
     if not encoder.tokens:
         return Inputs(np.array(encoded, dtype=object))
     function = tf.function(encoder.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(encoded), TOKENIZED_AT_ONCE):
+        if interruption is not None:
+            interruption.check()
         batch = function(tf.constant(encoded[start : start + TOKENIZED_AT_ONCE])).numpy()
         rows.extend(row[row != 0] for row in batch)
     return Inputs(rows)

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 TRAINING_CHANNELS = ("training", "train")
 VALIDATION_CHANNEL = "validation"
+# The last two are the SageMaker SDK's own.
+KNOWN_CHANNELS = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, "model", "code", "sm_drivers")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Split:
     texts: tuple[str, ...]
     targets: NDArray[np.int32]
     places: tuple[str, ...]
+
+    def take(self, indices: NDArray[np.int64]) -> "Split":
+        """Return some of the rows."""
+        chosen = indices.tolist()
+        return Split(
+            tuple(self.texts[index] for index in chosen),
+            self.targets[indices],
+            tuple(self.places[index] for index in chosen),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,9 @@ def load(channels: Mapping[str, Path], validation_split_ratio: float, seed: int)
         UserError: There is no training channel, a row is bad, or too little is left to train on.
     """
     name = _training_channel(channels)
+    _mention_unused(channels)
     training = _read(channels[name], name)
+    text.check_labels(list(training.table["label"]), name)
     labels = tuple(text.sorted_labels(list(training.table["label"])))
     if len(labels) < 2:
         raise UserError(f"channel {name}: every row has the same label; a classifier needs two labels or more")
@@ -70,6 +83,8 @@ def load(channels: Mapping[str, Path], validation_split_ratio: float, seed: int)
     else:
         held_out = hold_out(training.table["label"], validation_split_ratio, seed)
         train, validation = training.table[~held_out], training.table[held_out]
+        if validation_split_ratio and not held_out.any():
+            log.warning("event=data note='too few rows to hold any out: there will be no val_accuracy'")
     data = Data(labels, _split(train, labels), _split(validation, labels), _digest(train, validation))
     _report(data)
     return data
@@ -97,6 +112,12 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
     quota = np.minimum(quota, sizes - 1)
     held_out: NDArray[np.bool_] = (rank < labels.map(quota).astype(int)).to_numpy() & (counts > 1).to_numpy()
     return held_out
+
+
+def _mention_unused(channels: Mapping[str, Path]) -> None:
+    unused = [name for name in channels if name not in KNOWN_CHANNELS]
+    if unused:
+        log.warning("event=data note='channels that are not read: %s'", ", ".join(unused))
 
 
 def _training_channel(channels: Mapping[str, Path]) -> str:

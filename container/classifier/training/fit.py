@@ -37,12 +37,14 @@ class Run:
 
     Attributes:
         weights: The best model's weights.
-        probabilities: That model's answers for the first validation rows, float32[rows, labels].
+        scored: The validation rows it was scored on, int64[rows].
+        probabilities: That model's answers for them, float32[rows, labels].
         metrics: That model's figures.
         history: The figures of every epoch.
     """
 
     weights: list[NDArray[Any]] = field(default_factory=list)
+    scored: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -89,7 +91,13 @@ def fit(task: Task, settings: Hyperparameters, interruption: Interruption) -> Ru
         figures = _train_epoch(task, order, watch)
         if interruption.requested() and (run.weights or not watch.steps_done):
             break
-        _keep_best(run, task, figures, _score(answers, task.validation, figures, interruption))
+        try:
+            scored, probabilities = _score(answers, task.validation, interruption)
+        except StoppedError:
+            if run.weights:
+                break
+            scored, probabilities = _score_some(answers, task.validation, settings.seed)
+        _keep_best(run, task, _Scored(figures, scored, probabilities))
         _log_epoch(figures, watch)
     if not run.weights:
         raise StoppedError
@@ -150,28 +158,47 @@ def _train_epoch(task: Task, order: list[NDArray[np.int64]], watch: _Watch) -> d
     return figures
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """An epoch's figures, the validation rows scored, and the probabilities of their labels."""
+
+    figures: dict[str, float]
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
 def _score(
-    answers: evaluate.Compute, validation: Rows, figures: dict[str, float], interruption: Interruption
-) -> NDArray[np.float32]:
-    """Add the validation figures, and return the probabilities they were made of, float32[rows, labels]."""
-    inputs, targets = validation.inputs, validation.targets
-    if not len(inputs):
-        return np.zeros((0, 0), np.float32)
-    try:
-        probabilities = softmax(evaluate.compute(answers, inputs, interruption))
-    except StoppedError:
-        inputs, targets = inputs.first(ROWS_SCORED_WHEN_STOPPED), targets[:ROWS_SCORED_WHEN_STOPPED]
-        log.warning("event=stop note='scored on %d validation rows only'", len(inputs))
-        probabilities = softmax(evaluate.compute(answers, inputs))
-    figures["val_loss"] = evaluate.cross_entropy(probabilities, targets)
-    figures["val_accuracy"] = evaluate.accuracy(probabilities, targets)
-    return probabilities
+    answers: evaluate.Compute, validation: Rows, interruption: Interruption | None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return all validation rows' numbers and probabilities, float32[rows, labels].
+
+    Raises:
+        StoppedError: The job was told to stop meanwhile.
+    """
+    if not len(validation.inputs):
+        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+    return np.arange(len(validation.inputs)), softmax(evaluate.compute(answers, validation.inputs, interruption))
 
 
-def _keep_best(run: Run, task: Task, figures: dict[str, float], probabilities: NDArray[np.float32]) -> None:
-    run.history.append(figures)
-    if not run.weights or _rank(figures) >= _rank(run.metrics):
-        run.weights, run.probabilities, run.metrics = task.model.get_weights(), probabilities, figures
+def _score_some(
+    answers: evaluate.Compute, validation: Rows, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the numbers and probabilities of as many rows, drawn at random, as a job that is to stop has time for."""
+    count = min(ROWS_SCORED_WHEN_STOPPED, len(validation.inputs))
+    rows = np.sort(np.random.default_rng(seed).choice(len(validation.inputs), count, replace=False))
+    log.warning("event=stop note='scored on %d validation rows only'", count)
+    return rows, softmax(evaluate.compute(answers, validation.inputs.some(rows)))
+
+
+def _keep_best(run: Run, task: Task, epoch: _Scored) -> None:
+    if len(epoch.rows):
+        targets = task.validation.targets[epoch.rows]
+        epoch.figures["val_loss"] = evaluate.cross_entropy(epoch.probabilities, targets)
+        epoch.figures["val_accuracy"] = evaluate.accuracy(epoch.probabilities, targets)
+    run.history.append(epoch.figures)
+    if not run.weights or _rank(epoch.figures) >= _rank(run.metrics):
+        run.weights, run.metrics = task.model.get_weights(), epoch.figures
+        run.scored, run.probabilities = epoch.rows, epoch.probabilities
 
 
 def _rank(figures: dict[str, float]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
-"""SIGTERM: SageMaker's word that the job is to stop, 120 seconds before it is killed."""
+"""SIGTERM: SageMaker's word that the job is to stop, 120 seconds before it is killed; Ctrl-C is taken alike."""
 
+import contextlib
 import logging
 import signal
 from types import FrameType
@@ -24,9 +25,17 @@ class Interruption:
     def __init__(self) -> None:
         self._requested = False
 
-    def install(self) -> None:
-        """From now on remember SIGTERM instead of dying of it."""
-        signal.signal(signal.SIGTERM, self._remember)
+    @classmethod
+    def of_process(cls) -> "Interruption":
+        """Return the one that this process's signals reach; from the first call on SIGTERM ends nothing by itself."""
+        handler = signal.getsignal(signal.SIGTERM)
+        known = getattr(handler, "__self__", None)
+        if isinstance(known, cls):
+            return known
+        interruption = cls()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, interruption._remember)
+        return interruption
 
     def requested(self) -> bool:
         """Say whether the job was told to stop."""
@@ -50,7 +59,9 @@ def forward_to_children() -> None:
     """Hand SIGTERM on to the programs this process started; the toolkit's script mode does not."""
 
     def forward(number: int, _: FrameType | None) -> None:
-        for child in psutil.Process().children(recursive=True):
-            child.send_signal(number)
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
 
-    signal.signal(signal.SIGTERM, forward)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)

@@ -28,6 +28,8 @@ __all__ = ["export", "load_encoder", "train", "write_evaluation"]
 log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
+# Word vectors are one table, or a table and a projection; an encoder of more is a network that bears small steps only.
+MOST_VARIABLES_OF_WORD_VECTORS = 3
 
 
 def load_encoder(channel: Path | None, scratch: Path, settings: Hyperparameters) -> Encoder:
@@ -53,22 +55,26 @@ def train(
     encoder: Encoder, data: Data, settings: Hyperparameters, interruption: Interruption
 ) -> tuple[Trained, list[dict[str, float]]]:
     """Train, and return the best model and the figures of every epoch."""
-    training = Rows(_tokenized(encoder, data.training.texts, "training"), data.training.targets)
-    validation = Rows(_tokenized(encoder, data.validation.texts, "validation"), data.validation.targets)
+    training, validation = (
+        Rows(_tokenized(encoder, split.texts, name, interruption), split.targets)
+        for name, split in (("training", data.training), ("validation", data.validation))
+    )
     head = build_head(len(data.labels), settings)
     classifier = Classifier(encoder, head)
     classifier(training.inputs.take([0]))
-    rate = choose_learning_rate(settings, transformer=encoder.tokens and not settings.train_only_top_layer)
+    deep = encoder.tokens or len(encoder.layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
+    rate = choose_learning_rate(settings, transformer=deep and not settings.train_only_top_layer)
     task = Task(classifier, training, validation, rate)
     if settings.train_only_top_layer:
         task = _top_layer_task(task, encoder, head, interruption)
     log.info("event=model trainable_parameters=%d", parameters(task.model))
     run = fit(task, settings, interruption)
     answers = evaluate.compiled(classifier, training.inputs)
-    checked, probabilities = data.validation, run.probabilities
+    checked, probabilities = data.validation.take(run.scored), run.probabilities
     if not len(probabilities):
-        checked = data.training
-        probabilities = softmax(evaluate.compute(answers, training.inputs.first(ROWS_CHECKED_WITHOUT_VALIDATION)))
+        some = np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(training.inputs)))
+        checked = data.training.take(some)
+        probabilities = softmax(evaluate.compute(answers, training.inputs.some(some)))
     probes = softmax(evaluate.compute(answers, batches.tokenize(encoder, artifact.PROBES)))
     return Trained(encoder, head, run.metrics, checked, probabilities, probes), run.history
 
@@ -77,14 +83,13 @@ def write_evaluation(folder: Path, trained: Trained, history: list[dict[str, flo
     """Write ``evaluation.json``: the figures of every epoch, and of each label where rows were held out."""
     folder.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {"epochs": history, "best": trained.metrics}
-    if trained.checked is data.validation:
-        targets = data.validation.targets[: len(trained.answers)]
-        content["validation"] = evaluate.report(trained.answers, targets, data.labels)
+    if "val_accuracy" in trained.metrics:
+        content["validation"] = evaluate.report(trained.answers, trained.checked.targets, data.labels)
     artifact.write_json(folder / "evaluation.json", content)
 
 
-def _tokenized(encoder: Encoder, texts: tuple[str, ...], name: str) -> Inputs:
-    inputs = batches.tokenize(encoder, texts)
+def _tokenized(encoder: Encoder, texts: tuple[str, ...], name: str, interruption: Interruption) -> Inputs:
+    inputs = batches.tokenize(encoder, texts, interruption)
     if encoder.tokens and len(inputs):
         lengths = inputs.lengths()
         log.info("event=tokens rows=%s mean=%.1f longest=%d", name, float(np.mean(lengths)), int(lengths.max()))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import environment
+from classifier import artifact, environment
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
@@ -32,10 +32,8 @@ def train_for_toolkit() -> None:
     Raises:
         ClientError: The toolkit writes its message to the failure file as it is, and ends with exit code 1.
     """
-    interruption = Interruption()
-    interruption.install()
     try:
-        train(Environment.from_environ(), interruption)
+        train(Environment.from_environ(), Interruption.of_process())
     except UserError as error:
         raise ClientError(str(error)) from None
     except Exception as error:
@@ -50,18 +48,20 @@ def train(environ: Environment, interruption: Interruption) -> None:
     Raises:
         UserError: The job can't be done as it is described.
     """
+    artifact.clear_unfinished(environ.model_folder)
     settings = Hyperparameters.parse(environ.hyperparameters)
     _check_hosts(environ)
     given = {name: "default" if value is None else value for name, value in asdict(settings).items()}
     log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
     rows = data.load(environ.channels, settings.validation_split_ratio, settings.seed)
+    interruption.check()
     environment.set_defaults(TENSORFLOW_SETTINGS)
     from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
 
     with tempfile.TemporaryDirectory() as scratch:
         encoder = job.load_encoder(environ.channels.get("model"), Path(scratch), settings)
         trained, history = job.train(encoder, rows, settings, interruption)
-        job.export(environ.model_folder, trained, rows, settings)
+        job.export(environ.model_folder, trained, rows, settings, interruption)
     job.write_evaluation(environ.output_data_folder, trained, history, rows)
     log.info("event=done")
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classifier.environment import base_folder, set_variables, variables
-from classifier.training.interruption import forward_to_children
+from classifier.environment import base_folder, read_object, set_variables, variables
+from classifier.training.interruption import Interruption, forward_to_children
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,23 @@ def run(function: str) -> int:
         The job's exit code.
     """
     base = base_folder(variables())
-    _forget_last_run(base / "output")
-    set_variables({"CLASSIFIER_BASE_DIR": str(base), "SAGEMAKER_BASE_DIR": str(_prepared(base))})
-    if _brings_a_script(base):
-        forward_to_children()
-    else:
-        set_variables({"SAGEMAKER_TRAINING_MODULE": function})
+    try:
+        _forget_last_run(base / "output")
+    except OSError as error:
+        log.error("event=failed note=%r", f"can't write the job's outcome: {error}")  # noqa: TRY400  no traceback
+        return 1
+    with tempfile.TemporaryDirectory(prefix="job-") as stand_in:
+        set_variables({"CLASSIFIER_BASE_DIR": str(base), "SAGEMAKER_BASE_DIR": str(_prepared(base, Path(stand_in)))})
+        if not _brings_a_script(base):
+            set_variables({"SAGEMAKER_TRAINING_MODULE": function})
+        elif Interruption.of_process().requested():
+            return 1
+        else:
+            forward_to_children()
+        return _run_trainer(base)
+
+
+def _run_trainer(base: Path) -> int:
     from sagemaker_training import trainer  # noqa: PLC0415  it reads the folder's name, and makes folders, on import
 
     try:
@@ -48,7 +59,7 @@ def run(function: str) -> int:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     if code == 0 and not (base / "output" / "success").is_file():
-        log.error("event=failed note=%r", f"the job's outcome can't be written to {base / 'output'}; make it writable")
+        log.error("event=failed note=%r", f"the job ended without an outcome; can {base / 'output'} be written to?")
         return 1
     return code
 
@@ -63,20 +74,18 @@ def _forget_last_run(output: Path) -> None:
 def _brings_a_script(base: Path) -> bool:
     if variables().get("SAGEMAKER_PROGRAM"):
         return True
-    return bool((_read_object(base / "input" / "config" / "hyperparameters.json") or {}).get(PROGRAM))
+    return bool(read_object(base / "input" / "config" / "hyperparameters.json", []).get(PROGRAM))
 
 
-def _prepared(base: Path) -> Path:
+def _prepared(base: Path, stand_in: Path) -> Path:
     """Return the job's folder, or, where that lacks what the toolkit needs, a folder of links to it that does not."""
     config = base / "input" / "config"
-    if all(_read_object(config / name) is not None for name in CONFIGURATION) and _can_have(base / "code"):
+    contents = {name: {**default, **read_object(config / name, [])} for name, default in CONFIGURATION.items()}
+    if all(_reads(config / name) == content for name, content in contents.items()) and _can_have(base / "code"):
         return base
-    stand_in = Path(tempfile.mkdtemp(prefix="job-"))
     (stand_in / "input" / "config").mkdir(parents=True)
-    for name, default in CONFIGURATION.items():
-        content = _read_object(config / name)
-        text = json.dumps(default if content is None else content)
-        (stand_in / "input" / "config" / name).write_text(text, encoding="utf-8")
+    for name, content in contents.items():
+        (stand_in / "input" / "config" / name).write_text(json.dumps(content), encoding="utf-8")
     (stand_in / "input" / "data").symlink_to(base / "input" / "data")
     (stand_in / "model").symlink_to(base / "model")
     (stand_in / "output").symlink_to(base / "output")
@@ -93,9 +102,9 @@ def _can_have(folder: Path) -> bool:
     return True
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
+def _reads(path: Path) -> Any:
+    """Return what the toolkit, which bears no byte order mark, reads in a file; None where it would fail."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None

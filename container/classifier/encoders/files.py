@@ -1,0 +1,32 @@
+"""The small files of a checkpoint, read so that whatever is wrong with one is said by name."""
+
+from pathlib import Path
+from typing import Any
+
+from classifier.environment import read_object
+from classifier.errors import UserError
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """Read a JSON file of settings; a missing one is empty.
+
+    Raises:
+        UserError: It is not a JSON object.
+    """
+    problems: list[str] = []
+    content = read_object(path, problems)
+    if problems:
+        raise UserError(f"{path.name}: not a JSON object; copy the checkpoint again")
+    return content
+
+
+def lines(path: Path) -> tuple[str, ...]:
+    """Read a text file of a word a line.
+
+    Raises:
+        UserError: It is not UTF-8.
+    """
+    try:
+        return tuple(path.read_text(encoding="utf-8").rstrip("\n").split("\n"))
+    except UnicodeDecodeError:
+        raise UserError(f"{path.name}: not UTF-8; copy the checkpoint again") from None
