@@ -79,7 +79,7 @@ def test_a_header_is_noted(tmp_path: Path) -> None:
 def test_empty_texts_are_kept_and_noted(tmp_path: Path) -> None:
     examples = read(tmp_path, '0,a\n1,""\n0," "\n')
     assert len(examples.table) == 3
-    assert examples.notes == ("2 texts are empty, the first at training/data.csv:2",)
+    assert examples.notes == ("empty texts: 2, the first at training/data.csv:2",)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_rows_after_one_that_is_no_csv_are_still_looked_at(tmp_path: Path) -> No
 
 def test_a_text_that_may_be_rows_run_together_is_noted(tmp_path: Path) -> None:
     examples = read(tmp_path, '1,"5 inch pipe\n2,a b\n1,c d\n2,pipe of 5"\n2,x\n')
-    assert "1 texts hold a line that looks like a row" in examples.notes[0]
+    assert "texts with a line that looks like a row: 1;" in examples.notes[0]
     assert "training/data.csv:1" in examples.notes[0]
 
 

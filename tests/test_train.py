@@ -200,7 +200,7 @@ def test_a_resource_configuration_that_lacks_hosts_is_one_host_T35(job: Job, con
     job.channel("training", "one column\n")
     job.configure(resourceconfig=content)
     job.run()
-    assert job.failure.startswith("1 bad rows in channel training")
+    assert job.failure.startswith("1 bad row in channel training")
 
 
 def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job: Job) -> None:

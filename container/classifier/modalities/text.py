@@ -69,11 +69,12 @@ def read_channel(folder: Path, channel: str) -> Examples:
         raise UserError(f"{channel}: the files hold no rows; each row is a label, a comma, and a text in quotes")
     labels = _labels(rows, problems)
     if problems:
-        raise UserError(at_most(problems), f"{len(problems)} bad rows in channel {channel}; nothing was trained:")
+        count = f"{len(problems)} bad row{'s' if len(problems) > 1 else ''}"
+        raise UserError(at_most(problems), f"{count} in channel {channel}; nothing was trained:")
     notes += _doubts(rows)
     empty = [row.place for row in rows if not row.fields[1].strip()]
     if empty:
-        notes.append(f"{len(empty)} texts are empty, the first at {empty[0]}")
+        notes.append(f"empty texts: {len(empty)}, the first at {empty[0]}")
     table = pd.DataFrame(
         {
             "label": pd.Series(labels, dtype="object"),
@@ -226,4 +227,4 @@ def _doubts(rows: Sequence[_Row]) -> list[str]:
     if not swallowed:
         return []
     first = swallowed[0].place
-    return [f"{len(swallowed)} texts hold a line that looks like a row; is a quote missing in the first, at {first}?"]
+    return [f"texts with a line that looks like a row: {len(swallowed)}; is a quote missing in the first, at {first}?"]
