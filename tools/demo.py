@@ -11,7 +11,7 @@ FOLDER = ROOT / "build" / "demo"
 QUESTIONS = (
     "Pedal sinks to the floor, fluid all over the inside of the left rear wheel.",
     "Flames came out from under the bonnet while parked, fire brigade put them out.",
-    "Customer says the radio resets itself and the dash goes dark when the wipers run.",
+    "Dash goes dark and the radio resets whenever the wipers come on, loose earth behind the glovebox.",
 )
 BAR = 30  # characters
 
