@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 from typing import Any
+
+from classifier.environment import Environment
+from classifier.training import program
+from classifier.training.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -57,21 +62,45 @@ class Job:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables that lead the program to this folder."""
-        return {"SAGEMAKER_BASE_DIR": str(self.base)}
+        """The variables that lead the program to this folder, and to this Python."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return {"PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)}
 
-    def start(self, *, environ: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Start ``train``, its output in a pipe."""
-        variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **self.environ, **(environ or {})}
+    def train(self) -> None:
+        """Train in this process."""
+        program.train(Environment.from_environ(self.environ), Interruption())
+
+    def start(self, *command: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+        """Start ``train``, or a command that runs it, its output in a pipe."""
         return subprocess.Popen(
-            [str(TRAIN)], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command or (str(TRAIN),),
+            cwd=cwd,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
-    def run(self, *, environ: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    def run(self) -> "subprocess.CompletedProcess[str]":
         """Run ``train`` to its end."""
-        process = self.start(environ=environ)
+        process = self.start()
         output, _ = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    def stop_at(self, words: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``train``, send it SIGTERM at the first line with these words, and return what it wrote from there on."""
+        process = self.start()
+        assert process.stdout is not None
+        before = []
+        for line in process.stdout:
+            before.append(line)
+            if words in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        else:
+            raise AssertionError("".join(before))
+        rest, _ = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, line + rest)
 
     @property
     def model(self) -> Path:

@@ -62,6 +62,26 @@ def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
     assert len(loaded.validation.texts) == 40
 
 
+def test_a_header_that_is_not_recognised_is_no_label(tmp_path: Path) -> None:
+    content = "sentiment,tweet\ngood,a\nbad,b\ngood,c\nbad,d\n"
+    with pytest.raises(UserError) as error:
+        data.load(channels(tmp_path, training=content), 0.2, 1)
+    assert "training/data.csv:1: " in str(error.value)
+    assert "if it is a header, call its columns label and text" in str(error.value)
+
+
+def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: Path) -> None:
+    training = "good,a\nbad,b\nrare,c\n" * 3
+    loaded = data.load(channels(tmp_path, training=training, validation="rare,x\n" + "good,y\nbad,z\n" * 2), 0.2, 1)
+    assert len(loaded.validation.texts) == 5
+
+
+def test_a_header_above_a_validation_channel_is_named(tmp_path: Path) -> None:
+    training, validation = "good,a\nbad,b\n" * 2, "sentiment,tweet\ngood,a\nbad,b\n"
+    with pytest.raises(UserError, match=r"validation/data.csv:1: a label that no training row has"):
+        data.load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
+
+
 def test_channels_that_are_not_read_are_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data.load(channels(tmp_path, training=ROWS, validaton=ROWS, code=""), 0.2, 1)
     assert "channels that are not read: validaton'" in caplog.text

@@ -8,11 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import artifact, predictor
-from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.predictor import Predictor
-from classifier.training import program
-from classifier.training.interruption import Interruption
 from jobs import Job
 
 
@@ -51,7 +48,7 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     job = Job.create(tmp_path_factory.mktemp("predictor") / "ml", encoder=tiny_encoder)
-    program.train(Environment.from_environ(job.environ), Interruption())
+    job.train()
     return job.model
 
 

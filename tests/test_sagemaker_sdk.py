@@ -8,7 +8,6 @@ import csv
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from serving_helpers import free_port
 
 ROOT = Path(__file__).parent.parent
 DRIVERS = Path(__file__).parent / "sdk"
@@ -80,12 +81,6 @@ def environment(work: Path) -> dict[str, str]:
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(settings),
         "TMPDIR": str(work),
     }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -94,7 +94,6 @@ def test_empty_texts_are_kept_and_noted(tmp_path: Path) -> None:
         (GOOD + '0,"a" b\n', 3, "a quote is not closed or not doubled"),
         (GOOD.encode() + b'0,"\xff\xfe"\n', 3, "not UTF-8"),
         (GOOD.encode("utf-16"), 1, "not UTF-8"),
-        ("sentiment,tweet\ngood,a\nbad,b\ngood,c\nbad,d\n", 1, "if it is a header, call its columns label and text"),
     ],
 )
 def test_a_bad_row_is_named_by_file_line_and_cure_T05(

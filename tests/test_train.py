@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 from shutil import rmtree
@@ -16,19 +14,11 @@ import psutil
 import pytest
 
 from classifier import predictor
-from classifier.environment import Environment
 from classifier.errors import UserError
-from classifier.training import program
-from classifier.training.interruption import Interruption
 from jobs import ROWS, TRAIN, Job, rows
 
 EQUALS = re.compile(r"val_accuracy=([0-9\.]+)")
 COLON = re.compile(r"val_accuracy: ([0-9\.]+)")
-
-
-def train(job: Job) -> None:
-    """Train in this process."""
-    program.train(Environment.from_environ(job.environ), Interruption())
 
 
 def snapshot(folder: Path) -> list[str]:
@@ -54,12 +44,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tu
     (job.base / "output").mkdir()
     (job.base / "output" / "failure").write_text("of an earlier run")
     (folder / "train").symlink_to(TRAIN)
-    variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **job.environ}
-    process = subprocess.run(
-        ["./train"], cwd=folder, env=variables, capture_output=True, text=True, timeout=180, check=False
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return job, process.stdout
+    process = job.start("./train", cwd=folder)
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    return job, output
 
 
 def test_a_good_job_ends_with_code_0_and_no_failure_file_T01_T05_T07(finished: tuple[Job, str]) -> None:
@@ -205,28 +193,16 @@ def test_a_resource_configuration_that_lacks_hosts_is_one_host_T35(job: Job, con
 
 def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job: Job) -> None:
     job.configure(hyperparameters={"epochs": "1000", "batch_size": "4", "validation_split_ratio": "0.34"})
-    process = job.start()
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if "event=epoch epoch=2/" in line:
-            process.send_signal(signal.SIGTERM)
-            started = time.monotonic()
-            break
-    rest, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, "".join(lines) + rest
-    assert time.monotonic() - started < 120
-    assert "event=stop" in rest
+    process = job.stop_at("event=epoch epoch=2/")
+    assert process.returncode == 0, process.stdout
+    assert "event=stop" in process.stdout
     assert predictor.load(job.model).labels == (0, 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a process the first of its namespace")
 def test_a_stop_in_the_first_second_is_not_lost_even_as_the_first_process_of_a_container_T08_T09(job: Job) -> None:
     job.configure(hyperparameters={"epochs": "1000"})
-    variables = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **job.environ}
-    command = ["unshare", "--fork", "--pid", "--kill-child", str(TRAIN)]
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = job.start("unshare", "--fork", "--pid", "--kill-child", str(TRAIN))
     started = time.monotonic()
     while not _child_handles_sigterm(process.pid):
         assert time.monotonic() - started < 30
@@ -251,29 +227,16 @@ def _child_handles_sigterm(pid: int) -> bool:
 def test_sigterm_while_many_rows_are_held_out_ends_in_time_with_some_rows_compared_T08(job: Job) -> None:
     job.channel("validation", rows([(index % 2, f"good {index}") for index in range(30_000)]))
     job.configure(hyperparameters={"epochs": "1000", "batch_size": "4"})
-    process = job.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "event=epoch epoch=1/" in line:
-            process.send_signal(signal.SIGTERM)
-            break
-    rest, _ = process.communicate(timeout=120)
+    process = job.stop_at("event=epoch epoch=1/")
     assert process.returncode == 0
-    compared = re.findall(r"rows_compared=(\d+)", rest)
+    compared = re.findall(r"rows_compared=(\d+)", process.stdout)
     assert 0 < int(compared[0]) < 30_000
     assert predictor.load(job.model)
 
 
 def test_sigterm_before_the_first_step_is_a_failure_and_leaves_no_model_T08_T38(job: Job) -> None:
     job.channel("training", rows([(index % 2, f"text {index} " + "the " * 60) for index in range(20_000)]))
-    process = job.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "event=start" in line:
-            process.send_signal(signal.SIGTERM)
-            break
-    process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert job.stop_at("event=start").returncode == 1
     assert "stopped before its first training step" in job.failure
     assert not job.model.exists()
 
@@ -291,14 +254,8 @@ def test_a_job_with_its_own_script_runs_that_and_passes_sigterm_on(job: Job) -> 
     )
     job.model.mkdir()
     job.configure(hyperparameters={"sagemaker_program": "mine.py", "epochs": "3"})
-    process = job.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("mine"):
-            assert "['--epochs', '3']" in line
-            process.send_signal(signal.SIGTERM)
-            break
-    process.communicate(timeout=60)
+    process = job.stop_at("mine [")
+    assert process.stdout.startswith("mine ['--epochs', '3']")
     assert process.returncode == 0
     assert (job.model / "stopped").exists()
 
@@ -317,7 +274,7 @@ def test_a_users_script_that_fails_fails_the_job(job: Job) -> None:
 def test_a_second_run_on_the_same_folders_replaces_the_model_and_holds_out_the_same_rows_T16(job: Job) -> None:
     written, places = [], []
     for _ in range(2):
-        train(job)
+        job.train()
         written.append(snapshot(job.model))
         places.append([row["place"] for row in json.loads((job.model / "golden.json").read_text())["rows"]])
     assert written[0] != written[1]
@@ -327,7 +284,7 @@ def test_a_second_run_on_the_same_folders_replaces_the_model_and_holds_out_the_s
 
 def test_the_input_folder_is_left_as_it_was_T28(job: Job) -> None:
     before = snapshot(job.base / "input")
-    train(job)
+    job.train()
     assert snapshot(job.base / "input") == before
 
 
@@ -344,7 +301,7 @@ def test_files_and_folders_of_the_platform_are_left_alone_T26_T36_T40(job: Job) 
     (job.base / "input" / "data" / "training-manifest").write_text("x")
     (job.base / "output" / "metrics" / "sagemaker").mkdir(parents=True)
     (job.base / "errors").mkdir()
-    train(job)
+    job.train()
     assert predictor.load(job.model)
     assert (job.base / "output" / "metrics" / "sagemaker").is_dir()
 
@@ -362,14 +319,14 @@ def test_an_example_of_the_platforms_files_trains_T21_T22_T24_T35(job: Job) -> N
         },
         resourceconfig={"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "ethwe"},
     )  # fmt: skip
-    train(job)
+    job.train()
     manifest = json.loads((job.model / "manifest.json").read_text())
     assert manifest["hyperparameters"]["train_only_top_layer"] is True
 
 
 def test_what_training_reports_on_a_validation_channel_the_served_model_answers_T82(job: Job) -> None:
     job.channel("validation", rows(ROWS[:7]))
-    train(job)
+    job.train()
     model = predictor.load(job.model)
     answers = model.predict([text for _, text in ROWS[:7]]).argmax(axis=1)
     right = float(np.mean([model.labels[answer] == label for answer, (label, _) in zip(answers, ROWS, strict=False)]))
@@ -382,7 +339,7 @@ def test_without_rows_held_out_the_last_epoch_is_kept_and_no_validation_figure_i
 ) -> None:
     job.configure(hyperparameters={"epochs": "2", "validation_split_ratio": "0"})
     with caplog.at_level("INFO"):
-        train(job)
+        job.train()
     assert "val_accuracy" not in caplog.text
     assert predictor.load(job.model)
     assert "validation" not in json.loads((job.base / "output" / "data" / "evaluation.json").read_text())
@@ -394,20 +351,20 @@ def test_names_as_labels_stay_names_T83(job: Job, top_layer_only: str) -> None:
         "training", rows([(("brakes", "no fault found", "fire")[i % 3], text) for i, (_, text) in enumerate(ROWS)])
     )
     job.configure(hyperparameters={"epochs": "1", "train_only_top_layer": top_layer_only})
-    train(job)
+    job.train()
     assert predictor.load(job.model).labels == ("brakes", "fire", "no fault found")
 
 
 def test_training_learns_what_can_be_learnt(job: Job) -> None:
     job.channel("training", rows([(index % 2, f"{('good', 'bad')[index % 2]} film {index}") for index in range(80)]))
     job.configure(hyperparameters={"epochs": "5", "learning_rate": "0.003", "batch_size": "8"})
-    train(job)
+    job.train()
     assert json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"] == 1.0
 
 
 def test_training_only_the_top_layer_leaves_the_encoder_as_it_was(job: Job, tiny_encoder: Path) -> None:
     job.configure(hyperparameters={"epochs": "2", "train_only_top_layer": "True"})
-    train(job)
+    job.train()
     assert (job.model / "encoder" / "vocab.txt").read_bytes() == (tiny_encoder / "vocab.txt").read_bytes()
     from safetensors.numpy import load_file
 
@@ -423,7 +380,7 @@ def test_a_loss_that_is_no_number_ends_the_job_and_no_metric_says_nan(
     job.channel("training", rows([(index % 2, text) for index, (_, text) in enumerate(ROWS * 20)]))
     try:
         with caplog.at_level("INFO"):
-            train(job)
+            job.train()
     except UserError as error:
         assert "lower learning_rate" in str(error)  # noqa: PT017  a run that bears this learning rate is as good
     assert "nan" not in " ".join(re.findall(r"val_\w+=\S+", caplog.text))
@@ -432,7 +389,7 @@ def test_a_loss_that_is_no_number_ends_the_job_and_no_metric_says_nan(
 def test_several_hosts_are_refused_at_once_T56(job: Job) -> None:
     job.configure(resourceconfig={"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
     with pytest.raises(UserError, match="set instance_count=1"):
-        train(job)
+        job.train()
 
 
 def test_wrong_data_fail_before_the_encoder_is_looked_for(job: Job) -> None:
@@ -440,4 +397,4 @@ def test_wrong_data_fail_before_the_encoder_is_looked_for(job: Job) -> None:
     rmtree(job.base / "input" / "data" / "model")
     job.configure(hyperparameters={"model_id": "none-such"})
     with pytest.raises(UserError, match=r"training/data\.csv:1"):
-        train(job)
+        job.train()

@@ -9,17 +9,10 @@ from shutil import copyfile, copytree
 import numpy as np
 import pytest
 
-from classifier.environment import Environment
-from classifier.training import program
-from classifier.training.interruption import Interruption
 from jobs import ROWS, Job
 from serving_helpers import Server, serving
 
 VERBOSE = "application/json;verbose"
-
-
-def train(job: Job) -> None:
-    program.train(Environment.from_environ(job.environ), Interruption())
 
 
 def ask(server: Server, texts: Sequence[str]) -> list[dict[str, object]]:
@@ -30,7 +23,7 @@ def ask(server: Server, texts: Sequence[str]) -> list[dict[str, object]]:
 
 
 def test_what_was_trained_is_served_and_answers_in_every_form_H01_H19_H20(job: Job) -> None:
-    train(job)
+    job.train()
     with serving(job.model) as server:
         one = server.ask("the film was good", Content_Type="application/x-text", Accept=VERBOSE).json()
         assert one["labels"] == [0, 1]
@@ -57,7 +50,7 @@ def test_real_files_of_tensorflow_hub_on_the_model_channel_train_and_serve_T80(
     job = Job.create(tmp_path / "ml")
     for name in folders:
         copytree(shared(f"encoders/{name}"), job.base / "input" / "data" / "model" / name)
-    train(job)
+    job.train()
     manifest = json.loads((job.model / "manifest.json").read_text())
     assert manifest["encoder"] == {"family": "hub", "name": folders[-1], "pooling": "own"}
     with serving(job.model) as server:
@@ -72,7 +65,7 @@ def test_the_top_layer_alone_reaches_four_fifths_on_sst2_through_the_server_as_t
     copyfile(shared("data/text/sst2/train/data.csv"), job.base / "input" / "data" / "training" / "data.csv")
     job.channel("validation", test_file.read_bytes())
     job.configure(hyperparameters={"epochs": "3", "train_only_top_layer": "True"})
-    train(job)
+    job.train()
     with test_file.open(encoding="utf-8", newline="") as file:
         rows = [(int(label), text) for label, text in csv.reader(file)]
     with serving(job.model) as server:

@@ -52,22 +52,31 @@ class BertConfig:
             UserError: It is not JSON, or describes another kind of network.
         """
         content = files.settings(path)
-        problems = [
-            f"{path.name}: {name} must be a number"
-            for name, default in cls().__dict__.items()
-            if not isinstance(content.get(name, default), (str if isinstance(default, str) else (int, float)))
-        ]
+        given = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+        wrong = [name for name, value in given.items() if not isinstance(value, _KINDS[type(getattr(cls, name))])]
+        if wrong:
+            raise UserError([f"{path.name}: {name} must be {_words(getattr(cls, name))}" for name in wrong])
+        config = cls(**given)
+        problems = []
         if content.get("model_type", "bert") != "bert":
             problems.append(f"{path.name}: model_type {content['model_type']!r} is not supported; only 'bert' is")
         if content.get("position_embedding_type", "absolute") != "absolute":
             problems.append(f"{path.name}: only absolute position embeddings are supported")
-        if content.get("hidden_act", "gelu") not in _ACTIVATIONS:
+        if config.hidden_act not in _ACTIVATIONS:
             problems.append(f"{path.name}: hidden_act must be one of {', '.join(_ACTIVATIONS)}")
-        if not problems and content.get("hidden_size", 768) % content.get("num_attention_heads", 12):
+        if config.num_attention_heads < 1 or config.hidden_size % config.num_attention_heads:
             problems.append(f"{path.name}: hidden_size must be a multiple of num_attention_heads")
         if problems:
             raise UserError(problems)
-        return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
+        return config
+
+
+# What a field of BertConfig may be given as, by the type of its default.
+_KINDS: Mapping[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+
+
+def _words(default: object) -> str:
+    return "text" if isinstance(default, str) else "a number"
 
 
 def gelu(values: tf.Tensor) -> tf.Tensor:

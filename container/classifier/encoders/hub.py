@@ -123,10 +123,10 @@ def load(folder: Path, name: str, max_sequence_length: int) -> HubEncoder:
         )
     preprocessor_folder, preprocessor = preprocessors[0] if preprocessors else (None, None)
     layer = HubLayer(encoder, tokens=takes_tokens)
-    length = min(max_sequence_length, _positions(encoder)) if takes_tokens else max_sequence_length
     if takes_tokens:
-        _check_length(layer, length)
-    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, length)
+        max_sequence_length = min(max_sequence_length, _positions(encoder))
+        _check_length(layer, max_sequence_length)
+    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
 
 
 def _positions(encoder: Any) -> int:

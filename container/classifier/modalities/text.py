@@ -183,7 +183,6 @@ def _labels(rows: Sequence[_Row], problems: list[str]) -> list[Label]:
     if all(whole):
         return [int(text) for text in texts]
     if not any(whole):
-        _check_first(rows, problems)
         return list(texts)
     odd = sum(whole) < len(whole) / 2
     kind, other = ("an integer", "names") if odd else ("not an integer", "integers")
@@ -195,28 +194,26 @@ def _labels(rows: Sequence[_Row], problems: list[str]) -> list[Label]:
     return []
 
 
-def _check_first(rows: Sequence[_Row], problems: list[str]) -> None:
-    """Refuse a header that is not recognised as one: a label of its own above labels that come again and again."""
-    counts = Counter(row.fields[0] for row in rows)
-    first = rows[0].fields[0]
-    if counts[first] == 1 and len(counts) > 1 and min(count for name, count in counts.items() if name != first) > 1:
-        problems.append(
-            f"{rows[0].place}: a label that no other row has, where all others come more than once; "
-            "if it is a header, call its columns label and text, or take it out"
-        )
-
-
-def check_labels(labels: Sequence[Label], channel: str) -> None:
-    """Refuse labels that are none.
+def check_labels(examples: Examples, channel: str) -> None:
+    """Refuse labels that are none, of a channel that says which labels there are.
 
     Raises:
-        UserError: Most labels occur once, as texts do.
+        UserError: Most labels occur once, as texts do; or the first row is a header that is not recognised as one, with
+            a label of its own above labels that come again and again.
     """
-    distinct = len(set(labels))
-    if len(labels) >= FEWEST_ROWS_TO_JUDGE and distinct > MOST_LABELS_TO_ROWS * len(labels):
+    labels, counts = examples.table["label"], Counter(examples.table["label"])
+    if len(labels) >= FEWEST_ROWS_TO_JUDGE and len(counts) > MOST_LABELS_TO_ROWS * len(labels):
         raise UserError(
-            f"channel {channel}: {distinct} different labels in {len(labels)} rows; "
+            f"channel {channel}: {len(counts)} different labels in {len(labels)} rows; "
             "the first column must be the label and the second the text"
+        )
+    first = labels.iloc[0]
+    others = [count for label, count in counts.items() if label != first]
+    if isinstance(first, str) and counts[first] == 1 and others and min(others) > 1:
+        row = examples.table.iloc[0]
+        raise UserError(
+            f"{row['file']}:{row['line']}: a label that no other row has, where all others come more than once; "
+            "if it is a header, call its columns label and text, or take it out"
         )
 
 

@@ -72,7 +72,7 @@ def load(channels: Mapping[str, Path], validation_split_ratio: float, seed: int)
     name = _training_channel(channels)
     _mention_unused(channels)
     training = _read(channels[name], name)
-    text.check_labels(list(training.table["label"]), name)
+    text.check_labels(training, name)
     labels = tuple(text.sorted_labels(list(training.table["label"])))
     if len(labels) < 2:
         raise UserError(f"channel {name}: every row has the same label; a classifier needs two labels or more")

@@ -168,7 +168,7 @@ class _Scored:
 
 
 def _score(
-    answers: evaluate.Compute, validation: Rows, interruption: Interruption | None
+    answers: evaluate.Compute, validation: Rows, interruption: Interruption
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return all validation rows' numbers and probabilities, float32[rows, labels].
 
