@@ -24,6 +24,7 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     model = artifact.load(write(tmp_path))
     assert model.labels == ("a", "b")
     assert model.saved_model == tmp_path / "1"
+    assert model.probes is not None
     assert model.probes.shape == (len(artifact.PROBES), 2)
 
 

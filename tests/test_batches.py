@@ -1,11 +1,13 @@
 """Batches hold every row once, like lengths together, and are the same for the same seed."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from classifier.training import batches
-from classifier.training.batches import Inputs
+from classifier.training.batches import Inputs, Rows
 
 
 @pytest.fixture
@@ -63,8 +65,21 @@ def test_vectors_are_taken_as_they_are() -> None:
 def test_a_dataset_gives_the_batches_it_was_told_to(inputs: Inputs) -> None:
     targets = np.arange(1000, dtype=np.int32)
     order = batches.shuffled(inputs, 64, [3, 1])
-    seen = list(batches.dataset(inputs, targets, order))
-    assert len(seen) == len(order)
-    for (rows, labels), indices in zip(seen, order, strict=True):
+    dataset = batches.endless(Rows(inputs, targets, (targets / 10).astype(np.float32)), itertools.cycle(order), 1)
+    for (rows, labels, weights), indices in zip(dataset, order, strict=False):
         assert labels.numpy().tolist() == indices.tolist()
+        assert weights.numpy() == pytest.approx(indices / 10)
         assert (rows.numpy()[:, 0] == indices + 1).all()
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 5])
+def test_every_row_of_a_batch_goes_to_one_replica_and_a_replica_without_rows_gets_one_that_does_not_count(
+    inputs: Inputs, replicas: int
+) -> None:
+    rows = Rows(inputs, np.arange(1000, dtype=np.int32), np.ones(1000, np.float32))
+    batch = np.array([7, 3, 900, 12])
+    parts = list(batches.elements(rows, batch, replicas))
+    assert len(parts) == replicas
+    seen = [int(target) for _, targets, weights in parts for target in targets[weights > 0]]
+    assert sorted(seen) == sorted(batch.tolist())
+    assert sum(float(weights.sum()) for _, _, weights in parts) == 4

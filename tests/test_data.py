@@ -14,7 +14,7 @@ ROWS = "".join(f'{index % 3},"text {index}"\n' for index in range(30))
 
 def channels(folder: Path, **files: str) -> dict[str, Path]:
     for name, content in files.items():
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         (folder / name / "data.csv").write_text(content, encoding="utf-8")
     return {name: folder / name for name in files}
 
@@ -63,7 +63,7 @@ def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
 
 
 def test_a_header_that_is_not_recognised_is_no_label(tmp_path: Path) -> None:
-    content = "sentiment,tweet\ngood,a\nbad,b\ngood,c\nbad,d\n"
+    content = "mood,posting\ngood,a\nbad,b\ngood,c\nbad,d\n"
     with pytest.raises(UserError) as error:
         data.load(channels(tmp_path, training=content), 0.2, 1)
     assert "training/data.csv:1: " in str(error.value)
@@ -77,8 +77,10 @@ def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: P
 
 
 def test_a_header_above_a_validation_channel_is_named(tmp_path: Path) -> None:
-    training, validation = "good,a\nbad,b\n" * 2, "sentiment,tweet\ngood,a\nbad,b\n"
-    with pytest.raises(UserError, match=r"validation/data.csv:1: a label that no training row has"):
+    training, validation = "good,a\nbad,b\n" * 2, "mood,posting\ngood,a\nbad,b\n"
+    with pytest.raises(
+        UserError, match=r"validation/data.csv:1: a label that no training row has; .*; if it is a header"
+    ):
         data.load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
 
 
@@ -96,6 +98,81 @@ def test_too_few_rows_to_hold_any_out_are_mentioned(tmp_path: Path, caplog: pyte
 def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"validation/data.csv:2: a label that no training row has"):
         data.load(channels(tmp_path, training=ROWS, validation="0,x\n7,y\n"), 0.2, 1)
+
+
+@pytest.mark.parametrize("name", ["test", "testing"])
+def test_a_test_channel_is_read_beside_the_others(tmp_path: Path, name: str) -> None:
+    loaded = data.load(channels(tmp_path, training=ROWS, **{name: '2,"x"\n0,"y"\n'}), 0.2, 1)
+    assert loaded.test.texts == ("x", "y")
+    assert loaded.test.targets.tolist() == [2, 0]
+    assert len(loaded.validation.texts) == 6
+    assert data.load(channels(tmp_path / "training", train=ROWS), 0.2, 1).test.texts == ()
+
+
+def test_a_test_channel_changes_neither_the_rows_held_out_nor_the_digest(tmp_path: Path) -> None:
+    with_test = channels(tmp_path, training=ROWS, test=ROWS)
+    loaded, without = data.load(with_test, 0.2, 1), data.load({"training": with_test["training"]}, 0.2, 1)
+    assert loaded.validation.places == without.validation.places
+    assert loaded.digest == without.digest
+
+
+def test_rows_are_held_out_as_they_ever_were(tmp_path: Path) -> None:
+    loaded = data.load(channels(tmp_path, training=ROWS), 0.2, 1)
+    assert [place.split(":")[1] for place in loaded.validation.places] == ["3", "4", "5", "15", "20", "22"]
+    assert loaded.digest == "2496806ab560530af8bb991a85524f928f3ff521b10f638a63ffbe021990fb6a"
+
+
+def test_bad_rows_of_all_channels_are_in_one_message_T06(tmp_path: Path) -> None:
+    given = channels(tmp_path, training=ROWS + "0,a,b\n", validation="0\n", test=",x\n")
+    with pytest.raises(UserError) as error:
+        data.load(given, 0.2, 1)
+    assert [line.split(": ")[0] for line in str(error.value).splitlines()] == [
+        "training/data.csv:31",
+        "validation/data.csv:1",
+        "test/data.csv:1",
+    ]
+
+
+def test_a_host_without_a_part_of_the_files_is_told_why_T33(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    for folder in (tmp_path / "training", tmp_path / "none"):
+        with pytest.raises(UserError) as error:
+            data.read({"training": folder}, sharded=frozenset({"training"}))
+        assert str(error.value) == (
+            "this host got no file of channel training: with ShardedByS3Key each host gets a part of the objects; "
+            "use at least as many files as hosts, or FullyReplicated"
+        )
+
+
+def test_labels_of_another_kind_than_training_has_are_one_problem(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        data.load(channels(tmp_path, training=ROWS, validation="a,x\nb,y\n"), 0.2, 1)
+    assert str(error.value) == (
+        "validation/data.csv:1: the labels are names here and integers in training; use one kind"
+    )
+
+
+def test_known_labels_keep_their_places_and_new_ones_follow(tmp_path: Path) -> None:
+    given = channels(tmp_path, training="fire,a\nbrakes,b\naxle,c\nbrakes,d\n")
+    loaded = data.load(given, 0, 1, known_labels=("no fault", "brakes"))
+    assert loaded.labels == ("no fault", "brakes", "axle", "fire")
+    assert loaded.training.targets.tolist() == [3, 1, 2, 1]
+
+
+def test_one_label_is_enough_where_others_are_known(tmp_path: Path) -> None:
+    tables = data.read(channels(tmp_path, training="1,a\n1,b\n"))
+    assert data.labels_of(tables, (0, 1)) == (0, 1)
+
+
+def test_a_known_label_above_others_is_no_header(tmp_path: Path) -> None:
+    tables = data.read(channels(tmp_path, training="rare,a\ngood,b\ngood,c\n"))
+    assert data.labels_of(tables, ("bad", "rare")) == ("bad", "rare", "good")
+
+
+def test_labels_of_another_kind_than_the_known_ones_are_refused(tmp_path: Path) -> None:
+    tables = data.read(channels(tmp_path, training=ROWS))
+    with pytest.raises(UserError, match=r"training/data.csv:1: the labels are integers, and those of the model"):
+        data.labels_of(tables, ("a", "b"))
 
 
 def test_labels_keep_their_type_and_order(tmp_path: Path) -> None:

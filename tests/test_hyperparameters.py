@@ -1,11 +1,116 @@
 """The hyperparameters a job may give, and what is said of those it may not."""
 
+import re
 from typing import Any
 
+import boto3
 import pytest
+from botocore.validate import ParamValidator
 
 from classifier.errors import UserError
-from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
+from classifier.hyperparameters import SCHEMA, Hyperparameters, remarks, unquote
+from classifier.hyperparameters.schema import BUILT_IN
+from classifier.hyperparameters.specification import supported_hyperparameters
+from jobs import ROOT
+
+BUILT_IN_DEFAULTS = {
+    "batch_size": 32, "beta_1": 0.9, "beta_2": 0.999, "dropout_rate": 0.2, "early_stopping": False,
+    "early_stopping_min_delta": 0.0, "early_stopping_patience": 5, "epochs": 10, "epsilon": 1e-7,
+    "initial_accumulator_value": 1e-4, "momentum": 0.9, "optimizer": "adam", "regularizers_l2": 1e-4,
+    "reinitialize_top_layer": "Auto", "rho": 0.95, "train_only_top_layer": False, "validation_split_ratio": 0.2,
+    "warmup_steps_fraction": 0.1,
+}  # fmt: skip
+
+
+def test_the_nineteen_of_the_built_in_algorithm_have_its_defaults_but_for_the_learning_rate_T85() -> None:
+    defaults = Hyperparameters.parse({})
+    assert {name: getattr(defaults, name) for name in BUILT_IN_DEFAULTS} == BUILT_IN_DEFAULTS
+    assert list(BUILT_IN) == sorted(BUILT_IN, key=list(SCHEMA).index)
+    assert set(BUILT_IN) == {*BUILT_IN_DEFAULTS, "learning_rate"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"batch-size": "64"}, "batch_size", 64),
+        ({"adam-learning-rate": "1e-6"}, "learning_rate", 1e-6),
+        ({"lr": "0.01"}, "learning_rate", 0.01),
+        ({"train-only-top-layer": '"True"'}, "train_only_top_layer", True),
+        ({"reinitialize-top-layer": '"auto"'}, "reinitialize_top_layer", "Auto"),
+        ({"eps": "1e-08"}, "epsilon", 1e-8),
+        ({"random_seed": "4"}, "seed", 4),
+        ({"num_epoch": "5"}, "epochs", 5),
+        ({"seq_len": "500"}, "max_sequence_length", 500),
+        ({"dropout": "0.5"}, "dropout_rate", 0.5),
+        ({"wd": "0.0002"}, "regularizers_l2", 0.0002),
+        ({"cnn": "true"}, "model_id", "cnn"),
+        ({"cnn": "False"}, "model_id", "lstm"),
+        ({"max-sequence-length": "64"}, "max_sequence_length", 64),
+    ],
+)
+def test_other_names_of_the_same_thing_are_read_T86(given: dict[str, str], name: str, value: Any) -> None:
+    assert getattr(Hyperparameters.parse(given), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "value"),
+    [
+        ("learning_rate", "0.0012345678901234567", 0.0012345678901234567),
+        ("learning_rate", '"1e-05"', 1e-5),
+        ("batch_size", "64", 64),
+        ("batch_size", "64.0", 64),
+        ("optimizer", '"adam"', "adam"),
+        ("optimizer", "Adam", "adam"),
+    ],
+)
+def test_values_come_as_a_tuning_job_writes_them_U04(name: str, raw: str, value: Any) -> None:
+    assert getattr(Hyperparameters.parse({name: raw}), name) == value
+
+
+def test_an_encoders_own_defaults_give_way_to_what_is_given() -> None:
+    def of_model(model_id: str) -> dict[str, Any]:
+        return {"large": {"batch_size": 8, "train_only_top_layer": True}}.get(model_id, {})
+
+    settings = Hyperparameters.parse({"model_id": "large", "batch-size": "16"}, of_model)
+    assert (settings.batch_size, settings.train_only_top_layer) == (16, True)
+    assert Hyperparameters.parse({}, of_model) == Hyperparameters.parse({})
+
+
+def test_what_does_nothing_in_a_job_is_said() -> None:
+    given = {"momentum": "0.5", "n-layers": "2", "log-interval": "10", "beta_1": "0.8", "epochs": "3"}
+    said = remarks(given, Hyperparameters.parse(given))
+    assert said == [
+        "momentum has no effect: it is for optimizer=sgd or nesterov",
+        "n-layers has no effect: it is for model_id=lstm",
+        "log-interval has no effect: progress is logged by time",
+    ]
+
+
+def test_the_specification_for_sagemaker_has_every_name_within_the_platforms_limits() -> None:
+    specification = supported_hyperparameters()
+    assert [entry["Name"] for entry in specification] == list(SCHEMA)
+    assert len(specification) <= 100
+    shapes = boto3.client("sagemaker", region_name="eu-west-1").meta.service_model.shape_for(
+        "HyperParameterSpecification"
+    )
+    for entry in specification:
+        report = ParamValidator().validate(entry, shapes)
+        assert not report.has_errors(), report.generate_report()
+        if "DefaultValue" in entry:
+            assert getattr(Hyperparameters.parse({entry["Name"]: entry["DefaultValue"]}), entry["Name"]) == getattr(
+                Hyperparameters.parse({}), entry["Name"]
+            )
+
+
+def test_the_documentation_has_every_name_with_its_range_default_aliases_and_use() -> None:
+    page = (ROOT / "docs" / "hyperparameters.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)`(.*)$", page.partition("<!-- /hyperparameters -->")[0], re.MULTILINE))
+    assert list(rows) == list(SCHEMA)
+    for name, line in SCHEMA.items():
+        assert line.kind.words in rows[name]
+        assert all(f"`{alias}`" in rows[name] for alias in (*line.aliases, *line.alias_values))
+        assert (f"`{line.default}`" if line.default is not None else line.default_in_words) in rows[name]
+        assert line.used_with is None or all(f"`{value}`" in rows[name] for value in line.used_with[1])
 
 
 def test_none_given_means_every_default_T20() -> None:
@@ -74,9 +179,11 @@ def test_a_value_as_long_as_the_platform_allows_is_read_and_shown_shortened_T23(
         ("learning_rate", "nan", "a number from 0 to 1"),
         ("learning_rate", "inf", "a number from 0 to 1"),
         ("learning_rate", "2", "a number from 0 to 1"),
-        ("dropout_rate", "1", "from 0 to below 1"),
-        ("validation_split_ratio", "1.0", "from 0 to below 1"),
-        ("optimizer", "lion", "one of adam, adamw, sgd"),
+        ("beta_1", "1", "from 0 to below 1"),
+        ("validation_split_ratio", "1.1", "from 0 to 1"),
+        ("optimizer", "lion", "one of adam, adamw, sgd, nesterov, rmsprop, adagrad, adadelta"),
+        ("reinitialize_top_layer", "maybe", "one of Auto, True, False"),
+        ("cnn", "maybe", "the name of an encoder"),
         ("train_only_top_layer", "yes", "True or False"),
         ("train_only_top_layer", "", "True or False"),
         ("model_id", "", "the name of an encoder"),
@@ -90,7 +197,7 @@ def test_a_wrong_value_is_named_with_what_it_must_be_T21(name: str, raw: Any, wo
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("epoch", "epochs"), ("batch-size", "batch_size"), ("Learning_Rate", "learning_rate")]
+    ("name", "nearest"), [("epoch", "epochs"), ("batch-sizes", "batch_size"), ("Learning_Rate", "learning_rate")]
 )
 def test_an_unknown_name_is_refused_with_the_nearest_one(name: str, nearest: str) -> None:
     with pytest.raises(UserError, match=f"did you mean '{nearest}'"):

@@ -260,7 +260,7 @@ def test_bad_rows_are_code_1_and_a_failure_file_that_names_them_T04_T05_T06(work
     job.channel("training", rows(ROWS) + "0,one, two\n")
     ended = run(*mounted(job), "--entrypoint", "sh", "IMAGE", "-c", "train")
     assert ended.code == 1
-    assert "in channel training; nothing was trained:\ntraining/data.csv:13: 3 columns" in job.failure
+    assert job.failure.startswith("training/data.csv:13: 3 columns")
     assert "training/data.csv:13" in ended.log
     assert "Traceback" not in ended.log
 

@@ -1,13 +1,16 @@
 """The trained network and how it learns."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import model
+from classifier.training.previous import TopLayer
 
 DEFAULTS = Hyperparameters.parse({})
 
@@ -31,42 +34,21 @@ def test_the_same_seed_makes_the_same_head() -> None:
     assert np.abs(first.layers[-1].kernel - other.layers[-1].kernel).max() > 0
 
 
-@pytest.mark.parametrize(
-    ("given", "transformer", "peak", "scheduled"),
-    [
-        ({}, True, 3e-5, True),
-        ({}, False, 1e-3, False),
-        ({"learning_rate": "0.01"}, True, 0.01, False),
-        ({"learning_rate": "0.01", "optimizer": "adamw"}, True, 0.01, True),
-        ({"optimizer": "adamw"}, False, 1e-3, True),
-    ],
-)
-def test_the_default_learning_rate_depends_on_what_is_trained(
-    given: dict[str, str], transformer: bool, peak: float, scheduled: bool
-) -> None:
-    rate = model.choose_learning_rate(Hyperparameters.parse(given), transformer=transformer)
-    assert (rate.peak, rate.scheduled) == (peak, scheduled)
+def test_a_kept_head_has_its_old_columns_and_new_ones_beside_them() -> None:
+    kept = TopLayer(np.ones((8, 2), np.float32), np.array([1.0, 2.0], np.float32))
+    kernel, bias = model.build_head(3, DEFAULTS, kept).layers[-1].get_weights()
+    np.testing.assert_array_equal(kernel[:, :2], kept.kernel)
+    assert np.abs(kernel[:, 2]).max() > 0
+    assert bias.tolist() == [1.0, 2.0, 0.0]
 
 
-def test_the_schedule_rises_over_a_tenth_and_falls_to_nothing() -> None:
-    schedule = model.WarmUpThenLinear(1.0, 100)
-    rates = [float(schedule(tf.constant(step))) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
-    assert rates.index(max(rates)) in (9, 10)
-    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert rates[100] == 0.0
-    assert min(rates) >= 0.0
-
-
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-@pytest.mark.parametrize("scheduled", [True, False])
-def test_every_optimizer_lowers_a_loss(name: str, scheduled: bool) -> None:
-    optimizer = model.build_optimizer(name, model.LearningRate(0.1, scheduled, ""), 50)
-    weight = tf.Variable([3.0], name="kernel")
-    for _ in range(50):
-        optimizer.apply_gradients([(2 * weight, weight)])
-    assert abs(float(weight[0])) < 2.0
+def test_deeper_layers_learn_at_a_smaller_share_of_the_rate(tiny_encoder: Path) -> None:
+    layer = bert.load(tiny_encoder, "tiny", 16).layer
+    shares = {variable.ref(): share for variable, share in model.learning_rate_shares(layer, 0.5)}
+    assert len(shares) == len(layer.trainable_variables)
+    assert shares[layer.blocks[1].query.kernel.ref()] == 0.5
+    assert shares[layer.blocks[0].query.kernel.ref()] == 0.25
+    assert shares[layer.embeddings.word.ref()] == 0.125
 
 
 def test_softmax_bears_large_logits() -> None:

@@ -50,8 +50,58 @@ def test_an_empty_or_missing_channel_is_no_reason_to_take_another_encoder(tmp_pa
 @pytest.mark.parametrize("model_id", ["bert-huge", "../default", ""])
 def test_an_unknown_model_id_is_refused_with_those_there_are(tmp_path: Path, tiny_encoder: Path, model_id: str) -> None:
     copytree(tiny_encoder, tmp_path / "pretrained" / "default")
-    with pytest.raises(UserError, match="the image holds only default; put the encoder's files on the model channel"):
+    words = r"there is no such encoder.*; the image holds default, docs/encoders\.md lists others"
+    with pytest.raises(UserError, match=words):
         find(tmp_path, None, model_id)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "nearest"),
+    [
+        ("distilbert-base-uncase", "distilbert-base-uncased"),
+        ("defualt", "default"),
+        ("nnlm-en-dim-50", "nnlm-en-dim50"),
+    ],
+)
+def test_an_id_that_is_nearly_right_gets_the_right_one(
+    tmp_path: Path, tiny_encoder: Path, model_id: str, nearest: str
+) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    with pytest.raises(UserError, match=f"did you mean '{nearest}'\\?"):
+        find(tmp_path, None, model_id)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "shown"),
+    [
+        ("tensorflow-tc-bert-en-uncased-L-12-H-768-A-12-2", "tensorflow-tc-bert-en-uncased-L-12-H-768-A-12-2"),
+        ("BAAI/bge-small-en-v1.5", "bge-small-en-v1.5"),
+    ],
+)
+def test_a_listed_encoder_whose_files_are_not_there_gets_the_command_that_brings_them(
+    tmp_path: Path, tiny_encoder: Path, model_id: str, shown: str
+) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "default")
+    with pytest.raises(UserError) as caught:
+        find(tmp_path, None, model_id)
+    assert str(caught.value) == (
+        f"hyperparameter model_id={model_id!r}: its files are not in the image, and nothing is downloaded in a job; on "
+        f"a connected machine run `local_test/fetch_encoder.sh {shown}`, upload the model.tar.gz it leaves, and give "
+        "its S3 address as the channel `model`"
+    )
+
+
+def test_an_id_that_is_listed_and_in_the_image_is_taken_from_there(tmp_path: Path, tiny_encoder: Path) -> None:
+    copytree(tiny_encoder, tmp_path / "pretrained" / "all-minilm-l6-v2")
+    assert find(tmp_path, None, "all-minilm-l6-v2").folder == tmp_path / "pretrained" / "all-minilm-l6-v2"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "tf_model.h5", "model.safetensors.index.json"])
+def test_a_checkpoint_in_a_form_that_is_not_read_is_still_known_for_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / name).write_text("{}")
+    assert find(tmp_path, tmp_path / "model").family == "bert"
 
 
 @pytest.mark.parametrize("prefix", [".", "my-encoder"])
@@ -128,14 +178,6 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, tiny_encoder: Path, damage
 
 def test_files_that_are_no_encoder_are_listed(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "pytorch_model.bin").write_text("x")
-    with pytest.raises(UserError, match=r"no encoder among its files \(pytorch_model\.bin\)"):
-        find(tmp_path, tmp_path / "model")
-
-
-def test_a_model_this_image_trained_is_not_taken_for_an_encoder(tmp_path: Path) -> None:
-    (tmp_path / "model" / "1").mkdir(parents=True)
-    (tmp_path / "model" / "1" / "saved_model.pb").write_text("x")
-    (tmp_path / "model" / "manifest.json").write_text("{}")
-    with pytest.raises(UserError, match="to train it further is not supported yet"):
+    (tmp_path / "model" / "notes.txt").write_text("x")
+    with pytest.raises(UserError, match=r"no encoder among its files \(notes\.txt\)"):
         find(tmp_path, tmp_path / "model")

@@ -53,6 +53,15 @@ def failure(folder: Path, content: str | bytes) -> UserError:
         ("\nlabel,text\n0,a\n1,b\n", [(0, "a"), (1, "b")]),
         ("-0,a\nx,b\n", [("-0", "a"), ("x", "b")]),
         ("Sentence,Label\na,0\nb,1\n", [(0, "a"), (1, "b")]),
+        ("tweet,sentiment\na,good\nb,bad\n", [("good", "a"), ("bad", "b")]),
+        ('""," Text ",day,LABEL\n7,"a, b",1,0\n8,c,2,1\n', [(0, "a, b"), (1, "c")]),
+        ("label,title,text\n0,x,a\n1,y,b\n", [(0, "a"), (1, "b")]),
+        ("1;good, bad\n0;fine\n", [(1, "good, bad"), (0, "fine")]),
+        ("text;label\na, b;0\nc;1\n", [(0, "a, b"), (1, "c")]),
+        ("1\tgood, bad\n0\tfine, too\n", [(1, "good, bad"), (0, "fine, too")]),
+        ("a;b,one\nc;d,two; three\n", [("a;b", "one"), ("c;d", "two; three")]),
+        ("0,one; two\n1,three; four\n", [(0, "one; two"), (1, "three; four")]),
+        ("question,one word\ny,comment\n", [("question", "one word"), ("y", "comment")]),
     ],
 )
 def test_rows_are_read_as_they_were_written_T83(tmp_path: Path, content: str, expected: list[object]) -> None:
@@ -70,16 +79,71 @@ def test_lines_are_those_an_editor_shows(tmp_path: Path) -> None:
     assert set(examples.table["file"]) == {"training/data.csv"}
 
 
+@pytest.mark.parametrize(
+    ("header", "content", "expected"),
+    [
+        ("true", "mood,posting\n0,a\n1,b\n", [(0, "a"), (1, "b")]),
+        ("true", "text,label\na,0\nb,1\n", [(0, "a"), (1, "b")]),
+        ("true", "label,text\nlabel,a\nb,c\n", [("label", "a"), ("b", "c")]),
+        ("false", "label,text\nx,a\n", [("label", "text"), ("x", "a")]),
+        ("false", "label,text\nlabel,text\n", [("label", "text"), ("label", "text")]),
+    ],
+)
+def test_a_header_is_what_the_user_says_it_is_T83(
+    tmp_path: Path, header: str, content: str, expected: list[object]
+) -> None:
+    assert pairs(read_channel(channel(tmp_path, content), "training", header=header)) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "content", "line", "words"),
+    [
+        ("auto", "label,text\n0,a\nlabel,text\n1,b\n", 3, "the header of line 1 again; take this line out"),
+        ("auto", "y,comment\ny,a\nn,b\n", 1, "but line 2 begins alike; set header to true, or to false if it is data"),
+        ("auto", "label,review,tweet\n0,a,b\n", 1, "columns 2 and 3 may each be the text; call the one to read 'text'"),
+        ("auto", "class,target,text\n0,1,b\n", 1, "columns 1 and 2 may each be the label"),
+        ("auto", "id,label,text\n1,0,a\n2,1,b,c\n", 3, "4 columns where the header has 3; put a text that has commas"),
+        ("true", "a,b,c\n0,1,2\n", 1, "a header of 3 columns; call those to read label and text"),
+        ("false", "label,text\n0,a\n1,b\n", 1, "the label is not an integer where most are integers"),
+    ],
+)
+def test_a_header_that_leaves_a_doubt_is_refused_T83(
+    tmp_path: Path, header: str, content: str, line: int, words: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        read_channel(channel(tmp_path, content), "training", header=header)
+    assert str(error.value).startswith(f"training/data.csv:{line}: ")
+    assert words in str(error.value).splitlines()[0]
+
+
+def test_columns_that_are_not_read_are_noted(tmp_path: Path) -> None:
+    assert read(tmp_path, "id,label,text\n7,0,a\n8,1,b\n").notes == (
+        "training/data.csv:1 is a header: label in column 2, text in column 3; 1 column not read",
+    )
+
+
+def test_another_delimiter_is_noted_and_named_in_messages(tmp_path: Path) -> None:
+    assert read(tmp_path, "0;a\n1;b\n").notes == ("training/data.csv is separated by semicolons",)
+    message = str(failure(tmp_path, "0;a\n1;b\n1;c\n0;d;e\n"))
+    assert message == 'training/data.csv:4: 3 columns; put a text that has semicolons in quotes: 1;"one; two"'
+
+
+def test_a_note_that_is_true_of_many_files_is_one_line(tmp_path: Path) -> None:
+    for number in range(3):
+        channel(tmp_path, "label,text\n" + GOOD, f"part-{number}.csv")
+    assert read_channel(tmp_path / "training", "training").notes == (
+        "training/part-0.csv:1 is a header: label in column 1, text in column 2 (and 2 more alike)",
+    )
+
+
 def test_a_header_is_noted(tmp_path: Path) -> None:
     assert read(tmp_path, "label,text\n0,a\n1,b\n").notes == (
         "training/data.csv:1 is a header: label in column 1, text in column 2",
     )
 
 
-def test_empty_texts_are_kept_and_noted(tmp_path: Path) -> None:
-    examples = read(tmp_path, '0,a\n1,""\n0," "\n')
-    assert len(examples.table) == 3
-    assert examples.notes == ("empty texts: 2, the first at training/data.csv:2",)
+def test_empty_texts_are_kept(tmp_path: Path) -> None:
+    assert pairs(read(tmp_path, '0,a\n1,""\n0," "\n')) == [(0, "a"), (1, ""), (0, " ")]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +157,10 @@ def test_empty_texts_are_kept_and_noted(tmp_path: Path) -> None:
         (GOOD + '0,"never closed\n', 3, "a quote is not closed"),
         (GOOD + '0,"a" b\n', 3, "a quote is not closed or not doubled"),
         (GOOD.encode() + b'0,"\xff\xfe"\n', 3, "not UTF-8"),
-        (GOOD.encode("utf-16"), 1, "not UTF-8"),
+        ("fi\x00re,a\nbrakes,b\n", 1, "the label holds a tab, a line break or another control character"),
+        ("1\tgood, bad\n0\tone\ttwo, three\n", 1, "the label holds a tab"),
+        ("mood,posting,day\n0,a,1\n1,b,2\n", 1, "or name the columns to read in a header: label, text"),
+        ("mood,posting\n0,a\n1,b\n0,c\n", 1, "if it is a header, call its columns label and text"),
     ],
 )
 def test_a_bad_row_is_named_by_file_line_and_cure_T05(
@@ -104,12 +171,21 @@ def test_a_bad_row_is_named_by_file_line_and_cure_T05(
     assert words in message
 
 
-def test_every_bad_row_is_in_one_message_up_to_twenty(tmp_path: Path) -> None:
+def test_the_first_line_names_the_first_place_its_cure_and_how_many_more_there_are_T06(tmp_path: Path) -> None:
     message = str(failure(tmp_path, GOOD + "0,a,b\n" * 30))
     lines = message.splitlines()
-    assert lines[0] == "30 bad rows in channel training; nothing was trained:"
-    assert len(lines) == 1 + 20 + 1
+    assert lines[0] == (
+        'training/data.csv:3: 3 columns; put a text that has commas in quotes: 1,"one, two" '
+        "(and 29 more problems; nothing was trained)"
+    )
+    assert len(lines) == 20 + 1
     assert lines[-1] == "... and 10 more"
+
+
+def test_problems_are_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    message = str(failure(tmp_path, GOOD + "x,label of another kind\n0,a,b\n"))
+    assert [line.split(":")[1] for line in message.splitlines()] == ["3", "4"]
+    assert message.splitlines()[0].endswith("(and 1 more problem; nothing was trained)")
 
 
 def test_rows_after_one_that_is_no_csv_are_still_looked_at(tmp_path: Path) -> None:
@@ -118,23 +194,17 @@ def test_rows_after_one_that_is_no_csv_are_still_looked_at(tmp_path: Path) -> No
     assert "training/data.csv:6: 3 columns" in message
 
 
-def test_a_text_that_may_be_rows_run_together_is_noted(tmp_path: Path) -> None:
-    examples = read(tmp_path, '1,"5 inch pipe\n2,a b\n1,c d\n2,pipe of 5"\n2,x\n')
-    assert "texts with a line that looks like a row: 1;" in examples.notes[0]
-    assert "training/data.csv:1" in examples.notes[0]
-
-
 def test_a_message_holds_nothing_of_a_users_text(tmp_path: Path) -> None:
     message = str(failure(tmp_path, GOOD + "secret words,more secret\nsecret,one,two\n"))
     assert "secret" not in message
 
 
 def test_an_empty_file_is_not_data(tmp_path: Path) -> None:
-    assert "no data.csv in it" in str(failure(tmp_path, ""))
+    assert str(failure(tmp_path, "")).startswith("training/data.csv: the file is empty; ")
 
 
 def test_a_file_of_blank_lines_holds_no_rows(tmp_path: Path) -> None:
-    assert "hold no rows" in str(failure(tmp_path, "\n\n"))
+    assert str(failure(tmp_path, "\n\n")).startswith("training/data.csv: the file holds no rows; ")
 
 
 def test_a_channel_without_files_is_named_T05(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_the_log_is_whole_lines_without_carriage_returns_or_colours_T70(finished
 
 def test_the_log_says_which_learning_rate_was_taken_and_how_far_the_run_is(finished: tuple[Job, str]) -> None:
     _, log = finished
-    assert "learning_rate=0.00003000 learning_rate_from='default for a whole transformer'" in log
+    assert 'learning_rate=0.00003000 learning_rate_from="default for a whole transformer, where the' in log
     assert re.findall(
         r"event=epoch epoch=(\d)/3 .*examples_per_second=[\d.]+ .*seconds=[\d.]+ done=([\d.]+)%", log
     ) == [
@@ -134,8 +134,10 @@ def test_bad_rows_end_the_job_with_their_places_as_the_failure_reason_T05_T06(jo
     process = job.run()
     assert process.returncode == 1
     assert job.failure.splitlines() == [
-        "2 bad rows in channel training; nothing was trained:",
-        'training/data.csv:13: 3 columns; put a text that has commas in quotes: 1,"one, two"',
+        (
+            'training/data.csv:13: 3 columns; put a text that has commas in quotes: 1,"one, two" '
+            "(and 1 more problem; nothing was trained)"
+        ),
         "training/data.csv:14: the label is not an integer where most are integers; use one kind",
     ]
     assert "Traceback" not in process.stdout
@@ -188,7 +190,7 @@ def test_a_resource_configuration_that_lacks_hosts_is_one_host_T35(job: Job, con
     job.channel("training", "one column\n")
     job.configure(resourceconfig=content)
     job.run()
-    assert job.failure.startswith("1 bad row in channel training")
+    assert job.failure.startswith("training/data.csv:1: 1 column; a row is a label, a comma, and a text")
 
 
 def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job: Job) -> None:
@@ -371,25 +373,6 @@ def test_training_only_the_top_layer_leaves_the_encoder_as_it_was(job: Job, tiny
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_encoder, job.model / "encoder"))
     for name, value in after.items():
         np.testing.assert_array_equal(value, before[name])
-
-
-def test_a_loss_that_is_no_number_ends_the_job_and_no_metric_says_nan(
-    job: Job, caplog: pytest.LogCaptureFixture
-) -> None:
-    job.configure(hyperparameters={"epochs": "50", "optimizer": "sgd", "learning_rate": "1", "regularizers_l2": "1"})
-    job.channel("training", rows([(index % 2, text) for index, (_, text) in enumerate(ROWS * 20)]))
-    try:
-        with caplog.at_level("INFO"):
-            job.train()
-    except UserError as error:
-        assert "lower learning_rate" in str(error)  # noqa: PT017  a run that bears this learning rate is as good
-    assert "nan" not in " ".join(re.findall(r"val_\w+=\S+", caplog.text))
-
-
-def test_several_hosts_are_refused_at_once_T56(job: Job) -> None:
-    job.configure(resourceconfig={"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
-    with pytest.raises(UserError, match="set instance_count=1"):
-        job.train()
 
 
 def test_wrong_data_fail_before_the_encoder_is_looked_for(job: Job) -> None:

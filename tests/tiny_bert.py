@@ -1,6 +1,7 @@
-"""A BERT checkpoint small enough to train in a second: its weights come from a seed, so that nothing is stored."""
+"""Checkpoints small enough to train in a second: their weights come from a seed, so that nothing is stored."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,53 +32,90 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def tensors(seed: int = 0) -> dict[str, NDArray[np.float32]]:
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": CONFIG,
+    "distilbert": {
+        "model_type": "distilbert",
+        "vocab_size": len(VOCABULARY),
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 4,
+        "hidden_dim": 64,
+        "activation": "gelu",
+        "dropout": 0.1,
+        "attention_dropout": 0.1,
+        "max_position_embeddings": 64,
+        "sinusoidal_pos_embds": False,
+    },
+    "electra": CONFIG | {"model_type": "electra", "embedding_size": 16},
+}
+BLOCKS = {
+    "bert": (
+        "encoder.layer",
+        ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
+        ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"),
+    ),
+    "distilbert": (
+        "transformer.layer",
+        ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
+        ("sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"),
+    ),
+}
+BLOCKS["electra"] = BLOCKS["bert"]
+
+
+Weight = tuple[str, tuple[int, ...], float]  # its name, its shape, and the mean of its values
+
+
+def _dense(name: str, outputs: int, inputs: int) -> Iterator[Weight]:
+    yield f"{name}.weight", (outputs, inputs), 0.0
+    yield f"{name}.bias", (outputs,), 0.0
+
+
+def _norm(name: str, width: int) -> Iterator[Weight]:
+    yield f"{name}.weight", (width,), 1.0
+    yield f"{name}.bias", (width,), 0.0
+
+
+def _weights(kind: str) -> Iterator[Weight]:
+    hidden, inner, words = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIGS[kind].get("embedding_size", 32)
+    yield "embeddings.word_embeddings.weight", (CONFIG["vocab_size"], words), 0.0
+    yield "embeddings.position_embeddings.weight", (CONFIG["max_position_embeddings"], words), 0.0
+    if kind != "distilbert":
+        yield "embeddings.token_type_embeddings.weight", (CONFIG["type_vocab_size"], words), 0.0
+    yield from _norm("embeddings.LayerNorm", words)
+    if words != hidden:
+        yield from _dense("embeddings_project", hidden, words)
+    block, attention, (attention_norm, first, second, output_norm) = BLOCKS[kind]
+    for index in range(CONFIG["num_hidden_layers"]):
+        for part in attention:
+            yield from _dense(f"{block}.{index}.{part}", hidden, hidden)
+        yield from _norm(f"{block}.{index}.{attention_norm}", hidden)
+        yield from _dense(f"{block}.{index}.{first}", inner, hidden)
+        yield from _dense(f"{block}.{index}.{second}", hidden, inner)
+        yield from _norm(f"{block}.{index}.{output_norm}", hidden)
+    if kind == "bert":
+        yield from _dense("pooler.dense", hidden, hidden)
+
+
+def tensors(seed: int = 0, kind: str = "bert") -> dict[str, NDArray[np.float32]]:
     """Return every weight under its name in the Hugging Face format."""
     generator = np.random.default_rng(seed)
-    hidden, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
-    result: dict[str, NDArray[np.float32]] = {}
-
-    def add(name: str, *shape: int, around: float = 0.0) -> None:
-        result[name] = (around + 0.3 * generator.standard_normal(shape)).astype(np.float32)
-
-    def norm(name: str) -> None:
-        add(f"{name}.weight", hidden, around=1.0)
-        add(f"{name}.bias", hidden)
-
-    def dense(name: str, outputs: int, inputs: int) -> None:
-        add(f"{name}.weight", outputs, inputs)
-        add(f"{name}.bias", outputs)
-
-    for name, rows in (
-        ("word", "vocab_size"),
-        ("position", "max_position_embeddings"),
-        ("token_type", "type_vocab_size"),
-    ):
-        add(f"embeddings.{name}_embeddings.weight", CONFIG[rows], hidden)
-    norm("embeddings.LayerNorm")
-    for index in range(CONFIG["num_hidden_layers"]):
-        prefix = f"encoder.layer.{index}"
-        for part in ("query", "key", "value"):
-            dense(f"{prefix}.attention.self.{part}", hidden, hidden)
-        dense(f"{prefix}.attention.output.dense", hidden, hidden)
-        norm(f"{prefix}.attention.output.LayerNorm")
-        dense(f"{prefix}.intermediate.dense", inner, hidden)
-        dense(f"{prefix}.output.dense", hidden, inner)
-        norm(f"{prefix}.output.LayerNorm")
-    dense("pooler.dense", hidden, hidden)
-    return result
+    return {
+        name: (mean + 0.3 * generator.standard_normal(shape)).astype(np.float32) for name, shape, mean in _weights(kind)
+    }
 
 
-def write(folder: Path, *, pooling: str = "mean") -> Path:
-    """Write a checkpoint folder whose texts are pooled by ``mean``, ``cls`` or ``pooler``."""
+def write(folder: Path, *, pooling: str = "mean", kind: str = "bert") -> Path:
+    """Write a checkpoint folder of a kind of network whose texts are pooled by ``mean``, ``cls`` or ``pooler``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(CONFIGS[kind]), encoding="utf-8")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    weights = tensors()
+    weights = tensors(kind=kind)
     if pooling == "mean":
         (folder / "1_Pooling").mkdir(exist_ok=True)
         (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}', encoding="utf-8")
-    if pooling == "cls":
+    if pooling == "cls" and kind == "bert":
         del weights["pooler.dense.weight"], weights["pooler.dense.bias"]
-    save_file(weights, folder / "model.safetensors")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder

@@ -1,5 +1,6 @@
 """Write the pages and tables that restate code: `python tools/make_docs.py`, or `--check` to compare only."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "container"))
 
-from classifier import hyperparameters  # noqa: E402  the package is not installed
+from classifier.encoders import catalog  # noqa: E402  the package is not installed
+from classifier.hyperparameters.schema import SCHEMA, WITHOUT_EFFECT, Hyperparameter  # noqa: E402
+from classifier.hyperparameters.specification import supported_hyperparameters  # noqa: E402
 from classifier.serving import settings  # noqa: E402
 
 CONTRACT_ID = re.compile(r"(?<![A-Z0-9])([TCUHABSMPDRL]\d\d)(?![0-9])")
@@ -34,29 +37,52 @@ def pages() -> dict[Path, str]:
     """Return every page that is generated, whole or in part."""
     docs = ROOT / "docs"
     return {
-        docs / "hyperparameters.md": replaced(docs / "hyperparameters.md", "hyperparameters", hyperparameter_table()),
-        docs / "http.md": replaced(docs / "http.md", "settings", settings.table()),
-        docs / "contract.md": replaced(docs / "contract.md", "tests", contract_table()),
+        docs / "hyperparameters.md": replaced(
+            docs / "hyperparameters.md",
+            {"hyperparameters": hyperparameter_table(), "without effect": without_effect_table()},
+        ),
+        docs / "supported_hyperparameters.json": json.dumps(supported_hyperparameters(), indent=1) + "\n",
+        docs / "encoders.md": replaced(docs / "encoders.md", {"encoders": catalog.table()}),
+        docs / "http.md": replaced(docs / "http.md", {"settings": settings.table()}),
+        docs / "contract.md": replaced(docs / "contract.md", {"tests": contract_table()}),
     }
 
 
-def replaced(path: Path, name: str, table: str) -> str:
-    """Return a page with what stands between its two markers of this name replaced."""
+def replaced(path: Path, tables: Mapping[str, str]) -> str:
+    """Return a page with what stands between two markers of a name replaced by the table of that name."""
     page = path.read_text(encoding="utf-8")
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    if not pattern.search(page):
-        raise SystemExit(f"{path.relative_to(ROOT)}: lacks the markers <!-- {name} --> and <!-- /{name} -->")
-    return pattern.sub(lambda found: f"{found[1]}{table}\n{found[2]}", page)
+    for name, table in tables.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(page):
+            raise SystemExit(f"{path.relative_to(ROOT)}: lacks the markers <!-- {name} --> and <!-- /{name} -->")
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        page = pattern.sub((start + table + "\n" + end).replace("\\", r"\\"), page)
+    return page
 
 
 def hyperparameter_table() -> str:
     """Return the hyperparameters as a Markdown table."""
-    lines = ["| name | value | default | meaning |", "|---|---|---|---|"]
-    for name, line in hyperparameters.SCHEMA.items():
-        names = "<br>".join(f"`{each}`" for each in (name, *line.aliases))
+    lines = ["| name | value | default | used | meaning |", "|---|---|---|---|---|"]
+    for name, line in SCHEMA.items():
+        names = "<br>".join(f"`{each}`" for each in (name, *line.aliases, *line.alias_values))
         default = line.default_in_words or f"`{line.default}`"
-        lines.append(f"| {names} | {line.kind.words} | {default} | {line.meaning} |")
+        lines.append(f"| {names} | {line.kind.words} | {default} | {used(line)} | {line.meaning} |")
     return "\n".join(lines)
+
+
+def used(line: Hyperparameter) -> str:
+    """Return when a hyperparameter matters, in words."""
+    if line.used_with is None:
+        return line.when or "always"
+    name, values = line.used_with
+    return f"`{name}` " + ", ".join(f"`{value}`" for value in values)
+
+
+def without_effect_table() -> str:
+    """Return the names that are accepted and do nothing as a Markdown table."""
+    return "\n".join(
+        ["| name | why |", "|---|---|", *(f"| `{name}` | {why} |" for name, why in WITHOUT_EFFECT.items())]
+    )
 
 
 def contract_table() -> str:

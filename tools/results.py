@@ -1,4 +1,4 @@
-"""Accuracy on public data sets, through the served model, beside TF-IDF: `python tools/results.py [SET[:top] ...]`.
+"""Accuracy on public data sets, through the served model, beside TF-IDF: `python tools/results.py [RUN ...]`.
 
 Needs the folder `shared/data/text` beside the repository; trains in `build/results` and rewrites the lines of
 `docs/results.md` for the sets it ran.
@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,27 @@ from local_run import ROOT, ask, serving, train
 DATA = ROOT.parent / "shared" / "data" / "text"
 WORK = ROOT / "build" / "results"
 PAGE = ROOT / "docs" / "results.md"
-RUNS = ("sst2", "trec6", "banking77", "20news4")
-HYPERPARAMETERS = {"sst2": {"epochs": "3"}}
+TOP = {"train_only_top_layer": "True"}
+BALANCED = {"class_weights": "balanced", "eval_metric": "macro_f1"}
+# A run is a data set and, after a colon, a word of its own; and the hyperparameters it is given.
+RUNS: Mapping[str, Mapping[str, str]] = {
+    "sst2": {"epochs": "3"},
+    "sst2:top": {"epochs": "3", **TOP},
+    "sst2:cnn": {"model_id": "cnn"},
+    "sst2:lstm": {"model_id": "lstm"},
+    "trec6": {},
+    "trec6:top": TOP,
+    "banking77": {},
+    "banking77:top": TOP,
+    "20news4": {},
+    "20news4:top": TOP,
+    "imdb_polarity2k:cnn": {"model_id": "cnn"},
+    "imdb_polarity2k:lstm": {"model_id": "lstm"},
+    "clinc150_imbalanced:top": TOP,
+    "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},
+    "clinc150_imbalanced": {"epochs": "3"},
+    "clinc150_imbalanced:balanced": {"epochs": "3", **BALANCED},
+}
 RECORDS_A_REQUEST = 500
 
 
@@ -39,22 +59,20 @@ class Rows:
 
 
 def main() -> int:
-    """Run the data sets named, or all, each whole and with the top layer only."""
+    """Do the runs named, or all."""
     csv.field_size_limit(sys.maxsize)
-    runs = sys.argv[1:] or [f"{name}{kind}" for name in RUNS for kind in ("", ":top")]
-    for run in runs:
-        name, _, top = run.partition(":")
-        line = measure(name, top_layer_only=bool(top))
+    for run in sys.argv[1:] or RUNS:
+        line = measure(run, RUNS[run])
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
         _put(line)
     return 0
 
 
-def measure(name: str, *, top_layer_only: bool) -> str:
-    """Train by defaults, serve, score the test rows through HTTP, and return a line of the table."""
-    base = WORK / (f"{name}-top" if top_layer_only else name)
-    settings = dict(HYPERPARAMETERS.get(name, {})) | ({"train_only_top_layer": "True"} if top_layer_only else {})
+def measure(run: str, settings: Mapping[str, str]) -> str:
+    """Train, serve, score the test rows through HTTP, and return a line of the table."""
+    base = WORK / run.replace(":", "-")
+    name = run.partition(":")[0]
     minutes = _trained(base, name, settings)
     test = _read(DATA / name / "test" / "data.csv")
     with serving(base) as address:
@@ -68,7 +86,7 @@ def measure(name: str, *, top_layer_only: bool) -> str:
     return f"| {name} | {given} | {scores} | {minutes:.1f} |"
 
 
-def _trained(base: Path, name: str, settings: dict[str, str]) -> float:
+def _trained(base: Path, name: str, settings: Mapping[str, str]) -> float:
     """Train, unless an earlier run with the same hyperparameters finished, and return how many minutes it took."""
     done = base / "minutes"
     given = base / "input" / "config" / "hyperparameters.json"

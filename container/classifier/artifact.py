@@ -44,19 +44,22 @@ class Artifact:
     Attributes:
         folder: Where it is.
         labels: The labels, in the order of the probabilities, integers or names as the training data had them.
-        manifest: Everything else that is known of the model.
-        probes: The answers training got for :data:`PROBES`, float32[probes, labels].
+        manifest: Everything else that is known of the model; nothing, of a model that another program made.
+        probes: The answers training got for :data:`PROBES`, float32[probes, labels]; None where it is not known.
+        saved_model: The SavedModel's folder.
     """
 
     folder: Path
     labels: tuple[Label, ...]
     manifest: Mapping[str, Any]
-    probes: NDArray[np.float32]
+    probes: NDArray[np.float32] | None
+    saved_model: Path
 
-    @property
-    def saved_model(self) -> Path:
-        """The SavedModel's folder."""
-        return self.folder / SAVED_MODEL_FOLDER
+
+def is_model(folder: Path) -> bool:
+    """Say whether a folder holds a model that answers labels, as this image or the built-in algorithm leaves it."""
+    names = (MANIFEST_FILE, LABELS_FILE, LABEL_INDEX_FILE)
+    return any((root / name).is_file() for root in _candidates(folder) for name in names)
 
 
 def load(folder: Path) -> Artifact:
@@ -65,7 +68,12 @@ def load(folder: Path) -> Artifact:
     Raises:
         UserError: There is no model, or a part of it is missing or broken.
     """
-    root = _root(folder)
+    roots = [path for path in _candidates(folder) if (path / MANIFEST_FILE).is_file()]
+    if not roots:
+        return _foreign(folder)
+    if len(roots) != 1 and folder not in roots:
+        raise UserError(f"{folder}: {len(roots)} models in it; deploy one")
+    root = roots[0]
     missing = [
         name
         for name in (f"{SAVED_MODEL_FOLDER}/saved_model.pb", LABELS_FILE, GOLDEN_FILE)
@@ -81,19 +89,35 @@ def load(folder: Path) -> Artifact:
     probes = np.array(_read(root / GOLDEN_FILE).get("probes", []), np.float32)
     if probes.shape != (len(PROBES), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {GOLDEN_FILE} are not of the same model; deploy it whole")
-    return Artifact(root, labels, manifest, probes)
+    return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER)
 
 
-def _root(folder: Path) -> Path:
-    candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
-    roots = [path for path in candidates if (path / MANIFEST_FILE).is_file()]
-    if len(roots) != 1 and folder not in roots:
-        found = ", ".join(sorted(path.name for path in folder.glob("*"))[:10]) or "nothing"
+def _candidates(folder: Path) -> list[Path]:
+    return [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+
+
+def _foreign(folder: Path) -> Artifact:
+    """Read a model of another program: a SavedModel, and, where it is there, a file that names its labels."""
+    found = [path.parent for path in (*folder.glob("saved_model.pb"), *folder.glob("*/saved_model.pb"))]
+    found = found or [path.parent for path in folder.glob("*/*/saved_model.pb")]
+    if len(found) != 1:
+        names = ", ".join(sorted(path.name for path in folder.glob("*"))[:10]) or "nothing"
         raise UserError(
-            f"{folder}: no model ({found} in it); it takes the files of the model.tar.gz that training wrote, "
+            f"{folder}: no model ({names} in it); it takes the files of the model.tar.gz that training wrote, "
             f"{MANIFEST_FILE} among them"
         )
-    return roots[0]
+    homes = (found[0], *(parent for parent in found[0].parents if parent.is_relative_to(folder)))
+    return Artifact(folder, _labels_beside(homes), {}, None, found[0])
+
+
+def _labels_beside(folders: Sequence[Path]) -> tuple[Label, ...]:
+    for folder in folders:
+        if (folder / LABELS_FILE).is_file():
+            return tuple(_read(folder / LABELS_FILE).get("labels", ()))
+        if (folder / LABEL_INDEX_FILE).is_file():
+            places = _read(folder / LABEL_INDEX_FILE)
+            return tuple(sorted(places, key=lambda label: places[label]))
+    return ()
 
 
 def _read(path: Path) -> dict[str, Any]:

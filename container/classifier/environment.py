@@ -18,6 +18,7 @@ from typing import Any
 from classifier.errors import UserError
 
 BASE_FOLDER = "/opt/ml"
+SHARDED = "ShardedByS3Key"
 PROGRAM_FOLDER = Path(__file__).resolve().parents[1]
 PRETRAINED_FOLDER = PROGRAM_FOLDER / "pretrained"
 
@@ -34,6 +35,8 @@ class Environment:
         hosts: All hosts of the job, sorted.
         current_host: The name of this one.
         job_name: The training job's name, or "local".
+        checkpoint_folder: Where checkpoints are kept, which SageMaker copies to and from S3 where the job says so.
+        sharded: The channels of which each host gets a part of the objects only.
     """
 
     base: Path
@@ -42,6 +45,8 @@ class Environment:
     hosts: tuple[str, ...]
     current_host: str
     job_name: str
+    checkpoint_folder: Path
+    sharded: frozenset[str] = frozenset()
 
     @property
     def model_folder(self) -> Path:
@@ -73,6 +78,7 @@ class Environment:
         hyperparameters = read_object(config / "hyperparameters.json", problems)
         input_data = read_object(config / "inputdataconfig.json", problems)
         resources = read_object(config / "resourceconfig.json", problems)
+        checkpoints = read_object(config / "checkpointconfig.json", problems)
         problems += [
             f"channel {name!r}: {problem}"
             for name, settings in input_data.items()
@@ -88,6 +94,10 @@ class Environment:
             hosts=tuple(sorted(str(host) for host in resources.get("hosts") or [current_host])),
             current_host=current_host,
             job_name=environ.get("TRAINING_JOB_NAME", "local"),
+            checkpoint_folder=Path(checkpoints.get("LocalPath") or base / "checkpoints"),
+            sharded=frozenset(
+                name for name, settings in input_data.items() if settings.get("S3DistributionType") == SHARDED
+            ),
         )
 
 

@@ -45,12 +45,17 @@ class Predictor:
 def load(folder: Path) -> Predictor:
     """Load a model folder and ask it the texts whose answers training left there.
 
+    A model of another program has no such answers: it is asked only to see that it answers.
+
     Raises:
         UserError: The model is incomplete, does not load, or answers differently than it did in training.
     """
     model = artifact.load(folder)
     predictor = from_artifact(model)
-    difference = float(np.abs(predictor.predict(artifact.PROBES) - model.probes).max())
+    answers = predictor.predict(artifact.PROBES)
+    if model.probes is None:
+        return predictor
+    difference = float(np.abs(answers - model.probes).max())
     if not difference <= artifact.PROBE_TOLERANCE:
         raise UserError(
             f"{folder}: the model answers its test texts differently than after training (by {difference:.3f}); "
@@ -63,4 +68,13 @@ def from_artifact(model: Artifact) -> Predictor:
     """Load a model's engine, without asking it anything."""
     from classifier.engines import saved_model  # noqa: PLC0415  TensorFlow only where a model is really loaded
 
-    return Predictor(saved_model.load(model.saved_model), model.labels)
+    if model.manifest:
+        return Predictor(saved_model.load(model.saved_model), model.labels)
+    engine = saved_model.load_foreign(model.saved_model)
+    labels = model.labels or tuple(range(engine.width))
+    if len(labels) != engine.width:
+        raise UserError(
+            f"{model.folder}: {len(labels)} labels are named, and the SavedModel answers {engine.width} numbers; "
+            f"put the right {artifact.LABELS_FILE} beside it"
+        )
+    return Predictor(engine, labels)

@@ -1,9 +1,13 @@
 """Pre-trained encoders: one module a family, and nothing outside this folder knows which there are."""
 
-from pathlib import Path
-from typing import Any, Protocol
+from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # the catalogue is here too, and asked before anybody waits for TensorFlow
+    from pathlib import Path
+
+    import tensorflow as tf
 
 
 class Encoder(Protocol):
@@ -23,6 +27,11 @@ class Encoder(Protocol):
     pooling: str
     tokens: bool
     layer: Any
+
+    @property
+    def max_sequence_length(self) -> int:
+        """Tokens of a text that are read."""
+        ...
 
     @property
     def tokenizer(self) -> Any:

@@ -95,7 +95,7 @@ def recognise(folder: Path) -> bool:
     return bool(saved_models(folder))
 
 
-def load(folder: Path, name: str, max_sequence_length: int) -> HubEncoder:
+def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> HubEncoder:  # noqa: ARG001
     """Load the one encoder in a folder, and its preprocessor where there is one.
 
     Raises:

@@ -1,18 +1,14 @@
 """Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
 
-import gzip
 import importlib
-import shutil
-import tarfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from pathlib import Path
+from typing import Protocol
 
+from classifier.encoders import archives, catalog
 from classifier.environment import channel_files
 from classifier.errors import UserError
 
-PIECE_BYTES = 1 << 20
 FAMILIES = ("bert", "hub")  # in the order they are tried
 
 
@@ -52,25 +48,28 @@ def resolve(channel: Path | None, model_id: str, pretrained: Path, scratch: Path
         UserError: There is no such encoder, or the channel's files are not one.
     """
     if channel is not None:
-        if not channel_files(channel):
-            raise UserError(
-                "channel model: the job names it, but it has no files; check its S3 address or leave it out"
-            )
-        folder = _unpacked(channel, scratch)
-        if (folder / "manifest.json").is_file():
-            raise UserError(
-                "the model channel holds a model this image trained; to train it further is not supported yet, "
-                "so leave the channel out to start from the pre-trained encoder"
-            )
-        return _recognised(folder, "model channel")
+        return _recognised(opened(channel, scratch), "model channel")
     folder = pretrained / model_id
-    known = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
-    if model_id not in known:
-        raise UserError(
-            f"hyperparameter model_id={model_id!r}: the image holds only {', '.join(known) or 'no encoder'}; "
-            "put the encoder's files on the model channel"
-        )
+    held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
+    if model_id not in held:
+        raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held)}")
     return _recognised(folder, model_id)
+
+
+def _how_to_get(model_id: str, held: list[str]) -> str:
+    """Say what to do for an encoder that is not in the image."""
+    known = catalog.identify(model_id)
+    if known:
+        return (
+            "its files are not in the image, and nothing is downloaded in a job; on a connected machine run "
+            f"`local_test/fetch_encoder.sh {known}`, upload the model.tar.gz it leaves, and give its S3 address as the "
+            "channel `model`"
+        )
+    nearest = catalog.nearest(model_id, held)
+    return (
+        f"there is no such encoder{f' (did you mean {nearest!r}?)' if nearest else ''}; the image holds "
+        f"{', '.join(held) or 'none'}, docs/encoders.md lists others, and any other's files go on the channel `model`"
+    )
 
 
 def _recognised(folder: Path, name: str) -> EncoderFiles:
@@ -85,46 +84,24 @@ def _recognised(folder: Path, name: str) -> EncoderFiles:
         return EncoderFiles(matching[0].name, family, matching[0])
     found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
-        f"{name}: no encoder among its files ({found}); it takes a BERT checkpoint (config.json, vocab.txt, "
-        "model.safetensors) or a TensorFlow Hub SavedModel, loose or as one .tar.gz"
+        f"{name}: no encoder among its files ({found}); it takes a checkpoint of BERT, DistilBERT or "
+        "ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub SavedModel, loose or as one .tar.gz"
     )
 
 
-def _unpacked(channel: Path, scratch: Path) -> Path:
+def opened(channel: Path, scratch: Path) -> Path:
+    """Return the folder with the ``model`` channel's files, unpacked where they are in an archive.
+
+    Raises:
+        UserError: There are no files, or too many, or the archive is damaged.
+    """
     files = channel_files(channel)
-    archives = [path for path in files if path.name.endswith((".tar.gz", ".tgz"))]
-    if not archives:
+    if not files:
+        raise UserError("channel model: the job names it, but it has no files; check its S3 address or leave it out")
+    packed = [path for path in files if path.name.endswith(archives.SUFFIXES)]
+    if not packed:
         return channel
     if len(files) > 1:
         raise UserError("model channel: holds an archive and other files beside it; give one .tar.gz or loose files")
-    try:
-        _unpack(archives[0], scratch)
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise UserError(f"model channel: {archives[0].name} can't be unpacked ({error}); pack it again") from error
+    archives.unpack(packed[0], scratch, "model channel")
     return scratch
-
-
-def _unpack(path: Path, scratch: Path) -> None:
-    """Unpack an archive and read it to its very end, where the checksum of all of it is."""
-    with gzip.open(path) as content:
-        with tarfile.open(fileobj=content, mode="r|") as archive:
-            for member in archive:
-                _unpack_member(archive, member, scratch)
-        while content.read(PIECE_BYTES):
-            pass
-
-
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, scratch: Path) -> None:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or not (member.isreg() or member.isdir()):
-        raise UserError(
-            f"model channel: the archive's {member.name!r} is a link, a device or leads outside of it; "
-            "pack only files and folders, with relative names"
-        )
-    content: IO[bytes] | None = archive.extractfile(member)
-    if content is None or path.name.startswith("._"):
-        return
-    target = scratch / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)

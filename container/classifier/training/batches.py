@@ -61,6 +61,19 @@ class Inputs:
         return tf.TensorSpec([None, *self.rows.shape[1:]], kind)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Inputs, the index of each one's label, int32[rows], and how much each counts, float32[rows]."""
+
+    inputs: Inputs
+    targets: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def take(self, indices: NDArray[np.int64]) -> "Rows":
+        """Return some of the rows."""
+        return Rows(self.inputs.some(indices), self.targets[indices], self.weights[indices])
+
+
 def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None) -> Inputs:
     """Turn all texts into what the encoder's layer reads.
 
@@ -100,13 +113,39 @@ def shuffled(inputs: Inputs, batch_size: int, seed: Sequence[int]) -> list[NDArr
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
-def dataset(inputs: Inputs, targets: NDArray[np.int32], batches: Sequence[NDArray[np.int64]]) -> tf.data.Dataset:
-    """Return a dataset of (rows, targets) that gives these batches once, prepared ahead of the training step."""
+Element = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 
-    def generate() -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
-        for indices in batches:
-            yield inputs.take(indices), targets[indices]
 
-    signature = (inputs.signature, tf.TensorSpec([None], tf.int32))
+def elements(rows: Rows, batch: NDArray[np.int64], replicas: int) -> Iterator[Element]:
+    """Yield each replica's part of a batch: inputs, targets, weights.
+
+    A replica for which there is no row gets one of weight 0, so that all replicas take the same steps.
+    """
+    for indices in dealt(batch, replicas):
+        if len(indices):
+            yield rows.inputs.take(indices), rows.targets[indices], rows.weights[indices]
+        else:
+            yield rows.inputs.take([0]), rows.targets[:1], np.zeros(1, np.float32)
+
+
+def dealt(batch: NDArray[np.int64], parts: int) -> list[NDArray[np.int64]]:
+    """Deal a batch out: like numbers of rows, and, as a batch is sorted by it, like lengths."""
+    return [batch[part::parts] for part in range(parts)]
+
+
+def endless(rows: Rows, batches: Iterator[NDArray[np.int64]], replicas: int) -> tf.data.Dataset:
+    """Return a dataset of :func:`elements`, prepared ahead of the training step.
+
+    Args:
+        rows: What the batches' numbers stand for.
+        batches: The batches, without end.
+        replicas: How many replicas of this host take an element each in a step.
+    """
+
+    def generate() -> Iterator[Element]:
+        for batch in batches:
+            yield from elements(rows, batch, replicas)
+
+    signature = (rows.inputs.signature, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32))
     counted = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return counted.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(4)
+    return counted.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(4)

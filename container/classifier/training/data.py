@@ -1,8 +1,8 @@
-"""The rows a job trains and validates on."""
+"""The rows a job trains, validates and tests on."""
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,34 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifier.errors import UserError, at_most
-from classifier.modalities import text
-from classifier.modalities.text import Examples, Label
+from classifier.errors import UserError
+from classifier.modalities import files, report, text
+from classifier.modalities.files import Source
+from classifier.modalities.rows import IF_A_HEADER, BadDataError, Harvest, Problem
+from classifier.modalities.text import Label
 
 log = logging.getLogger(__name__)
 
 TRAINING_CHANNELS = ("training", "train")
-VALIDATION_CHANNEL = "validation"
+VALIDATION_CHANNELS = ("validation",)
+TEST_CHANNELS = ("test", "testing")
 # The last two are the SageMaker SDK's own.
-KNOWN_CHANNELS = (*TRAINING_CHANNELS, VALIDATION_CHANNEL, "model", "code", "sm_drivers")
+KNOWN_CHANNELS = (*TRAINING_CHANNELS, *VALIDATION_CHANNELS, *TEST_CHANNELS, "model", "code", "sm_drivers")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All rows of a job as they were read, with the columns of :class:`classifier.modalities.text.Examples`.
+
+    Attributes:
+        training: The rows to train on, of which some may be held out.
+        validation: The validation channel's; None without one.
+        test: The test channel's; None without one.
+    """
+
+    training: pd.DataFrame
+    validation: pd.DataFrame | None = None
+    test: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -54,40 +72,164 @@ class Data:
         labels: The labels in order; their place is the index the model answers with.
         training: The rows trained on.
         validation: The rows held out; may be none.
-        digest: SHA-256 of all rows in their order, as hexadecimal.
+        test: The rows of the test channel, which nothing is chosen by; may be none.
+        digest: SHA-256 of the rows of training and validation in their order, as hexadecimal.
     """
 
     labels: tuple[Label, ...]
     training: Split
     validation: Split
+    test: Split
     digest: str
 
 
-def load(channels: Mapping[str, Path], validation_split_ratio: float, seed: int) -> Data:
-    """Read the job's channels.
+def load(
+    channels: Mapping[str, Path],
+    validation_split_ratio: float,
+    seed: int,
+    *,
+    header: str = "auto",
+    known_labels: tuple[Label, ...] = (),
+    max_sequence_length: int | None = None,
+) -> Data:
+    """Read the job's channels: :func:`read`, :func:`labels_of` and :func:`prepare` together.
 
     Raises:
         UserError: There is no training channel, a row is bad, or too little is left to train on.
     """
-    name = _training_channel(channels)
+    tables = read(channels, header=header)
+    labels = labels_of(tables, known_labels)
+    return prepare(tables, labels, validation_split_ratio, seed, max_sequence_length=max_sequence_length)
+
+
+def read(channels: Mapping[str, Path], *, header: str = "auto", sharded: Collection[str] = frozenset()) -> Tables:
+    """Read the job's channels, and log what the user should know of their files.
+
+    Args:
+        channels: The folder of each channel by its name.
+        header: Whether each table's first row is a header: ``true``, ``false``, or ``auto``, which is where it names
+            the columns.
+        sharded: The channels of which this host gets a part (``ShardedByS3Key``).
+
+    Raises:
+        UserError: There is no training channel, or a row of any channel is bad: the message has all of them.
+    """
+    found_roles = roles(channels)
+    if "training" not in found_roles:
+        raise UserError(f"no channel 'training' (or 'train'); the job's channels: {', '.join(channels) or 'none'}")
     _mention_unused(channels)
-    training = _read(channels[name], name)
-    text.check_labels(training, name)
-    labels = tuple(text.sorted_labels(list(training.table["label"])))
-    if len(labels) < 2:
-        raise UserError(f"channel {name}: every row has the same label; a classifier needs two labels or more")
-    if VALIDATION_CHANNEL in channels:
-        validation = _read(channels[VALIDATION_CHANNEL], VALIDATION_CHANNEL).table
-        _check_known(validation, labels)
-        train = training.table
-    else:
-        held_out = hold_out(training.table["label"], validation_split_ratio, seed)
-        train, validation = training.table[~held_out], training.table[held_out]
+    found: dict[str, Harvest] = {}
+    sources: dict[str, list[Source]] = {}
+    for role, name in found_roles.items():
+        found[role] = Harvest()
+        sources[role] = files.find(channels[name], name, found[role], sharded=name in sharded)
+    return read_sources(sources, header, found)
+
+
+def roles(channels: Collection[str]) -> dict[str, str]:
+    """Return the channels that are read, by what they are for: ``training``, ``validation``, ``test``.
+
+    Raises:
+        UserError: Two channels are for the same.
+    """
+    names = {"training": TRAINING_CHANNELS, "validation": VALIDATION_CHANNELS, "test": TEST_CHANNELS}
+    return {role: name for role, names in names.items() if (name := _channel_of(names, channels)) is not None}
+
+
+def read_sources(
+    sources: Mapping[str, Sequence[Source]], header: str, found: Mapping[str, Harvest] | None = None
+) -> Tables:
+    """Read files by what they are for: ``training`` and perhaps ``validation`` and ``test``.
+
+    Args:
+        sources: The files.
+        header: As for :func:`read`.
+        found: What is already known of them.
+
+    Raises:
+        UserError: A row is bad: the message has all of them.
+    """
+    found = found or {role: Harvest() for role in sources}
+    for role, harvest in found.items():
+        text.harvest(sources[role], header, harvest)
+        for note in harvest.notes:
+            log.info("event=data rows=%s note=%r", role, note)
+    problems = [problem for harvest in found.values() for problem in harvest.problems_in_order()]
+    if problems:
+        raise BadDataError(problems)
+    return Tables(**{role: text.examples(harvest).table for role, harvest in found.items()})
+
+
+def labels_of(tables: Tables, known: tuple[Label, ...] = ()) -> tuple[Label, ...]:
+    """Return the labels in the order the model will answer in: the known ones, then the new ones, sorted.
+
+    Args:
+        tables: All rows.
+        known: The labels of a model that is trained further.
+
+    Raises:
+        UserError: The training rows' labels can't be labels, are of another kind than the known ones, or are one only.
+    """
+    table = tables.training
+    text.check_labels(table, known)
+    labels = text.sorted_labels(list(table["label"]))
+    if known and isinstance(labels[0], int) != isinstance(known[0], int):
+        kind, other = ("integers", "names") if isinstance(labels[0], int) else ("names", "integers")
+        raise UserError(
+            f"{_place(table)}: the labels are {kind}, and those of the model to go on from {other}; use its"
+        )
+    if not known and len(labels) < 2:
+        raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more")
+    return (*known, *new_labels(labels, known))
+
+
+def new_labels(labels: Sequence[Label], known: Sequence[Label]) -> list[Label]:
+    """Return each label that is not known once, in the order of labels."""
+    kinds = {type(label) for label in (*labels, *known)}
+    if len(kinds) > 1:
+        raise UserError("the labels are integers in one place and names in another; use one kind throughout")
+    return text.sorted_labels([label for label in labels if label not in set(known)])
+
+
+def prepare(
+    tables: Tables,
+    labels: tuple[Label, ...],
+    validation_split_ratio: float,
+    seed: int,
+    *,
+    max_sequence_length: int | None = None,
+) -> Data:
+    """Hold rows out where there is no validation channel, and log what the data are like.
+
+    Args:
+        tables: All rows.
+        labels: The labels in their order; some may have no row.
+        validation_split_ratio: The share of the training rows to hold out.
+        seed: Makes the choice repeatable.
+        max_sequence_length: How many tokens of a text will be read, for the report.
+
+    Raises:
+        UserError: A row to validate or test on has a label that is none of these.
+    """
+    _check_known(tables, labels)
+    train, validation = tables.training, tables.validation
+    if validation is None:
+        held_out = hold_out(train["label"], validation_split_ratio, seed)
+        train, validation = train[~held_out], train[held_out]
         if validation_split_ratio and not held_out.any():
             log.warning("event=data note='too few rows to hold any out: there will be no val_accuracy'")
-    data = Data(labels, _split(train, labels), _split(validation, labels), _digest(train, validation))
-    _report(data)
-    return data
+    splits = {
+        "training": train,
+        "validation": validation,
+        "test": train.iloc[:0] if tables.test is None else tables.test,
+    }
+    for finding in report.findings(splits, labels, max_sequence_length):
+        log.log(finding.level, "event=data %s", finding.line)
+    return Data(
+        labels,
+        **{name: _split(table, labels) for name, table in splits.items()},
+        digest=_digest(train, validation),
+    )
 
 
 def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
@@ -120,30 +262,47 @@ def _mention_unused(channels: Mapping[str, Path]) -> None:
         log.warning("event=data note='channels that are not read: %s'", ", ".join(unused))
 
 
-def _training_channel(channels: Mapping[str, Path]) -> str:
-    given = [name for name in TRAINING_CHANNELS if name in channels]
-    if len(given) != 1:
-        found = ", ".join(channels) or "none"
-        raise UserError(
-            "both channels 'training' and 'train' are given; give one"
-            if given
-            else f"no channel 'training' (or 'train'); the job's channels: {found}"
+def _channel_of(names: Sequence[str], channels: Collection[str]) -> str | None:
+    """Return the channel that goes by one of these names."""
+    given = [name for name in names if name in channels]
+    if len(given) > 1:
+        raise UserError(f"both channels {given[0]!r} and {given[1]!r} are given; give one")
+    return given[0] if given else None
+
+
+def _place(table: pd.DataFrame) -> str:
+    return f"{table['file'].iloc[0]}:{table['line'].iloc[0]}"
+
+
+def _check_known(tables: Tables, labels: tuple[Label, ...]) -> None:
+    """Refuse rows to validate or test on that no answer could be right for."""
+    problems = [
+        problem
+        for table in (tables.validation, tables.test)
+        if table is not None
+        for problem in _unknown(table, labels)
+    ]
+    if problems:
+        raise BadDataError(problems)
+
+
+def _unknown(table: pd.DataFrame, labels: tuple[Label, ...]) -> list[Problem]:
+    if isinstance(table["label"].iloc[0], int) != isinstance(labels[0], int):
+        kind, other = ("names", "integers") if isinstance(labels[0], int) else ("integers", "names")
+        words = f"the labels are {kind} here and {other} in training; use one kind"
+        return [Problem(str(table["file"].iloc[0]), int(table["line"].iloc[0]), words)]
+    unknown = table[~table["label"].isin(labels)]
+    return [
+        Problem(
+            str(file),
+            int(line),
+            "a label that no training row has; correct it, or add rows to train on"
+            + (f"; {IF_A_HEADER}" if first and isinstance(label, str) else ""),
         )
-    return given[0]
-
-
-def _read(folder: Path, name: str) -> Examples:
-    examples = text.read_channel(folder, name)
-    for note in examples.notes:
-        log.info("event=data channel=%s note=%r", name, note)
-    return examples
-
-
-def _check_known(validation: pd.DataFrame, labels: tuple[Label, ...]) -> None:
-    unknown = validation[~validation["label"].isin(labels)]
-    if len(unknown):
-        problems = [f"{row.file}:{row.line}: a label that no training row has" for row in unknown.itertuples()]
-        raise UserError(at_most(problems), "rows in channel validation that can't be scored; nothing was trained:")
+        for label, file, line, first in zip(
+            *(unknown[name] for name in ("label", "file", "line", "first")), strict=True
+        )
+    ]
 
 
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
@@ -161,15 +320,3 @@ def _digest(*tables: pd.DataFrame) -> str:
             encoded = field.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()
-
-
-def _report(data: Data) -> None:
-    counts = np.bincount(data.training.targets, minlength=len(data.labels))
-    log.info(
-        "event=data training_rows=%d validation_rows=%d labels=%d rows_of_rarest_label=%d rows_of_commonest_label=%d",
-        len(data.training.texts),
-        len(data.validation.texts),
-        len(data.labels),
-        counts.min(),
-        counts.max(),
-    )

@@ -1,6 +1,5 @@
 """Write the trained model, and prove that what is written answers as the trained model did."""
 
-import hashlib
 import importlib.metadata
 import logging
 from dataclasses import asdict, dataclass
@@ -15,15 +14,17 @@ from safetensors.numpy import save_file
 from classifier import __version__, artifact, predictor
 from classifier.encoders import Encoder
 from classifier.hyperparameters import Hyperparameters
+from classifier.predictor import Predictor
 from classifier.training.data import Data, Split
-from classifier.training.fit import in_both_forms
 from classifier.training.interruption import Interruption
+from classifier.training.previous import salted_hash
+from classifier.training.progress import in_both_forms
 
 log = logging.getLogger(__name__)
 
 LARGEST_DIFFERENCE = 1e-3  # of a probability, between the trained model and the exported one
 COMPARED_AT_ONCE = 64
-GOLDEN_ROWS = 16
+GOLDEN_ROWS = 64
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "tf-keras", "tensorflow-hub", "tensorflow-text", "numpy", "safetensors")
 
 
@@ -65,10 +66,15 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
 
 
-def export(folder: Path, trained: Trained, data: Data, settings: Hyperparameters, interruption: Interruption) -> None:
+def export(
+    folder: Path, trained: Trained, data: Data, settings: Hyperparameters, interruption: Interruption
+) -> Predictor:
     """Write the model folder; it appears only once all of it is written and proved.
 
     A job that is told to stop compares the first rows only, for it has 120 seconds.
+
+    Returns:
+        What will serve it.
 
     Raises:
         RuntimeError: The exported model answers differently than the trained one.
@@ -81,12 +87,14 @@ def export(folder: Path, trained: Trained, data: Data, settings: Hyperparameters
         _write_weights(work, trained)
         artifact.write_json(work / artifact.GOLDEN_FILE, _golden(trained, data))
         artifact.write_json(work / artifact.MANIFEST_FILE, _manifest(trained, data, settings))
-        compared, difference = _largest_difference(work, trained, interruption)
+        exported = predictor.from_artifact(artifact.load(work))
+        compared, difference = _largest_difference(exported, trained, interruption)
         if not difference <= LARGEST_DIFFERENCE:
             raise RuntimeError(f"the exported model's probabilities differ from the trained one's by {difference:.6f}")
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info("event=exported rows_compared=%d largest_difference=%.8f %s", compared, difference, equals)
     log.info("Exported - %s", colons)
+    return exported
 
 
 def _write_weights(work: Path, trained: Trained) -> None:
@@ -97,9 +105,8 @@ def _write_weights(work: Path, trained: Trained) -> None:
     save_file({"kernel": dense.kernel.numpy(), "bias": dense.bias.numpy()}, work / artifact.HEAD_FILE)
 
 
-def _largest_difference(work: Path, trained: Trained, interruption: Interruption) -> tuple[int, float]:
+def _largest_difference(exported: Predictor, trained: Trained, interruption: Interruption) -> tuple[int, float]:
     """Return how many rows were compared, and the largest difference of a probability."""
-    exported = predictor.from_artifact(artifact.load(work))
     largest = float(np.abs(exported.predict(artifact.PROBES) - trained.probes).max())
     compared = 0
     while compared < len(trained.answers) and not (compared and interruption.requested()):
@@ -118,7 +125,8 @@ def _golden(trained: Trained, data: Data) -> dict[str, Any]:
         "rows": [
             {
                 "place": trained.checked.places[index],
-                "salted_sha256": hashlib.sha256((data.digest + trained.checked.texts[index]).encode()).hexdigest(),
+                "salted_sha256": salted_hash(data.digest, trained.checked.texts[index]),
+                "label": int(trained.checked.targets[index]),
                 "probabilities": trained.answers[index].tolist(),
             }
             for index in range(count)

@@ -1,53 +1,35 @@
 """The training loop."""
 
+import itertools
+import json
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, evaluate
-from classifier.training.batches import Inputs
+from classifier.training import batches, checkpoint, evaluate, step
+from classifier.training.batches import Rows
+from classifier.training.checkpoint import Checkpoint
+from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
-from classifier.training.model import LearningRate, build_optimizer, softmax
+from classifier.training.optimizers import LearningRate, build_optimizer
+from classifier.training.progress import Figures, Run, Watch, log_epoch
+from classifier.training.scoring import Held, Scores, score, score_some
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_PROGRESS = 20.0
-ROWS_SCORED_WHEN_STOPPED = 64  # enough to check the export with, few enough for the 120 seconds there are
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Inputs and the index of each one's label, int32[rows]."""
-
-    inputs: Inputs
-    targets: NDArray[np.int32]
-
-
-@dataclass
-class Run:
-    """What a run has come to.
-
-    Attributes:
-        weights: The best model's weights.
-        scored: The validation rows it was scored on, int64[rows].
-        probabilities: That model's answers for them, float32[rows, labels].
-        metrics: That model's figures.
-        history: The figures of every epoch.
-    """
-
-    weights: list[NDArray[Any]] = field(default_factory=list)
-    scored: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    metrics: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+SECONDS_BETWEEN_CHECKPOINTS = 600.0  # within an epoch; there is one after each in any case
+STEPS_BETWEEN_LOOKS_ON_GPU = 8  # to look at a sum is to wait for the GPU
 
 
 @dataclass(frozen=True)
@@ -56,173 +38,284 @@ class Task:
 
     Attributes:
         model: A tf_keras model from the rows' inputs to logits, float32[batch, labels].
-        training: The rows it learns from.
-        validation: The rows that decide which epoch was best; may be none.
+        training: The rows it learns from: all of them, or, if ``sharded``, this host's.
+        validation: The rows that decide.
         learning_rate: How large its steps are.
+        shares: Variables that learn at a share of it.
+        sharded: Whether each host has training rows of its own.
     """
 
     model: Any
     training: Rows
-    validation: Rows
+    validation: Held
     learning_rate: LearningRate
+    shares: Sequence[tuple[tf.Variable, float]] = ()
+    sharded: bool = False
 
 
-def fit(task: Task, settings: Hyperparameters, interruption: Interruption) -> Run:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run goes on in.
+
+    Attributes:
+        cluster: What it computes on.
+        checkpoints: Where it keeps what it needs to go on.
+        interruption: What tells it to stop.
+    """
+
+    cluster: Cluster
+    checkpoints: checkpoint.Folder
+    interruption: Interruption
+
+    def stop_requested(self) -> bool:
+        """Say whether any host was told to stop; all hosts must ask at the same point."""
+        return self.cluster.any(self.interruption.requested())
+
+
+def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Run:
     """Train, and leave the model with the weights of its best epoch.
 
-    The best epoch is the one with the highest validation accuracy, of equals the one with the lowest validation loss;
-    without validation rows it is the last.
+    The best epoch is the one with the highest ``eval_metric`` of the validation rows, of equals the one with the lowest
+    validation loss; without validation rows it is the last.
 
     Raises:
         UserError: The loss is no longer a number, or the job was stopped before its first step.
     """
-    steps = math.ceil(len(task.training.inputs) / settings.batch_size)
+    cluster = surroundings.cluster
+    steps = _steps_per_epoch(task, settings, cluster)
     _log_plan(task.learning_rate, settings, steps)
-    optimizer = build_optimizer(settings.optimizer, task.learning_rate, steps * settings.epochs)
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    task.model.compile(optimizer, loss, metrics=["accuracy"])
-    answers = evaluate.compiled(task.model, task.validation.inputs)
-    run = Run()
-    for epoch in range(settings.epochs):
-        if interruption.requested():
+    with cluster.strategy.scope():
+        optimizer = build_optimizer(settings, task.learning_rate, steps, task.shares)
+        if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
+            optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(task.model.trainable_variables)
+    run = _resumed(task.model, optimizer, surroundings)
+    loop = _loop(task, settings, optimizer, surroundings, run, steps)
+    answers = evaluate.compiled(task.model, task.training.inputs)
+    while run.epoch < settings.epochs and not _has_stopped_rising(run.history, settings):
+        if surroundings.stop_requested() or not _epoch(
+            loop, task, settings, Watch(run, settings.epochs, steps), answers
+        ):
             break
-        watch = _Watch(epoch, settings.epochs, steps, interruption)
-        order = batches.shuffled(task.training.inputs, settings.batch_size, [settings.seed, epoch])
-        figures = _train_epoch(task, order, watch)
-        if interruption.requested() and (run.weights or not watch.steps_done):
-            break
-        try:
-            scored, probabilities = _score(answers, task.validation, interruption)
-        except StoppedError:
-            if run.weights:
-                break
-            scored, probabilities = _score_some(answers, task.validation, settings.seed)
-        _keep_best(run, task, _Scored(figures, scored, probabilities))
-        _log_epoch(figures, watch)
     if not run.weights:
         raise StoppedError
     task.model.set_weights(run.weights)
     return run
 
 
-class _Watch(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """Looks on after each step: is the loss still a number, is the job to stop, is it time for a line of progress."""
-
-    def __init__(self, epoch: int, epochs: int, steps: int, interruption: Interruption) -> None:
-        super().__init__()
-        self.epoch = epoch
-        self.epochs = epochs
-        self.steps = steps
-        self.interruption = interruption
-        self.steps_done = 0
-        self.started = self.last_line = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        loss = float((logs or {}).get("loss", 0.0))
-        self.steps_done = batch + 1
-        if not math.isfinite(loss):
-            raise UserError(
-                f"training diverged: the loss is not a number in epoch {self.epoch + 1}, step {batch + 1}; "
-                "lower learning_rate"
-            )
-        if self.interruption.requested():
-            self.model.stop_training = True
-        if time.monotonic() - self.last_line >= SECONDS_BETWEEN_PROGRESS:
-            self.last_line = time.monotonic()
-            log.info(
-                "event=progress epoch=%d/%d step=%d/%d done=%.1f%% average_loss=%.6f",
-                self.epoch + 1, self.epochs, self.steps_done, self.steps, 100 * self.share_done, loss,
-            )  # fmt: skip
-
-    @property
-    def seconds(self) -> float:
-        """Return how long this epoch has lasted."""
-        return time.monotonic() - self.started
-
-    @property
-    def share_of_epoch(self) -> float:
-        """Return how much of this epoch is done, from 0 to 1."""
-        return self.steps_done / self.steps
-
-    @property
-    def share_done(self) -> float:
-        """Return how much of the whole run is done, from 0 to 1."""
-        return (self.epoch + self.share_of_epoch) / self.epochs
+def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, answers: evaluate.Compute) -> bool:
+    """Train and score one epoch, and keep its weights if none before were better; say whether the run goes on."""
+    run, cluster = watch.run, loop.surroundings.cluster
+    finished = loop.train_epoch(watch)
+    if not finished and run.weights:
+        return False
+    figures = watch.figures()
+    scores = _scores(answers, task.validation, loop.surroundings) if finished else None
+    if scores is None and run.weights:
+        return False
+    some = scores or score_some(answers, task.validation, cluster, settings.seed)
+    _keep_best(run, task, settings, figures, some)
+    if cluster.leader:
+        log_epoch(figures, watch)
+    if scores is not None:
+        loop.save()
+    return scores is not None
 
 
-def _train_epoch(task: Task, order: list[NDArray[np.int64]], watch: _Watch) -> dict[str, float]:
-    rows = batches.dataset(task.training.inputs, task.training.targets, order)
-    history = task.model.fit(rows, epochs=1, verbose=0, callbacks=[watch]).history
-    figures = {name: float(values[-1]) for name, values in history.items()}
-    figures["examples_per_second"] = len(task.training.inputs) * watch.share_of_epoch / watch.seconds
-    return figures
+def _scores(answers: evaluate.Compute, held: Held, surroundings: Surroundings) -> Scores | None:
+    """Return the scores of all rows, or None if a host was told to stop meanwhile."""
+    try:
+        return score(answers, held, surroundings.cluster, surroundings.interruption)
+    except StoppedError:
+        return None
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """An epoch's figures, the validation rows scored, and the probabilities of their labels."""
+class _Loop:
+    """The parts of the loop that stay the same from epoch to epoch."""
 
-    figures: dict[str, float]
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    model: Any
+    optimizer: Any
+    step: step.Step
+    elements: Iterator[Any]
+    surroundings: Surroundings
+    run: Run
+    steps_between_looks: int
+
+    def train_epoch(self, watch: Watch) -> bool:
+        """Take the steps that are left of an epoch; say whether they were all taken, and no stop came between."""
+        pending = tf.zeros(5)
+        while self.run.step < watch.steps:
+            stop = float(self.surroundings.interruption.requested())
+            pending += self.step(next(self.elements), tf.constant(stop))
+            self.run.step += 1
+            if self.run.step % self.steps_between_looks and self.run.step < watch.steps:
+                continue
+            sums, pending = pending.numpy(), tf.zeros(5)
+            self.run.sums += sums
+            self._check(watch)
+            if sums[step.STOP]:
+                self.save()
+                return False
+            watch.line()
+            if time.monotonic() - watch.last_checkpoint > SECONDS_BETWEEN_CHECKPOINTS:
+                watch.last_checkpoint = time.monotonic()
+                self.save()
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint, if this host is the one to do it."""
+        if self.surroundings.cluster.leader:
+            self.surroundings.checkpoints.save(_captured(self.model, self.optimizer, self.run))
+
+    def _check(self, watch: Watch) -> None:
+        if not math.isfinite(self.run.sums[step.LOSS]):
+            raise _diverged(f"epoch {self.run.epoch + 1} of {watch.epochs}, step {self.run.step}")
 
 
-def _score(
-    answers: evaluate.Compute, validation: Rows, interruption: Interruption
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return all validation rows' numbers and probabilities, float32[rows, labels].
-
-    Raises:
-        StoppedError: The job was told to stop meanwhile.
-    """
-    if not len(validation.inputs):
-        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
-    return np.arange(len(validation.inputs)), softmax(evaluate.compute(answers, validation.inputs, interruption))
-
-
-def _score_some(
-    answers: evaluate.Compute, validation: Rows, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the numbers and probabilities of as many rows, drawn at random, as a job that is to stop has time for."""
-    count = min(ROWS_SCORED_WHEN_STOPPED, len(validation.inputs))
-    rows = np.sort(np.random.default_rng(seed).choice(len(validation.inputs), count, replace=False))
-    log.warning("event=stop note='scored on %d validation rows only'", count)
-    return rows, softmax(evaluate.compute(answers, validation.inputs.some(rows)))
+def _loop(
+    task: Task, settings: Hyperparameters, optimizer: Any, surroundings: Surroundings, run: Run, steps: int
+) -> _Loop:
+    cluster = surroundings.cluster
+    order = _batches(task, settings, cluster, run, steps)
+    elements = cluster.strategy.distribute_datasets_from_function(
+        lambda _: batches.endless(task.training, order, cluster.replicas_here)
+    )
+    has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    function = step.build_step(
+        task.model,
+        optimizer,
+        step.Loss(settings.label_smoothing),
+        cluster,
+        elements.element_spec,
+        jit_compile=settings.jit_compile == "true",
+    )
+    looks = STEPS_BETWEEN_LOOKS_ON_GPU if has_gpu else 1
+    return _Loop(task.model, optimizer, function, iter(elements), surroundings, run, looks)
 
 
-def _keep_best(run: Run, task: Task, epoch: _Scored) -> None:
-    if len(epoch.rows):
-        targets = task.validation.targets[epoch.rows]
-        epoch.figures["val_loss"] = evaluate.cross_entropy(epoch.probabilities, targets)
-        epoch.figures["val_accuracy"] = evaluate.accuracy(epoch.probabilities, targets)
-    run.history.append(epoch.figures)
-    if not run.weights or _rank(epoch.figures) >= _rank(run.metrics):
-        run.weights, run.metrics = task.model.get_weights(), epoch.figures
-        run.scored, run.probabilities = epoch.rows, epoch.probabilities
+def _rows_a_step(settings: Hyperparameters, cluster: Cluster) -> int:
+    """Return this host's rows of a step, where each host has rows of its own."""
+    return max(1, settings.batch_size // len(cluster.hosts))
 
 
-def _rank(figures: dict[str, float]) -> tuple[float, float]:
-    return figures.get("val_accuracy", 0.0), -figures.get("val_loss", 0.0)
+def _steps_per_epoch(task: Task, settings: Hyperparameters, cluster: Cluster) -> int:
+    if not task.sharded:
+        return math.ceil(len(task.training.inputs) / settings.batch_size)
+    here = math.ceil(len(task.training.inputs) / _rows_a_step(settings, cluster))
+    return max(int(content) for content in cluster.exchange(str(here).encode()))
+
+
+def _batches(
+    task: Task, settings: Hyperparameters, cluster: Cluster, run: Run, steps: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield this host's part of every batch, from where the run is on, without end."""
+    inputs, first = task.training.inputs, run.step
+    for epoch in itertools.count(run.epoch):
+        if task.sharded:
+            seed = [settings.seed, epoch, cluster.number]
+            order = batches.shuffled(inputs, _rows_a_step(settings, cluster), seed)
+            order += [np.zeros(0, np.int64)] * (steps - len(order))
+        else:
+            order = batches.shuffled(inputs, settings.batch_size, [settings.seed, epoch])
+            order = [batches.dealt(batch, len(cluster.hosts))[cluster.number] for batch in order]
+        yield from order[first:]
+        first = 0
+
+
+def _captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
+    """Return everything a run needs to go on."""
+    is_best = run.best == run.epoch and run.step == 0
+    arrays = {
+        **_numbered("weight", model.get_weights()),
+        **_numbered("optimizer", [variable.numpy() for variable in optimizer.variables]),
+        **_numbered("best", [] if is_best else run.weights),
+        "sums": run.sums,
+        "scored": run.scores.rows,
+        "probabilities": run.scores.probabilities,
+    }
+    state = {"epoch": run.epoch, "step": run.step, "history": run.history, "best": run.best, "metrics": run.metrics}
+    return Checkpoint(state, {name: np.asarray(array) for name, array in arrays.items()})
+
+
+def _resumed(model: Any, optimizer: Any, surroundings: Surroundings) -> Run:
+    """Return the run as its newest checkpoint has it, and put model and optimizer back; or one that begins."""
+    found = surroundings.checkpoints.newest() if surroundings.cluster.leader else None
+    found = _from_leader(found, surroundings.cluster)
+    if found is None:
+        return Run()
+    arrays = found.arrays
+    model.set_weights(_in_order("weight", arrays))
+    for variable, value in zip(optimizer.variables, _in_order("optimizer", arrays), strict=True):
+        variable.assign(value)
+    run = Run(
+        **found.state,
+        sums=arrays["sums"],
+        scores=Scores(arrays["scored"], arrays["probabilities"]),
+    )
+    run.weights = _in_order("best", arrays) or (model.get_weights() if run.best else [])
+    log.info("event=resumed epochs_done=%d steps_done_of_next=%d", run.epoch, run.step)
+    return run
+
+
+def _from_leader(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
+    """Give the leader's checkpoint, or that it has none, to every host."""
+    if cluster.alone:
+        return found
+    state = cluster.leaders(b"" if found is None else json.dumps(found.state).encode())
+    arrays = cluster.leaders(b"" if found is None else save(dict(found.arrays)))
+    return Checkpoint(json.loads(state), load(arrays)) if state else None
+
+
+def _numbered(name: str, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{name}.{number:05}": array for number, array in enumerate(arrays)}
+
+
+def _in_order(name: str, arrays: checkpoint.Arrays) -> list[NDArray[Any]]:
+    return [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}.")]
+
+
+def _keep_best(run: Run, task: Task, settings: Hyperparameters, figures: Figures, scores: Scores) -> None:
+    """Close the epoch: note its figures, and keep its weights if none before were better."""
+    run.epoch, run.step, run.sums = run.epoch + 1, 0, np.zeros(5)
+    if len(scores.rows):
+        if not np.isfinite(scores.probabilities).all():
+            raise _diverged(f"epoch {run.epoch} of {settings.epochs}")
+        targets = task.validation.targets[scores.rows]
+        figures.update(evaluate.figures(scores.probabilities, targets, settings.eval_metric))
+    run.history.append(figures)
+    if not run.weights or _rank(figures, settings) >= _rank(run.metrics, settings):
+        run.best, run.weights, run.metrics = run.epoch, task.model.get_weights(), figures
+        run.scores = scores
+
+
+def _rank(figures: Figures, settings: Hyperparameters) -> tuple[float, float]:
+    return figures.get(f"val_{settings.eval_metric}", 0.0), -figures.get("val_loss", 0.0)
+
+
+def _has_stopped_rising(history: Sequence[Figures], settings: Hyperparameters) -> bool:
+    """Say whether early stopping is wanted and due."""
+    if not settings.early_stopping:
+        return False
+    best, waited = -math.inf, 0
+    for figures in history:
+        value = figures[f"val_{settings.eval_metric}"]
+        risen = value > best + settings.early_stopping_min_delta
+        best, waited = (value, 0) if risen else (best, waited + 1)
+    due = waited >= settings.early_stopping_patience
+    if due:
+        log.info("event=early_stopping note='no rise of val_%s in %d epochs'", settings.eval_metric, waited)
+    return due
+
+
+def _diverged(where: str) -> UserError:
+    return UserError(
+        f"training diverged: the loss is not a number in {where}; lower learning_rate, or set gradient_clip_norm=1"
+    )
 
 
 def _log_plan(rate: LearningRate, settings: Hyperparameters, steps: int) -> None:
     log.info(
         "event=plan epochs=%d steps_per_epoch=%d optimizer=%s learning_rate=%.8f learning_rate_from=%r schedule=%s",
-        settings.epochs, steps, settings.optimizer, rate.peak, rate.reason,
-        "warm-up-then-linear" if rate.scheduled else "constant",
+        settings.epochs, steps, settings.optimizer, rate.peak, rate.reason, rate.schedule,
     )  # fmt: skip
-
-
-def in_both_forms(figures: dict[str, float]) -> tuple[str, str]:
-    """Return figures in the two forms that published metric definitions look for (contract T70 to T72)."""
-    equals = " ".join(f"{name}={value:.6f}" for name, value in figures.items())
-    return equals, " - ".join(f"{name}: {value:.6f}" for name, value in figures.items())
-
-
-def _log_epoch(figures: dict[str, float], watch: _Watch) -> None:
-    equals, colons = in_both_forms(figures)
-    log.info(
-        "event=epoch epoch=%d/%d %s seconds=%.1f done=%.1f%%",
-        watch.epoch + 1, watch.epochs, equals, watch.seconds, 100 * watch.share_done,
-    )  # fmt: skip
-    log.info("Epoch %d - %s", watch.epoch + 1, colons)

@@ -1,29 +1,37 @@
 """The steps of a job that need TensorFlow, in the order they are taken."""
 
-import importlib
+import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tf_keras
+from numpy.typing import NDArray
 
 from classifier import artifact
+from classifier.artifact import Label
 from classifier.encoders import Encoder
-from classifier.encoders.resolve import resolve
-from classifier.environment import PRETRAINED_FOLDER
-from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, evaluate
-from classifier.training.batches import Inputs
-from classifier.training.data import Data
+from classifier.environment import Environment
+from classifier.errors import UserError
+from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.training import batches, data, evaluate, hardware, previous, start
+from classifier.training.batches import Inputs, Rows
+from classifier.training.checkpoint import Folder, run_digest
+from classifier.training.cluster import Cluster, connect, peers_watched
+from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
-from classifier.training.fit import Rows, Task, fit
+from classifier.training.fit import Surroundings, Task, fit
 from classifier.training.interruption import Interruption
-from classifier.training.model import Classifier, build_head, choose_learning_rate, parameters, softmax
+from classifier.training.model import Network, assemble, build_head, learning_rate_shares, parameters, softmax
+from classifier.training.optimizers import choose_learning_rate
+from classifier.training.previous import Previous
+from classifier.training.progress import Figures, Run
+from classifier.training.scoring import Held, hold, score, score_some
 
-__all__ = ["export", "load_encoder", "train", "write_evaluation"]
+__all__ = ["Setting", "agree", "connect", "finish", "peers_watched", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -32,79 +40,246 @@ ROWS_CHECKED_WITHOUT_VALIDATION = 64
 MOST_VARIABLES_OF_WORD_VECTORS = 3
 
 
-def load_encoder(channel: Path | None, scratch: Path, settings: Hyperparameters) -> Encoder:
-    """Find and load the encoder.
+@dataclass(frozen=True)
+class Setting:
+    """What a job trains in and from.
+
+    Attributes:
+        cluster: What it computes on.
+        interruption: What tells it to stop.
+        checkpoints: The folder of checkpoints.
+        scratch: A folder for what is not kept.
+        channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
+        previous: The model of this image that the channel holds, if it does.
+        sharded: Which rows each host has its own of: ``training``, ``validation``, ``test``.
+    """
+
+    cluster: Cluster
+    interruption: Interruption
+    checkpoints: Path
+    scratch: Path
+    channel: Path | None = None
+    previous: Previous | None = None
+    sharded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to.
+
+    Attributes:
+        trained: The model that is kept.
+        history: The figures of every epoch.
+        reports: Of ``validation`` and ``test``, where there are such rows: the figures of each label.
+    """
+
+    trained: Trained
+    history: list[Figures]
+    reports: dict[str, dict[str, Any]]
+
+
+def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
+    """Return this host's rows, and the labels of all hosts' rows in the order the model will answer in.
+
+    Args:
+        cluster: The hosts.
+        found: This host's rows, or what is wrong with them.
+        known: The labels of a model that is trained further.
 
     Raises:
-        UserError: There is none, or its files are broken.
+        UserError: Some host's rows are wrong; all hosts say so.
     """
-    tf_keras.utils.set_random_seed(settings.seed)
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
-    files = resolve(channel, settings.model_id, PRETRAINED_FOLDER, scratch)
-    family = importlib.import_module(f"classifier.encoders.{files.family}")
-    encoder: Encoder = family.load(files.folder, files.name, settings.max_sequence_length)
-    devices = ",".join(device.name for device in tf.config.list_logical_devices())
-    log.info(
-        "event=encoder name=%r family=%s pooling=%s devices=%s", encoder.name, encoder.family, encoder.pooling, devices
-    )
-    return encoder
+    if not cluster.alone:
+        mine = {"error": str(found)} if isinstance(found, UserError) else {"labels": list(set(found.training["label"]))}
+        everyones = [json.loads(content) for content in cluster.exchange(json.dumps(mine).encode())]
+        wrong = [
+            f"{theirs['error']} (host {host})"
+            for host, theirs in zip(cluster.hosts, everyones, strict=True)
+            if "error" in theirs
+        ]
+        if wrong:
+            raise UserError(wrong)
+        known = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
+    if isinstance(found, UserError):
+        raise found
+    return found, data.labels_of(found, known)
 
 
-def train(
-    encoder: Encoder, data: Data, settings: Hyperparameters, interruption: Interruption
-) -> tuple[Trained, list[dict[str, float]]]:
-    """Train, and return the best model and the figures of every epoch."""
-    training, validation = (
-        Rows(_tokenized(encoder, split.texts, name, interruption), split.targets)
-        for name, split in (("training", data.training), ("validation", data.validation))
-    )
-    head = build_head(len(data.labels), settings)
-    classifier = Classifier(encoder, head)
-    classifier(training.inputs.take([0]))
-    deep = encoder.tokens or len(encoder.layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
-    rate = choose_learning_rate(settings, transformer=deep and not settings.train_only_top_layer)
-    task = Task(classifier, training, validation, rate)
-    if settings.train_only_top_layer:
-        task = _top_layer_task(task, encoder, head, interruption)
-    log.info("event=model trainable_parameters=%d", parameters(task.model))
-    run = fit(task, settings, interruption)
-    answers = evaluate.compiled(classifier, training.inputs)
-    checked, probabilities = data.validation.take(run.scored), run.probabilities
-    if not len(probabilities):
-        some = np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(training.inputs)))
-        checked = data.training.take(some)
-        probabilities = softmax(evaluate.compute(answers, training.inputs.some(some)))
-    probes = softmax(evaluate.compute(answers, batches.tokenize(encoder, artifact.PROBES)))
-    return Trained(encoder, head, run.metrics, checked, probabilities, probes), run.history
+def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, setting: Setting) -> Outcome:
+    """Train, and return the best model and what is known of it.
+
+    Args:
+        rows: This host's rows; without shards, every host has them all.
+        labels_kept: The first labels, if they have weights from a model that is trained further.
+        settings: The job's hyperparameters.
+        setting: What it trains in and from.
+
+    Raises:
+        UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
+    """
+    cluster = setting.cluster
+    precision = hardware.choose_precision(settings.mixed_precision, hardware.capabilities())
+    hardware.report(precision, cluster.replicas)
+    with hardware.computing_with(precision), cluster.strategy.scope():
+        encoder = start.load_encoder(setting.channel, setting.previous, settings, rows)
+        kept = setting.previous.top_layer if setting.previous and labels_kept else None
+        network = assemble(encoder, build_head(len(rows.labels), settings, kept))
+        held = {name: _hold(encoder, part, name, setting) for name, part in _to_score(rows, setting).items()}
+        task = _task(network, rows, held["validation"], settings, setting)
+        digest = run_digest(asdict(settings), _digests(rows, setting), rows.labels, weights=network.whole.get_weights())
+        surroundings = Surroundings(cluster, Folder(setting.checkpoints, digest), setting.interruption)
+        if settings.train_only_top_layer:
+            task = _top_layer_task(task, network, setting)
+        log.info("event=model trainable_parameters=%d", parameters(task.model))
+        run = fit(task, settings, surroundings)
+    if precision.name != "float32" or cluster.replicas > 1:
+        network = start.plain(network, settings, setting.scratch)
+        run = _scored_again(run, network, held["validation"], settings, setting)
+    return _outcome(network, run, rows, held, setting)
 
 
-def write_evaluation(folder: Path, trained: Trained, history: list[dict[str, float]], data: Data) -> None:
+def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, setting: Setting) -> None:
+    """Let the leader write the model and its figures; no host ends before that is done."""
+    if setting.cluster.leader:
+        exported = export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
+        if setting.previous is not None and not setting.interruption.requested():
+            previous.compare(setting.previous, rows, exported.predict)
+        _write_evaluation(environ.output_data_folder, outcome)
+    setting.cluster.exchange(b"done")
+
+
+def _write_evaluation(folder: Path, outcome: Outcome) -> None:
     """Write ``evaluation.json``: the figures of every epoch, and of each label where rows were held out."""
     folder.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"epochs": history, "best": trained.metrics}
-    if "val_accuracy" in trained.metrics:
-        content["validation"] = evaluate.report(trained.answers, trained.checked.targets, data.labels)
+    content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
     artifact.write_json(folder / "evaluation.json", content)
 
 
-def _tokenized(encoder: Encoder, texts: tuple[str, ...], name: str, interruption: Interruption) -> Inputs:
+def _to_score(rows: Data, setting: Setting) -> dict[str, Split]:
+    """Return this host's part of the rows that are not trained on."""
+    parts = {"validation": rows.validation, "test": rows.test}
+    first, hosts = setting.cluster.number, len(setting.cluster.hosts)
+    return {
+        name: part if name in setting.sharded else part.take(np.arange(first, len(part.texts), hosts))
+        for name, part in parts.items()
+    }
+
+
+def _hold(encoder: Encoder, part: Split, name: str, setting: Setting) -> Held:
+    return hold(_tokenized(encoder, part.texts, name, setting.interruption), part.targets, setting.cluster)
+
+
+def _task(network: Network, rows: Data, validation: Held, settings: Hyperparameters, setting: Setting) -> Task:
+    if settings.early_stopping and not len(validation.targets):
+        raise UserError(
+            "hyperparameter early_stopping=True: there are no validation rows to see a rise on; give a channel "
+            "'validation' or a validation_split_ratio over 0"
+        )
+    layer = network.encoder.layer
+    deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
+    transformer = deep and settings.model_id not in FROM_SCRATCH and not settings.train_only_top_layer
+    decay = settings.encoder_learning_rate_decay
+    inputs = _tokenized(network.encoder, rows.training.texts, "training", setting.interruption)
+    targets = rows.training.targets
+    return Task(
+        network.whole,
+        Rows(inputs, targets, _weights(targets, len(rows.labels), settings, setting)),
+        validation,
+        choose_learning_rate(settings, transformer=transformer),
+        learning_rate_shares(layer, decay) if decay != 1 and not settings.train_only_top_layer else (),
+        "training" in setting.sharded,
+    )
+
+
+def _weights(
+    targets: NDArray[np.int32], labels: int, settings: Hyperparameters, setting: Setting
+) -> NDArray[np.float32]:
+    """Return how much each training row counts, float32[rows]; with balanced labels their sums are alike."""
+    if settings.class_weights == "none":
+        return np.ones(len(targets), np.float32)
+    counts = np.bincount(targets, minlength=labels)
+    if "training" in setting.sharded:
+        everyones = setting.cluster.exchange(counts.astype(np.int64).tobytes())
+        counts = np.sum([np.frombuffer(theirs, np.int64) for theirs in everyones], axis=0)
+    present = int((counts > 0).sum())
+    by_label = counts.sum() / (present * np.maximum(counts, 1))
+    weights: NDArray[np.float32] = by_label[targets].astype(np.float32)
+    return weights
+
+
+def _digests(rows: Data, setting: Setting) -> list[str]:
+    return [content.decode() for content in setting.cluster.exchange(rows.digest.encode())]
+
+
+def _tokenized(encoder: Encoder, texts: Sequence[str], name: str, interruption: Interruption) -> Inputs:
     inputs = batches.tokenize(encoder, texts, interruption)
     if encoder.tokens and len(inputs):
         lengths = inputs.lengths()
-        log.info("event=tokens rows=%s mean=%.1f longest=%d", name, float(np.mean(lengths)), int(lengths.max()))
+        log.info(
+            "event=tokens rows=%s mean=%.1f longest=%d limit=%d share_at_limit=%.4f",
+            name, float(np.mean(lengths)), int(lengths.max()), encoder.max_sequence_length,
+            float(np.mean(lengths >= encoder.max_sequence_length)),
+        )  # fmt: skip
     return inputs
 
 
-def _top_layer_task(task: Task, encoder: Encoder, head: Any, interruption: Interruption) -> Task:
+def _top_layer_task(task: Task, network: Network, setting: Setting) -> Task:
     """Run the frozen encoder once over all rows, since every epoch would give the same vectors."""
-    encoder.layer.trainable = False
-    encode = evaluate.compiled(encoder.layer, task.training.inputs)
+    layer = network.encoder.layer
+    layer.trainable = False
+    encode = evaluate.compiled(layer, task.training.inputs)
     started = time.monotonic()
     training, validation = (
-        Rows(Inputs(evaluate.compute(encode, rows.inputs, interruption)), rows.targets)
-        for rows in (task.training, task.validation)
+        Inputs(evaluate.compute(encode, inputs, setting.interruption))
+        for inputs in (task.training.inputs, task.validation.inputs)
     )
-    rows = len(training.inputs) + len(validation.inputs)
-    log.info("event=encoded rows=%d seconds=%.1f", rows, time.monotonic() - started)
-    return Task(head, training, validation, task.learning_rate)
+    log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
+    return replace(
+        task,
+        model=network.head,
+        training=replace(task.training, inputs=training),
+        validation=replace(task.validation, inputs=validation),
+    )
+
+
+def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparameters, setting: Setting) -> Run:
+    """Score the model that will be exported, whose numbers are not quite those it was trained with."""
+    if not len(held.targets):
+        return run
+    answers = evaluate.compiled(network.whole, held.inputs)
+    if setting.cluster.any(setting.interruption.requested()):
+        scores = score_some(answers, held, setting.cluster, settings.seed)
+    else:
+        scores = score(answers, held, setting.cluster, setting.interruption)
+    figures = evaluate.figures(scores.probabilities, held.targets[scores.rows], settings.eval_metric)
+    return replace(run, scores=scores, metrics={**run.metrics, **figures})
+
+
+def _outcome(network: Network, run: Run, rows: Data, held: Mapping[str, Held], setting: Setting) -> Outcome:
+    answers = evaluate.compiled(network.whole, held["validation"].inputs)
+    reports = {}
+    if len(run.scores.rows):
+        targets = held["validation"].targets[run.scores.rows]
+        reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
+    if len(held["test"].targets) and not setting.cluster.any(setting.interruption.requested()):
+        scores = score(answers, held["test"], setting.cluster, setting.interruption)
+        reports["test"] = evaluate.report(scores.probabilities, held["test"].targets[scores.rows], rows.labels)
+        log.info(
+            "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
+            len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
+        )  # fmt: skip
+    checked, probabilities = _checked(network, run, rows, setting)
+    probes = softmax(evaluate.compute(answers, batches.tokenize(network.encoder, artifact.PROBES)))
+    trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
+    return Outcome(trained, run.history, reports)
+
+
+def _checked(network: Network, run: Run, rows: Data, setting: Setting) -> tuple[Split, NDArray[np.float32]]:
+    """Return rows of this host whose answers are known: those it was scored on, or else some it was trained on."""
+    part = _to_score(rows, setting)["validation"]
+    here = run.scores.rows < len(part.texts)  # the leader's part, which comes first; only the leader exports
+    if here.any():
+        return part.take(run.scores.rows[here]), run.scores.probabilities[here]
+    some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.texts))))
+    inputs = batches.tokenize(network.encoder, some.texts)
+    return some, softmax(evaluate.compute(evaluate.compiled(network.whole, inputs), inputs))

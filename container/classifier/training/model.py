@@ -9,25 +9,34 @@ import tf_keras
 from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
-from classifier.hyperparameters import (
-    TOP_LAYER_LEARNING_RATE,
-    WHOLE_NETWORK_LEARNING_RATE,
-    Hyperparameters,
-)
-
-WARM_UP_SHARE = 0.1
-WEIGHT_DECAY = 0.01
+from classifier.encoders.dropout import Dropout
+from classifier.hyperparameters import Hyperparameters
+from classifier.training.previous import TopLayer
 
 
-def build_head(labels: int, settings: Hyperparameters) -> Any:
-    """Make the top layer: float32[batch, width] to logits float32[batch, labels]."""
+def build_head(labels: int, settings: Hyperparameters, kept: TopLayer | None = None) -> Any:
+    """Make the top layer: float32[batch, width] to logits float32[batch, labels].
+
+    Args:
+        labels: How many labels there are.
+        settings: The job's hyperparameters.
+        kept: Weights for the first labels; the others' are new.
+    """
     dense = tf_keras.layers.Dense(
         labels,
         kernel_initializer=tf_keras.initializers.GlorotUniform(seed=settings.seed),
         kernel_regularizer=tf_keras.regularizers.L2(settings.regularizers_l2),
+        dtype="float32",
         name="dense",
     )
-    return tf_keras.Sequential([tf_keras.layers.Dropout(settings.dropout_rate, seed=settings.seed), dense], name="head")
+    head = tf_keras.Sequential([Dropout(settings.dropout_rate, settings.seed, dtype="float32"), dense], name="head")
+    if kept is not None:
+        head.build([None, len(kept.kernel)])
+        known = kept.kernel.shape[1]
+        kernel, bias = dense.get_weights()
+        kernel[:, :known], bias[:known] = kept.kernel, kept.bias
+        dense.set_weights([kernel, bias])
+    return head
 
 
 class Classifier(tf_keras.Model):  # type: ignore[misc]
@@ -43,69 +52,43 @@ class Classifier(tf_keras.Model):  # type: ignore[misc]
         return self.head(self.encoder(inputs, training=training), training=training)
 
 
-class WarmUpThenLinear(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """A learning rate that rises linearly over the first steps, then falls linearly to 0 (Devlin et al., 2018)."""
-
-    def __init__(self, peak: float, steps: int) -> None:
-        self.peak = peak
-        self.steps = steps
-        self.warm_up = max(1, round(steps * WARM_UP_SHARE))
-
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the learning rate, float32[], of a step counted from 0."""
-        done = tf.cast(step, tf.float32)
-        rising = (done + 1.0) / self.warm_up
-        falling = (self.steps - done) / max(1, self.steps - self.warm_up)
-        return self.peak * tf.maximum(tf.minimum(rising, falling), 0.0)
-
-    def get_config(self) -> dict[str, float]:
-        """Return the arguments that make the same schedule."""
-        return {"peak": self.peak, "steps": self.steps}
-
-
 @dataclass(frozen=True)
-class LearningRate:
-    """How large the steps are.
+class Network:
+    """A classifier and its two parts.
 
     Attributes:
-        peak: The learning rate, at its highest.
-        scheduled: Whether it is warmed up and then lowered to 0.
-        reason: Where it comes from, for the log.
+        encoder: The encoder.
+        head: The top layer.
+        whole: Both, from what the encoder's ``tokenize`` gives to logits; its variables are built.
     """
 
-    peak: float
-    scheduled: bool
-    reason: str
+    encoder: Encoder
+    head: Any
+    whole: Classifier
 
 
-def choose_learning_rate(settings: Hyperparameters, *, transformer: bool) -> LearningRate:
-    """Take the learning rate given, or else the one for what is trained.
+def assemble(encoder: Encoder, head: Any) -> Network:
+    """Put a classifier together."""
+    whole = Classifier(encoder, head)
+    whole(encoder.tokenize(tf.constant(["a"])))
+    return Network(encoder, head, whole)
+
+
+def learning_rate_shares(layer: Any, decay: float) -> list[tuple[tf.Variable, float]]:
+    """Give each of an encoder's variables its share of the learning rate: less, the deeper its layer lies.
+
+    After Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018).
 
     Args:
-        settings: The job's hyperparameters.
-        transformer: Whether a transformer's weights are among what is trained; they bear small steps only.
+        layer: The encoder's layer; its ``stages``, if it has them, are its parts from the texts upwards.
+        decay: The share that each part has of the one above it; the topmost has it of the top layer's.
     """
-    always = settings.optimizer == "adamw"
-    if settings.learning_rate is not None:
-        return LearningRate(settings.learning_rate, always, "given")
-    if transformer:
-        return LearningRate(WHOLE_NETWORK_LEARNING_RATE, True, "default for a whole transformer")
-    return LearningRate(TOP_LAYER_LEARNING_RATE, always, "default for a top layer and for word vectors")
-
-
-def build_optimizer(name: str, rate: LearningRate, steps: int) -> Any:
-    """Make the optimizer for a run of so many steps."""
-    optimizer = _OPTIMIZERS[name](WarmUpThenLinear(rate.peak, steps) if rate.scheduled else rate.peak)
-    if name == "adamw":
-        optimizer.exclude_from_weight_decay(var_names=["bias", "norm"])
-    return optimizer
-
-
-_OPTIMIZERS = {
-    "adam": tf_keras.optimizers.Adam,
-    "adamw": lambda rate: tf_keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY),
-    "sgd": lambda rate: tf_keras.optimizers.SGD(rate, momentum=0.9),
-}
+    stages = list(getattr(layer, "stages", [layer]))
+    return [
+        (variable, decay ** (len(stages) - number))
+        for number, stage in enumerate(stages)
+        for variable in stage.trainable_variables
+    ]
 
 
 def parameters(model: Any) -> int:

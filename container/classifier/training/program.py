@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import artifact, environment
+from classifier import artifact, environment, hyperparameters
+from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
-from classifier.hyperparameters import Hyperparameters
-from classifier.training import data, toolkit
+from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.training import data, previous, toolkit
+from classifier.training.data import Tables
 from classifier.training.interruption import Interruption
 
 log = logging.getLogger(__name__)
@@ -49,23 +51,64 @@ def train(environ: Environment, interruption: Interruption) -> None:
         UserError: The job can't be done as it is described.
     """
     artifact.clear_unfinished(environ.model_folder)
-    settings = Hyperparameters.parse(environ.hyperparameters)
-    _check_hosts(environ)
-    given = {name: "default" if value is None else value for name, value in asdict(settings).items()}
-    log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
-    rows = data.load(environ.channels, settings.validation_split_ratio, settings.seed)
-    interruption.check()
-    environment.set_defaults(TENSORFLOW_SETTINGS)
-    from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
+    settings = Hyperparameters.parse(environ.hyperparameters, catalog.defaults)
+    _log_start(environ, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
+        before = previous.read(channel) if channel else None
+        kept = previous.kept_labels(before, settings.reinitialize_top_layer)
+        found = _tables(environ, settings)
+        interruption.check()
+        environment.set_defaults(TENSORFLOW_SETTINGS)
+        from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
 
-    with tempfile.TemporaryDirectory() as scratch:
-        encoder = job.load_encoder(environ.channels.get("model"), Path(scratch), settings)
-        trained, history = job.train(encoder, rows, settings, interruption)
-        job.export(environ.model_folder, trained, rows, settings, interruption)
-    job.write_evaluation(environ.output_data_folder, trained, history, rows)
+        cluster = job.connect(environ.hosts, environ.current_host, interruption)
+        sharded = _sharded(environ, settings)
+        setting = job.Setting(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
+        with job.peers_watched(cluster):
+            tables, labels = job.agree(cluster, found, kept)
+            rows = data.prepare(
+                tables,
+                labels,
+                settings.validation_split_ratio,
+                settings.seed,
+                max_sequence_length=settings.max_sequence_length,
+            )
+            previous.report_labels(kept, rows)
+            outcome = job.train(rows, kept, settings, setting)
+            job.finish(environ, outcome, rows, settings, setting)
     log.info("event=done")
 
 
-def _check_hosts(environ: Environment) -> None:
-    if len(environ.hosts) > 1:
-        raise UserError(f"the job has {len(environ.hosts)} hosts; this version trains on one: set instance_count=1")
+def _log_start(environ: Environment, settings: Hyperparameters) -> None:
+    given = {name: "default" if value is None else value for name, value in asdict(settings).items()}
+    log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
+    for remark in hyperparameters.remarks(environ.hyperparameters, settings):
+        log.info("event=hyperparameters note=%r", remark)
+
+
+def _tables(environ: Environment, settings: Hyperparameters) -> Tables | UserError:
+    """Read the job's rows; of several hosts, one with bad rows first tells the others."""
+    try:
+        return data.read(environ.channels, header=settings.header, sharded=environ.sharded)
+    except UserError as error:
+        if len(environ.hosts) == 1:
+            raise
+        return error
+
+
+def _sharded(environ: Environment, settings: Hyperparameters) -> frozenset[str]:
+    """Return which rows each host has its own of: ``training``, ``validation``, ``test``."""
+    if len(environ.hosts) == 1:
+        return frozenset()
+    roles = data.roles(environ.channels)
+    sharded = {role for role, channel in roles.items() if channel in environ.sharded}
+    if "training" in sharded and settings.model_id in FROM_SCRATCH:
+        raise UserError(
+            f"channel {roles['training']}: model_id={settings.model_id} makes its vocabulary of all rows, so every "
+            "host needs them: use FullyReplicated"
+        )
+    if "training" in sharded and "validation" not in roles:
+        sharded.add("validation")
+    return frozenset(sharded)

@@ -1,0 +1,46 @@
+"""Dropout whose random numbers follow from a seed and a count: an interrupted run goes on as if it never was."""
+
+import tensorflow as tf
+import tf_keras
+
+
+class Dropout(tf_keras.layers.Layer):  # type: ignore[misc]
+    """Sets a share of the values to 0 while training, and scales the others up (Srivastava et al., 2014).
+
+    The count of calls is a weight of the layer: whoever saves and restores the weights continues the random numbers.
+
+    Args:
+        rate: The share of the values, from 0 to 1.
+        seed: What the random numbers follow from; TensorFlow's global seed is not looked at.
+        dtype: What to compute with, where it is not the usual.
+    """
+
+    def __init__(self, rate: float, seed: int, dtype: str | None = None) -> None:
+        super().__init__(name="dropout", dtype=dtype)
+        self.rate = rate
+        self.seed = seed
+        self.calls = self.add_weight(
+            name="calls",
+            shape=(),
+            dtype=tf.int32,
+            initializer="zeros",
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,  # each replica counts for itself: no communication
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Return values of the same shape."""
+        if not training or not self.rate:
+            return values
+        if self.rate == 1:
+            return tf.zeros_like(values)
+        seed = tf.stack([self.calls, self.seed, _replica()])
+        seed = tf.random.experimental.stateless_fold_in(seed[:2], seed[2])
+        self.calls.assign_add(1)
+        return tf.nn.experimental.stateless_dropout(values, self.rate, seed=seed)
+
+
+def _replica() -> int | tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group

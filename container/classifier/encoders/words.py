@@ -1,0 +1,144 @@
+"""A vocabulary of words, and the tokenizer that goes with it, as TensorFlow operations of the exported model.
+
+A text is cut in this order:
+
+1. Letters are folded (Unicode's NFKC and case folding: ``É`` is ``é``, ``ß`` is ``ss``, full width is half width).
+2. Bytes that are not UTF-8, control characters and every kind of space become a space; invisible characters go.
+3. Characters of scripts that are written without spaces (:data:`_UNSPACED`) are words of their own.
+4. English contractions are cut as the Penn Treebank, and with it most files of word vectors, cut them: ``do n't``,
+   ``it 's``.
+5. A word is a run of letters, marks and digits, with apostrophes inside it (``l'eau``); any other character is a word
+   of its own.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text
+
+from classifier.encoders import files
+from classifier.errors import UserError
+
+VOCABULARY_FILE = "vocabulary.txt"
+PADDING, UNKNOWN = 0, 1
+RESERVED = 2  # ids before the first word's
+FEWEST = 2  # times that a word must occur to be kept: the others teach what an unknown word means
+LONGEST_WORD = 100  # characters; a longer one, as of encoded data, is not kept
+COUNTED_AT_ONCE = 1024  # texts
+
+_SPACE = r"[\p{Cc}\p{Zl}\p{Zp}\x{1680}\x{fffd}]"  # the others are spaces once letters are folded
+_INVISIBLE = r"\p{Cf}"
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
+_CONTRACTION = r"n't\b|'(?:s|re|ve|ll|d|m)\b"
+_WORD = r"[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*"
+_SYMBOL = r"\S\p{M}*"
+# A step is a pattern and what each of its matches becomes.
+_STEPS = (
+    (_SPACE, " "),
+    (_INVISIBLE, ""),
+    (r"[’‘ʼ]", "'"),
+    (_UNSPACED, r" \0 "),
+    (rf"(\p{{L}})({_CONTRACTION})", r"\1 \2"),
+    (rf"{_CONTRACTION}|{_WORD}|{_SYMBOL}", r"\0 "),
+)
+_NO_WORD = "\N{REPLACEMENT CHARACTER}"  # what a text without words is read as; it is in no vocabulary
+
+
+def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
+    """Cut string[batch] into string[batch, (words)], the first ``most`` of each text.
+
+    A text without any word gets one that no vocabulary has.
+    """
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+    texts = tensorflow_text.normalize_utf8(tensorflow_text.case_fold_utf8(texts), "NFKC")
+    for pattern, replacement in _STEPS:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
+    texts = tf.strings.strip(texts)
+    words = tf.strings.split(tf.where(tf.equal(texts, ""), _NO_WORD, texts), maxsplit=most)
+    return words[:, :most]  # without the rest of the text, which is the last piece
+
+
+@dataclass(frozen=True)
+class Words:
+    """A vocabulary and how texts are cut by it.
+
+    Attributes:
+        vocabulary: The words, the commonest first; a word's id is its place and :data:`RESERVED`.
+        max_sequence_length: Words of a text that are read.
+        table: The TensorFlow table from a word to its id.
+    """
+
+    vocabulary: tuple[str, ...]
+    max_sequence_length: int
+    table: Any
+
+    @classmethod
+    def of(cls, vocabulary: Sequence[str], max_sequence_length: int) -> "Words":
+        """Make the table of a vocabulary."""
+        keys = tf.constant([_NO_WORD, *vocabulary], tf.string)  # TensorFlow makes no table of nothing
+        ids = tf.range(UNKNOWN, UNKNOWN + len(keys), dtype=tf.int32)
+        initial = tf.lookup.KeyValueTensorInitializer(keys, ids)
+        return cls(tuple(vocabulary), max_sequence_length, tf.lookup.StaticHashTable(initial, UNKNOWN))
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str], size: int, max_sequence_length: int) -> "Words":
+        """Take the commonest words of texts, of equally common ones those first in the order of their characters.
+
+        Args:
+            texts: The texts that will be learned from.
+            size: Words that are kept at most.
+            max_sequence_length: Words of a text that are read, and counted.
+        """
+        counts = count(texts, max_sequence_length)
+        known = ((word, times) for word, times in counts.items() if times >= FEWEST and len(word) <= LONGEST_WORD)
+        ranked = sorted(known, key=lambda item: (-item[1], item[0]))
+        return cls.of([word for word, _ in ranked[:size]], max_sequence_length)
+
+    @classmethod
+    def from_folder(cls, folder: Path, max_sequence_length: int) -> "Words":
+        """Read the vocabulary that :meth:`save` wrote.
+
+        Raises:
+            UserError: A word is there twice, or the file is not UTF-8.
+        """
+        vocabulary = [word for word in files.lines(folder / VOCABULARY_FILE) if word]
+        if len(set(vocabulary)) != len(vocabulary):
+            raise UserError(f"{VOCABULARY_FILE}: has a word twice; copy the model again")
+        return cls.of(vocabulary, max_sequence_length)
+
+    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
+        """Turn string[batch] into int32[batch, length]: each word's id, 1 for an unknown word, 0 after a text's end."""
+        words = split(texts, self.max_sequence_length)
+        return words.with_flat_values(self.table.lookup(words.flat_values)).to_tensor()
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary, a word a line; no word has a line break in it."""
+        (folder / VOCABULARY_FILE).write_text("".join(f"{word}\n" for word in self.vocabulary), encoding="utf-8")
+
+
+def count(texts: Iterable[str], max_sequence_length: int) -> Counter[str]:
+    """Count the words that will be read, a batch of texts at a time."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
+    def count_some(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        words, _, times = tf.unique_with_counts(split(some, max_sequence_length).flat_values)
+        return words, times
+
+    counts: Counter[str] = Counter()
+    for some in _batches(texts):
+        words, times = count_some(tf.constant([text.encode("utf-8", "replace") for text in some], tf.string))
+        for word, number in zip(words.numpy().tolist(), times.numpy().tolist(), strict=True):
+            counts[word.decode("utf-8")] += number
+    del counts[_NO_WORD]
+    return counts
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(texts)
+    while some := list(itertools.islice(remaining, COUNTED_AT_ONCE)):
+        yield some

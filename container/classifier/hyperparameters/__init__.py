@@ -1,0 +1,159 @@
+"""A job's hyperparameters: what SageMaker hands over, read by the table in :mod:`classifier.hyperparameters.schema`."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from classifier.errors import UserError
+from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT
+
+__all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]
+
+# Names the platform and its SDKs put beside the user's own (contract T22).
+PLATFORM_NAMES = frozenset({"_tuning_objective_metric", "model_dir", "default_user_module_name"})
+PLATFORM_PREFIX = "sagemaker_"
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """One job's hyperparameters; :data:`SCHEMA` says what each means."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float | None
+    optimizer: str
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    momentum: float
+    rho: float
+    initial_accumulator_value: float
+    warmup_steps_fraction: float
+    early_stopping: bool
+    early_stopping_patience: int
+    early_stopping_min_delta: float
+    dropout_rate: float
+    regularizers_l2: float
+    train_only_top_layer: bool
+    reinitialize_top_layer: str
+    validation_split_ratio: float
+    model_id: str
+    max_sequence_length: int
+    header: str
+    class_weights: str
+    label_smoothing: float
+    gradient_clip_norm: float
+    encoder_learning_rate_decay: float
+    eval_metric: str
+    mixed_precision: str
+    jit_compile: str
+    epoch_factor: int
+    power_decay: bool
+    vocab_size: int
+    embed_size: int
+    hidden_size: int
+    n_layers: int
+    bidirectional: bool
+    kernel_size: int
+    seed: int
+
+    @classmethod
+    def parse(
+        cls, given: Mapping[str, Any], defaults_of: Callable[[str], Mapping[str, Any]] = lambda _: {}
+    ) -> "Hyperparameters":
+        """Convert what SageMaker hands over, which is text, quoted or not.
+
+        Args:
+            given: The names and values of the job.
+            defaults_of: An encoder's own defaults by its ``model_id``; they stand where the job gives no value.
+
+        Raises:
+            UserError: With every problem: unknown names and their nearest known one, values out of range.
+        """
+        values: dict[str, Any] = {}
+        origin: dict[str, str] = {}
+        problems: list[str] = []
+        for given_name, raw in given.items():
+            if _is_for_others(given_name):
+                continue
+            name, text = _meant(given_name, unquote(raw))
+            if name is None:
+                problems.append(f"hyperparameter {given_name!r} is unknown; {_suggestion(given_name)}")
+                continue
+            try:
+                value = SCHEMA[name].kind.parse(text)
+            except (ValueError, KeyError, OverflowError):
+                problems.append(f"hyperparameter {given_name}={_shown(text)}: must be {SCHEMA[name].kind.words}")
+                continue
+            if name in origin and values[name] != value:
+                problems.append(f"hyperparameters {origin[name]} and {given_name} mean the same and differ; give one")
+            origin[name] = given_name
+            values[name] = value
+        if problems:
+            raise UserError(problems)
+        defaults = {name: line.default for name, line in SCHEMA.items()}
+        of_model = defaults_of(values.get("model_id", DEFAULT_ENCODER))
+        return cls(**{**defaults, **of_model, **values})
+
+
+def remarks(given: Mapping[str, Any], settings: Hyperparameters) -> list[str]:
+    """Return what a user may want to know of the hyperparameters given: which do nothing in this job, and why."""
+    lines = []
+    chosen = asdict(settings)
+    for given_name in given:
+        if _plain(given_name) in WITHOUT_EFFECT:
+            lines.append(f"{given_name} has no effect: {WITHOUT_EFFECT[_plain(given_name)]}")
+            continue
+        line = SCHEMA.get(_NAMES.get(_plain(given_name), ""))
+        if line is None or line.used_with is None or chosen[line.used_with[0]] in line.used_with[1]:
+            continue
+        other, values = line.used_with
+        lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(str(value) for value in values)}")
+    return lines
+
+
+def unquote(raw: Any) -> str:
+    """Return the text of a value, which may be JSON (5, true) or JSON inside text ("5", in quotes of its own)."""
+    if not isinstance(raw, str):
+        return json.dumps(raw)
+    text = raw.strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        try:
+            inner = json.loads(text)
+        except ValueError:
+            inner = text[1:-1]
+        return str(inner).strip()
+    return text
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
+
+
+_NAMES = {_plain(alias): name for name, line in SCHEMA.items() for alias in (name, *line.aliases, *line.alias_values)}
+
+
+def _is_for_others(given_name: str) -> bool:
+    return (
+        given_name in PLATFORM_NAMES or given_name.startswith(PLATFORM_PREFIX) or _plain(given_name) in WITHOUT_EFFECT
+    )
+
+
+def _meant(given_name: str, text: str) -> tuple[str | None, str]:
+    """Return the name and the value that are meant; an alias may have values of its own."""
+    name = _NAMES.get(_plain(given_name))
+    translation = SCHEMA[name].alias_values.get(given_name) if name else None
+    return name, text if translation is None else translation.get(text.lower(), "")
+
+
+def _suggestion(name: str) -> str:
+    nearest = difflib.get_close_matches(_plain(name.lower()), _NAMES, n=1)
+    if nearest:
+        return f"did you mean {nearest[0]!r}?"
+    return "the known ones are " + ", ".join(SCHEMA)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")

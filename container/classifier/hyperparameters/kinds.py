@@ -1,0 +1,83 @@
+"""What a hyperparameter's value can be: how it is read from text, named in a message, and described to SageMaker."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type a value can have.
+
+    Attributes:
+        words: How messages and the documentation name it.
+        parse: Text to value; raises ValueError or KeyError.
+        type: SageMaker's name of the type, as in CreateAlgorithm's ``SupportedHyperParameters``.
+        range: SageMaker's description of the range; empty where it has none.
+    """
+
+    words: str
+    parse: Callable[[str], Any]
+    type: str
+    range: Mapping[str, Any] = field(default_factory=dict)
+
+
+def integer(low: int, high: int) -> Kind:
+    """Whole numbers; a tuning job may write 64 as "64.0"."""
+
+    def parse(text: str) -> int:
+        number = float(text)
+        if "_" in text or not (number.is_integer() and low <= number <= high):
+            raise ValueError
+        return int(number)
+
+    limits = {"MinValue": str(low), "MaxValue": str(high)}
+    return Kind(
+        f"a whole number from {low:,} to {high:,}", parse, "Integer", {"IntegerParameterRangeSpecification": limits}
+    )
+
+
+def number(low: float, high: float, *, below_high: bool = False) -> Kind:
+    """Finite numbers from ``low`` to ``high``, that one included or not."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if "_" in text or not (math.isfinite(value) and low <= value <= high) or (below_high and value == high):
+            raise ValueError
+        return value
+
+    words = f"a number from {low:g} to {'below ' if below_high else ''}{high:g}"
+    limits = {"MinValue": f"{low:g}", "MaxValue": f"{high:g}"}
+    return Kind(words, parse, "Continuous", {"ContinuousParameterRangeSpecification": limits})
+
+
+def choice(*names: str) -> Kind:
+    """One of some names, in small or capital letters."""
+    by_name = {name.lower(): name for name in names}
+
+    def parse(text: str) -> str:
+        return by_name[text.lower()]
+
+    return Kind("one of " + ", ".join(names), parse, "Categorical", _values(names))
+
+
+def boolean() -> Kind:
+    """True or False; never by Python's rule that any text is true."""
+    known = {"true": True, "1": True, "false": False, "0": False}
+    return Kind("True or False", lambda text: known[text.lower()], "Categorical", _values(("True", "False")))
+
+
+def name(words: str) -> Kind:
+    """Text that is not empty."""
+
+    def parse(text: str) -> str:
+        if not text:
+            raise ValueError
+        return text
+
+    return Kind(words, parse, "FreeText")
+
+
+def _values(names: tuple[str, ...]) -> Mapping[str, Any]:
+    return {"CategoricalParameterRangeSpecification": {"Values": list(names)}}

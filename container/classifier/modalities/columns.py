@@ -1,0 +1,69 @@
+"""Names that people give to the label and to the text: in the header of a table, or as keys of JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LABEL = "label"
+TEXT = "text"
+LABEL_NAMES = frozenset({LABEL, "labels", "class", "category", "target", "intent", "sentiment", "topic", "y"})
+TEXT_NAMES = frozenset(
+    {
+        TEXT, "texts", "sentence", "review", "document", "content", "utterance", "comment", "question", "message",
+        "description", "tweet", "title", "body", "query",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the label and the text are, counted from 0.
+
+    Attributes:
+        label: The label's column.
+        text: The text's column.
+        count: How many columns every row must have.
+    """
+
+    label: int
+    text: int
+    count: int
+
+
+HEADERLESS = Columns(0, 1, 2)
+
+
+class AmbiguousError(ValueError):
+    """Several columns may be the label, or the text; the message says which and what to do."""
+
+
+def recognise(names: Sequence[str], kind: str = "columns") -> Columns | None:
+    """Find the label and the text by their names, in any order and among others.
+
+    ``label`` and ``text`` go before the other names.
+
+    Args:
+        names: The names, in their order.
+        kind: What they are names of, for messages.
+
+    Returns:
+        Where they are; None if one of both is not there.
+
+    Raises:
+        AmbiguousError: Both are there, and one of them more than once.
+    """
+    lowered = [name.strip().lower() for name in names]
+    labels, texts = _candidates(lowered, LABEL, LABEL_NAMES), _candidates(lowered, TEXT, TEXT_NAMES)
+    if not (labels and texts):
+        return None
+    for noun, found in ((LABEL, labels), (TEXT, texts)):
+        if len(found) > 1:
+            numbers = " and ".join(str(number + 1) for number in found)
+            raise AmbiguousError(
+                f"{kind} {numbers} may each be the {noun}; call the one to read {noun!r}, or take the others out"
+            )
+    return Columns(labels[0], texts[0], len(names))
+
+
+def _candidates(names: Sequence[str], best: str, known: frozenset[str]) -> list[int]:
+    exact = [number for number, name in enumerate(names) if name == best]
+    return exact or [number for number, name in enumerate(names) if name in known]

@@ -1,0 +1,208 @@
+"""The files of a channel: which of them are tables, what else they may be, and how they are opened."""
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from classifier.environment import channel_files
+from classifier.errors import at_most
+from classifier.modalities.rows import Harvest
+
+DATA_FILE = "data.csv"
+GZIP = ".gz"
+GZIP_BEGINS = b"\x1f\x8b"
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+# These often are something else: they are read where there is none of the others.
+PERHAPS_TABLES = (".json", ".txt")
+# S3's own lists of files have this name (contract T27); but so has what SageMaker Ground Truth writes.
+MANIFEST = ".manifest"
+JSON_LINES = frozenset({".jsonl", ".ndjson", ".json", MANIFEST})
+READ = "a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, or one of these with .gz"
+
+HEAD_BYTES = 4096
+# In UTF-16 most texts have a byte of zero for every second.
+SHARE_OF_ZEROS = 0.2
+AS_CSV = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')"
+TO_UTF_8 = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; in a shell: iconv -f UTF-16 -t UTF-8)"
+UNPACK = "unpack it and upload the files in it"
+AS_LINES = "write its labels and texts as CSV or JSON Lines"
+MAGIC: dict[bytes, str] = {
+    rb"(?=.*\x00)PAR1": f"a Parquet file, not text; {AS_LINES}",
+    rb"PK\x03\x04": f"an Excel workbook or a ZIP archive, not text; {AS_CSV}, or {UNPACK}",
+    rb"\xd0\xcf\x11\xe0": f"an old Excel or Office file, not text; {AS_CSV}",
+    rb"\x1f\x8b": "compressed with gzip; let its name end in .gz",
+    rb"BZh[1-9]1AY&SY": "compressed with bzip2; compress it with gzip, or not at all",
+    rb"\xfd7zXZ": "compressed with xz; compress it with gzip, or not at all",
+    rb"\x28\xb5\x2f\xfd": "compressed with zstd; compress it with gzip, or not at all",
+    rb"7z\xbc\xaf": f"a 7z archive, not text; {UNPACK}",
+    rb"%PDF-\d": f"a PDF, not a table; {AS_LINES}",
+    rb"(?=.*\x00)ORC": f"an ORC file, not text; {AS_LINES}",
+    rb"Obj\x01": f"an Avro file, not text; {AS_LINES}",
+    rb"ARROW1\x00": f"an Arrow file, not text; {AS_LINES}",
+    rb"SQLite format 3\x00": f"an SQLite database, not text; {AS_LINES}",
+    rb"\x89HDF": f"an HDF5 file, not text; {AS_LINES}",
+    rb".{257}ustar": f"a tar archive, not a table; {UNPACK}",
+    rb"\xff\xfe|\xfe\xff": f"UTF-16, not UTF-8; {TO_UTF_8}",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is read.
+
+    Attributes:
+        path: Where it lies.
+        name: What messages call it, ``channel/file``.
+    """
+
+    path: Path
+    name: str
+
+    @property
+    def suffix(self) -> str:
+        """What its name says that it holds, as ``.csv``; of ``data.csv.gz`` as well."""
+        return _suffix(self.path)
+
+
+def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False) -> list[Source]:
+    """Find a channel's tables.
+
+    ``data.csv`` at the channel's top, or else all tables at any depth, by name; ``.json`` and ``.txt`` where there are
+    no others; ``.manifest`` files that hold JSON objects where there are none of these either.
+
+    Args:
+        folder: The channel's folder.
+        channel: Its name, with which the files' names in messages begin.
+        harvest: Gets a problem where there is nothing to read, and a note of what is left out.
+        sharded: Whether each host gets a part of the channel's files, which may be none.
+    """
+    files = channel_files(folder) if folder.is_dir() else []
+    chosen = _chosen(folder, files)
+    if not chosen:
+        _nothing(folder, channel, files, harvest, sharded=sharded)
+        return []
+    left_out = [path.relative_to(folder).as_posix() for path in files if path not in chosen]
+    if left_out:
+        harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, 5))}")
+    return [Source(path, f"{channel}/{path.relative_to(folder).as_posix()}") for path in chosen]
+
+
+def open_text(source: Source) -> TextIO:
+    """Open a file as UTF-8, with or without a byte order mark; its line ends stay as they are."""
+    return io.TextIOWrapper(_open_bytes(source), encoding="utf-8-sig", newline="")
+
+
+@contextmanager
+def reading(source: Source, harvest: Harvest) -> Iterator[None]:
+    """Turn what may happen while a file is read into a problem that names it."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        line = _first_undecodable_line(source)
+        harvest.problem(source.name, line, "not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')")
+    except EOFError:
+        harvest.problem(source.name, 0, "the file ends in the middle of its gzip data; compress and upload it again")
+    except (zlib.error, gzip.BadGzipFile):
+        harvest.problem(source.name, 0, "broken gzip; compress and upload the file again")
+
+
+def is_text(source: Source, harvest: Harvest) -> bool:
+    """Return whether a file may be a table, and name the kind of one that is none."""
+    kind = ""
+    good = False
+    with reading(source, harvest):
+        if source.path.suffix.lower() == GZIP and _head(source.path, 2) != GZIP_BEGINS:
+            kind = "not gzip, though its name ends in .gz; take that off, or compress the file"
+        else:
+            with _open_bytes(source) as file:
+                kind = _kind(file.read(HEAD_BYTES))
+        good = not kind
+    if kind:
+        harvest.problem(source.name, 0, kind)
+    return good
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(GZIP)
+    return Path(name).suffix
+
+
+def _chosen(folder: Path, files: Sequence[Path]) -> list[Path]:
+    if folder / DATA_FILE in files:
+        return [folder / DATA_FILE]
+    for suffixes in (TABLES, PERHAPS_TABLES):
+        tables = [path for path in files if _suffix(path) in suffixes]
+        if tables:  # a compressed copy beside the file itself would give every row twice
+            return [path for path in tables if path.suffix.lower() != GZIP or path.with_suffix("") not in tables]
+    return [path for path in _manifests(folder) if _head(path, 1) == b"{"]
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob(f"*{MANIFEST}"))
+        if path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]
+
+
+def _nothing(folder: Path, channel: str, files: Sequence[Path], harvest: Harvest, *, sharded: bool) -> None:
+    """Say why a channel has no table, and what to do."""
+    if sharded and not files:
+        harvest.problem(
+            f"this host got no file of channel {channel}",
+            0,
+            "with ShardedByS3Key each host gets a part of the objects; "
+            "use at least as many files as hosts, or FullyReplicated",
+        )
+    elif not folder.is_dir():
+        harvest.problem(f"channel {channel}", 0, "the job names it, but it has no files; check its S3 address")
+    elif empty := [path for path in sorted(folder.rglob("*")) if path.is_file() and _suffix(path) in TABLES]:
+        name = empty[0].relative_to(folder).as_posix()
+        harvest.problem(f"{channel}/{name}", 0, "the file is empty; write a row a line: a label, a comma, and a text")
+    elif not files:
+        harvest.problem(
+            f"channel {channel}", 0, f"no file in it; its S3 address must lead to the folder that {DATA_FILE} is in"
+        )
+    for path in files[:5]:
+        harvest.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, _no_table(path))
+
+
+def _no_table(path: Path) -> str:
+    return _kind(_head(path, HEAD_BYTES)) or f"not read; what is read is {READ}"
+
+
+def _head(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _kind(head: bytes) -> str:
+    """Say what a file is that begins with these bytes; nothing where it may be a table."""
+    for magic, words in MAGIC.items():
+        if re.match(magic, head, re.DOTALL):
+            return words
+    if head.count(0) > SHARE_OF_ZEROS * len(head):
+        return f"full of zero bytes: UTF-16, or no text at all; {TO_UTF_8}"
+    return ""
+
+
+def _open_bytes(source: Source) -> BinaryIO:
+    if source.path.suffix.lower() == GZIP:
+        return cast("BinaryIO", gzip.open(source.path, "rb"))
+    return source.path.open("rb")
+
+
+def _first_undecodable_line(source: Source) -> int:
+    with _open_bytes(source) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1

@@ -1,0 +1,170 @@
+"""What labelled texts look like as a whole, and what in them may be a mistake."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import PurePath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from classifier.modalities.files import JSON_LINES
+from classifier.modalities.rows import Label
+
+EXAMPLES = 3
+# Of more labels than these, only the commonest and the rarest are named.
+LABELS_NAMED = 12
+LABELS_NAMED_AT_EITHER_END = 5
+LONGEST_LABEL_NAMED = 40
+FEWEST_ROWS_OF_A_LABEL = 5
+MOST_TIMES_THE_RAREST = 20
+# An encoder adds a token before and one after the words, each of which is a token or more.
+TOKENS_BESIDE_WORDS = 2
+DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the report, as ``key=value`` pairs.
+
+    Attributes:
+        line: The line; it holds places and labels, and nothing of a text.
+        level: How grave it is, as in :mod:`logging`.
+    """
+
+    line: str
+    level: int = logging.INFO
+
+
+def findings(
+    splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], max_sequence_length: int | None = None
+) -> Iterator[Finding]:
+    """Look at all rows of a job.
+
+    Args:
+        splits: The rows by what they are for, ``training`` the first, with the columns of
+            :class:`classifier.modalities.text.Examples`.
+        labels: All labels.
+        max_sequence_length: How many tokens of a text will be read; None where that is not known.
+    """
+    training = splits["training"]
+    counts = training["label"].value_counts().reindex(list(labels), fill_value=0)
+    rows = " ".join(f"{name}_rows={len(table)}" for name, table in splits.items())
+    yield Finding(
+        f"{rows} labels={len(labels)} rows_of_rarest_label={counts.min()} rows_of_commonest_label={counts.max()}"
+    )
+    yield from _of_labels(training, counts)
+    for name, table in splits.items():
+        if len(table):
+            yield from _of_texts(name, table, max_sequence_length)
+    for (name, table), (other_name, other) in combinations(splits.items(), 2):
+        yield from _leaks(name, table, other_name, other)
+
+
+def _of_labels(training: pd.DataFrame, counts: "pd.Series[int]") -> Iterator[Finding]:
+    places = _places(training.drop_duplicates("label").set_index("label"))
+    ordered = counts.sort_values(ascending=False, kind="stable")
+    shown = [f"{_shown(label, int(count), places)}: {count}" for label, count in ordered.items()]
+    if len(shown) > LABELS_NAMED:
+        left_out = f"... {len(shown) - 2 * LABELS_NAMED_AT_EITHER_END} more"
+        shown = [*shown[:LABELS_NAMED_AT_EITHER_END], left_out, *shown[-LABELS_NAMED_AT_EITHER_END:]]
+    yield Finding(f"rows_of_labels={', '.join(shown)!r}")
+    present = counts[counts > 0]
+    missing = len(counts) - len(present)
+    if missing:
+        yield Finding(f"note='labels without a row to train on: {missing}'")
+    if present.min() < FEWEST_ROWS_OF_A_LABEL or present.max() > MOST_TIMES_THE_RAREST * present.min():
+        yield Finding(
+            f"note='the rarest label has {present.min()} rows to train on, the commonest {present.max()}; "
+            "class_weights=balanced gives each label the same weight, and more rows of the rare ones help most'",
+            logging.WARNING,
+        )
+
+
+def _shown(label: object, count: int, places: "pd.Series[str]") -> str:
+    """Name a label; one that may be a text in the wrong column is called by its place."""
+    if isinstance(label, int) or count == 0 or (count > 1 and len(str(label)) <= LONGEST_LABEL_NAMED):
+        return str(label)
+    return f"that at {places[str(label)]}"
+
+
+def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -> Iterator[Finding]:
+    texts, places = table["text"], _places(table)
+    words = np.array([len(text.split()) for text in texts], np.int64)
+    characters = np.array([len(text) for text in texts], np.int64)
+    for noun, lengths in (("words", words), ("characters", characters)):
+        yield Finding(f"rows={name} {_distribution(noun, lengths)} longest_at={places.iloc[int(lengths.argmax())]!r}")
+    if max_sequence_length is not None:
+        cut = words + TOKENS_BESIDE_WORDS > max_sequence_length
+        share = f"share_cut_at_least={cut.mean():.4f} max_sequence_length={max_sequence_length}"
+        yield Finding(f"rows={name} {share}{_examples(places[cut])}")
+    stripped = texts.str.strip()
+    empty = stripped == ""
+    if empty.any():
+        yield _note(name, f"empty texts: {empty.sum()}", places[empty])
+    yield from _repeated(name, table[~empty].assign(text=stripped[~empty]))
+    yield from _run_together(name, table)
+
+
+def _distribution(noun: str, lengths: NDArray[np.int64]) -> str:
+    middle, high = np.percentile(lengths, [50, 95])
+    return (
+        f"{noun}_mean={lengths.mean():.1f} {noun}_median={middle:.0f} {noun}_95th_percentile={high:.0f} "
+        f"{noun}_longest={lengths.max()}"
+    )
+
+
+def _repeated(name: str, table: pd.DataFrame) -> Iterator[Finding]:
+    """Note texts that come more than once, with one label or with several."""
+    repeated = table[table.duplicated("text", keep=False)]
+    if repeated.empty:
+        return
+    again = repeated[repeated.duplicated("text")]
+    yield _note(name, f"texts that an earlier row has: {len(again)}", _places(again))
+    several = repeated.groupby("text")["label"].transform("nunique") > 1
+    if several.any():
+        different = repeated[several]
+        # Rows of the same text beside each other, the text that comes first in front.
+        order = different.groupby("text", sort=False).ngroup().sort_values(kind="stable").index
+        count = different["text"].nunique()
+        yield _note(name, f"texts with more than one label: {count}", _places(different.loc[order]), logging.WARNING)
+
+
+def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
+    """Note texts that may be several rows, run together by a quote that is not closed."""
+    tabular = table[[PurePath(file.lower().removesuffix(".gz")).suffix not in JSON_LINES for file in table["file"]]]
+    starts = tuple({f"{label}{delimiter}" for label in tabular["label"] for delimiter in DELIMITERS})
+    swallowed = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["text"]]
+    if any(swallowed):
+        words = f"texts with a line that looks like a row: {sum(swallowed)}; is a quote missing?"
+        yield _note(name, words, _places(tabular[swallowed]), logging.WARNING)
+
+
+def _leaks(name: str, table: pd.DataFrame, other_name: str, other: pd.DataFrame) -> Iterator[Finding]:
+    """Note texts that are in two splits, of which the later then is no honest measure."""
+    if table.empty or other.empty:
+        return
+    seen = dict(zip(table["text"].str.strip().iloc[::-1], _places(table).iloc[::-1], strict=True))
+    seen.pop("", None)
+    found = [
+        f"{place} is {seen[text]}"
+        for text, place in zip(other["text"].str.strip(), _places(other), strict=True)
+        if text in seen
+    ]
+    if found:
+        yield _note(other_name, f"texts that are in {name} too: {len(found)}", found, logging.WARNING)
+
+
+def _note(name: str, words: str, places: "Sequence[str] | pd.Series[str]", level: int = logging.INFO) -> Finding:
+    return Finding(f"rows={name} note={words!r}{_examples(places)}", level)
+
+
+def _examples(places: "Sequence[str] | pd.Series[str]") -> str:
+    shown = ", ".join(list(places)[:EXAMPLES])
+    return f" examples={shown!r}" if shown else ""
+
+
+def _places(table: pd.DataFrame) -> "pd.Series[str]":
+    return table["file"] + ":" + table["line"].astype(str)

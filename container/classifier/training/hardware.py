@@ -1,0 +1,78 @@
+"""What the machine's devices can do, and the arithmetic chosen for them."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import tensorflow as tf
+import tf_keras
+
+log = logging.getLogger(__name__)
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+# NVIDIA's compute capabilities that multiply in these types at full speed (CUDA programming guide).
+HAS_BFLOAT16 = (8, 0)
+HAS_FLOAT16 = (7, 0)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The numbers a network computes with; its weights are float32 in any case.
+
+    Attributes:
+        name: ``float32``, ``bfloat16`` or ``float16``.
+        reason: Why these, for the log.
+    """
+
+    name: str
+    reason: str
+
+
+def choose_precision(wanted: str, capabilities: Sequence[tuple[int, int]]) -> Precision:
+    """Choose by what all GPUs can do.
+
+    Args:
+        wanted: The hyperparameter ``mixed_precision``.
+        capabilities: Each GPU's compute capability; empty where there is none.
+    """
+    if wanted != "auto":
+        return Precision(wanted, "given")
+    if not capabilities:
+        return Precision("float32", "no GPU")
+    weakest = min(capabilities)
+    shown = ".".join(str(part) for part in weakest)
+    if weakest >= HAS_BFLOAT16:
+        return Precision("bfloat16", f"compute capability {shown}")
+    if weakest >= HAS_FLOAT16:
+        return Precision("float16", f"compute capability {shown}, which has no bfloat16; the loss is scaled")
+    return Precision("float32", f"compute capability {shown} is too old for less")
+
+
+def capabilities() -> list[tuple[int, int]]:
+    """Return each GPU's compute capability."""
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return [tuple(each.get("compute_capability") or (0, 0)) for each in details]
+
+
+@contextmanager
+def computing_with(precision: Precision) -> Iterator[None]:
+    """Let layers that are made meanwhile compute with this precision."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(POLICIES[precision.name])
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+
+
+def report(precision: Precision, replicas: int) -> None:
+    """Log what is computed on, with what, and why."""
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    log.info(
+        "event=devices devices=%r replicas=%d precision=%s precision_from=%r",
+        ", ".join(gpus) or "CPU", replicas, precision.name, precision.reason,
+    )  # fmt: skip

@@ -1,0 +1,178 @@
+"""A model of this image's own on the ``model`` channel, to be trained further."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from classifier import artifact
+from classifier.artifact import Label
+from classifier.errors import UserError
+from classifier.training.data import Data
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TopLayer:
+    """The weights of a top layer that was trained before.
+
+    Attributes:
+        kernel: float32[width, labels].
+        bias: float32[labels].
+    """
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GoldenRow:
+    """A row that the model was once scored on, of which no text is kept.
+
+    Attributes:
+        salted_sha256: The hash of the digest of that job's data and the text.
+        label: The row's label.
+        answer: The label the model gave it.
+    """
+
+    salted_sha256: str
+    label: Label
+    answer: Label
+
+
+@dataclass(frozen=True)
+class Previous:
+    """A model that was trained before.
+
+    Attributes:
+        family: Of its encoder.
+        name: Of its encoder.
+        encoder: The folder with the encoder's files.
+        labels: Its labels, in the order of its answers.
+        top_layer: Its top layer.
+        salt: The digest of the data it was trained on.
+        golden: Rows it was scored on.
+    """
+
+    family: str
+    name: str
+    encoder: Path
+    labels: tuple[Label, ...]
+    top_layer: TopLayer
+    salt: str
+    golden: tuple[GoldenRow, ...]
+
+
+def read(folder: Path) -> Previous | None:
+    """Read a model that this image trained; None where the folder holds something else.
+
+    Raises:
+        UserError: A part of the model is missing or broken; or it is a model of another program, which can be served
+            but not trained, because its encoder's weights can't be told from the rest.
+    """
+    if not artifact.is_model(folder):
+        return None
+    model = artifact.load(folder)
+    if not model.manifest:
+        raise UserError(
+            "model channel: a SavedModel that answers probabilities, without the encoder it was made of; it can be "
+            "served as it is, but training needs the model.tar.gz of a job of this image, or an encoder"
+        )
+    encoder = model.manifest["encoder"]
+    return Previous(
+        encoder["family"],
+        encoder["name"],
+        model.folder / artifact.ENCODER_FOLDER,
+        model.labels,
+        _top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
+        str(model.manifest.get("data", {}).get("sha256", "")),
+        _golden(model.folder / artifact.GOLDEN_FILE, model.labels),
+    )
+
+
+def _top_layer(path: Path, labels: int) -> TopLayer:
+    try:
+        weights = load_file(path)
+        layer = TopLayer(weights["kernel"], weights["bias"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise UserError(f"model channel: {path.name} is missing or broken ({error}); give the model whole") from None
+    if layer.kernel.shape[1:] != (labels,) or layer.bias.shape != (labels,):
+        raise UserError(f"model channel: {path.name} is not of a model with {labels} labels; give the model whole")
+    return layer
+
+
+def _golden(path: Path, labels: Sequence[Label]) -> tuple[GoldenRow, ...]:
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("rows", [])
+    return tuple(
+        GoldenRow(row["salted_sha256"], labels[row["label"]], labels[int(np.argmax(row["probabilities"]))])
+        for row in rows
+        if "label" in row
+    )
+
+
+def salted_hash(salt: str, text: str) -> str:
+    """Return what a row is known by without its text."""
+    return hashlib.sha256((salt + text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def kept_labels(previous: Previous | None, reinitialize_top_layer: str) -> tuple[Label, ...]:
+    """Return the labels whose part of the top layer is kept.
+
+    Raises:
+        UserError: One is to be kept, and there is none.
+    """
+    if previous is None and reinitialize_top_layer == "False":
+        raise UserError(
+            "hyperparameter reinitialize_top_layer=False: there is no trained top layer to keep; "
+            "give a model of this image on the channel 'model', or leave the hyperparameter out"
+        )
+    return () if previous is None or reinitialize_top_layer == "True" else previous.labels
+
+
+def report_labels(kept: Sequence[Label], data: Data) -> None:
+    """Log which labels are new to the model, and which of its own the data do not have."""
+    if not kept:
+        return
+    new = [label for label in data.labels if label not in kept]
+    seen = {data.labels[target] for target in np.unique(data.training.targets)}
+    absent = [label for label in kept if label not in seen]
+    log.info("event=top_layer kept_labels=%d new_labels=%r", len(kept), new)
+    if absent:
+        log.warning("event=top_layer note='no training row has these labels, so the model may forget them: %r'", absent)
+
+
+def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
+    """Ask the new model the old one's golden rows, as far as their texts are in the data, and log any fall.
+
+    Args:
+        previous: The model that was trained further.
+        data: The rows of this job; the golden rows are looked for among them by their hashes.
+        answer: Texts to probabilities, float32[texts, labels], of the new model.
+    """
+    wanted = {row.salted_sha256: row for row in previous.golden if row.label in data.labels}
+    texts = {}
+    for text in (*data.validation.texts, *data.training.texts):
+        digest = salted_hash(previous.salt, text)
+        if digest in wanted:
+            texts[digest] = text
+    if not texts:
+        log.info("event=golden note='no row that the model was scored on before is in these data: nothing to compare'")
+        return
+    rows = [wanted[digest] for digest in texts]
+    answers = [data.labels[index] for index in answer(list(texts.values())).argmax(axis=1)]
+    before = sum(row.answer == row.label for row in rows) / len(rows)
+    after = sum(given == row.label for given, row in zip(answers, rows, strict=True)) / len(rows)
+    log.log(
+        logging.WARNING if after < before else logging.INFO,
+        "event=golden rows=%d accuracy_before=%.6f accuracy_after=%.6f note='%s'",
+        len(rows), before, after, "the model has become worse on them" if after < before else "no fall",
+    )  # fmt: skip

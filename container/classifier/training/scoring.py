@@ -1,0 +1,93 @@
+"""Rows a model is scored on, and their probabilities, gathered from all hosts."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from classifier.training import evaluate
+from classifier.training.batches import Inputs
+from classifier.training.cluster import Cluster
+from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.model import softmax
+
+log = logging.getLogger(__name__)
+
+ROWS_SCORED_WHEN_STOPPED = 64  # enough to check the export with, few enough for the 120 seconds there are
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that are not trained on; may be none.
+
+    Attributes:
+        inputs: This host's part of them.
+        targets: int32[rows], the labels of all hosts' parts, host after host.
+        start: Where this host's part begins.
+    """
+
+    inputs: Inputs
+    targets: NDArray[np.int32]
+    start: int = 0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Answers for held rows.
+
+    Attributes:
+        rows: Which of them, int64[rows].
+        probabilities: float32[rows, labels].
+    """
+
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+def hold(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluster) -> Held:
+    """Put the labels of all hosts' parts together."""
+    parts = [np.frombuffer(content, np.int32) for content in cluster.exchange(targets.astype(np.int32).tobytes())]
+    return Held(inputs, np.concatenate(parts), sum(len(part) for part in parts[: cluster.number]))
+
+
+def score(answers: evaluate.Compute, held: Held, cluster: Cluster, interruption: Interruption) -> Scores:
+    """Return the answers for all rows.
+
+    Args:
+        answers: Inputs to logits.
+        held: The rows.
+        cluster: The hosts, each of which scores its part.
+        interruption: What tells them to stop.
+
+    Raises:
+        StoppedError: A host was told to stop meanwhile.
+    """
+    logits: NDArray[np.float32] | None = None
+    try:
+        logits = evaluate.compute(answers, held.inputs, interruption)
+    except StoppedError:
+        log.warning("event=stop note='scoring is not finished'")
+    if cluster.any(logits is None) or logits is None:
+        raise StoppedError
+    return _gathered(np.arange(len(held.inputs)), logits, held, cluster)
+
+
+def score_some(answers: evaluate.Compute, held: Held, cluster: Cluster, seed: int) -> Scores:
+    """Return the answers for as many rows, drawn at random, as a job that is to stop has time for."""
+    most = max(1, ROWS_SCORED_WHEN_STOPPED // len(cluster.hosts))
+    count = min(most, len(held.inputs))
+    here = np.sort(np.random.default_rng(seed).choice(len(held.inputs), count, replace=False))
+    log.warning("event=stop note='scored on %d validation rows only'", count)
+    return _gathered(here, evaluate.compute(answers, held.inputs.some(here)), held, cluster)
+
+
+def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], held: Held, cluster: Cluster) -> Scores:
+    content = save({"rows": rows + held.start, "logits": logits})
+    parts = [part for part in map(load, cluster.exchange(content)) if len(part["rows"])]
+    if not parts:
+        return Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+    return Scores(
+        np.concatenate([part["rows"] for part in parts]), softmax(np.concatenate([part["logits"] for part in parts]))
+    )

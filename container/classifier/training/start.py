@@ -1,0 +1,87 @@
+"""What a job begins with: the encoder it trains, loaded or made."""
+
+import importlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tf_keras
+
+from classifier.encoders import Encoder
+from classifier.encoders.resolve import EncoderFiles, resolve
+from classifier.environment import PRETRAINED_FOLDER
+from classifier.errors import UserError
+from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.training.data import Data
+from classifier.training.hardware import Precision, computing_with
+from classifier.training.model import Network, assemble, build_head
+from classifier.training.previous import Previous
+
+log = logging.getLogger(__name__)
+
+MADE_BY: Mapping[str, str] = {"cnn": "convolutional", "lstm": "recurrent"}
+
+
+def load_encoder(channel: Path | None, previous: Previous | None, settings: Hyperparameters, data: Data) -> Encoder:
+    """Find and load the encoder, or make one of the families that begin from nothing.
+
+    Args:
+        channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
+        previous: The model of this image that the channel holds, if it does.
+        settings: The job's hyperparameters.
+        data: The rows to train on, of which a new vocabulary is made.
+
+    Raises:
+        UserError: There is none, or its files are broken.
+    """
+    tf_keras.utils.set_random_seed(settings.seed)
+    if previous is None and settings.model_id in FROM_SCRATCH:
+        encoder = _made(channel, settings, data)
+    else:
+        encoder = _loaded(_files(channel, previous, settings), settings)
+    log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
+    return encoder
+
+
+def _files(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles:
+    if previous is not None:
+        return EncoderFiles(previous.name, previous.family, previous.encoder)
+    assert_nothing = Path()  # nothing is left to unpack
+    return resolve(channel, settings.model_id, PRETRAINED_FOLDER, assert_nothing)
+
+
+def _loaded(files: EncoderFiles, settings: Hyperparameters) -> Encoder:
+    encoder: Encoder = _family(files.family).load(files.folder, files.name, settings.max_sequence_length, settings.seed)
+    return encoder
+
+
+def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
+    from classifier.encoders import word_vectors  # noqa: PLC0415
+
+    vectors = word_vectors.find(channel) if channel is not None else None
+    if channel is not None and vectors is None:
+        raise UserError(
+            f"hyperparameter model_id={settings.model_id}: begins from nothing, and the model channel holds no file of "
+            "word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
+        )
+    encoder: Encoder = _family(MADE_BY[settings.model_id]).build(data.training.texts, settings, vectors)
+    return encoder
+
+
+def plain(network: Network, settings: Hyperparameters, scratch: Path) -> Network:
+    """Make the same network anew, computing in float32 on one device, as it will serve."""
+    folder = scratch / "plain"
+    folder.mkdir()
+    network.encoder.save(folder)
+    weights = network.head.get_weights()
+    with computing_with(Precision("float32", "exported")):
+        files = EncoderFiles(network.encoder.name, network.encoder.family, folder)
+        made = assemble(_loaded(files, settings), build_head(weights[-1].shape[0], settings))
+    made.head.set_weights(weights)
+    return made
+
+
+def _family(name: str) -> ModuleType | Any:
+    return importlib.import_module(f"classifier.encoders.{name}")

@@ -1,0 +1,179 @@
+"""Broken data: whatever it is, the job's failure reason begins with the place and the cure, and there is no model."""
+
+import gzip
+import io
+import random
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from classifier.errors import UserError
+from jobs import ROWS, Job, rows
+
+GOOD = rows(ROWS)
+AFTER_GOOD = len(ROWS) + 1
+NAMES = "".join(f"{('fire', 'brakes')[index % 2]},text {index}\n" for index in range(12))
+LINES = "".join(f'{{"label": {index % 2}, "text": "text {index}"}}\n' for index in range(12))
+
+
+def workbook() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return content.getvalue()
+
+
+def tar() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("data.csv"))
+    return content.getvalue()
+
+
+PACKED = gzip.compress(GOOD.encode() * 500)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A channel that can't be trained on.
+
+    Attributes:
+        content: What is in the file.
+        place: How the message begins.
+        cure: Words of its first line that say what to do.
+        file: The file's name.
+        channel: The file's channel.
+        training: The training channel, where the file is another's.
+    """
+
+    content: str | bytes
+    place: str
+    cure: str
+    file: str = "data.csv"
+    channel: str = "training"
+    training: str = GOOD
+
+
+def csv(content: str | bytes, line: int, cure: str) -> Broken:
+    """A row of ``data.csv`` is bad."""
+    return Broken(content, f"training/data.csv:{line}: ", cure)
+
+
+def json(line: str, cure: str) -> Broken:
+    """The last of 13 lines of JSON is bad."""
+    return Broken(LINES + line, "training/data.jsonl:13: ", cure, "data.jsonl")
+
+
+def whole(content: str | bytes, file: str, cure: str) -> Broken:
+    """A file is none that is read."""
+    return Broken(content, f"training/{file}: ", cure, file)
+
+
+TABLE: Mapping[str, Broken] = {
+    "too many columns": csv(GOOD + "0,one, two\n", AFTER_GOOD, "put a text that has commas in quotes"),
+    "one column": csv(GOOD + "text\n", AFTER_GOOD, "a row is a label, a comma, and a text"),
+    "a quote that is not closed": csv(GOOD + '0,"text\n', AFTER_GOOD, "write the text in quotes and"),
+    "a quote that is not doubled": csv(GOOD + '0,"a "b" c"\n', AFTER_GOOD, "write the text in quotes and"),
+    "Latin-1": csv(GOOD.encode() + "0,naïve\n".encode("latin-1"), AFTER_GOOD, "save the file as UTF-8"),
+    "an empty label": csv(GOOD + ",text\n", AFTER_GOOD, "write one"),
+    "labels of two kinds": csv(GOOD + "brakes,text\n", AFTER_GOOD, "use one kind"),
+    "an integer among names": csv(NAMES + "7,text\n", 13, "use one kind"),
+    "a label with a zero byte": csv(GOOD + "0\0,text\n", AFTER_GOOD, "take it out"),
+    "one label only": csv("0,a\n0,b\n0,c\n", 1, "a classifier needs two labels or more"),
+    "swapped columns": csv("".join(f"text {n},{n % 2}\n" for n in range(30)), 1, "the first column must be the label"),
+    "a header that is not recognised": csv("mood,posting\n" + NAMES, 1, "call its columns label and text"),
+    "such a header above integers": csv("mood,posting\n" + GOOD, 1, "call its columns label and text"),
+    "a header in the middle": csv("label,text\n" + NAMES + "label,text\n", 14, "take this line out"),
+    "a header with two texts": csv("label,review,title\n0,a,b\n1,c,d\n", 1, "call the one to read 'text'"),
+    "three columns without a header": csv("1,0,a\n2,1,b\n", 1, "or name the columns to read in a header"),
+    "semicolons in some texts": csv("0;a\n1;b\n0;c\n1;d; e\n", 4, "put a text that has semicolons in quotes"),
+    "only a header": whole("label,text\n", "data.csv", "the file holds no rows; each is a label, a comma, and a text"),
+    "blank lines": whole("\n\n\n", "data.csv", "the file holds no rows"),
+    "an empty file": whole("", "data.csv", "the file is empty; write a row a line"),
+    "UTF-16": whole(GOOD.encode("utf-16"), "data.csv", "UTF-16, not UTF-8; save the file as UTF-8"),
+    "UTF-16 without its mark": whole(GOOD.encode("utf-16-le"), "data.csv", "save the file as UTF-8"),
+    "a workbook": whole(workbook(), "data.xlsx", "an Excel workbook or a ZIP archive, not text; save it as CSV"),
+    "a workbook by another name": whole(workbook(), "data.csv", "an Excel workbook or a ZIP archive, not text"),
+    "a Parquet file": whole(b"PAR1\x15\0\x15\0", "data.parquet", "write its labels and texts as CSV or JSON Lines"),
+    "a tar archive": whole(gzip.compress(tar()), "data.csv.gz", "a tar archive, not a table; unpack it"),
+    "another kind of file": whole("x", "data.dat", "what is read is a .csv"),
+    "gzip by another name": whole(PACKED, "data.csv", "let its name end in .gz"),
+    "no gzip, though it is called so": whole(GOOD, "data.csv.gz", "take that off, or compress the file"),
+    "broken gzip": whole(PACKED[:40] + b"\xff\xff\xff" + PACKED[43:], "data.csv.gz", "compress and upload"),
+    "gzip that ends too soon": whole(PACKED[:-40], "data.csv.gz", "compress and upload it again"),
+    "random bytes": csv(random.Random(1).randbytes(5000), 1, "save the file as UTF-8"),  # noqa: S311
+    "a line that is no JSON": json('{"label": 1, "text": "a\n', "write one object a line"),
+    "a line that is no object": json("7\n", "write one object a line"),
+    "an object without a label": json('{"text": "a"}\n', "write both"),
+    "an object with a text in it that is none": json('{"label": 1, "text": {"a": "b"}}\n', "write a string"),
+    "a label that is null": json('{"label": null, "text": "a"}\n', "write an integer or a string"),
+    "a label that is a fraction": json('{"label": 0.5, "text": "a"}\n', "write an integer or a string"),
+    "a text elsewhere": json('{"source-ref": "s3://b/k", "a": 1, "a-metadata": {}}\n', "put the text in source"),
+    "a JSON array": Broken(f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object a", "a.json"),
+    "JSON over several lines": Broken('{\n"label": 1\n}\n', "training/a.json:1: ", "write one object a line", "a.json"),
+    "a header above the validation rows": Broken(
+        "mood,posting\nfire,a\nbrakes,b\n", "validation/data.csv:1: ", "call its columns label and text",
+        channel="validation", training=NAMES,
+    ),
+    "a validation label that training lacks": Broken(
+        "0,a\n7,b\n", "validation/data.csv:2: ", "or add rows to train on", channel="validation"
+    ),
+    "validation labels of another kind": Broken("a,a\n", "validation/data.csv:1: ", "one kind", channel="validation"),
+    "a test label that training lacks": Broken("7,b\n", "test/data.csv:1: ", "or add rows to train on", channel="test"),
+    "bad rows of another channel": Broken("0\n", "testing/data.csv:1: ", "a row is a label", channel="testing"),
+}  # fmt: skip
+AS_A_PROCESS = (
+    "too many columns", "a workbook", "gzip that ends too soon", "a line that is no JSON",
+    "a validation label that training lacks",
+)  # fmt: skip
+
+
+def broken_job(base: Path, broken: Broken) -> Job:
+    job = Job.create(base)
+    job.channel("training", broken.training)
+    if broken.channel == "training":
+        (base / "input" / "data" / "training" / "data.csv").unlink()
+    job.channel(broken.channel, broken.content, broken.file)
+    return job
+
+
+def assert_told(message: str, broken: Broken) -> None:
+    first = message.splitlines()[0]
+    assert first.startswith(broken.place)
+    assert broken.cure in first
+
+
+def assert_no_model(job: Job) -> None:
+    assert not job.model.exists() or not list(job.model.iterdir())
+
+
+@pytest.mark.parametrize("kind", TABLE)
+def test_broken_data_are_refused_with_their_place_and_cure_first_T05_T06(tmp_path: Path, kind: str) -> None:
+    job = broken_job(tmp_path / "ml", TABLE[kind])
+    with pytest.raises(UserError) as error:
+        job.train()
+    assert_told(str(error.value), TABLE[kind])
+    assert_no_model(job)
+
+
+@pytest.mark.parametrize("kind", AS_A_PROCESS)
+def test_a_job_on_broken_data_is_code_1_with_the_place_and_cure_in_its_failure_file_T05_T06(
+    tmp_path: Path, kind: str
+) -> None:
+    job = broken_job(tmp_path / "ml", TABLE[kind])
+    ended = job.run()
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stdout
+    assert_told(job.failure, TABLE[kind])
+    assert_no_model(job)
+
+
+def test_a_channel_without_a_file_is_a_failure_that_names_it_T05(tmp_path: Path) -> None:
+    job = Job.create(tmp_path / "ml")
+    (job.base / "input" / "data" / "training" / "data.csv").unlink()
+    with pytest.raises(UserError, match=r"^channel training: no file in it; its S3 address must lead to the folder"):
+        job.train()

@@ -1,0 +1,189 @@
+"""What is said of data before training: in the job's log, and by the check command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from classifier.training import data
+from jobs import ROOT
+
+TEXTS = [f"secret{number} word " + "more " * (number % 7) for number in range(40)]
+ROWS = [(("fire", "brakes")[number % 2], text) for number, text in enumerate(TEXTS)]
+
+
+def write(folder: Path, channel: str, rows: list[tuple[str, str]]) -> Path:
+    path = folder / channel / "data.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f'{label},"{text}"\n' for label, text in rows), encoding="utf-8")
+    return path.parent
+
+
+def log_of(caplog: pytest.LogCaptureFixture, **channels: Path) -> list[str]:
+    with caplog.at_level("INFO"):
+        data.load(channels, 0, 1, max_sequence_length=6)
+    assert all(message.startswith("event=data ") for message in caplog.messages)
+    return [message.removeprefix("event=data ") for message in caplog.messages]
+
+
+def test_rows_labels_and_lengths_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = log_of(caplog, training=write(tmp_path, "training", ROWS))
+    assert lines == [
+        ("training_rows=40 validation_rows=0 test_rows=0 labels=2 rows_of_rarest_label=20 rows_of_commonest_label=20"),
+        "rows_of_labels='brakes: 20, fire: 20'",
+        (
+            "rows=training words_mean=4.9 words_median=5 words_95th_percentile=8 words_longest=8 "
+            "longest_at='training/data.csv:7'"
+        ),
+        (
+            "rows=training characters_mean=28.1 characters_median=29 characters_95th_percentile=44 "
+            "characters_longest=44 longest_at='training/data.csv:14'"
+        ),
+        (
+            "rows=training share_cut_at_least=0.5500 max_sequence_length=6 "
+            "examples='training/data.csv:4, training/data.csv:5, training/data.csv:6'"
+        ),
+    ]
+
+
+def test_what_may_be_a_mistake_is_named_by_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    training = [
+        *ROWS, ("fire", ""), ("fire", " "), ("fire", TEXTS[0]), ("fire", TEXTS[1]),
+        ("fire", "secret\nbrakes,secret\nfire,secret"),
+    ]  # fmt: skip
+    validation = [("fire", TEXTS[4]), ("fire", "new"), ("brakes", "")]
+    lines = log_of(
+        caplog,
+        training=write(tmp_path, "training", training),
+        validation=write(tmp_path, "validation", validation),
+        test=write(tmp_path, "test", [("fire", "new"), ("fire", TEXTS[4])]),
+    )
+    assert [line for line in lines if "note=" in line] == [
+        "rows=training note='empty texts: 2' examples='training/data.csv:41, training/data.csv:42'",
+        ("rows=training note='texts that an earlier row has: 2' examples='training/data.csv:43, training/data.csv:44'"),
+        ("rows=training note='texts with more than one label: 1' examples='training/data.csv:2, training/data.csv:44'"),
+        (
+            "rows=training note='texts with a line that looks like a row: 1; is a quote missing?' "
+            "examples='training/data.csv:45'"
+        ),
+        "rows=validation note='empty texts: 1' examples='validation/data.csv:3'",
+        (
+            "rows=validation note='texts that are in training too: 1' "
+            "examples='validation/data.csv:1 is training/data.csv:5'"
+        ),
+        ("rows=test note='texts that are in training too: 1' examples='test/data.csv:2 is training/data.csv:5'"),
+        (
+            "rows=test note='texts that are in validation too: 2' "
+            "examples='test/data.csv:1 is validation/data.csv:2, test/data.csv:2 is validation/data.csv:1'"
+        ),
+    ]
+    assert "secret" not in caplog.text
+
+
+def test_of_many_labels_the_commonest_and_the_rarest_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [(f"l{label:02}", f"{label} {number}") for label in range(20) for number in range(40 - label)]
+    lines = log_of(caplog, training=write(tmp_path, "training", rows))
+    assert (
+        "rows_of_labels='l00: 40, l01: 39, l02: 38, l03: 37, l04: 36, ... 10 more, "
+        "l15: 25, l16: 24, l17: 23, l18: 22, l19: 21'"
+    ) in lines
+
+
+def test_a_label_that_may_be_a_text_is_called_by_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [("secret text", "1"), ("secret too", "0"), ("secret " * 9, "1"), ("secret " * 9, "0")]
+    lines = log_of(caplog, training=write(tmp_path, "training", rows))
+    assert lines[1] == (
+        "rows_of_labels='that at training/data.csv:3: 2, that at training/data.csv:1: 1, "
+        "that at training/data.csv:2: 1'"
+    )
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(("common", "rare", "warned"), [(40, 4, True), (100, 5, False), (101, 5, True), (5, 5, False)])
+def test_labels_far_apart_in_number_are_warned_of_with_a_cure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, common: int, rare: int, *, warned: bool
+) -> None:
+    rows = [("fire", f"a{number}") for number in range(common)] + [("brakes", f"b{number}") for number in range(rare)]
+    log_of(caplog, training=write(tmp_path, "training", rows))
+    assert ("class_weights=balanced" in caplog.text) == warned
+    assert ("WARNING" in caplog.text) == warned
+
+
+def test_known_labels_without_rows_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tables = data.read({"training": write(tmp_path, "training", ROWS)})
+    with caplog.at_level("INFO"):
+        data.prepare(tables, ("axle", "brakes", "fire"), 0, 1)
+    assert "note='labels without a row to train on: 1'" in caplog.text
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "classifier.data", *map(str, arguments)],
+        cwd=ROOT / "container",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
+    )
+
+
+def test_the_command_reports_on_good_data_and_ends_with_0(tmp_path: Path) -> None:
+    training, validation = write(tmp_path, "training", ROWS), write(tmp_path, "validation", ROWS[:3])
+    ended = check("check", training, "--validation", validation / "data.csv", "--max-sequence-length", "6")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("training_rows=40 validation_rows=3 test_rows=0 labels=2 ")
+    assert any("max_sequence_length=6" in line for line in lines)
+    assert any(line.startswith("warning: rows=validation note='texts that are in training too: 3'") for line in lines)
+    assert lines[-1] == "problems: 0"
+
+
+def test_the_command_names_all_problems_of_all_files_and_ends_with_1(tmp_path: Path) -> None:
+    first, second = write(tmp_path, "a", ROWS) / "data.csv", write(tmp_path, "b", ROWS) / "data.csv"
+    with second.open("a") as file:
+        file.write("1,2,3\n" * 30)
+    ended = check("check", first, second)
+    assert ended.returncode == 1
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith(f"{second}:41: 3 columns; ")
+    assert len([line for line in lines if line.startswith(f"{second}:")]) == 30
+    assert lines[-1] == "problems: 30"
+
+
+def test_the_command_finds_what_training_refuses_later(tmp_path: Path) -> None:
+    ended = check("check", write(tmp_path, "training", [("fire", "a"), ("fire", "b")]))
+    assert ended.returncode == 1
+    assert "every row has the same label" in ended.stdout
+
+
+def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
+    folder = write(tmp_path, "training", [("mood", "posting"), *ROWS])
+    assert check("check", folder).returncode == 1
+    assert check("check", folder, "--header", "true").returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",), ("check", "no-such-file"), ("check", ".", "--header", "maybe")])
+def test_wrong_usage_of_the_command_ends_with_2(arguments: tuple[str, ...]) -> None:
+    ended = check(*arguments)
+    assert ended.returncode == 2
+    assert "usage: python -m classifier.data" in ended.stderr
+
+
+def test_the_command_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', 'check', {str(write(tmp_path, 'training', ROWS))!r}]\n"
+        "try:\n"
+        "    runpy.run_module('classifier.data', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'tf_keras', 'keras')]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT / "container", check=True, capture_output=True)

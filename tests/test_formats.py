@@ -1,0 +1,205 @@
+"""The formats that tables come in, and which files of a channel are read."""
+
+import gzip
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from classifier.errors import UserError
+from classifier.modalities.text import Examples, Label, read_channel
+from classifier.training import data
+
+TEXTS = ["good", 'a "bad" film', "one, two", "three; four", "two\nlines", "日本語 ☕", " spaces ", "tab\there"]
+PAIRS: list[tuple[Label, str]] = [(("fine", "broken")[index % 2], text) for index, text in enumerate(TEXTS * 3)]
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def table(pairs: list[tuple[Label, str]], *, delimiter: str = ",", header: str = "") -> str:
+    return header + "".join(f"{label}{delimiter}{quoted(text)}\n" for label, text in pairs)
+
+
+def json_lines(pairs: list[tuple[Label, str]]) -> str:
+    return "".join(json.dumps({"text": text, "label": label}) + "\n" for label, text in pairs)
+
+
+def augmented(pairs: list[tuple[Label, str]]) -> str:
+    return "".join(
+        json.dumps(
+            {"source": text, "state": int(label == "fine"), "state-metadata": {"class-name": label, "confidence": 0.9}}
+        )
+        + "\n"
+        for label, text in pairs
+    )
+
+
+def compressed(pairs: list[tuple[Label, str]]) -> bytes:
+    return gzip.compress(table(pairs).encode())
+
+
+FORMATS: Mapping[str, Mapping[str, str | bytes]] = {
+    "plain": {"data.csv": table(PAIRS)},
+    "header": {"claims.csv": table(PAIRS, header="label,text\n")},
+    "carriage returns": {"data.csv": "\ufeff" + "".join(f"{label},{quoted(text)}\r\n" for label, text in PAIRS)},
+    "other columns": {"data.csv": "text,id,label\n" + "".join(f"{quoted(text)},7,{label}\n" for label, text in PAIRS)},
+    "semicolons": {"data.csv": table(PAIRS, delimiter=";")},
+    "tabs": {"data.tsv": table(PAIRS, delimiter="\t")},
+    "tabs in a .txt": {"data.txt": table(PAIRS, delimiter="\t")},
+    "JSON Lines": {"data.jsonl": json_lines(PAIRS)},
+    "JSON Lines in a .json": {"data.json": json_lines(PAIRS)},
+    "JSON Lines, compressed": {"data.ndjson.gz": gzip.compress(json_lines(PAIRS).encode())},
+    "an augmented manifest": {"output/output.manifest": augmented(PAIRS)},
+    "three compressed files": {
+        f"part-{number}.csv.gz": compressed(PAIRS[number * 8 : number * 8 + 8]) for number in range(3)
+    },
+    "three formats": {
+        "a.csv": table(PAIRS[:8]),
+        "b.jsonl": json_lines(PAIRS[8:16]),
+        "c.tsv": table(PAIRS[16:], delimiter="\t", header="label\ttext\n"),
+    },
+}
+
+
+def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / "training" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder / "training"
+
+
+def read(folder: Path, files: Mapping[str, str | bytes]) -> Examples:
+    return read_channel(write(folder, files), "training")
+
+
+def failure(folder: Path, files: Mapping[str, str | bytes]) -> str:
+    with pytest.raises(UserError) as error:
+        read(folder, files)
+    return str(error.value)
+
+
+def pairs(examples: Examples) -> list[tuple[Label, str]]:
+    return list(zip(examples.table["label"], examples.table["text"], strict=True))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_table_is_the_same_rows_in_every_format_T83(tmp_path: Path, name: str) -> None:
+    assert pairs(read(tmp_path, FORMATS[name])) == PAIRS
+
+
+def test_the_same_rows_are_held_out_in_every_format_T83(tmp_path: Path) -> None:
+    loaded = [data.load({"training": write(tmp_path / name, FORMATS[name])}, 0.25, 7) for name in FORMATS]
+    assert {split.validation.texts for split in loaded} == {loaded[0].validation.texts}
+    assert {split.digest for split in loaded} == {loaded[0].digest}
+
+
+def test_lines_are_those_of_the_unpacked_file(tmp_path: Path) -> None:
+    examples = read(tmp_path, {"data.csv.gz": gzip.compress(b'0,"a\nb"\n1,c\n')})
+    assert list(zip(examples.table["file"], examples.table["line"], strict=True)) == [
+        ("training/data.csv.gz", 1),
+        ("training/data.csv.gz", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected", "notes"),
+    [
+        ({"data.csv": "0,a\n1,b\n", "data.csv.gz": b"?", "x.jsonl": "?"}, [0, 1], ("left out: data.csv.gz, x.jsonl",)),
+        ({"a.csv": "0,a\n", "a.csv.gz": b"?", "b.csv": "1,b\n"}, [0, 1], ("left out: a.csv.gz",)),
+        ({"a.csv": "0,a\n1,b\n", "labels.json": "{}", "notes.txt": "x"}, [0, 1], ("left out: labels.json, notes.txt",)),
+        ({"a.csv": "0,a\n1,b\n", "x.manifest": '{"source": "c", "l": 3}'}, [0, 1], ()),
+        ({"a.csv": "0,a\n1,b\n", "b.csv": "label,text\n"}, [0, 1], None),
+        ({"a.CSV": "0,a\n", "b.JSONL.GZ": gzip.compress(b'{"label": 1, "text": "x"}')}, [0, 1], ()),
+    ],
+)
+def test_files_are_chosen_by_a_rule_that_the_notes_tell_T27_T83(
+    tmp_path: Path, files: Mapping[str, str | bytes], expected: list[int], notes: tuple[str, ...] | None
+) -> None:
+    examples = read(tmp_path, files)
+    assert list(examples.table["label"]) == expected
+    assert notes is None or examples.notes == notes
+
+
+def test_a_file_without_rows_beside_others_is_noted(tmp_path: Path) -> None:
+    assert "training/b.csv holds no rows" in read(tmp_path, {"a.csv": "0,a\n1,b\n", "b.csv": "label,text\n"}).notes
+
+
+def test_a_list_of_s3_objects_is_no_table_T27(tmp_path: Path) -> None:
+    message = failure(tmp_path, {"x.manifest": '[{"prefix": "s3://b/"}, "data.csv"]'})
+    assert message.startswith("channel training: no file in it; ")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ({"Category": "a", "Review": "x"}, ("a", "x")),
+        ({"label": 3, "text": "x", "day": None}, (3, "x")),
+        ({"label": "3", "text": "x"}, ("3", "x")),
+        ({"label": " a ", "text": ""}, ("a", "")),
+        ({"label": -1, "title": "y", "text": "x"}, (-1, "x")),
+        ({"source": "x", "kind": 3}, (3, "x")),
+        ({"source": "x", "kind": 3, "kind-metadata": {"confidence": 1}}, (3, "x")),
+        ({"source": "x", "id": 9, "kind": 3, "kind-metadata": {"class-name": "c"}}, ("c", "x")),
+        ({"source": "web", "text": "x", "label": 3}, (3, "x")),
+    ],
+)
+def test_objects_are_read_by_their_keys_T83(
+    tmp_path: Path, line: Mapping[str, object], expected: tuple[Label, str]
+) -> None:
+    assert pairs(read(tmp_path, {"a.jsonl": json.dumps(line) + "\n\n"})) == [expected]
+
+
+def test_an_augmented_manifest_is_noted(tmp_path: Path) -> None:
+    assert read(tmp_path, {"output.manifest": augmented(PAIRS)}).notes == (
+        "training/output.manifest is an augmented manifest: a label is the class name in its metadata, if there is one",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"label": 1, "text": "secret"', "not JSON (Expecting ',' delimiter, column 30); write one object a line"),
+        ('"secret"', "JSON, but no object"),
+        ('{"label": 1, "label": 2, "text": "secret"}', "a key comes twice"),
+        ('{"text": "secret"}', "no label, or no text; write both"),
+        ('{"label": true, "text": "secret"}', "the label is true or false; write an integer or a string"),
+        ('{"label": 1.0, "text": "secret"}', "the label is a number with a point"),
+        ('{"label": null, "text": "secret"}', "the label is null"),
+        ('{"label": [1], "text": "secret"}', "the label is a list"),
+        ('{"label": "", "text": "secret"}', "the label is empty"),
+        ('{"label": "a\\tb", "text": "secret"}', "the label holds a tab"),
+        ('{"label": 9999999999999999999, "text": "secret"}', "more than 18 digits"),
+        ('{"label": 1, "text": ["secret"]}', "the text is a list; write a string"),
+        ('{"label": 1, "text": null}', "the text is null"),
+        ('{"label": 1, "text": 7}', "the text is a number; write a string"),
+        ('{"label": 1, "text": "\\ud800"}', "half a character"),
+        ('{"label": 1, "text": "a", "x": ' + "9" * 5000 + "}", "JSON that can't be read"),
+        ('{"label": 1, "review": "secret", "tweet": "b"}', "keys 2 and 3 may each be the text"),
+        ('{"source-ref": "s3://secret", "a": 1, "a-metadata": {}}', "nothing is downloaded: put the text in source"),
+        ('{"source": "secret", "a-metadata": {"failure-reason": "x"}}', "no label attribute; label this text"),
+        ('{"source": "secret", "a": 1, "b": 2}', "several attributes may be the label"),
+        ('{"source": "secret", "a": [0, 1], "a-metadata": {"class-map": {}}}', "the label is a list"),
+    ],
+)
+def test_a_bad_object_is_named_by_file_line_and_cure_T05(tmp_path: Path, line: str, words: str) -> None:
+    message = failure(tmp_path, {"a.jsonl": f'{{"label": 0, "text": "x"}}\n\n{line}\n'})
+    assert message.startswith("training/a.jsonl:3: ")
+    assert words in message
+    assert "secret" not in message
+
+
+def test_names_and_integers_in_two_files_are_a_mix(tmp_path: Path) -> None:
+    message = failure(tmp_path, {"a.csv": "0,a\n1,b\n", "b.jsonl": '{"label": "1", "text": "c"}'})
+    assert message == "training/b.jsonl:1: the label is not an integer where most are integers; use one kind"
+
+
+def test_files_that_are_no_tables_are_each_named_with_their_kind(tmp_path: Path) -> None:
+    message = failure(tmp_path, {"a.xlsx": b"PK\x03\x04", "b.parquet": b"PAR1\x15\x04\x00", "c.dat": "x"})
+    lines = message.splitlines()
+    assert lines[0].startswith("training/a.xlsx: an Excel workbook or a ZIP archive, not text; save it as CSV")
+    assert lines[1].startswith("training/b.parquet: a Parquet file")
+    assert lines[2].startswith("training/c.dat: not read; what is read is a .csv")

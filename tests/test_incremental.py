@@ -1,0 +1,165 @@
+"""Training goes on from a model of this image: head kept, grown or new, and its old figures compared."""
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from classifier import predictor
+from classifier.errors import UserError
+from classifier.training import previous
+from classifier.training.data import Data, Split
+from jobs import ROWS, Job, rows
+
+NO_TOP_LAYER = previous.TopLayer(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
+STILL = {"epochs": "1", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A model of two labels that has learnt something."""
+    job = Job.create(tmp_path_factory.mktemp("trained") / "ml", encoder=tiny_encoder)
+    job.configure(
+        hyperparameters={"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0.01"}
+    )
+    job.train()
+    return job.model
+
+
+@pytest.fixture
+def further(tmp_path: Path, trained: Path) -> Callable[..., Job]:
+    """A job on that model, packed as SageMaker packs it, that changes no weight unless told to."""
+
+    def make(**settings: str) -> Job:
+        job = Job.create(tmp_path / "further")
+        (job.base / "input" / "data" / "model").mkdir()
+        with tarfile.open(job.base / "input" / "data" / "model" / "model.tar.gz", "w:gz") as archive:
+            archive.add(trained, ".")
+        job.configure(hyperparameters={**STILL, **settings})
+        return job
+
+    return make
+
+
+def head(model: Path) -> dict[str, np.ndarray[Any, Any]]:
+    weights: dict[str, np.ndarray[Any, Any]] = load_file(model / "head.safetensors")
+    return weights
+
+
+def test_with_the_same_labels_encoder_and_head_are_kept_T80_T81(
+    trained: Path, further: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = further()
+    with caplog.at_level("INFO"):
+        job.train()
+    np.testing.assert_array_equal(head(job.model)["kernel"], head(trained)["kernel"])
+    before, after = predictor.load(trained), predictor.load(job.model)
+    texts = [text for _, text in ROWS]
+    np.testing.assert_allclose(after.predict(texts), before.predict(texts), atol=1e-5)
+    assert "event=top_layer kept_labels=2 new_labels=[]" in caplog.text
+    assert "event=golden rows=4" in caplog.text
+    assert "note='no fall'" in caplog.text
+
+
+def test_loose_files_of_a_model_in_a_folder_of_their_own_are_read_T80(
+    trained: Path, further: Callable[..., Job]
+) -> None:
+    job = further()
+    rmtree(job.base / "input" / "data" / "model")
+    copytree(trained, job.base / "input" / "data" / "model" / "mine")
+    job.train()
+    np.testing.assert_array_equal(head(job.model)["kernel"], head(trained)["kernel"])
+
+
+def test_a_new_label_gets_a_column_beside_the_old_ones_and_is_named(
+    trained: Path, further: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = further()
+    job.channel("training", rows([(index % 3 + 1, text) for index, (_, text) in enumerate(ROWS)]))
+    with caplog.at_level("INFO"):
+        job.train()
+    assert predictor.load(job.model).labels == (0, 1, 2, 3)
+    kernel = head(job.model)["kernel"]
+    np.testing.assert_array_equal(kernel[:, :2], head(trained)["kernel"])
+    assert np.abs(kernel[:, 2:]).max() > 0
+    assert "event=top_layer kept_labels=2 new_labels=[2, 3]" in caplog.text
+    assert "no training row has these labels, so the model may forget them: [0]" in caplog.text
+
+
+def test_true_makes_a_new_head_for_the_labels_of_the_data_alone(trained: Path, further: Callable[..., Job]) -> None:
+    job = further(reinitialize_top_layer="True")
+    job.channel("training", rows([(index % 2 + 1, text) for index, (_, text) in enumerate(ROWS)]))
+    job.train()
+    assert predictor.load(job.model).labels == (1, 2)
+    assert np.abs(head(job.model)["kernel"] - head(trained)["kernel"]).max() > 0
+    before = load_file(trained / "encoder" / "model.safetensors")
+    after = load_file(job.model / "encoder" / "model.safetensors")
+    assert all(np.array_equal(after[name], value) for name, value in before.items())
+
+
+def test_false_keeps_the_head_of_a_model_and_is_refused_where_there_is_none_T81(
+    further: Callable[..., Job], job: Job
+) -> None:
+    further(reinitialize_top_layer="False").train()
+    job.configure(hyperparameters={"reinitialize_top_layer": "False"})
+    with pytest.raises(UserError, match="there is no trained top layer to keep"):
+        job.train()
+
+
+def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    texts = ("one", "two", "three")
+    golden = tuple(previous.GoldenRow(previous.salted_hash("salt", text), "a", "a") for text in texts[:2])
+    before = previous.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, "salt", golden)
+    split = Split(texts, np.zeros(3, np.int32), ("f:1", "f:2", "f:3"))
+    rows_now = Data(("a", "b"), split, split, split, "digest")
+    previous.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
+    assert "event=golden rows=2 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
+    assert "the model has become worse on them" in caplog.text
+
+
+def test_without_any_row_in_common_there_is_nothing_to_compare(
+    further: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = further()
+    job.channel("training", rows([(label, f"{text} again") for label, text in ROWS]))
+    with caplog.at_level("INFO"):
+        job.train()
+    assert "nothing to compare" in caplog.text
+
+
+def test_labels_of_another_kind_than_the_models_are_refused(further: Callable[..., Job]) -> None:
+    job = further()
+    job.channel("training", rows([(f"label {label}", text) for label, text in ROWS]))
+    with pytest.raises(UserError, match=r"training/data.csv:1: the labels are names, and those of the model"):
+        job.train()
+
+
+@pytest.mark.parametrize("part", ["head.safetensors", "1/saved_model.pb", "golden.json"])
+def test_a_model_that_lacks_a_part_is_refused(trained: Path, further: Callable[..., Job], part: str) -> None:
+    job = further()
+    rmtree(job.base / "input" / "data" / "model")
+    copytree(trained, job.base / "input" / "data" / "model")
+    (job.base / "input" / "data" / "model" / part).unlink()
+    with pytest.raises(UserError, match=part.rpartition("/")[2]):
+        job.train()
+
+
+def test_a_bare_savedmodel_with_labels_is_served_and_not_trained(trained: Path, further: Callable[..., Job]) -> None:
+    job = further()
+    folder = job.base / "input" / "data" / "model"
+    rmtree(folder)
+    copytree(trained / "1", folder / "1")
+    (folder / "labels_info.json").write_text(json.dumps({"labels": ["negative", "positive"]}))
+    with pytest.raises(UserError, match="it can be served as it is, but training needs"):
+        job.train()
+    served = predictor.load(folder)
+    assert served.labels == ("negative", "positive")
+    np.testing.assert_allclose(
+        served.predict(["good", "a bad film"]), predictor.load(trained).predict(["good", "a bad film"]), atol=1e-6
+    )
