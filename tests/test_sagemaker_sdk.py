@@ -168,6 +168,13 @@ def test_sdk_2_estimator_fits_L01_L02_L06_X21(v2: Run) -> None:
     assert_model(v2["fit"]["files"])
 
 
+def test_sdk_2_estimator_fits_on_two_hosts_with_one_model_T54_T55(v2: Run) -> None:
+    step = v2["fit on two hosts"]
+    assert step["archives"] == 1
+    assert_model(step["files"])
+    assert "replicas=2" in v2.log
+
+
 def test_sdk_2_shows_why_a_job_failed_L08_T06(v2: Run) -> None:
     assert_bad_rows(v2)
 

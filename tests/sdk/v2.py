@@ -9,11 +9,11 @@ from sagemaker.serializers import JSONSerializer, StringSerializer
 from steps import HYPERPARAMETERS, ROLE, TEXT, Arguments, failure_in, names_in, report, start, transformed
 
 
-def make_estimator(arguments: Arguments, session: LocalSession, output: str) -> Estimator:
+def make_estimator(arguments: Arguments, session: LocalSession, output: str, hosts: int = 1) -> Estimator:
     return Estimator(
         image_uri=arguments.image,
         role=ROLE,
-        instance_count=1,
+        instance_count=hosts,
         instance_type="local",
         hyperparameters=HYPERPARAMETERS,
         output_path=f"file://{arguments.work / output}",
@@ -35,6 +35,12 @@ def fit_bad_rows(arguments: Arguments, session: LocalSession) -> None:
     except RuntimeError as raised:
         error = str(raised)
     report("bad rows", error=error, failure=failure_in(arguments.work / "bad-output"))
+
+
+def fit_on_two_hosts(arguments: Arguments, session: LocalSession) -> None:
+    make_estimator(arguments, session, "two-output", hosts=2).fit({"training": f"file://{arguments.work}/training"})
+    archives = list((arguments.work / "two-output").rglob("model.tar.gz"))
+    report("fit on two hosts", archives=len(archives), files=names_in(archives[0]))
 
 
 def predict(estimator: Estimator, session: LocalSession) -> None:
@@ -70,6 +76,7 @@ def main() -> None:
     estimator = make_estimator(arguments, session, "output")
     fit(arguments, estimator)
     fit_bad_rows(arguments, session)
+    fit_on_two_hosts(arguments, session)
     predict(estimator, session)
     transform(arguments, estimator)
 

@@ -142,7 +142,9 @@ def connect(hosts: Sequence[str], host: str, interruption: Interruption) -> Clus
     task = {"type": "worker", "index": list(hosts).index(host)}
     set_variables({"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})})
     log.info("event=cluster hosts=%s host=%s leader=%s", ",".join(hosts), host, hosts[0])
-    return Cluster(tf.distribute.MultiWorkerMirroredStrategy(), tuple(hosts), host)
+    cluster = Cluster(tf.distribute.MultiWorkerMirroredStrategy(), tuple(hosts), host)
+    interruption.listen_again()
+    return cluster
 
 
 def _wait_for(addresses: Sequence[str], interruption: Interruption) -> None:

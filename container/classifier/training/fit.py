@@ -24,7 +24,7 @@ from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.optimizers import LearningRate, build_optimizer
 from classifier.training.progress import Figures, Run, Watch, log_epoch
-from classifier.training.scoring import Held, Scores, score, score_some
+from classifier.training.scoring import Held, Scores, score_some, score_unless_stopped
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, a
     if not finished and run.weights:
         return False
     figures = watch.figures()
-    scores = _scores(answers, task.validation, loop.surroundings) if finished else None
+    stop = loop.surroundings.interruption
+    scores = score_unless_stopped(answers, task.validation, cluster, stop) if finished else None
     if scores is None and run.weights:
         return False
     some = scores or score_some(answers, task.validation, cluster, settings.seed)
@@ -120,14 +121,6 @@ def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, a
     if scores is not None:
         loop.save()
     return scores is not None
-
-
-def _scores(answers: evaluate.Compute, held: Held, surroundings: Surroundings) -> Scores | None:
-    """Return the scores of all rows, or None if a host was told to stop meanwhile."""
-    try:
-        return score(answers, held, surroundings.cluster, surroundings.interruption)
-    except StoppedError:
-        return None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._requested = False
+        self._listens = False
 
     @classmethod
     def of_process(cls) -> "Interruption":
@@ -33,9 +34,15 @@ class Interruption:
         if isinstance(known, cls):
             return known
         interruption = cls()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, interruption._remember)
+        interruption._listens = True
+        interruption.listen_again()
         return interruption
+
+    def listen_again(self) -> None:
+        """Take the signals back from a library that took them: TensorFlow does where it joins several hosts."""
+        if self._listens:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._remember)
 
     def requested(self) -> bool:
         """Say whether the job was told to stop."""

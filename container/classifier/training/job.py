@@ -29,7 +29,7 @@ from classifier.training.model import Network, assemble, build_head, learning_ra
 from classifier.training.optimizers import choose_learning_rate
 from classifier.training.previous import Previous
 from classifier.training.progress import Figures, Run
-from classifier.training.scoring import Held, hold, score, score_some
+from classifier.training.scoring import Held, hold, score_some, score_unless_stopped
 
 __all__ = ["Setting", "agree", "connect", "finish", "peers_watched", "train"]
 
@@ -134,6 +134,7 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         run = fit(task, settings, surroundings)
     if precision.name != "float32" or cluster.replicas > 1:
         network = start.plain(network, settings, setting.scratch)
+    if precision.name != "float32":
         run = _scored_again(run, network, held["validation"], settings, setting)
     return _outcome(network, run, rows, held, setting)
 
@@ -243,14 +244,16 @@ def _top_layer_task(task: Task, network: Network, setting: Setting) -> Task:
 
 
 def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparameters, setting: Setting) -> Run:
-    """Score the model that will be exported, whose numbers are not quite those it was trained with."""
+    """Score the model that will be exported, whose numbers are not quite those it was trained with.
+
+    A job that is to stop keeps the figures of training, and scores only rows enough to check the export with.
+    """
     if not len(held.targets):
         return run
     answers = evaluate.compiled(network.whole, held.inputs)
-    if setting.cluster.any(setting.interruption.requested()):
-        scores = score_some(answers, held, setting.cluster, settings.seed)
-    else:
-        scores = score(answers, held, setting.cluster, setting.interruption)
+    scores = score_unless_stopped(answers, held, setting.cluster, setting.interruption)
+    if scores is None:
+        return replace(run, scores=score_some(answers, held, setting.cluster, settings.seed))
     figures = evaluate.figures(scores.probabilities, held.targets[scores.rows], settings.eval_metric)
     return replace(run, scores=scores, metrics={**run.metrics, **figures})
 
@@ -261,8 +264,8 @@ def _outcome(network: Network, run: Run, rows: Data, held: Mapping[str, Held], s
     if len(run.scores.rows):
         targets = held["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    if len(held["test"].targets) and not setting.cluster.any(setting.interruption.requested()):
-        scores = score(answers, held["test"], setting.cluster, setting.interruption)
+    scores = score_unless_stopped(answers, held["test"], setting.cluster, setting.interruption)
+    if scores is not None and len(scores.rows):
         reports["test"] = evaluate.report(scores.probabilities, held["test"].targets[scores.rows], rows.labels)
         log.info(
             "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",

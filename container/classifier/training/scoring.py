@@ -52,25 +52,24 @@ def hold(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluster) -> Held:
     return Held(inputs, np.concatenate(parts), sum(len(part) for part in parts[: cluster.number]))
 
 
-def score(answers: evaluate.Compute, held: Held, cluster: Cluster, interruption: Interruption) -> Scores:
-    """Return the answers for all rows.
+def score_unless_stopped(
+    answers: evaluate.Compute, held: Held, cluster: Cluster, interruption: Interruption
+) -> Scores | None:
+    """Return the answers for all rows, or None if a host is told to stop before it is through.
 
     Args:
         answers: Inputs to logits.
         held: The rows.
         cluster: The hosts, each of which scores its part.
         interruption: What tells them to stop.
-
-    Raises:
-        StoppedError: A host was told to stop meanwhile.
     """
     logits: NDArray[np.float32] | None = None
     try:
         logits = evaluate.compute(answers, held.inputs, interruption)
     except StoppedError:
-        log.warning("event=stop note='scoring is not finished'")
+        log.warning("event=stop note='not all rows are scored'")
     if cluster.any(logits is None) or logits is None:
-        raise StoppedError
+        return None
     return _gathered(np.arange(len(held.inputs)), logits, held, cluster)
 
 
