@@ -51,7 +51,7 @@ def test_channels_are_those_the_job_names_and_not_what_lies_in_the_folder_T26(tm
         {"ContentType": "text/csv", "TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"},
     ],
 )
-def test_every_form_of_a_channels_settings_is_read_T24(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_every_form_of_a_channels_settings_is_read_T24_T29(tmp_path: Path, settings: dict[str, str]) -> None:
     write(tmp_path, "inputdataconfig.json", {"my-channel_1.x": settings})
     assert list(read(tmp_path).channels) == ["my-channel_1.x"]
 
@@ -61,10 +61,13 @@ def test_every_form_of_a_channels_settings_is_read_T24(tmp_path: Path, settings:
     [
         ({"TrainingInputMode": "Pipe"}, "use 'File' or 'FastFile'"),
         ({"RecordWrapperType": "RecordIO"}, "RecordIO"),
+        ({"CompressionType": "Gzip"}, "files that end in .gz are read as they are"),
         ("File", "not a JSON object"),
     ],
 )
-def test_an_input_mode_that_is_not_read_is_refused_by_name(tmp_path: Path, settings: object, words: str) -> None:
+def test_an_input_mode_that_is_not_read_is_refused_by_name_T30_T31(
+    tmp_path: Path, settings: object, words: str
+) -> None:
     write(tmp_path, "inputdataconfig.json", {"training": settings})
     with pytest.raises(UserError, match="channel 'training'") as error:
         read(tmp_path)
@@ -86,14 +89,29 @@ def test_an_input_mode_that_is_not_read_is_refused_by_name(tmp_path: Path, setti
         },
     ],
 )
-def test_every_form_of_the_resource_configuration_is_read_T35(tmp_path: Path, content: dict[str, object]) -> None:
+def test_every_form_of_the_resource_configuration_is_read_T35_T57(tmp_path: Path, content: dict[str, object]) -> None:
     write(tmp_path, "resourceconfig.json", content)
     assert read(tmp_path).hosts == (content["current_host"],)
 
 
-def test_hosts_are_sorted_whatever_their_order_in_the_file(tmp_path: Path) -> None:
+def test_hosts_are_sorted_whatever_their_order_in_the_file_T55(tmp_path: Path) -> None:
     write(tmp_path, "resourceconfig.json", {"current_host": "x-9", "hosts": ["x-9", "x-10"]})
     assert read(tmp_path).hosts == ("x-10", "x-9")
+
+
+def test_checkpoints_are_where_their_configuration_says_C01_C02(tmp_path: Path) -> None:
+    assert Environment.from_environ({"SAGEMAKER_BASE_DIR": str(tmp_path)}).checkpoint_folder == tmp_path / "checkpoints"
+    (tmp_path / "input" / "config").mkdir(parents=True)
+    content = {"LocalPath": "/elsewhere/kept", "S3Uri": "s3://b/p"}
+    (tmp_path / "input" / "config" / "checkpointconfig.json").write_text(json.dumps(content))
+    assert Environment.from_environ({"SAGEMAKER_BASE_DIR": str(tmp_path)}).checkpoint_folder == Path("/elsewhere/kept")
+
+
+def test_channels_that_come_in_parts_are_known_T33(tmp_path: Path) -> None:
+    (tmp_path / "input" / "config").mkdir(parents=True)
+    content = {"training": {"S3DistributionType": "ShardedByS3Key"}, "test": {"S3DistributionType": "FullyReplicated"}}
+    (tmp_path / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(content))
+    assert Environment.from_environ({"SAGEMAKER_BASE_DIR": str(tmp_path)}).sharded == {"training"}
 
 
 def test_the_jobs_name_is_the_platforms_T50(tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from classifier.environment import Environment
+from classifier.training import program
+from classifier.training.interruption import Interruption
 from jobs import ROWS, Job, rows
 
 SETTINGS = {"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0.001"}
@@ -56,6 +60,23 @@ def kill_at(job: Job, words: str, number: signal.Signals) -> str:
     return "".join(lines) + rest
 
 
+class StopsWithinSecondEpoch(Interruption):
+    """Is told to stop at the third look after the first checkpoint: one before the epoch, one before each step."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+        self.looks = 0
+
+    def requested(self) -> bool:
+        self.looks += bool(checkpoints(self.job))
+        return self.looks > 3
+
+
+def checkpoints(job: Job) -> list[Path]:
+    return sorted((job.base / "checkpoints").glob("*.safetensors"))
+
+
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Job:
     """A job that nothing interrupts."""
@@ -85,3 +106,80 @@ def test_a_job_that_is_killed_after_its_first_epoch_goes_on_with_the_second_C03_
     assert EPOCH.findall(again.stdout)[-1] == "3"
     assert "going on from it" in again.stdout
     assert_same_outcome(job, straight)
+
+
+def test_a_job_that_is_stopped_within_an_epoch_goes_on_with_its_next_step_C10(
+    straight: Job, interrupted: Callable[..., Job]
+) -> None:
+    job = interrupted()
+    program.train(Environment.from_environ(job.environ), StopsWithinSecondEpoch(job))
+    assert checkpoints(job)[-1].name.endswith("-0001-00000003.safetensors")
+    job.train()
+    assert_same_outcome(job, straight)
+
+
+def test_a_broken_newest_checkpoint_costs_an_epoch_and_no_more_C08(
+    straight: Job, interrupted: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = interrupted()
+    job.train()
+    newest = checkpoints(job)[-1]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    with caplog.at_level("INFO"):
+        job.train()
+    assert "note='broken" in caplog.text
+    assert EPOCH.findall(caplog.text) == ["3"]
+    assert_same_outcome(job, straight)
+
+
+def test_a_finished_job_exports_its_model_again_without_training_C04(
+    straight: Job, interrupted: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = interrupted()
+    job.train()
+    rmtree(job.model)
+    with caplog.at_level("INFO"):
+        job.train()
+    assert EPOCH.findall(caplog.text) == []
+    assert_same_outcome(job, straight)
+    assert len(checkpoints(job)) == 3
+
+
+@pytest.mark.parametrize("change", ["data", "hyperparameters"])
+def test_a_checkpoint_of_another_job_is_left_alone_and_the_job_starts_over_C08(
+    interrupted: Callable[..., Job], change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = interrupted(epochs="1")
+    job.train()
+    before = checkpoints(job)
+    if change == "data":
+        job.channel("training", rows(ROWS * 3))
+    else:
+        job.configure(hyperparameters={**SETTINGS, "epochs": "1", "dropout_rate": "0.3"})
+    job.train()
+    assert "of other data, labels, encoder or hyperparameters; starting over" in caplog.text
+    assert set(before) < set(checkpoints(job))
+
+
+def test_checkpoints_go_to_the_folder_that_their_configuration_names_C02(
+    interrupted: Callable[..., Job], tmp_path: Path
+) -> None:
+    job = interrupted(epochs="1")
+    job.configure(checkpointconfig={"LocalPath": str(tmp_path / "elsewhere"), "S3Uri": "s3://b/p"})
+    job.train()
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+    assert not (job.base / "checkpoints").exists()
+
+
+def test_the_top_layer_alone_goes_on_too_C12(
+    interrupted: Callable[..., Job], tmp_path: Path, tiny_encoder: Path
+) -> None:
+    whole = new_job(tmp_path / "whole", tiny_encoder, train_only_top_layer="True")
+    whole.train()
+    job = interrupted(train_only_top_layer="True")
+    job.train()
+    for path in checkpoints(job)[1:]:
+        path.unlink()
+    rmtree(job.model)
+    job.train()
+    assert_same_outcome(job, whole)

@@ -191,3 +191,7 @@ def test_the_file_of_vectors_is_found_and_several_are_refused(tmp_path: Path) ->
     vectors(tmp_path, "x", "wiki.vec")
     with pytest.raises(UserError, match=r"2 files of word vectors \(glove.txt, wiki.vec\)"):
         word_vectors.find(tmp_path)
+
+
+def test_no_word_of_the_texts_is_in_what_a_warning_shows_of_the_tokenizer() -> None:
+    assert "secret" not in repr(Words.of(["secret"], 8))

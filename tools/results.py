@@ -41,6 +41,7 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "20news4": {},
     "20news4:top": TOP,
     "imdb_polarity2k:cnn": {"model_id": "cnn"},
+    "imdb_polarity2k:cnn-long": {"model_id": "cnn", "max_sequence_length": "1024"},
     "imdb_polarity2k:lstm": {"model_id": "lstm"},
     "clinc150_imbalanced:top": TOP,
     "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},

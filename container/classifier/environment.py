@@ -177,6 +177,10 @@ def _input_mode_problems(settings: Any) -> list[str]:
         problems.append(f"TrainingInputMode {mode!r} is not supported; use 'File' or 'FastFile'")
     if settings.get("RecordWrapperType") not in (None, "None"):
         problems.append("RecordWrapperType 'RecordIO' is not supported; leave it out")
+    if settings.get("CompressionType") not in (None, "None"):
+        problems.append(
+            "CompressionType 'Gzip' is for Pipe mode; leave it out: files that end in .gz are read as they are"
+        )
     return problems
 
 

@@ -16,8 +16,8 @@ class Encoder(Protocol):
     Attributes:
         family: The module it comes from.
         name: Which encoder it is, for the log and the manifest.
-        pooling: How a text's vector is made of its tokens' vectors: ``mean``, ``pooler``, ``cls``, or ``own`` where the
-            encoder's graph decides.
+        pooling: How a text's vector is made of its tokens' vectors: ``mean``, ``max``, ``pooler``, ``cls``, or ``own``
+            where the encoder's graph decides.
         tokens: Whether :meth:`tokenize` gives token ids; otherwise it gives the texts themselves.
         layer: A tf_keras layer from what :meth:`tokenize` gives to float32[batch, width].
     """

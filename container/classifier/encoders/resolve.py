@@ -9,7 +9,7 @@ from classifier.encoders import archives, catalog
 from classifier.environment import channel_files
 from classifier.errors import UserError
 
-FAMILIES = ("bert", "hub")  # in the order they are tried
+FAMILIES = ("convolutional", "recurrent", "bert", "hub")  # in the order they are tried, the choosiest first
 
 
 class Family(Protocol):

@@ -66,7 +66,7 @@ def mask(word_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     return tf.cast(tf.not_equal(word_ids, 0), dtype)[:, :, tf.newaxis]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WordEncoder:
     """A network and its vocabulary; the attributes are those of :class:`classifier.encoders.Encoder`.
 

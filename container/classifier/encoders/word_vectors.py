@@ -100,7 +100,7 @@ class _Reading:
         problems: A message for every broken line.
     """
 
-    places: Mapping[str, int]
+    places: Mapping[str, int] = field(repr=False)
     name: str
     width: int = 0
     announced: int | None = None

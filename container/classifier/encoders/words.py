@@ -14,7 +14,7 @@ A text is cut in this order:
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
     return words[:, :most]  # without the rest of the text, which is the last piece
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Words:
     """A vocabulary and how texts are cut by it.
 
@@ -73,7 +73,7 @@ class Words:
         table: The TensorFlow table from a word to its id.
     """
 
-    vocabulary: tuple[str, ...]
+    vocabulary: tuple[str, ...] = field(repr=False)  # words of the texts, which TensorFlow would put in its warnings
     max_sequence_length: int
     table: Any
 
