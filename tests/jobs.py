@@ -87,15 +87,15 @@ class Job:
         output, _ = process.communicate(timeout=180)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
-    def stop_at(self, words: str) -> "subprocess.CompletedProcess[str]":
-        """Run ``train``, send it SIGTERM at the first line with these words, and return what it wrote from there on."""
+    def stop_at(self, words: str, number: signal.Signals = signal.SIGTERM) -> "subprocess.CompletedProcess[str]":
+        """Run ``train``, signal it at the first line with these words, and return what it wrote from there on."""
         process = self.start()
         assert process.stdout is not None
         before = []
         for line in process.stdout:
             before.append(line)
             if words in line:
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
                 break
         else:
             raise AssertionError("".join(before))

@@ -44,22 +44,6 @@ def assert_same_outcome(job: Job, other: Job) -> None:
     assert histories[0] == [pytest.approx(epoch, abs=1e-5) for epoch in histories[1]]
 
 
-def kill_at(job: Job, words: str, number: signal.Signals) -> str:
-    """Run the job, send it a signal at the first line with these words, and return the whole log."""
-    process = job.start()
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if words in line:
-            process.send_signal(number)
-            break
-    else:
-        raise AssertionError("".join(lines))
-    rest, _ = process.communicate(timeout=120)
-    return "".join(lines) + rest
-
-
 class StopsWithinSecondEpoch(Interruption):
     """Is told to stop at the third look after the first checkpoint: one before the epoch, one before each step."""
 
@@ -98,13 +82,19 @@ def test_a_job_that_is_killed_after_its_first_epoch_goes_on_with_the_second_C03_
     straight: Job, interrupted: Callable[..., Job], number: signal.Signals
 ) -> None:
     job = interrupted()
-    kill_at(job, "-0001-00000000.safetensors", number)
+    job.stop_at("-0001-00000000.safetensors", number)
     again = job.run()
     assert again.returncode == 0, again.stdout
     first = EPOCH.findall(again.stdout)[0]
     assert first in "23"
     assert EPOCH.findall(again.stdout)[-1] == "3"
     assert "going on from it" in again.stdout
+    assert_same_outcome(job, straight)
+
+
+def test_the_same_job_twice_gives_the_same_model_U09(straight: Job, interrupted: Callable[..., Job]) -> None:
+    job = interrupted()
+    job.train()
     assert_same_outcome(job, straight)
 
 

@@ -91,7 +91,7 @@ def test_results_that_are_no_model_go_to_output_data_T39(finished: tuple[Job, st
     assert np.sum(evaluation["validation"]["confusion_matrix_rows_are_true"]) == 4
 
 
-def test_each_published_metric_definition_finds_one_value_an_epoch_and_the_kept_models_last_T70_T71_T72(
+def test_each_published_metric_definition_finds_one_value_an_epoch_and_the_kept_models_last_T70_T71_T72_U02(
     finished: tuple[Job, str],
 ) -> None:
     job, log = finished
@@ -193,7 +193,7 @@ def test_a_resource_configuration_that_lacks_hosts_is_one_host_T35(job: Job, con
     assert job.failure.startswith("training/data.csv:1: 1 column; a row is a label, a comma, and a text")
 
 
-def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09(job: Job) -> None:
+def test_sigterm_ends_the_job_with_code_0_and_the_best_model_so_far_T08_T09_U06(job: Job) -> None:
     job.configure(hyperparameters={"epochs": "1000", "batch_size": "4", "validation_split_ratio": "0.34"})
     process = job.stop_at("event=epoch epoch=2/")
     assert process.returncode == 0, process.stdout

@@ -1,6 +1,7 @@
 """From data to answers: one program trains, the other serves what it left."""
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from shutil import copyfile, copytree
 import numpy as np
 import pytest
 
-from jobs import ROWS, Job
+from jobs import ROWS, Job, rows
 from serving_helpers import Server, serving
 
 VERBOSE = "application/json;verbose"
@@ -67,10 +68,43 @@ def test_the_top_layer_alone_reaches_four_fifths_on_sst2_through_the_server_as_t
     job.configure(hyperparameters={"epochs": "3", "train_only_top_layer": "True"})
     job.train()
     with test_file.open(encoding="utf-8", newline="") as file:
-        rows = [(int(label), text) for label, text in csv.reader(file)]
+        pairs = [(int(label), text) for label, text in csv.reader(file)]
     with serving(job.model) as server:
-        answers = ask(server, [text for _, text in rows])
-    accuracy = np.mean([answer["predicted_label"] == label for answer, (label, _) in zip(answers, rows, strict=True)])
+        answers = ask(server, [text for _, text in pairs])
+    accuracy = np.mean([answer["predicted_label"] == label for answer, (label, _) in zip(answers, pairs, strict=True)])
     assert accuracy >= 0.80
     reported = json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"]
     assert accuracy == pytest.approx(reported, abs=0.001)
+
+
+def test_every_format_of_the_same_rows_gives_the_same_accuracy_T83(
+    tmp_path: Path, shared: Callable[[str], Path]
+) -> None:
+    with shared("data/text/trec6/train/data.csv").open(encoding="utf-8", newline="") as file:
+        pairs = [(int(label), text) for label, text in csv.reader(file)]
+    names = json.loads(shared("data/text/trec6/labels.json").read_text(encoding="utf-8"))
+    assert names == sorted(names)  # so that the labels keep their order
+    named = [(names[label], text) for label, text in pairs]
+    third = len(pairs) // 3 + 1
+    forms: dict[str, dict[str, str | bytes]] = {
+        "plain": {"data.csv": rows(pairs)},
+        "names and a header": {"data.csv": "label,sentence\n" + rows(named)},
+        "JSON Lines": {
+            "data.jsonl": "".join(json.dumps({"text": text, "label": label}) + "\n" for label, text in named)
+        },
+        "three compressed files": {
+            f"part-{number}.csv.gz": gzip.compress(rows(pairs[number * third : (number + 1) * third]).encode())
+            for number in range(3)
+        },
+    }
+    accuracies = {}
+    for form, files in forms.items():
+        job = Job.create(tmp_path / form)
+        (job.base / "input" / "data" / "training" / "data.csv").unlink()
+        for name, content in files.items():
+            job.channel("training", content, name)
+        job.configure(hyperparameters={"epochs": "5", "learning_rate": "0.01", "train_only_top_layer": "True"})
+        job.train()
+        accuracies[form] = json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"]
+    assert len(set(accuracies.values())) == 1, accuracies
+    assert accuracies["plain"] > 0.8

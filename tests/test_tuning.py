@@ -38,7 +38,7 @@ ALL = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in CORNERS.items() for value in values])
-def test_every_corner_of_the_tuning_ranges_trains_U03_U04(job: Job, name: str, value: str) -> None:
+def test_every_corner_of_the_tuning_ranges_trains_U03_U04_U05(job: Job, name: str, value: str) -> None:
     optimizer = {"momentum": {"optimizer": "sgd"}}.get(name, {})
     job.configure(hyperparameters={**SHORT, **optimizer, name: f'"{value}"', "_tuning_objective_metric": "x"})
     job.train()

@@ -29,7 +29,7 @@ NO_VOCABULARY = (
 GENERATOR = "generator_predictions.dense.weight"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BertEncoder:
     """A loaded checkpoint; the other attributes are those of :class:`classifier.encoders.Encoder`.
 

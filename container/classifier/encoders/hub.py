@@ -43,7 +43,7 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         return tf.cast(outputs, tf.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HubEncoder:
     """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`.
 

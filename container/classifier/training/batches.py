@@ -1,6 +1,7 @@
 """What the network reads, cut into batches of like lengths."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption 
     encoded = [text.encode("utf-8", "replace") for text in texts]
     if not encoder.tokens:
         return Inputs(np.array(encoded, dtype=object))
-    function = tf.function(encoder.tokenize, input_signature=[tf.TensorSpec([None], tf.string)])
+    function = _compiled(encoder)
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(encoded), TOKENIZED_AT_ONCE):
         if interruption is not None:
@@ -91,6 +92,15 @@ def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption 
         batch = function(tf.constant(encoded[start : start + TOKENIZED_AT_ONCE])).numpy()
         rows.extend(row[row != 0] for row in batch)
     return Inputs(rows)
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(encoder: Encoder) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Make a function of a tokenizer, once an encoder."""
+    function: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        encoder.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+    return function
 
 
 def in_order_of_length(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.int64]]:
