@@ -15,7 +15,7 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict docs bench lock clean
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs bench lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -69,6 +69,9 @@ predict: setup  ## ask the server: make predict TEXT="..."
 	    --header 'Content-Type: application/x-text' --header 'Accept: application/json;verbose' \
 	    http://127.0.0.1:$(PORT)/invocations; echo
 predict: export TEXT := $(TEXT)
+
+check-data: setup  ## say of a file what training would: make check-data FILE=data.csv
+	cd container && python -m classifier.data check $(abspath $(FILE))
 
 docs: setup  ## write the generated pages and tables
 	python tools/make_docs.py

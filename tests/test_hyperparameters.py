@@ -77,12 +77,17 @@ def test_an_encoders_own_defaults_give_way_to_what_is_given() -> None:
 
 
 def test_what_does_nothing_in_a_job_is_said() -> None:
-    given = {"momentum": "0.5", "n-layers": "2", "log-interval": "10", "beta_1": "0.8", "epochs": "3"}
+    given = {
+        "momentum": "0.5", "n-layers": "2", "log-interval": "10", "beta_1": "0.8", "epochs": "3", "power_decay": "true",
+        "learning_rate": "0.1", "warmup_steps_fraction": "0.2",
+    }  # fmt: skip
     said = remarks(given, Hyperparameters.parse(given))
     assert said == [
         "momentum has no effect: it is for optimizer=sgd or nesterov",
         "n-layers has no effect: it is for model_id=lstm",
         "log-interval has no effect: progress is logged by time",
+        "power_decay has no effect: epoch_factor is 0",
+        "warmup_steps_fraction has no effect: the learning rate is not warmed up",
     ]
 
 
@@ -108,7 +113,7 @@ def test_the_documentation_has_every_name_with_its_range_default_aliases_and_use
     assert list(rows) == list(SCHEMA)
     for name, line in SCHEMA.items():
         assert line.kind.words in rows[name]
-        assert all(f"`{alias}`" in rows[name] for alias in (*line.aliases, *line.alias_values))
+        assert all(f"`{alias}`" in rows[name] for alias in (*line.aliases, *line.alias_kinds))
         assert (f"`{line.default}`" if line.default is not None else line.default_in_words) in rows[name]
         assert line.used_with is None or all(f"`{value}`" in rows[name] for value in line.used_with[1])
 
@@ -183,7 +188,7 @@ def test_a_value_as_long_as_the_platform_allows_is_read_and_shown_shortened_T23(
         ("validation_split_ratio", "1.1", "from 0 to 1"),
         ("optimizer", "lion", "one of adam, adamw, sgd, nesterov, rmsprop, adagrad, adadelta"),
         ("reinitialize_top_layer", "maybe", "one of Auto, True, False"),
-        ("cnn", "maybe", "the name of an encoder"),
+        ("cnn", "maybe", "cnn='maybe': must be True or False"),
         ("train_only_top_layer", "yes", "True or False"),
         ("train_only_top_layer", "", "True or False"),
         ("model_id", "", "the name of an encoder"),

@@ -62,7 +62,7 @@ def test_with_the_same_labels_encoder_and_head_are_kept_T80_T81(
     before, after = predictor.load(trained), predictor.load(job.model)
     texts = [text for _, text in ROWS]
     np.testing.assert_allclose(after.predict(texts), before.predict(texts), atol=1e-5)
-    assert "event=top_layer kept_labels=2 new_labels=[]" in caplog.text
+    assert "event=top_layer kept_labels=2 new_labels=0: none" in caplog.text
     assert "event=golden rows=4" in caplog.text
     assert "note='no fall'" in caplog.text
 
@@ -88,8 +88,8 @@ def test_a_new_label_gets_a_column_beside_the_old_ones_and_is_named(
     kernel = head(job.model)["kernel"]
     np.testing.assert_array_equal(kernel[:, :2], head(trained)["kernel"])
     assert np.abs(kernel[:, 2:]).max() > 0
-    assert "event=top_layer kept_labels=2 new_labels=[2, 3]" in caplog.text
-    assert "no training row has these labels, so the model may forget them: [0]" in caplog.text
+    assert "event=top_layer kept_labels=2 new_labels=2: 2, 3" in caplog.text
+    assert "no training row has these labels, so the model may forget them: 0'" in caplog.text
 
 
 def test_true_makes_a_new_head_for_the_labels_of_the_data_alone(trained: Path, further: Callable[..., Job]) -> None:
@@ -121,6 +121,20 @@ def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCa
     previous.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
     assert "event=golden rows=2 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
     assert "the model has become worse on them" in caplog.text
+
+
+def test_a_new_label_that_may_be_a_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    labels = ("a", "b", "my brakes are gone", "c")
+    split = Split(("x",) * 5, np.array([0, 1, 2, 3, 3], np.int32), ("f:1",) * 5)
+    with caplog.at_level("INFO"):
+        previous.report_labels(("a", "b"), Data(labels, split, split, split, ""))
+    assert "new_labels=2: c, and 1 not shown" in caplog.text
+    assert "brakes" not in caplog.text
+
+
+def test_model_id_must_be_of_the_kind_that_is_trained_further(further: Callable[..., Job]) -> None:
+    with pytest.raises(UserError, match="model_id=cnn: the model channel holds a model made of a bert encoder"):
+        further(model_id="cnn").train()
 
 
 def test_without_any_row_in_common_there_is_nothing_to_compare(

@@ -34,6 +34,8 @@ TEXTS = ("The brakes squeal when it is cold.", "")
 LENGTH = 256
 TIMEOUT_SECONDS = 60
 PIECE_BYTES = 1 << 20
+# What a browser shows of a repository, or of a file in it.
+ADDRESS = re.compile(r"^https://(?:huggingface\.co|hf\.co)/([^/]+/[^/]+)(?:/(?:tree|blob|resolve)/.*)?$")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 HUB_HANDLE = re.compile(r"[\w.-]+(/[\w.-]+)+/\d+")
 
@@ -88,7 +90,7 @@ def identify(text: str, preprocessor: str = "") -> Source:
     if known and entry:
         place = _hub_address(entry.handle) if entry.family == "hub" else entry.handle
         return Source(known, entry.family, place, _hub_address(entry.preprocessor or preprocessor), entry)
-    repository = text.removeprefix("https://huggingface.co/").rstrip("/")
+    repository = ADDRESS.sub(r"\1", text).rstrip("/")
     if REPOSITORY.fullmatch(repository):
         return Source(_file_name(repository.partition("@")[0].rpartition("/")[2]), "bert", repository)
     if text.startswith(("http://", "https://")) or HUB_HANDLE.fullmatch(text):

@@ -64,7 +64,8 @@ def hyperparameter_table() -> str:
     """Return the hyperparameters as a Markdown table."""
     lines = ["| name | value | default | used | meaning |", "|---|---|---|---|---|"]
     for name, line in SCHEMA.items():
-        names = "<br>".join(f"`{each}`" for each in (name, *line.aliases, *line.alias_values))
+        others = [f"`{alias}`, {kind.words}" for alias, kind in line.alias_kinds.items()]
+        names = "<br>".join([*(f"`{each}`" for each in (name, *line.aliases)), *others])
         default = line.default_in_words or f"`{line.default}`"
         lines.append(f"| {names} | {line.kind.words} | {default} | {used(line)} | {line.meaning} |")
     return "\n".join(lines)

@@ -1,12 +1,13 @@
 """Accuracy on public data sets, through the served model, beside TF-IDF: `python tools/results.py [RUN ...]`.
 
-Needs the folder `shared/data/text` beside the repository; trains in `build/results` and rewrites the lines of
-`docs/results.md` for the sets it ran.
+Needs the sets as SET/train/data.csv and SET/test/data.csv below the folder DATA, by default `../shared/data/text`;
+trains in `build/results` and rewrites the lines of `docs/results.md` for the sets it ran.
 """
 
 import csv
 import functools
 import json
+import os
 import re
 import shutil
 import sys
@@ -23,7 +24,7 @@ from sklearn.svm import LinearSVC
 
 from local_run import ROOT, ask, serving, train
 
-DATA = ROOT.parent / "shared" / "data" / "text"
+DATA = Path(os.environ.get("DATA", ROOT.parent / "shared" / "data" / "text"))
 WORK = ROOT / "build" / "results"
 PAGE = ROOT / "docs" / "results.md"
 TOP = {"train_only_top_layer": "True"}

@@ -28,6 +28,10 @@ class Encoder(Protocol):
     tokens: bool
     layer: Any
 
+    def __hash__(self) -> int:
+        """Encoders are told apart by identity."""
+        ...
+
     @property
     def max_sequence_length(self) -> int:
         """Tokens of a text that are read."""

@@ -49,11 +49,11 @@ def resolve(channel: Path | None, model_id: str, pretrained: Path, scratch: Path
     """
     if channel is not None:
         return _recognised(opened(channel, scratch), "model channel")
-    folder = pretrained / model_id
     held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
-    if model_id not in held:
+    name = model_id if model_id in held else catalog.identify(model_id)
+    if name not in held:
         raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held)}")
-    return _recognised(folder, model_id)
+    return _recognised(pretrained / name, name)
 
 
 def _how_to_get(model_id: str, held: list[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from classifier.errors import UserError
+from classifier.hyperparameters.kinds import Kind
 from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT
 
 __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]
@@ -78,14 +79,15 @@ class Hyperparameters:
         for given_name, raw in given.items():
             if _is_for_others(given_name):
                 continue
-            name, text = _meant(given_name, unquote(raw))
+            name = _NAMES.get(_plain(given_name))
             if name is None:
                 problems.append(f"hyperparameter {given_name!r} is unknown; {_suggestion(given_name)}")
                 continue
+            kind, text = _kind(name, given_name), unquote(raw)
             try:
-                value = SCHEMA[name].kind.parse(text)
+                value = kind.parse(text)
             except (ValueError, KeyError, OverflowError):
-                problems.append(f"hyperparameter {given_name}={_shown(text)}: must be {SCHEMA[name].kind.words}")
+                problems.append(f"hyperparameter {given_name}={_shown(text)}: must be {kind.words}")
                 continue
             if name in origin and values[name] != value:
                 problems.append(f"hyperparameters {origin[name]} and {given_name} mean the same and differ; give one")
@@ -107,10 +109,13 @@ def remarks(given: Mapping[str, Any], settings: Hyperparameters) -> list[str]:
             lines.append(f"{given_name} has no effect: {WITHOUT_EFFECT[_plain(given_name)]}")
             continue
         line = SCHEMA.get(_NAMES.get(_plain(given_name), ""))
-        if line is None or line.used_with is None or chosen[line.used_with[0]] in line.used_with[1]:
+        if line is None:
             continue
-        other, values = line.used_with
-        lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(str(value) for value in values)}")
+        if line.idle is not None and line.idle[0](chosen):
+            lines.append(f"{given_name} has no effect: {line.idle[1]}")
+        if line.used_with is not None and chosen[line.used_with[0]] not in line.used_with[1]:
+            other, values = line.used_with
+            lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(str(value) for value in values)}")
     return lines
 
 
@@ -132,7 +137,7 @@ def _plain(name: str) -> str:
     return name.replace("-", "_")
 
 
-_NAMES = {_plain(alias): name for name, line in SCHEMA.items() for alias in (name, *line.aliases, *line.alias_values)}
+_NAMES = {_plain(alias): name for name, line in SCHEMA.items() for alias in (name, *line.aliases, *line.alias_kinds)}
 
 
 def _is_for_others(given_name: str) -> bool:
@@ -141,11 +146,9 @@ def _is_for_others(given_name: str) -> bool:
     )
 
 
-def _meant(given_name: str, text: str) -> tuple[str | None, str]:
-    """Return the name and the value that are meant; an alias may have values of its own."""
-    name = _NAMES.get(_plain(given_name))
-    translation = SCHEMA[name].alias_values.get(given_name) if name else None
-    return name, text if translation is None else translation.get(text.lower(), "")
+def _kind(name: str, given_name: str) -> Kind:
+    """Return what a value must be; an alias may have values of its own."""
+    return SCHEMA[name].alias_kinds.get(_plain(given_name), SCHEMA[name].kind)
 
 
 def _suggestion(name: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SMALLEST_STEP = 1e-6  # below a limit that is not reached, in SageMaker's ranges, which reach their limits
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -48,7 +50,7 @@ def number(low: float, high: float, *, below_high: bool = False) -> Kind:
         return value
 
     words = f"a number from {low:g} to {'below ' if below_high else ''}{high:g}"
-    limits = {"MinValue": f"{low:g}", "MaxValue": f"{high:g}"}
+    limits = {"MinValue": f"{low:g}", "MaxValue": f"{high - SMALLEST_STEP if below_high else high:g}"}
     return Kind(words, parse, "Continuous", {"ContinuousParameterRangeSpecification": limits})
 
 
@@ -62,9 +64,9 @@ def choice(*names: str) -> Kind:
     return Kind("one of " + ", ".join(names), parse, "Categorical", _values(names))
 
 
-def boolean() -> Kind:
-    """True or False; never by Python's rule that any text is true."""
-    known = {"true": True, "1": True, "false": False, "0": False}
+def boolean(yes: Any = True, no: Any = False) -> Kind:
+    """True or False, and what is meant by each; never by Python's rule that any text is true."""
+    known = {"true": yes, "1": yes, "false": no, "0": no}
     return Kind("True or False", lambda text: known[text.lower()], "Categorical", _values(("True", "False")))
 
 

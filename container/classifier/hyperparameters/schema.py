@@ -4,7 +4,7 @@ Names, ranges and defaults are those of AWS's built-in algorithm "Text Classific
 the same one (SageMaker developer guide, "Text Classification - TensorFlow Hyperparameters").
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +27,10 @@ class Hyperparameter:
         meaning: A sentence for the documentation.
         default_in_words: How the documentation shows a default of None.
         aliases: Other names of the same thing. Of every name, dashes may stand for underscores.
-        alias_values: Of an alias whose values are others: the values it has, in small letters, and what each means.
+        alias_kinds: Other names that have other values, and what those are.
         used_with: Another hyperparameter and the values of it with which this one matters; empty where it always does.
         when: In words, when it matters, where ``used_with`` can't say it.
+        idle: Of all values, whether it does nothing, and why; where ``used_with`` can't say it.
         tunable: Whether a tuning job may search it.
     """
 
@@ -38,9 +39,10 @@ class Hyperparameter:
     meaning: str
     default_in_words: str = ""
     aliases: tuple[str, ...] = ()
-    alias_values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    alias_kinds: Mapping[str, Kind] = field(default_factory=dict)
     used_with: tuple[str, tuple[Any, ...]] | None = None
     when: str = ""
+    idle: tuple[Callable[[Mapping[str, Any]], bool], str] | None = None
     tunable: bool = False
 
 
@@ -111,6 +113,11 @@ BUILT_IN: Mapping[str, Hyperparameter] = {
         0.1,
         "Share of all steps over which the learning rate rises.",
         when="`adamw`; and where `learning_rate` is left to its default for a whole transformer",
+        idle=(
+            lambda chosen: chosen["optimizer"] != "adamw"
+            and (chosen["learning_rate"] is not None or chosen["train_only_top_layer"]),
+            "the learning rate is not warmed up",
+        ),
         tunable=True,
     ),
     "early_stopping": Hyperparameter(
@@ -161,7 +168,7 @@ OURS: Mapping[str, Hyperparameter] = {
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
         "or `cnn` or `lstm`, which begin from nothing.",
-        alias_values={"cnn": {"true": "cnn", "1": "cnn", "false": "lstm", "0": "lstm"}},
+        alias_kinds={"cnn": boolean("cnn", "lstm")},
     ),
     "max_sequence_length": Hyperparameter(
         integer(3, 4096), 256, "Tokens of a text that are read; the rest is cut off.", aliases=("seq_len",),
@@ -188,7 +195,8 @@ OURS: Mapping[str, Hyperparameter] = {
         number(0, 1),
         1.0,
         "Each layer of the encoder learns at so many times the rate of the layer above it; 1 treats all alike.",
-        when="whole network of a BERT checkpoint",
+        when="whole network",
+        idle=(lambda chosen: chosen["train_only_top_layer"], "only the top layer is trained"),
         tunable=True,
     ),
     "eval_metric": Hyperparameter(
@@ -207,10 +215,18 @@ OURS: Mapping[str, Hyperparameter] = {
         choice("auto", "true", "false"), "auto", "Compile the training step with XLA; `auto` does not."
     ),
     "epoch_factor": Hyperparameter(
-        integer(0, 1000), 0, "Epochs after which the learning rate is divided by ten, each time; 0 never does."
+        integer(0, 1000),
+        0,
+        "Epochs after which the learning rate is divided by ten, each time; 0 never does.",
+        when="any optimizer but `adamw`",
+        idle=(lambda chosen: chosen["optimizer"] == "adamw", "adamw has a schedule of its own"),
     ),
     "power_decay": Hyperparameter(
-        boolean(), True, "False turns `epoch_factor` off.", when="`epoch_factor` over 0"
+        boolean(),
+        True,
+        "False turns `epoch_factor` off.",
+        when="`epoch_factor` over 0",
+        idle=(lambda chosen: chosen["epoch_factor"] == 0, "epoch_factor is 0"),
     ),
     "vocab_size": Hyperparameter(
         integer(1, 1_000_000), 20_000, "Commonest words that are kept.", used_with=("model_id", FROM_SCRATCH),

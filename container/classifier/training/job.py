@@ -16,7 +16,7 @@ from classifier.artifact import Label
 from classifier.encoders import Encoder
 from classifier.environment import Environment
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.hyperparameters import Hyperparameters
 from classifier.training import batches, data, evaluate, hardware, previous, start
 from classifier.training.batches import Inputs, Rows
 from classifier.training.checkpoint import Folder, run_digest
@@ -178,7 +178,8 @@ def _task(network: Network, rows: Data, validation: Held, settings: Hyperparamet
         )
     layer = network.encoder.layer
     deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
-    transformer = deep and settings.model_id not in FROM_SCRATCH and not settings.train_only_top_layer
+    made_here = network.encoder.family in start.MADE_BY.values()
+    transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
     inputs = _tokenized(network.encoder, rows.training.texts, "training", setting.interruption)
     targets = rows.training.targets

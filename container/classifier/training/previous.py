@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from classifier.errors import UserError
 from classifier.training.data import Data
 
 log = logging.getLogger(__name__)
+
+MOST_SHOWN = 20  # labels in a line of the log
 
 
 @dataclass(frozen=True)
@@ -142,12 +144,26 @@ def report_labels(kept: Sequence[Label], data: Data) -> None:
     """Log which labels are new to the model, and which of its own the data do not have."""
     if not kept:
         return
-    new = [label for label in data.labels if label not in kept]
-    seen = {data.labels[target] for target in np.unique(data.training.targets)}
-    absent = [label for label in kept if label not in seen]
-    log.info("event=top_layer kept_labels=%d new_labels=%r", len(kept), new)
+    counts = np.bincount(data.training.targets, minlength=len(data.labels)).tolist()
+    new = {label: count for label, count in zip(data.labels, counts, strict=True) if label not in kept}
+    absent = [label for label, count in zip(data.labels, counts, strict=True) if label in kept and not count]
+    log.info("event=top_layer kept_labels=%d new_labels=%d: %s", len(kept), len(new), _shown(new))
     if absent:
-        log.warning("event=top_layer note='no training row has these labels, so the model may forget them: %r'", absent)
+        log.warning(
+            "event=top_layer note='no training row has these labels, so the model may forget them: %s'",
+            ", ".join(str(label) for label in absent[:MOST_SHOWN]),
+        )
+
+
+def _shown(rows_of_labels: Mapping[Label, int]) -> str:
+    """Name labels, but for what may be a text in the wrong column: a long one, and one that a single row has."""
+    shown = [
+        str(label)
+        for label, rows in rows_of_labels.items()
+        if isinstance(label, int) or (rows > 1 and len(label) <= 40)
+    ]
+    more = len(rows_of_labels) - len(shown[:MOST_SHOWN])
+    return ", ".join([*shown[:MOST_SHOWN], *([f"and {more} not shown"] if more else [])]) or "none"
 
 
 def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:

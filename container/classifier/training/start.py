@@ -47,6 +47,11 @@ def load_encoder(channel: Path | None, previous: Previous | None, settings: Hype
 
 def _files(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles:
     if previous is not None:
+        if MADE_BY.get(settings.model_id, previous.family) != previous.family:
+            raise UserError(
+                f"hyperparameter model_id={settings.model_id}: the model channel holds a model made of a "
+                f"{previous.family} encoder; leave model_id out to train that further, or the channel to begin anew"
+            )
         return EncoderFiles(previous.name, previous.family, previous.encoder)
     assert_nothing = Path()  # nothing is left to unpack
     return resolve(channel, settings.model_id, PRETRAINED_FOLDER, assert_nothing)
