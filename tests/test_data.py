@@ -70,6 +70,20 @@ def test_a_header_that_is_not_recognised_is_no_label(tmp_path: Path) -> None:
     assert "if it is a header, call its columns label and text" in str(error.value)
 
 
+def test_a_header_that_is_not_recognised_is_found_in_each_file_and_above_a_rare_label(tmp_path: Path) -> None:
+    given = channels(tmp_path, training="")
+    (given["training"] / "data.csv").unlink()
+    for name, content in {
+        "a.csv": "good,x\nbad,y\n" * 3, "b.csv": "mood,posting\n" + "good,a\nbad,b\n" * 2, "c.csv": "bad,z\nrare,z\n",
+    }.items():  # fmt: skip
+        (given["training"] / name).write_text(content)
+    with pytest.raises(UserError) as error:
+        data.load(given, 0.2, 1)
+    assert str(error.value).startswith("training/b.csv:1: a label that no row below has")
+    assert "if it is data, set header to false" in str(error.value)
+    assert data.load(given, 0.2, 1, header="false").labels == ("bad", "good", "mood", "rare")
+
+
 def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: Path) -> None:
     training = "good,a\nbad,b\nrare,c\n" * 3
     loaded = data.load(channels(tmp_path, training=training, validation="rare,x\n" + "good,y\nbad,z\n" * 2), 0.2, 1)

@@ -31,6 +31,7 @@ def log_of(caplog: pytest.LogCaptureFixture, **channels: Path) -> list[str]:
 def test_rows_labels_and_lengths_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = log_of(caplog, training=write(tmp_path, "training", ROWS))
     assert lines == [
+        "rows=training note='files read: training/data.csv (40 rows)'",
         ("training_rows=40 validation_rows=0 test_rows=0 labels=2 rows_of_rarest_label=20 rows_of_commonest_label=20"),
         "rows_of_labels='brakes: 20, fire: 20'",
         (
@@ -51,7 +52,7 @@ def test_rows_labels_and_lengths_are_reported(tmp_path: Path, caplog: pytest.Log
 def test_what_may_be_a_mistake_is_named_by_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     training = [
         *ROWS, ("fire", ""), ("fire", " "), ("fire", TEXTS[0]), ("fire", TEXTS[1]),
-        ("fire", "secret\nbrakes,secret\nfire,secret"),
+        ("fire", "secret\nbrakes, secret\nfire, secret"),
     ]  # fmt: skip
     validation = [("fire", TEXTS[4]), ("fire", "new"), ("brakes", "")]
     lines = log_of(
@@ -60,7 +61,7 @@ def test_what_may_be_a_mistake_is_named_by_its_place(tmp_path: Path, caplog: pyt
         validation=write(tmp_path, "validation", validation),
         test=write(tmp_path, "test", [("fire", "new"), ("fire", TEXTS[4])]),
     )
-    assert [line for line in lines if "note=" in line] == [
+    assert [line for line in lines if "note=" in line and "files read" not in line] == [
         "rows=training note='empty texts: 2' examples='training/data.csv:41, training/data.csv:42'",
         ("rows=training note='texts that an earlier row has: 2' examples='training/data.csv:43, training/data.csv:44'"),
         ("rows=training note='texts with more than one label: 1' examples='training/data.csv:2, training/data.csv:44'"),
@@ -94,23 +95,88 @@ def test_of_many_labels_the_commonest_and_the_rarest_are_named(
 
 
 def test_a_label_that_may_be_a_text_is_called_by_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    rows = [("secret text", "1"), ("secret too", "0"), ("secret " * 9, "1"), ("secret " * 9, "0")]
+    rows = [("secret text", "one"), ("secret too", "two"), ("secret " * 9, "three"), ("secret " * 9, "four")]
     lines = log_of(caplog, training=write(tmp_path, "training", rows))
-    assert lines[1] == (
+    assert lines[2] == (
         "rows_of_labels='that at training/data.csv:3: 2, that at training/data.csv:1: 1, "
         "that at training/data.csv:2: 1'"
     )
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize(("common", "rare", "warned"), [(40, 4, True), (100, 5, False), (101, 5, True), (5, 5, False)])
+@pytest.mark.parametrize(
+    ("common", "rare", "warned"),
+    [(40, 4, True), (100, 5, False), (101, 5, True), (5, 5, False), (4, 4, False), (3, 4, False), (9, 4, True)],
+)
 def test_labels_far_apart_in_number_are_warned_of_with_a_cure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, common: int, rare: int, *, warned: bool
 ) -> None:
     rows = [("fire", f"a{number}") for number in range(common)] + [("brakes", f"b{number}") for number in range(rare)]
     log_of(caplog, training=write(tmp_path, "training", rows))
     assert ("class_weights=balanced" in caplog.text) == warned
-    assert ("WARNING" in caplog.text) == warned
+    assert ("WARNING" in caplog.text) == (warned or rare < 5)
+    assert ("few rows: the rarest" in caplog.text) == (rare < 5 and not warned)
+
+
+def test_the_files_that_are_read_are_named_with_their_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write(tmp_path, "training", ROWS)
+    for number in range(6):
+        (folder / f"part{number}.csv").write_text("fire,a\n" * number + "brakes,b\n")
+    (folder / "data.csv").unlink()
+    log_of(caplog, training=folder, validation=write(tmp_path, "validation", ROWS[:2]))
+    assert "files read: training/part0.csv (1 row), training/part1.csv (2 rows), " in caplog.text
+    assert "training/part4.csv (5 rows), ... and 1 more'" in caplog.text
+    assert "rows=validation note='files read: validation/data.csv (2 rows)'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "warned"),
+    [
+        ("test.csv", True),
+        ("my-valid_2.csv", True),
+        ("sample_submission.csv", True),
+        ("latest.csv", False),
+        ("a.csv", False),
+    ],
+)
+def test_files_to_train_on_by_the_names_of_others_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, *, warned: bool
+) -> None:
+    folder = write(tmp_path, "training", ROWS)
+    (folder / "data.csv").rename(folder / name)
+    lines = log_of(caplog, training=folder)
+    words = f"files to train on that are called as if they were something else: training/{name}"
+    assert any(words in line for line in lines) == warned
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (("fire", "Fire"), "differ only in case, spaces or Unicode form: Fire, fire"),
+        (("no fault", "no  fault"), "differ only in case, spaces or Unicode form: no  fault, no fault"),
+        (("T\u00fcr", "Tu\u0308r"), "differ only in case, spaces or Unicode form: Tu\u0308r, T\u00fcr"),
+        (("0.0", "1.0"), "labels that are numbers with a point, as 1.0: they are names here"),
+        (("00", "01"), "labels that are numbers with a zero in front, as 01: they are names here"),
+        (("'0'", "'1'"), "labels that are in quotes of their own, as '0': they are names here"),
+        (("fire", "NaN"), "labels that are one that stands for nothing, as NaN: they are names here"),
+        (("fire", "1.0"), ""),
+        (("fire", "brakes"), ""),
+    ],
+)
+def test_labels_that_may_be_slips_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, labels: tuple[str, str], words: str
+) -> None:
+    rows = [(labels[number % 2], text) for number, text in enumerate(TEXTS)]
+    log_of(caplog, training=write(tmp_path, "training", rows))
+    assert words in caplog.text
+    assert ("WARNING" in caplog.text) == bool(words)
+
+
+def test_columns_that_look_swapped_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [(f"secret text {number % 7}", ("fire", "brakes")[number % 2]) for number in range(40)]
+    log_of(caplog, training=write(tmp_path, "training", rows))
+    assert "are the columns swapped? the label comes first" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_known_labels_without_rows_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -139,7 +205,8 @@ def test_the_command_reports_on_good_data_and_ends_with_0(tmp_path: Path) -> Non
     ended = check("check", training, "--validation", validation / "data.csv", "--max-sequence-length", "6")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].startswith("training_rows=40 validation_rows=3 test_rows=0 labels=2 ")
+    assert lines[0].startswith("rows=training note='files read: ")
+    assert any(line.startswith("training_rows=40 validation_rows=3 test_rows=0 labels=2 ") for line in lines)
     assert any("max_sequence_length=6" in line for line in lines)
     assert any(line.startswith("warning: rows=validation note='texts that are in training too: 3'") for line in lines)
     assert lines[-1] == "problems: 0"
@@ -148,13 +215,37 @@ def test_the_command_reports_on_good_data_and_ends_with_0(tmp_path: Path) -> Non
 def test_the_command_names_all_problems_of_all_files_and_ends_with_1(tmp_path: Path) -> None:
     first, second = write(tmp_path, "a", ROWS) / "data.csv", write(tmp_path, "b", ROWS) / "data.csv"
     with second.open("a") as file:
-        file.write("1,2,3\n" * 30)
+        file.write("1,2,3\n" * 30 + ",secret\n")
     ended = check("check", first, second)
     assert ended.returncode == 1
     lines = ended.stdout.splitlines()
     assert lines[0].startswith(f"{second}:41: 3 columns; ")
-    assert len([line for line in lines if line.startswith(f"{second}:")]) == 30
+    assert lines[0].endswith(" (and 29 more lines: 42, 43, 44, 45, 46, 47, 48, 49, ...)")
+    assert lines[1] == f"{second}:71: the label is empty; write one"
+    assert lines[2].startswith("rows=training note='files read: ")
+    assert lines[-1] == "problems: 31"
+
+
+def test_the_command_shows_some_of_many_problems(tmp_path: Path) -> None:
+    paths = [write(tmp_path, f"part{number}", ROWS) / "data.csv" for number in range(30)]
+    for path in paths:
+        path.write_text("fire,a\nbrakes,b\nfire,c\nfire,d,e\n")
+    lines = check("check", *paths).stdout.splitlines()
+    assert len([line for line in lines if "3 columns" in line]) == 20
+    assert lines[20] == "... and 10 more"
     assert lines[-1] == "problems: 30"
+
+
+def test_the_command_refuses_the_names_of_files_that_a_job_refuses(tmp_path: Path) -> None:
+    path = write(tmp_path, "training", ROWS) / "data.csv"
+    for name, words in (
+        ("data.dat", "not read; what is read is a .csv"),
+        ("noext", "not read; what is read is a .csv"),
+    ):
+        ended = check("check", path.rename(path.with_name(name)))
+        path.with_name(name).rename(path)
+        assert ended.returncode == 1
+        assert words in ended.stdout.splitlines()[0]
 
 
 def test_the_command_finds_what_training_refuses_later(tmp_path: Path) -> None:
@@ -169,7 +260,19 @@ def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
     assert check("check", folder, "--header", "true").returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("check",), ("check", "no-such-file"), ("check", ".", "--header", "maybe")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("check",),
+        ("check", "no-such-file"),
+        ("check", ".", "--header", "maybe"),
+        ("check", ".", "--max-sequence-length", "2"),
+        ("check", ".", "--max-sequence-length", "5000"),
+        ("check", ".", "--max-sequence-length", "x"),
+        ("check", __file__, __file__),
+    ],
+)
 def test_wrong_usage_of_the_command_ends_with_2(arguments: tuple[str, ...]) -> None:
     ended = check(*arguments)
     assert ended.returncode == 2

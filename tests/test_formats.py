@@ -141,9 +141,11 @@ def test_a_list_of_s3_objects_is_no_table_T27(tmp_path: Path) -> None:
         ({"label": "3", "text": "x"}, ("3", "x")),
         ({"label": " a ", "text": ""}, ("a", "")),
         ({"label": -1, "title": "y", "text": "x"}, (-1, "x")),
-        ({"source": "x", "kind": 3}, (3, "x")),
+        ({"source": "x", "label": 3}, (3, "x")),
         ({"source": "x", "kind": 3, "kind-metadata": {"confidence": 1}}, (3, "x")),
         ({"source": "x", "id": 9, "kind": 3, "kind-metadata": {"class-name": "c"}}, ("c", "x")),
+        ({"source": "x", "kind": 3, "title": "y", "label": 1, "kind-metadata": {"class-name": "c"}}, ("c", "x")),
+        ({"source": "x", "text": "y", "label": 1, "label-metadata": {"class-name": "c"}}, ("c", "x")),
         ({"source": "web", "text": "x", "label": 3}, (3, "x")),
     ],
 )
@@ -154,9 +156,87 @@ def test_objects_are_read_by_their_keys_T83(
 
 
 def test_an_augmented_manifest_is_noted(tmp_path: Path) -> None:
-    assert read(tmp_path, {"output.manifest": augmented(PAIRS)}).notes == (
-        "training/output.manifest is an augmented manifest: a label is the class name in its metadata, if there is one",
+    (note,) = read(tmp_path, {"output.manifest": augmented(PAIRS)}).notes
+    assert note.startswith(
+        "training/output.manifest is an augmented manifest: label is the key 'state' (the class name "
     )
+    assert note.endswith(" in its metadata, if there is one), text is the key 'source'")
+
+
+def test_keys_by_other_names_are_noted(tmp_path: Path) -> None:
+    content = '{"Category": 0, "review": "a"}\n{"label": 1, "text": "b"}\n{"source": "c", "topic": 1}\n'
+    assert read(tmp_path, {"a.jsonl": content}).notes == (
+        "training/a.jsonl has keys by other names: label is the key 'Category', text is the key 'review'",
+        "training/a.jsonl has keys by other names: label is the key 'topic', text is the key 'source'",
+    )
+
+
+def test_the_label_of_a_manifest_is_the_same_key_in_every_row(tmp_path: Path) -> None:
+    """Of a row that was not labelled no other key is taken for the label."""
+    good = augmented(PAIRS)
+    failed = '{"source": "secret", "dealer": "north", "state-metadata": {"failure-reason": "x"}}\n'
+    bare = '{"source": "secret", "dealer": "north"}\n'
+    message = failure(tmp_path, {"a.manifest": failed + good + bare})
+    assert [line.split(": ")[0] for line in message.splitlines()] == ["training/a.manifest:1", "training/a.manifest:26"]
+    assert message.count("not labelled: this object lacks the label that others have") == 2
+    assert "secret" not in message
+    assert "north" not in message
+
+
+def test_rows_with_and_without_a_source_stay_in_their_order(tmp_path: Path) -> None:
+    lines = '{"source": "a", "label": 0}\n{"label": 1, "text": "b"}\n{"source": "c", "label": 0}\n'
+    assert pairs(read(tmp_path, {"a.jsonl": lines})) == [(0, "a"), (1, "b"), (0, "c")]
+
+
+def test_two_attributes_with_metadata_are_one_problem(tmp_path: Path) -> None:
+    line = '{"source": "x", "a": 1, "a-metadata": {}, "b": 1, "b-metadata": {}}\n'
+    message = failure(tmp_path, {"a.manifest": line * 9})
+    assert message.startswith("training/a.manifest:1: several attributes have metadata")
+    assert len(message.splitlines()) == 1
+
+
+def test_byte_order_marks_of_joined_files_are_no_part_of_a_row(tmp_path: Path) -> None:
+    mark = "\ufeff"
+    table = f'{mark}fire,a\nbrakes,b\n{mark}"fire","c"\n'
+    lines = f'{mark}{{"label": "fire", "text": "d"}}\n{mark}{{"label": "brakes", "text": "e"}}\n'
+    examples = read(tmp_path, {"a.csv": table, "b.jsonl": lines})
+    assert pairs(examples) == [("fire", "a"), ("brakes", "b"), ("fire", "c"), ("fire", "d"), ("brakes", "e")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("0,a\n1,b\n", "it looks like text: call it part-0000.csv.gz"),
+        ('{"label": 1, "text": "a"}\n', "it looks like text: call it part-0000.jsonl.gz"),
+        ("PAR1\0", "compressed, and in it a Parquet file"),
+    ],
+)
+def test_a_compressed_file_is_looked_into_where_its_name_does_not_tell(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    assert words in failure(tmp_path, {"part-0000.gz": gzip.compress(content.encode())})
+
+
+@pytest.mark.parametrize(
+    ("second", "wrong"),
+    [
+        ("b,0\na,1\n", "training/part-2.csv:1: no header"),
+        ("7,0,b\n", "training/part-2.csv:1: "),
+        ("text,label\nb,0\n", ""),
+    ],
+)
+def test_a_part_without_the_header_of_another_part_is_refused(tmp_path: Path, second: str, wrong: str) -> None:
+    files = {"part-1.csv": "text,label\na,0\nb,1\n", "part-2.csv": second}
+    if not wrong:
+        assert len(pairs(read(tmp_path, files))) == 3
+        return
+    message = failure(tmp_path, files)
+    assert message.startswith(wrong)
+    assert "no header, where training/part-1.csv has one of label in column 2, text in column 1" in message
+
+
+def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
+    assert len(pairs(read(tmp_path, {"a.csv": "label,text\n0,a\n", "b.csv": "1,b\n"}))) == 2
 
 
 @pytest.mark.parametrize(
@@ -165,7 +245,7 @@ def test_an_augmented_manifest_is_noted(tmp_path: Path) -> None:
         ('{"label": 1, "text": "secret"', "not JSON (Expecting ',' delimiter, column 30); write one object a line"),
         ('"secret"', "JSON, but no object"),
         ('{"label": 1, "label": 2, "text": "secret"}', "a key comes twice"),
-        ('{"text": "secret"}', "no label, or no text; write both"),
+        ('{"text": "secret"}', "write both, and call them label and text"),
         ('{"label": true, "text": "secret"}', "the label is true or false; write an integer or a string"),
         ('{"label": 1.0, "text": "secret"}', "the label is a number with a point"),
         ('{"label": null, "text": "secret"}', "the label is null"),
@@ -180,8 +260,10 @@ def test_an_augmented_manifest_is_noted(tmp_path: Path) -> None:
         ('{"label": 1, "text": "a", "x": ' + "9" * 5000 + "}", "JSON that can't be read"),
         ('{"label": 1, "review": "secret", "tweet": "b"}', "keys 2 and 3 may each be the text"),
         ('{"source-ref": "s3://secret", "a": 1, "a-metadata": {}}', "nothing is downloaded: put the text in source"),
-        ('{"source": "secret", "a-metadata": {"failure-reason": "x"}}', "no label attribute; label this text"),
-        ('{"source": "secret", "a": 1, "b": 2}', "several attributes may be the label"),
+        ('{"source": "secret", "a-metadata": {"failure-reason": "x"}}', "not labelled: this object lacks the label"),
+        ('{"source": "secret", "a": 1}', "write both, and call them label and text"),
+        ('{"source": "secret", "label": 1, "review_text": "secret"}', "write both, and call them label and text"),
+        ('{"label": "a\\u200bb", "text": "secret"}', "the label holds an invisible character"),
         ('{"source": "secret", "a": [0, 1], "a-metadata": {"class-map": {}}}', "the label is a list"),
     ],
 )

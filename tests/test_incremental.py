@@ -115,11 +115,11 @@ def test_false_keeps_the_head_of_a_model_and_is_refused_where_there_is_none_T81(
 def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCaptureFixture) -> None:
     texts = ("one", "two", "three")
     golden = tuple(previous.GoldenRow(previous.salted_hash("salt", text), "a", "a") for text in texts[:2])
-    before = previous.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, "salt", golden)
+    before = previous.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
     split = Split(texts, np.zeros(3, np.int32), ("f:1", "f:2", "f:3"))
     rows_now = Data(("a", "b"), split, split, split, "digest")
     previous.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
-    assert "event=golden rows=2 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
+    assert "event=golden rows=2 trained_on=0 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
     assert "the model has become worse on them" in caplog.text
 
 

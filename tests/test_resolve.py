@@ -8,14 +8,16 @@ from shutil import copytree
 
 import pytest
 
-from classifier.encoders.resolve import EncoderFiles, resolve
+from classifier.encoders.resolve import EncoderFiles, in_image, opened, recognised
 from classifier.errors import UserError
 
 
 def find(tmp_path: Path, channel: Path | None, model_id: str = "default") -> EncoderFiles:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return resolve(channel, model_id, tmp_path / "pretrained", scratch)
+    if channel is None:
+        return in_image(model_id, tmp_path / "pretrained")
+    return recognised(opened(channel, scratch), "model channel")
 
 
 def pack(path: Path, folder: Path, prefix: str = ".") -> Path:
@@ -44,7 +46,7 @@ def test_an_empty_or_missing_channel_is_no_reason_to_take_another_encoder(tmp_pa
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "_SUCCESS").write_text("")
     with pytest.raises(UserError, match=r"channel model: .* has no files"):
-        resolve(tmp_path / "model", "default", tmp_path / "pretrained", tmp_path / "scratch")
+        opened(tmp_path / "model", tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("model_id", ["bert-huge", "../default", ""])

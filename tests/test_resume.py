@@ -57,6 +57,19 @@ class StopsWithinSecondEpoch(Interruption):
         return self.looks > 3
 
 
+class StopsWithinScoring(Interruption):
+    """Is told to stop while rows are scored after the second epoch's last step."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def check(self) -> None:
+        if checkpoints(self.job):
+            self.request()
+        super().check()
+
+
 def checkpoints(job: Job) -> list[Path]:
     return sorted((job.base / "checkpoints").glob("*.safetensors"))
 
@@ -104,6 +117,16 @@ def test_a_job_that_is_stopped_within_an_epoch_goes_on_with_its_next_step_C10(
     job = interrupted()
     program.train(Environment.from_environ(job.environ), StopsWithinSecondEpoch(job))
     assert checkpoints(job)[-1].name.endswith("-0001-00000003.safetensors")
+    job.train()
+    assert_same_outcome(job, straight)
+
+
+def test_a_job_that_is_stopped_while_it_scores_goes_on_with_the_scoring_C10(
+    straight: Job, interrupted: Callable[..., Job]
+) -> None:
+    job = interrupted()
+    program.train(Environment.from_environ(job.environ), StopsWithinScoring(job))
+    assert checkpoints(job)[-1].name.endswith("-0001-00000008.safetensors")
     job.train()
     assert_same_outcome(job, straight)
 

@@ -62,6 +62,17 @@ def failure(folder: Path, content: str | bytes) -> UserError:
         ("a;b,one\nc;d,two; three\n", [("a;b", "one"), ("c;d", "two; three")]),
         ("0,one; two\n1,three; four\n", [(0, "one; two"), (1, "three; four")]),
         ("question,one word\ny,comment\n", [("question", "one word"), ("y", "comment")]),
+        ("a;b, c\nd;e, f\n", [("a", "b, c"), ("d", "e, f")]),
+        ("a|b, c\nd|e, f\n", [("a", "b, c"), ("d", "e, f")]),
+        ("label|text\n0|a\n1|b, c\n", [(0, "a"), (1, "b, c")]),
+        ("a;b,c\nd,e;f\n", [("a;b", "c"), ("d", "e;f")]),
+        ("sep=;\r\n0;a, b\r\n1;c\r\n", [(0, "a, b"), (1, "c")]),
+        ("0,a\n,\n ,  \n1,b\n;;\n".replace(";;", ",,"), [(0, "a"), (1, "b")]),
+        ("می\u200cخواهم,a\nb,c\n", [("می\u200cخواهم", "a"), ("b", "c")]),
+        ('yes,"Is it?\nno, thanks"\nno,b\n', [("yes", "Is it?\nno, thanks"), ("no", "b")]),
+        ('1,"It cost\n1,500 dollars"\n0,b\n', [(1, "It cost\n1,500 dollars"), (0, "b")]),
+        ('1,"one\ntwo\nthree\n0,four"\n0,b\n', [(1, "one\ntwo\nthree\n0,four"), (0, "b")]),
+        ('1,"one\n 0,two"\n0,b\n', [(1, "one\n 0,two"), (0, "b")]),
     ],
 )
 def test_rows_are_read_as_they_were_written_T83(tmp_path: Path, content: str, expected: list[object]) -> None:
@@ -128,6 +139,52 @@ def test_another_delimiter_is_noted_and_named_in_messages(tmp_path: Path) -> Non
     assert message == 'training/data.csv:4: 3 columns; put a text that has semicolons in quotes: 1;"one; two"'
 
 
+def test_what_excel_writes_beside_the_rows_is_noted(tmp_path: Path) -> None:
+    examples = read(tmp_path, "sep=;\nlabel;text\n0;a\n1;b\n;\n;\n")
+    assert list(examples.table["line"]) == [3, 4]
+    assert examples.notes == (
+        "training/data.csv is separated by semicolons, as its first line says, which is no row",
+        "training/data.csv:2 is a header: label in column 1, text in column 2",
+        "training/data.csv has rows in which nothing is written; they are left out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "count"),
+    [
+        ('label\ttext\n0\ta\n1\t"secret\n0\tsecret\n1\tsecret"\n', 3, 2),
+        ('sentence\tlabel\na\t0\n"secret\t1\nsecret"\t1\n', 3, 1),
+        ('text,label\na,fire\n"secret,brakes\nb,fire\nsecret",brakes\n', 3, 2),
+        ('id,text,label\n7,a,0\n8,"secret,1\n9,secret",1\n', 3, 1),
+        ('id,label,text\n7,0,a\n8,1,"secret\n9,0,secret\n10,1,b"\n', 3, 2),
+        ('fire,a\nbrakes,"secret\nfire,secret"\n', 2, 1),
+    ],
+)
+def test_rows_that_an_open_quote_swallows_are_a_problem_T05(
+    tmp_path: Path, content: str, line: int, count: int
+) -> None:
+    message = str(failure(tmp_path, content))
+    assert message.startswith(f"training/data.csv:{line}: lines of this text look like rows: {count}; close the quote")
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("0,a,b\n" * 9, "every row has 3 columns; name them in a header, in their order: label,text,other; or"),
+        (GOOD + "0,a,b\n" * 9, "9 of 11 rows have 3 columns; name them in a header"),
+        ("0,a,\n" * 9, "every row has 3 columns: each line ends in a comma; take that off"),
+        ("0;a;;\n" * 9, "every row has 4 columns: each line ends in 2 semicolons; take that off"),
+        ("label,text\n" + "0,a,b\n" * 9, "every row has 3 columns where the header has 2; name them in a header"),
+        ("text\n" * 9, "every row has 1 column; a row is a label, a comma, and a text"),
+    ],
+)
+def test_columns_that_most_rows_have_are_one_problem(tmp_path: Path, content: str, words: str) -> None:
+    message = str(failure(tmp_path, content))
+    assert words in message
+    assert len(message.splitlines()) == 1
+
+
 def test_a_note_that_is_true_of_many_files_is_one_line(tmp_path: Path) -> None:
     for number in range(3):
         channel(tmp_path, "label,text\n" + GOOD, f"part-{number}.csv")
@@ -159,7 +216,11 @@ def test_empty_texts_are_kept(tmp_path: Path) -> None:
         (GOOD.encode() + b'0,"\xff\xfe"\n', 3, "not UTF-8"),
         ("fi\x00re,a\nbrakes,b\n", 1, "the label holds a tab, a line break or another control character"),
         ("1\tgood, bad\n0\tone\ttwo, three\n", 1, "the label holds a tab"),
-        ("mood,posting,day\n0,a,1\n1,b,2\n", 1, "or name the columns to read in a header: label, text"),
+        (
+            "mood,posting,day\n0,a,1\n1,b,2\n",
+            1,
+            "every row has 3 columns; name them in a header, in their order: label,text,other",
+        ),
         ("mood,posting\n0,a\n1,b\n0,c\n", 1, "if it is a header, call its columns label and text"),
     ],
 )
@@ -172,10 +233,10 @@ def test_a_bad_row_is_named_by_file_line_and_cure_T05(
 
 
 def test_the_first_line_names_the_first_place_its_cure_and_how_many_more_there_are_T06(tmp_path: Path) -> None:
-    message = str(failure(tmp_path, GOOD + "0,a,b\n" * 30))
+    message = str(failure(tmp_path, GOOD * 20 + "0,a,b\n" * 30))
     lines = message.splitlines()
     assert lines[0] == (
-        'training/data.csv:3: 3 columns; put a text that has commas in quotes: 1,"one, two" '
+        'training/data.csv:41: 3 columns; put a text that has commas in quotes: 1,"one, two" '
         "(and 29 more problems; nothing was trained)"
     )
     assert len(lines) == 20 + 1

@@ -26,7 +26,7 @@ import certifi
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
 
 from classifier.encoders import architectures, archives, catalog
-from classifier.encoders.resolve import EncoderFiles, resolve
+from classifier.encoders.resolve import EncoderFiles, opened, recognised
 from classifier.errors import UserError
 
 ARCHIVE = "model.tar.gz"
@@ -156,7 +156,7 @@ def _gather(source: Source, files: Path, scratch: Path) -> None:
 def _found(folder: Path, name: str, scratch: Path) -> EncoderFiles:
     """Find the encoder in a folder as a job does on its channel."""
     try:
-        return resolve(folder, name, scratch, scratch)
+        return recognised(opened(folder, scratch), name)
     except UserError as error:
         raise UserError(f"{folder}: no encoder that can be taken ({error})") from None
 
@@ -271,7 +271,7 @@ def check(channel: Path, scratch: Path, source: Source) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf  # noqa: PLC0415  takes seconds
 
-    found = resolve(channel, source.name, scratch / "none", scratch)
+    found = recognised(opened(channel, scratch / "none"), source.name)
     encoder: Any = importlib.import_module(f"classifier.encoders.{found.family}").load(found.folder, found.name, LENGTH)
     vectors = encoder.layer(encoder.tokenize(tf.constant(TEXTS)))
     width = vectors.shape[-1]

@@ -46,8 +46,6 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "imdb_polarity2k:lstm": {"model_id": "lstm"},
     "clinc150_imbalanced:top": TOP,
     "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},
-    "clinc150_imbalanced": {"epochs": "3"},
-    "clinc150_imbalanced:balanced": {"epochs": "3", **BALANCED},
 }
 RECORDS_A_REQUEST = 500
 

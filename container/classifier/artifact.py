@@ -176,4 +176,4 @@ def published(folder: Path) -> Iterator[Path]:
         for name in names:
             (new / name).rename(folder / name)
     finally:
-        shutil.rmtree(work)
+        clear_unfinished(folder)

@@ -3,19 +3,19 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from classifier.errors import UserError
-from classifier.hyperparameters import Hyperparameters
+from classifier.errors import UserError, at_most
+from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.modalities import files
 from classifier.modalities.files import Source
-from classifier.modalities.rows import BadDataError, Harvest
+from classifier.modalities.rows import BadDataError, Harvest, Problem
 from classifier.training import data
 
-log = logging.getLogger(__name__)
-
 GOOD, BAD = 0, 1
+GROUPS_SHOWN = 20
+LINES_SHOWN = 8
 PREFIX = "event=data "
 DEFAULTS = Hyperparameters.parse({})
 
@@ -26,15 +26,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 where they can be trained on, 1 where they can't; wrong usage ends the program with 2.
     """
-    given = _parser().parse_args(arguments)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Plain())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    parser = _parser()
+    given = parser.parse_args(arguments)
     named = {"training": given.file, "validation": given.validation, "test": given.test}
+    held_back = _HeldBack()
+    logging.basicConfig(level=logging.INFO, handlers=[held_back], force=True)
     found = {role: Harvest() for role, paths in named.items() if paths}
     sources = {
         role: [source for path in named[role] for source in _sources(path, harvest)] for role, harvest in found.items()
     }
+    if any(_repeats(named[role], read) for role, read in sources.items()):
+        parser.error("a file is given twice")
+    problems = _problems(sources, found, given)
+    # The problems go before what the log says of the same files.
+    for line in [*at_most(_grouped(problems), GROUPS_SHOWN), *held_back.lines]:
+        print(line)  # noqa: T201  a program's answer
+    print(f"problems: {len(problems)}")  # noqa: T201
+    return BAD if problems else GOOD
+
+
+def _problems(
+    sources: Mapping[str, Sequence[Source]], found: Mapping[str, Harvest], given: argparse.Namespace
+) -> Sequence[Problem | str]:
+    """Do what a job would do with files before it trains, and return what would end it."""
     try:
         tables = data.read_sources(sources, given.header, found)
         labels = data.labels_of(tables)
@@ -46,14 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             max_sequence_length=given.max_sequence_length,
         )
     except BadDataError as error:
-        log.error("%s", "\n".join(error.found))  # noqa: TRY400  the user's mistake has no traceback
-        log.error("problems: %d", len(error.found))  # noqa: TRY400
-        return BAD
+        return error.found
     except UserError as error:
-        log.error("%s\nproblems: %d", error, len(error.problems))  # noqa: TRY400
-        return BAD
-    log.info("problems: 0")
-    return GOOD
+        return error.problems
+    return ()
+
+
+def _grouped(problems: Sequence[Problem | str]) -> list[str]:
+    """Return a line for all problems of a file that are alike, with the lines that have it."""
+    groups: dict[tuple[str, str], list[Problem | str]] = {}
+    for problem in problems:
+        key = (problem.file, problem.words) if isinstance(problem, Problem) else ("", problem)
+        groups.setdefault(key, []).append(problem)
+    lines = []
+    for first, *others in groups.values():
+        places = [str(problem.line) for problem in others if isinstance(problem, Problem)]
+        more = ", ".join([*places[:LINES_SHOWN], *(["..."] if len(places) > LINES_SHOWN else [])])
+        lines.append(f"{first} (and {len(others)} more lines: {more})" if others else str(first))
+    return lines
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--header", choices=("auto", "true", "false"), default="auto", help="whether a table's first row is a header"
     )
-    command.add_argument("--max-sequence-length", type=int, default=DEFAULTS.max_sequence_length, metavar="N")
+    command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
 
 
@@ -83,15 +107,40 @@ def _existing(name: str) -> Path:
 
 
 def _sources(path: Path, harvest: Harvest) -> list[Source]:
-    return files.find(path, str(path), harvest) if path.is_dir() else [Source(path, str(path))]
+    if path.is_dir():
+        return files.find(path, str(path), harvest)
+    wrong = files.not_read(path)
+    if wrong:
+        harvest.problem(str(path), 0, wrong)
+        return []
+    return [Source(path, str(path))]
 
 
-class _Plain(logging.Formatter):
-    """The log's lines as a person reads them."""
+def _repeats(given: Sequence[Path], read: Sequence[Source]) -> bool:
+    """Return whether a file comes twice, by its own name or in a folder."""
+    names = [path.resolve() for path in given]
+    found = [source.path.resolve() for source in read]
+    return len(set(names)) < len(names) or len(set(found)) < len(found)
 
-    def format(self, record: logging.LogRecord) -> str:
+
+def _tokens(text: str) -> int:
+    kind = SCHEMA["max_sequence_length"].kind
+    try:
+        return int(kind.parse(text))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{kind.words} is needed") from None
+
+
+class _HeldBack(logging.Handler):
+    """Keeps the log's lines as a person reads them, until the problems are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage().removeprefix(PREFIX)
-        return f"warning: {message}" if record.levelno == logging.WARNING else message
+        self.lines.append(f"warning: {message}" if record.levelno == logging.WARNING else message)
 
 
 if __name__ == "__main__":

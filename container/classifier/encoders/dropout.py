@@ -22,7 +22,7 @@ class Dropout(tf_keras.layers.Layer):  # type: ignore[misc]
         self.calls = self.add_weight(
             name="calls",
             shape=(),
-            dtype=tf.int32,
+            dtype=tf.int64,  # an int32 variable never is on a GPU
             initializer="zeros",
             trainable=False,
             synchronization=tf.VariableSynchronization.ON_READ,  # each replica counts for itself: no communication
@@ -35,7 +35,7 @@ class Dropout(tf_keras.layers.Layer):  # type: ignore[misc]
             return values
         if self.rate == 1:
             return tf.zeros_like(values)
-        seed = tf.stack([self.calls, self.seed, _replica()])
+        seed = tf.stack([tf.cast(self.calls, tf.int32), self.seed, _replica()])
         seed = tf.random.experimental.stateless_fold_in(seed[:2], seed[2])
         self.calls.assign_add(1)
         return tf.nn.experimental.stateless_dropout(values, self.rate, seed=seed)

@@ -126,7 +126,9 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
     if takes_tokens:
         max_sequence_length = min(max_sequence_length, _positions(encoder))
         _check_length(layer, max_sequence_length)
-    return HubEncoder(where.name or name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
+    # Of a model of ours the folder is called "encoder", and the name is known.
+    own_name = where.name if where.name not in ("", "encoder") else name
+    return HubEncoder(own_name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
 
 
 def _positions(encoder: Any) -> int:

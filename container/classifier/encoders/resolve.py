@@ -35,25 +35,21 @@ class EncoderFiles:
     folder: Path
 
 
-def resolve(channel: Path | None, model_id: str, pretrained: Path, scratch: Path) -> EncoderFiles:
-    """Find the encoder.
+def in_image(model_id: str, pretrained: Path) -> EncoderFiles:
+    """Find an encoder in the image.
 
     Args:
-        channel: The folder of the ``model`` channel, None where the job has none.
-        model_id: Which of the encoders in the image to take without that channel.
+        model_id: Its id, or another of its names.
         pretrained: The folder of the encoders in the image.
-        scratch: An empty folder to unpack an archive in.
 
     Raises:
-        UserError: There is no such encoder, or the channel's files are not one.
+        UserError: There is no such encoder there; the message says how to get it.
     """
-    if channel is not None:
-        return _recognised(opened(channel, scratch), "model channel")
     held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
     name = model_id if model_id in held else catalog.identify(model_id)
     if name not in held:
         raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held)}")
-    return _recognised(pretrained / name, name)
+    return recognised(pretrained / name, name)
 
 
 def _how_to_get(model_id: str, held: list[str]) -> str:
@@ -72,7 +68,16 @@ def _how_to_get(model_id: str, held: list[str]) -> str:
     )
 
 
-def _recognised(folder: Path, name: str) -> EncoderFiles:
+def recognised(folder: Path, name: str) -> EncoderFiles:
+    """Say what an encoder's files are.
+
+    Args:
+        folder: The files, unpacked.
+        name: How to call the encoder, where no folder of its own names it.
+
+    Raises:
+        UserError: They are no encoder.
+    """
     for family in FAMILIES:
         module: Family = importlib.import_module(f"classifier.encoders.{family}")
         candidates = [folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())]

@@ -49,9 +49,11 @@ class ForeignEngine:
 
     Attributes:
         engine: What runs it.
+        answers_logits: Whether its numbers must be made probabilities.
     """
 
     engine: SavedModelEngine
+    answers_logits: bool
 
     @property
     def width(self) -> int:
@@ -61,7 +63,7 @@ class ForeignEngine:
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(texts), labels], of one batch of texts."""
         answers = np.asarray(self.engine.predict(texts), np.float32)
-        if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
+        if not self.answers_logits:
             return answers
         exponents = np.exp(answers - answers.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
@@ -109,7 +111,9 @@ def load_foreign(folder: Path) -> ForeignEngine:
             "float[batch, labels]"
         )
     output = OUTPUT if OUTPUT in rows else rows[0]
-    return ForeignEngine(SavedModelEngine(model, function, texts[0], output))
+    engine = SavedModelEngine(model, function, texts[0], output)
+    answers = engine.predict(["", "It works."])  # what it gives for any texts tells which of the two it gives
+    return ForeignEngine(engine, not (np.all(answers >= 0) and np.allclose(answers.sum(axis=1), 1, atol=1e-3)))
 
 
 def _loaded(folder: Path) -> Any:

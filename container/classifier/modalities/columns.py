@@ -28,6 +28,9 @@ class Columns:
     text: int
     count: int
 
+    def __str__(self) -> str:
+        return f"label in column {self.label + 1}, text in column {self.text + 1}"
+
 
 HEADERLESS = Columns(0, 1, 2)
 

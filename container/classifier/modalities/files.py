@@ -23,6 +23,7 @@ PERHAPS_TABLES = (".json", ".txt")
 # S3's own lists of files have this name (contract T27); but so has what SageMaker Ground Truth writes.
 MANIFEST = ".manifest"
 JSON_LINES = frozenset({".jsonl", ".ndjson", ".json", MANIFEST})
+MARK = "\ufeff"
 READ = "a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, or one of these with .gz"
 
 HEAD_BYTES = 4096
@@ -31,6 +32,7 @@ SHARE_OF_ZEROS = 0.2
 AS_CSV = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')"
 TO_UTF_8 = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; in a shell: iconv -f UTF-16 -t UTF-8)"
 UNPACK = "unpack it and upload the files in it"
+JSON_OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*"')
 AS_LINES = "write its labels and texts as CSV or JSON Lines"
 MAGIC: dict[bytes, str] = {
     rb"(?=.*\x00)PAR1": f"a Parquet file, not text; {AS_LINES}",
@@ -48,6 +50,10 @@ MAGIC: dict[bytes, str] = {
     rb"SQLite format 3\x00": f"an SQLite database, not text; {AS_LINES}",
     rb"\x89HDF": f"an HDF5 file, not text; {AS_LINES}",
     rb".{257}ustar": f"a tar archive, not a table; {UNPACK}",
+    rb"(\xef\xbb\xbf)?version https://git-lfs": "a Git LFS pointer, not the file; run git lfs pull and upload that",
+    rb"(\xef\xbb\xbf)?\s*<\?xml.*<Error>": "an error message of S3, not a table; download the file again",
+    rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)": f"a web page, not a table; {AS_LINES}",
+    rb"(\xef\xbb\xbf)?__label__": "fastText's format; write a row as: label, a comma, and the text in quotes",
     rb"\xff\xfe|\xfe\xff": f"UTF-16, not UTF-8; {TO_UTF_8}",
 }
 
@@ -121,7 +127,7 @@ def is_text(source: Source, harvest: Harvest) -> bool:
             kind = "not gzip, though its name ends in .gz; take that off, or compress the file"
         else:
             with _open_bytes(source) as file:
-                kind = _kind(file.read(HEAD_BYTES))
+                kind = _kind(file.read(HEAD_BYTES), source.suffix)
         good = not kind
     if kind:
         harvest.problem(source.name, 0, kind)
@@ -170,11 +176,31 @@ def _nothing(folder: Path, channel: str, files: Sequence[Path], harvest: Harvest
             f"channel {channel}", 0, f"no file in it; its S3 address must lead to the folder that {DATA_FILE} is in"
         )
     for path in files[:5]:
-        harvest.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, _no_table(path))
+        harvest.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, not_read(path))
 
 
-def _no_table(path: Path) -> str:
-    return _kind(_head(path, HEAD_BYTES)) or f"not read; what is read is {READ}"
+def not_read(path: Path) -> str:
+    """Say why a file is not read because of its name, and what to do; nothing where it is read."""
+    if _suffix(path) in (*TABLES, *PERHAPS_TABLES) or path.name.lower().endswith(MANIFEST):
+        return ""
+    head = _head(path, HEAD_BYTES)
+    if path.suffix.lower() == GZIP and head.startswith(GZIP_BEGINS):
+        return _packed(path)
+    return _kind(head) or f"not read; what is read is {READ}"
+
+
+def _packed(path: Path) -> str:
+    """Say what is in a compressed file whose name does not tell."""
+    try:
+        with gzip.open(path) as file:
+            head = file.read(HEAD_BYTES)
+    except (EOFError, OSError, zlib.error):
+        return "broken gzip; compress and upload the file again"
+    kind = _kind(head)
+    if kind:
+        return f"compressed, and in it {kind}"
+    suffix = ".jsonl" if JSON_OBJECT.match(head) else ".csv"
+    return f"its name does not say what is compressed in it; it looks like text: call it {path.stem}{suffix}{GZIP}"
 
 
 def _head(path: Path, count: int) -> bytes:
@@ -182,13 +208,15 @@ def _head(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-def _kind(head: bytes) -> str:
-    """Say what a file is that begins with these bytes; nothing where it may be a table."""
+def _kind(head: bytes, suffix: str = "") -> str:
+    """Say what a file is that begins with these bytes; nothing where it may be a table of the kind its name says."""
     for magic, words in MAGIC.items():
         if re.match(magic, head, re.DOTALL):
             return words
     if head.count(0) > SHARE_OF_ZEROS * len(head):
         return f"full of zero bytes: UTF-16, or no text at all; {TO_UTF_8}"
+    if suffix not in ("", *JSON_LINES) and JSON_OBJECT.match(head):
+        return "JSON Lines; let the file's name end in .jsonl"
     return ""
 
 

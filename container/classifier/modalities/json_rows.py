@@ -1,25 +1,15 @@
 """Rows of JSON Lines: an object of label and text a line, also as SageMaker's augmented manifest."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from classifier.modalities.columns import AmbiguousError, recognise
-from classifier.modalities.files import Source, open_text, reading
+from classifier.modalities.files import MARK, Source, open_text, reading
+from classifier.modalities.keys import EXAMPLE, Keys, RowError
 from classifier.modalities.rows import Harvest, Label, Row, label_problem
 
-EXAMPLE = '{"label": 1, "text": "..."}'
-# What SageMaker Ground Truth writes: {"source": text, attribute: 0, attribute-metadata: {"class-name": name}}.
-SOURCE = "source"
-SOURCE_REFERENCE = "source-ref"
-METADATA = "-metadata"
-CLASS_NAME = "class-name"
 LONGEST_INTEGER = 10**18
 KINDS = {bool: "true or false", float: "a number with a point", type(None): "null", list: "a list", dict: "an object"}
-
-
-class RowError(ValueError):
-    """What is wrong with a line, and what to do."""
 
 
 def read(source: Source, header: str, harvest: Harvest) -> None:
@@ -31,75 +21,37 @@ def read(source: Source, header: str, harvest: Harvest) -> None:
         harvest: What is added to.
     """
     del header
-    keys = _Keys()
+    keys = Keys()
+    before = len(harvest.rows)
     with reading(source, harvest), open_text(source) as file:
-        filled = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        # Files that were joined have a byte order mark where each began.
+        lines = (line.removeprefix(MARK) for line in file)
+        filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         for position, (number, line) in enumerate(filled):
             if position == 0 and (whole := _not_lines(line)):
                 harvest.problem(source.name, number, whole)
                 return
             try:
-                label, text = keys.values(_parsed(line))
-                harvest.rows.append(Row(source.name, number, _label(label), _text(text)))
+                pair = keys.pair(number, _parsed(line))
             except RowError as error:
                 harvest.problem(source.name, number, str(error))
-    if keys.augmented:
-        harvest.note(
-            source.name, "is an augmented manifest: a label is the class name in its metadata, if there is one"
-        )
+                continue
+            if pair is not None:
+                _add(source, number, pair, harvest)
+    for number, found in keys.put_off():
+        _add(source, number, found, harvest)
+    harvest.rows[before:] = sorted(harvest.rows[before:], key=lambda row: row.line)
+    for note in keys.notes():
+        harvest.note(source.name, note)
 
 
-class _Keys:
-    """Finds the label and the text of objects, and remembers where they are in objects of the same keys."""
-
-    def __init__(self) -> None:
-        self.augmented = False
-        self._found: dict[tuple[str, ...], tuple[str, str] | None] = {}
-
-    def values(self, item: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return an object's label and text, whatever they are."""
-        names = tuple(item)
-        if names not in self._found:
-            self._found[names] = _plain(names)
-        pair = self._found[names]
-        if pair is not None:
-            return item[pair[0]], item[pair[1]]
-        if SOURCE_REFERENCE in item:
-            raise RowError(
-                f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}"
-            )
-        if SOURCE not in item:
-            raise RowError(f"no label, or no text; write both: {EXAMPLE}")
-        self.augmented = True
-        return _manifest_label(item), item[SOURCE]
-
-
-def _plain(names: Sequence[str]) -> tuple[str, str] | None:
+def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, harvest: Harvest) -> None:
     try:
-        columns = recognise(names, "keys")
-    except AmbiguousError as error:
-        raise RowError(str(error)) from None
-    return None if columns is None else (names[columns.label], names[columns.text])
-
-
-def _manifest_label(item: Mapping[str, Any]) -> Any:
-    attribute = _label_attribute(item)
-    metadata = item.get(attribute + METADATA)
-    if isinstance(metadata, dict) and CLASS_NAME in metadata:
-        return metadata[CLASS_NAME]
-    return item[attribute]
-
-
-def _label_attribute(item: Mapping[str, Any]) -> str:
-    """Find the label's key: the one that has metadata, or else the only one besides the text's."""
-    others = [key for key in item if key != SOURCE]
-    described = [key for key in others if key + METADATA in item]
-    found = described or [key for key in others if not key.endswith(METADATA)]
-    if not found:
-        raise RowError("no label attribute; label this text, or take the line out")
-    if len(found) > 1:
-        raise RowError(f"several attributes may be the label; leave one besides {SOURCE}")
-    return found[0]
+        if isinstance(found, RowError):
+            raise found
+        harvest.rows.append(Row(source.name, line, _label(found[0]), _text(found[1])))
+    except RowError as error:
+        harvest.problem(source.name, line, str(error))
 
 
 def _not_lines(first: str) -> str:

@@ -1,6 +1,8 @@
 """What labelled texts look like as a whole, and what in them may be a mistake."""
 
 import logging
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,8 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifier.errors import at_most
+from classifier.modalities import labels as names
+from classifier.modalities.delimiters import NAMES as DELIMITERS
 from classifier.modalities.files import JSON_LINES
-from classifier.modalities.rows import Label
+from classifier.modalities.rows import Harvest, Label
 
 EXAMPLES = 3
 # Of more labels than these, only the commonest and the rarest are named.
@@ -20,9 +25,19 @@ LABELS_NAMED_AT_EITHER_END = 5
 LONGEST_LABEL_NAMED = 40
 FEWEST_ROWS_OF_A_LABEL = 5
 MOST_TIMES_THE_RAREST = 20
+# Of a label of few rows it matters sooner.
+MOST_TIMES_THE_RAREST_OF_FEW = 2
 # An encoder adds a token before and one after the words, each of which is a token or more.
 TOKENS_BESIDE_WORDS = 2
-DELIMITERS = ",;\t"
+
+FILES_NAMED = 5
+WORD = re.compile("[a-z]+")
+NOT_TO_TRAIN_ON = frozenset(
+    {
+        "test", "tests", "testing", "valid", "validation", "val", "dev", "eval", "evaluation", "label", "labels",
+        "class", "classes", "submission",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,23 @@ class Finding:
 
     line: str
     level: int = logging.INFO
+
+
+def of_files(name: str, harvest: Harvest) -> Iterator[Finding]:
+    """Say which files were read, and which of those to train on are called as if they were something else.
+
+    Args:
+        name: What the files are for.
+        harvest: What was read.
+    """
+    counts = Counter(row.file for row in harvest.rows)
+    read = [f"{file} ({counts[file]} row{'' if counts[file] == 1 else 's'})" for file in harvest.files]
+    if read:
+        yield _note(name, f"files read: {', '.join(at_most(read, FILES_NAMED))}", ())
+    odd = [file for file in harvest.files if NOT_TO_TRAIN_ON.intersection(WORD.findall(PurePath(file).name.lower()))]
+    if odd and name == "training":
+        words = "files to train on that are called as if they were something else"
+        yield _note(name, f"{words}: {', '.join(at_most(odd, FILES_NAMED))}", (), logging.WARNING)
 
 
 def findings(
@@ -66,21 +98,42 @@ def findings(
 def _of_labels(training: pd.DataFrame, counts: "pd.Series[int]") -> Iterator[Finding]:
     places = _places(training.drop_duplicates("label").set_index("label"))
     ordered = counts.sort_values(ascending=False, kind="stable")
-    shown = [f"{_shown(label, int(count), places)}: {count}" for label, count in ordered.items()]
+    swapped = names.look_swapped(training)
+    called = {label: _shown(label, 1 if swapped and count else int(count), places) for label, count in ordered.items()}
+    shown = [f"{called[label]}: {count}" for label, count in ordered.items()]
     if len(shown) > LABELS_NAMED:
         left_out = f"... {len(shown) - 2 * LABELS_NAMED_AT_EITHER_END} more"
         shown = [*shown[:LABELS_NAMED_AT_EITHER_END], left_out, *shown[-LABELS_NAMED_AT_EITHER_END:]]
     yield Finding(f"rows_of_labels={', '.join(shown)!r}")
+    if swapped:
+        words = "the labels are more and longer than the texts: are the columns swapped? the label comes first"
+        yield Finding(f"note={words!r}", logging.WARNING)
     present = counts[counts > 0]
     missing = len(counts) - len(present)
     if missing:
         yield Finding(f"note='labels without a row to train on: {missing}'")
-    if present.min() < FEWEST_ROWS_OF_A_LABEL or present.max() > MOST_TIMES_THE_RAREST * present.min():
+    yield from _rare(int(present.min()), int(present.max()))
+    for group in names.alike(list(counts.index))[:EXAMPLES]:
+        words = f"labels that differ only in case, spaces or Unicode form: {', '.join(called[name] for name in group)}"
+        yield Finding(f"note={words!r}", logging.WARNING)
+    odd = list(names.odd(list(counts.index)))
+    if odd:
+        words = f"labels that are {'; '.join(odd)}: they are names here, and come back as they are"
+        yield Finding(f"note={words!r}", logging.WARNING)
+
+
+def _rare(rarest: int, commonest: int) -> Iterator[Finding]:
+    """Warn of labels of few rows, and of far fewer rows than the commonest."""
+    few = rarest < FEWEST_ROWS_OF_A_LABEL
+    rows = f"the rarest label has {rarest} row{'' if rarest == 1 else 's'} to train on"
+    if commonest > (MOST_TIMES_THE_RAREST_OF_FEW if few else MOST_TIMES_THE_RAREST) * rarest:
         yield Finding(
-            f"note='the rarest label has {present.min()} rows to train on, the commonest {present.max()}; "
+            f"note='{rows}, the commonest {commonest}; "
             "class_weights=balanced gives each label the same weight, and more rows of the rare ones help most'",
             logging.WARNING,
         )
+    elif few:
+        yield Finding(f"note='few rows: {rows}; more rows help most'", logging.WARNING)
 
 
 def _shown(label: object, count: int, places: "pd.Series[str]") -> str:

@@ -1,11 +1,13 @@
 """A row of label and text, what can be wrong with one, and what all files of a channel give together."""
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from classifier.errors import UserError, at_most
+from classifier.modalities.columns import HEADERLESS, Columns
 
 Label = int | str
 
@@ -13,6 +15,10 @@ Label = int | str
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 MOST_PROBLEMS_SHOWN = 20
 IF_A_HEADER = "if it is a header, call its columns label and text, set header to true, or take it out"
+IF_DATA = "if it is data, set header to false"
+# Between letters these two are part of how words of some scripts are written, and of emoji.
+JOINERS = "\u200c\u200d"
+INVISIBLE = ("Cf", "Zl", "Zp")
 
 
 class Row(NamedTuple):
@@ -61,6 +67,7 @@ class Harvest:
         general_notes: What the user should know of the channel.
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
+        headers: Where the columns of each table are by its header; None where it has none.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -68,6 +75,7 @@ class Harvest:
     general_notes: list[str] = field(default_factory=list)
     alike: dict[str, list[str]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    headers: dict[str, Columns | None] = field(default_factory=dict)
 
     def problem(self, file: str, line: int, words: str) -> None:
         """Add something that is wrong; line 0 means the whole file."""
@@ -99,12 +107,12 @@ class BadDataError(UserError):
         problems: Every problem found, in order.
 
     Attributes:
-        found: All of them, a line each; the message shows the first few.
+        found: All of them; the message shows the first few.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.found = tuple(str(problem) for problem in problems)
-        first, *others = self.found
+        self.found = tuple(problems)
+        first, *others = map(str, problems)
         if others:
             count = f"{len(others)} more problem{'s' if len(others) > 1 else ''}"
             first = f"{first} (and {count}; nothing was trained)"
@@ -122,7 +130,14 @@ def label_problem(name: str) -> str:
         return "the label is empty; write one"
     if not name.isprintable() and any(ord(character) < 32 or ord(character) == 127 for character in name):
         return "the label holds a tab, a line break or another control character; take it out"
+    if not name.isprintable() and any(unicodedata.category(character) in INVISIBLE for character in _bare(name)):
+        return "the label holds an invisible character, as a zero-width space; take it out, or write the label anew"
     return ""
+
+
+def _bare(name: str) -> str:
+    """Return a label without the invisible characters that may be in it."""
+    return name if name[0] in JOINERS or name[-1] in JOINERS else re.sub(f"[{JOINERS}]", "", name)
 
 
 def one_kind(rows: Sequence[Row]) -> Iterable[Problem]:
@@ -136,3 +151,15 @@ def one_kind(rows: Sequence[Row]) -> Iterable[Problem]:
         if is_whole == odd:
             perhaps = f"; {IF_A_HEADER}" if row.first and not odd else ""
             yield Problem(row.file, row.line, f"the label is {kind} where most are {other}; use one kind{perhaps}")
+
+
+def one_header(headers: Mapping[str, Columns | None]) -> Iterable[Problem]:
+    """Name the tables without a header beside others whose header says that columns are in another order."""
+    named = [(file, columns) for file, columns in headers.items() if columns not in (None, HEADERLESS)]
+    if not named:
+        return
+    other, columns = named[0]
+    for file, own in headers.items():
+        if own is None:
+            words = f"no header, where {other} has one of {columns}; put that header above this file too"
+            yield Problem(file, 1, words)

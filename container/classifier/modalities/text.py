@@ -1,22 +1,17 @@
 """Labelled texts, read from the tables of a channel, with every bad row found and named."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from classifier.errors import UserError
 from classifier.modalities import csv_rows, files, json_rows, rows
 from classifier.modalities.files import Source
 from classifier.modalities.rows import BadDataError, Harvest, Label
 
-__all__ = ["Examples", "Label", "check_labels", "examples", "harvest", "read_channel", "sorted_labels"]
+__all__ = ["Examples", "Label", "examples", "harvest", "read_channel", "sorted_labels"]
 
-# Beyond this share of labels that occur once, the first column is no label.
-MOST_LABELS_TO_ROWS = 0.5
-FEWEST_ROWS_TO_JUDGE = 20
 READERS: Mapping[str, Callable[[Source, str, Harvest], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
 
 
@@ -73,7 +68,8 @@ def harvest(sources: Sequence[Source], header: str, found: Harvest) -> None:
             found.note(source.name, "holds no rows")
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
-    found.problems += rows.one_kind(found.rows)
+    # A header taken for data is the cause of the other.
+    found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
 
 
 def examples(found: Harvest) -> Examples:
@@ -94,36 +90,3 @@ def examples(found: Harvest) -> Examples:
 def sorted_labels(labels: Collection[Label]) -> list[Label]:
     """Return each label once: integers by value, names by their characters."""
     return sorted(set(labels))
-
-
-def check_labels(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
-    """Refuse labels that are none, of a channel that says which labels there are.
-
-    Args:
-        table: The channel's rows.
-        known: Labels that are beyond doubt.
-
-    Raises:
-        UserError: Most labels occur once, as texts do; or a table's first row is a header that is not recognised as
-            one, with a label of its own above labels that come again and again.
-    """
-    labels, counts = table["label"], Counter(table["label"])
-    unknown = [label for label in counts if label not in known]
-    place = f"{table['file'].iloc[0]}:{table['line'].iloc[0]}"
-    if len(labels) >= FEWEST_ROWS_TO_JUDGE and len(unknown) > MOST_LABELS_TO_ROWS * len(labels):
-        raise UserError(
-            f"{place}: {len(counts)} different labels in {len(labels)} rows; the first column must be the label and "
-            "the second the text, or name them in a header: text,label"
-        )
-    firsts = table[table["first"]]
-    headers = set(firsts["label"])
-    if len(headers) != 1:
-        return
-    header = headers.pop()
-    others = [count for label, count in counts.items() if label != header]
-    lonely = counts[header] == len(firsts) and bool(others) and min(others) > 1
-    if isinstance(header, str) and header in unknown and lonely:
-        raise UserError(
-            f"{firsts['file'].iloc[0]}:{firsts['line'].iloc[0]}: a label that no row below has, where all others come "
-            f"more than once; {rows.IF_A_HEADER}"
-        )

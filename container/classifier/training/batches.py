@@ -1,6 +1,7 @@
 """What the network reads, cut into batches of like lengths."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,11 @@ class Inputs:
 
     Attributes:
         rows: A list of int32[length], one a text; or an array whose first axis is the texts.
+        limit: The longest row that the network can read.
     """
 
     rows: list[NDArray[np.int32]] | NDArray[Any]
+    limit: int = sys.maxsize
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,7 +45,8 @@ class Inputs:
             return self.rows[indices]
         rows = [self.rows[index] for index in indices]
         longest = max(len(row) for row in rows)
-        padded = np.zeros((len(rows), -(-longest // LENGTHS_ARE_MULTIPLES_OF) * LENGTHS_ARE_MULTIPLES_OF), np.int32)
+        width = min(-(-longest // LENGTHS_ARE_MULTIPLES_OF) * LENGTHS_ARE_MULTIPLES_OF, self.limit)
+        padded = np.zeros((len(rows), width), np.int32)
         for target, row in zip(padded, rows, strict=True):
             target[: len(row)] = row
         return padded
@@ -50,7 +54,7 @@ class Inputs:
     def some(self, indices: NDArray[np.int64]) -> "Inputs":
         """Return some of the rows."""
         if isinstance(self.rows, list):
-            return Inputs([self.rows[index] for index in indices])
+            return Inputs([self.rows[index] for index in indices], self.limit)
         return Inputs(self.rows[indices])
 
     @property
@@ -70,10 +74,6 @@ class Rows:
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
 
-    def take(self, indices: NDArray[np.int64]) -> "Rows":
-        """Return some of the rows."""
-        return Rows(self.inputs.some(indices), self.targets[indices], self.weights[indices])
-
 
 def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None) -> Inputs:
     """Turn all texts into what the encoder's layer reads.
@@ -91,7 +91,7 @@ def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption 
             interruption.check()
         batch = function(tf.constant(encoded[start : start + TOKENIZED_AT_ONCE])).numpy()
         rows.extend(row[row != 0] for row in batch)
-    return Inputs(rows)
+    return Inputs(rows, encoder.max_sequence_length)
 
 
 @functools.lru_cache(maxsize=1)

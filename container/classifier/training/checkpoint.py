@@ -5,11 +5,13 @@ whole. Its name says whose it is (a digest of everything that decides the outcom
 copies the folder to S3 meanwhile, and leaves marker files of its own in it (contract C01 to C12).
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import re
+import shutil
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -61,13 +63,14 @@ class Folder:
 
     def newest(self) -> Checkpoint | None:
         """Return the newest whole checkpoint of this run; a broken one is named in the log and removed."""
-        others = [path for path in self._found() if path not in self._ours()]
-        if others and not self._ours():
+        ours = self._ours()
+        others = [path for path in self._found() if path not in ours]
+        if others and not ours:
             log.warning(
                 "event=checkpoint note='not used: %d of other data, labels, encoder or hyperparameters; starting over'",
                 len(others),
             )
-        for path in reversed(self._ours()):
+        for path in reversed(ours):
             try:
                 checkpoint = _read(path)
             except (SafetensorError, OSError, ValueError, KeyError) as error:
@@ -86,6 +89,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._clear_unfinished()
+            self._make_room(checkpoint)
             _write(path, checkpoint)
         except (SafetensorError, OSError) as error:
             log.warning("event=checkpoint note='not written: %s; the job goes on without'", error)
@@ -106,6 +110,19 @@ class Folder:
     def _clear_unfinished(self) -> None:
         for path in self.path.glob(f"checkpoint-*{UNFINISHED}"):
             path.unlink(missing_ok=True)
+
+    def _make_room(self, checkpoint: Checkpoint) -> None:
+        """Remove all but the newest where the disk would have less left than the model will take.
+
+        Raises:
+            OSError: There is not room enough even so.
+        """
+        size = sum(array.nbytes for array in checkpoint.arrays.values())
+        if shutil.disk_usage(self.path).free < 2 * size:
+            for path in self._ours()[:-1]:
+                path.unlink(missing_ok=True)
+        if shutil.disk_usage(self.path).free < 2 * size:
+            raise OSError(errno.ENOSPC, "the disk is nearly full")
 
     def _remove_old(self) -> None:
         for path in self._ours()[:-KEPT]:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 PORT = 2222
 SECONDS_TO_FIND_PEERS = 900.0
 SECONDS_BETWEEN_LOOKS = 2.0
+PIECE_BYTES = 32 << 20
 WORD = 4  # bytes of the integers that texts travel in
 # What TensorFlow's collective operations raise where a peer is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
@@ -85,8 +86,13 @@ class Cluster:
         return any(content == b"1" for content in self.exchange(b"1" if flag else b"0"))
 
     def leaders(self, content: bytes) -> bytes:
-        """Give the leader's content to every host."""
-        return self.exchange(content if self.leader else b"")[0]
+        """Give the leader's content to every host, piece by piece: gRPC carries 2 GiB at most, and a GPU less."""
+        if self.alone:
+            return content
+        length = int(self.exchange(str(len(content)).encode() if self.leader else b"")[0])
+        starts = range(0, length, PIECE_BYTES)
+        pieces = (content[start : start + PIECE_BYTES] if self.leader else b"" for start in starts)
+        return b"".join(self.exchange(piece)[0] for piece in pieces)
 
     def _gather(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Put the words of all hosts one after the other, and count each host's."""
@@ -133,6 +139,8 @@ def connect(hosts: Sequence[str], host: str, interruption: Interruption) -> Clus
     """
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
+    # TensorFloat-32 rounds what is said to be float32, and in other ways for other batches: no export could be proved.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     if len(hosts) == 1:
         return local()
     if host not in hosts:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifier.errors import UserError
 from classifier.modalities import files, report, text
+from classifier.modalities import labels as names
 from classifier.modalities.files import Source
 from classifier.modalities.rows import IF_A_HEADER, BadDataError, Harvest, Problem
 from classifier.modalities.text import Label
@@ -152,6 +153,8 @@ def read_sources(
     found = found or {role: Harvest() for role in sources}
     for role, harvest in found.items():
         text.harvest(sources[role], header, harvest)
+        for finding in report.of_files(role, harvest):
+            log.log(finding.level, "event=data %s", finding.line)
         for note in harvest.notes:
             log.info("event=data rows=%s note=%r", role, note)
     problems = [problem for harvest in found.values() for problem in harvest.problems_in_order()]
@@ -160,25 +163,26 @@ def read_sources(
     return Tables(**{role: text.examples(harvest).table for role, harvest in found.items()})
 
 
-def labels_of(tables: Tables, known: tuple[Label, ...] = ()) -> tuple[Label, ...]:
+def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2) -> tuple[Label, ...]:
     """Return the labels in the order the model will answer in: the known ones, then the new ones, sorted.
 
     Args:
         tables: All rows.
         known: The labels of a model that is trained further.
+        fewest: How many labels there must be; 1 on a host that has some of the rows.
 
     Raises:
         UserError: The training rows' labels can't be labels, are of another kind than the known ones, or are one only.
     """
     table = tables.training
-    text.check_labels(table, known)
+    names.check(table, known)
     labels = text.sorted_labels(list(table["label"]))
     if known and isinstance(labels[0], int) != isinstance(known[0], int):
         kind, other = ("integers", "names") if isinstance(labels[0], int) else ("names", "integers")
         raise UserError(
             f"{_place(table)}: the labels are {kind}, and those of the model to go on from {other}; use its"
         )
-    if not known and len(labels) < 2:
+    if not known and len(labels) < fewest:
         raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more")
     return (*known, *new_labels(labels, known))
 

@@ -112,6 +112,8 @@ def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, a
     figures = watch.figures()
     stop = loop.surroundings.interruption
     scores = score_unless_stopped(answers, task.validation, cluster, stop) if finished else None
+    if finished and scores is None:
+        loop.save()  # with all of the epoch's steps done: going on begins with the scoring
     if scores is None and run.weights:
         return False
     some = scores or score_some(answers, task.validation, cluster, settings.seed)
@@ -171,9 +173,16 @@ def _loop(
 ) -> _Loop:
     cluster = surroundings.cluster
     order = _batches(task, settings, cluster, run, steps)
+    signature = task.training.inputs.signature
     elements = cluster.strategy.distribute_datasets_from_function(
-        lambda _: batches.endless(task.training, order, cluster.replicas_here)
+        lambda _: batches.endless(task.training, order, cluster.replicas_here),
+        tf.distribute.InputOptions(experimental_fetch_to_device=signature.dtype != tf.string),
     )
+    jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and signature.dtype != tf.string
+    if settings.jit_compile == "true" and not jit_compile:
+        log.warning(
+            "event=plan note='jit_compile has no effect: XLA compiles no texts, and no step of several replicas'"
+        )
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
     function = step.build_step(
         task.model,
@@ -181,7 +190,7 @@ def _loop(
         step.Loss(settings.label_smoothing),
         cluster,
         elements.element_spec,
-        jit_compile=settings.jit_compile == "true",
+        jit_compile=jit_compile,
     )
     looks = STEPS_BETWEEN_LOOKS_ON_GPU if has_gpu else 1
     return _Loop(task.model, optimizer, function, iter(elements), surroundings, run, looks)
@@ -221,7 +230,7 @@ def _captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
     is_best = run.best == run.epoch and run.step == 0
     arrays = {
         **_numbered("weight", model.get_weights()),
-        **_numbered("optimizer", [variable.numpy() for variable in optimizer.variables]),
+        **_numbered("optimizer", [variable.numpy() for variable in _variables(optimizer)]),
         **_numbered("best", [] if is_best else run.weights),
         "sums": run.sums,
         "scored": run.scores.rows,
@@ -239,7 +248,7 @@ def _resumed(model: Any, optimizer: Any, surroundings: Surroundings) -> Run:
         return Run()
     arrays = found.arrays
     model.set_weights(_in_order("weight", arrays))
-    for variable, value in zip(optimizer.variables, _in_order("optimizer", arrays), strict=True):
+    for variable, value in zip(_variables(optimizer), _in_order("optimizer", arrays), strict=True):
         variable.assign(value)
     run = Run(
         **found.state,
@@ -251,13 +260,25 @@ def _resumed(model: Any, optimizer: Any, surroundings: Surroundings) -> Run:
     return run
 
 
+def _variables(optimizer: Any) -> list[tf.Variable]:
+    """Return all that an optimizer remembers; of one that scales the loss also the scale, which it does not list."""
+    scale = getattr(optimizer, "_loss_scale", None)  # it has no public name for the variable itself
+    return [*optimizer.variables, *([] if scale is None else [scale.current_loss_scale, scale.counter])]
+
+
 def _from_leader(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
     """Give the leader's checkpoint, or that it has none, to every host."""
     if cluster.alone:
         return found
-    state = cluster.leaders(b"" if found is None else json.dumps(found.state).encode())
-    arrays = cluster.leaders(b"" if found is None else save(dict(found.arrays)))
-    return Checkpoint(json.loads(state), load(arrays)) if state else None
+    mine = {} if found is None else {"state": found.state, "names": list(found.arrays)}
+    theirs = json.loads(cluster.leaders(json.dumps(mine).encode()))
+    if not theirs:
+        return None
+    arrays = {
+        name: load(cluster.leaders(b"" if found is None else save({name: found.arrays[name]})))[name]
+        for name in theirs["names"]
+    }
+    return Checkpoint(theirs["state"], arrays)
 
 
 def _numbered(name: str, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:

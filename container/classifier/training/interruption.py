@@ -16,7 +16,10 @@ class StoppedError(UserError):
     """The job was told to stop before there was anything to keep."""
 
     def __init__(self) -> None:
-        super().__init__("the job was stopped before its first training step was done; there is no model to keep")
+        super().__init__(
+            "the job was stopped before its first training step was done, so there is no model; a checkpoint of an "
+            "earlier run stays: start the job again to go on"
+        )
 
 
 class Interruption:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import artifact
+from classifier import __version__, artifact
 from classifier.artifact import Label
 from classifier.encoders import Encoder
 from classifier.environment import Environment
@@ -89,20 +89,34 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
     Raises:
         UserError: Some host's rows are wrong; all hosts say so.
     """
-    if not cluster.alone:
-        mine = {"error": str(found)} if isinstance(found, UserError) else {"labels": list(set(found.training["label"]))}
-        everyones = [json.loads(content) for content in cluster.exchange(json.dumps(mine).encode())]
-        wrong = [
-            f"{theirs['error']} (host {host})"
-            for host, theirs in zip(cluster.hosts, everyones, strict=True)
-            if "error" in theirs
-        ]
-        if wrong:
-            raise UserError(wrong)
-        known = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
+    if cluster.alone:
+        return _good(found), data.labels_of(_good(found), known)
+    everyones = [json.loads(content) for content in cluster.exchange(json.dumps(_labels_here(found, known)).encode())]
+    wrong = [
+        f"{theirs['error']} (host {host})"
+        for host, theirs in zip(cluster.hosts, everyones, strict=True)
+        if "error" in theirs
+    ]
+    if wrong:
+        raise UserError(wrong)
+    labels = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
+    if len(labels) < 2:
+        raise UserError("every row on every host has the same label; a classifier needs two labels or more")
+    return _good(found), labels
+
+
+def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[str, Any]:
+    """Return this host's labels, or what is wrong with its rows, ready for JSON."""
+    try:
+        return {"labels": data.labels_of(_good(found), known, fewest=1)}
+    except UserError as error:
+        return {"error": str(error)}
+
+
+def _good(found: Tables | UserError) -> Tables:
     if isinstance(found, UserError):
         raise found
-    return found, data.labels_of(found, known)
+    return found
 
 
 def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, setting: Setting) -> Outcome:
@@ -118,16 +132,28 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
     """
     cluster = setting.cluster
+    files = start.find(setting.channel, setting.previous, settings)
     precision = hardware.choose_precision(settings.mixed_precision, hardware.capabilities())
+    if files is not None and files.family == "hub":
+        precision = hardware.Precision("float32", "a SavedModel computes in numbers of its own")
     hardware.report(precision, cluster.replicas)
     with hardware.computing_with(precision), cluster.strategy.scope():
-        encoder = start.load_encoder(setting.channel, setting.previous, settings, rows)
+        encoder = start.load_encoder(files, setting.channel, settings, rows)
         kept = setting.previous.top_layer if setting.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), settings, kept))
         held = {name: _hold(encoder, part, name, setting) for name, part in _to_score(rows, setting).items()}
         task = _task(network, rows, held["validation"], settings, setting)
-        digest = run_digest(asdict(settings), _digests(rows, setting), rows.labels, weights=network.whole.get_weights())
-        surroundings = Surroundings(cluster, Folder(setting.checkpoints, digest), setting.interruption)
+        decisive = (
+            __version__,
+            asdict(settings),
+            precision.name,
+            cluster.replicas,
+            _digests(rows, setting),
+            rows.labels,
+        )
+        given = () if files is None else encoder.layer.get_weights()
+        folder = Folder(setting.checkpoints, run_digest(*decisive, weights=given))
+        surroundings = Surroundings(cluster, folder, setting.interruption)
         if settings.train_only_top_layer:
             task = _top_layer_task(task, network, setting)
         log.info("event=model trainable_parameters=%d", parameters(task.model))
@@ -142,10 +168,11 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
 def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, setting: Setting) -> None:
     """Let the leader write the model and its figures; no host ends before that is done."""
     if setting.cluster.leader:
-        exported = export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
-        if setting.previous is not None and not setting.interruption.requested():
-            previous.compare(setting.previous, rows, exported.predict)
         _write_evaluation(environ.output_data_folder, outcome)
+        if setting.previous is not None and not setting.interruption.requested():
+            network = assemble(outcome.trained.encoder, outcome.trained.head)
+            previous.compare(setting.previous, rows, lambda texts: _answers(network, texts))
+        export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
     setting.cluster.exchange(b"done")
 
 
@@ -273,7 +300,7 @@ def _outcome(network: Network, run: Run, rows: Data, held: Mapping[str, Held], s
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
     checked, probabilities = _checked(network, run, rows, setting)
-    probes = softmax(evaluate.compute(answers, batches.tokenize(network.encoder, artifact.PROBES)))
+    probes = _answers(network, artifact.PROBES)
     trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
     return Outcome(trained, run.history, reports)
 
@@ -285,5 +312,9 @@ def _checked(network: Network, run: Run, rows: Data, setting: Setting) -> tuple[
     if here.any():
         return part.take(run.scores.rows[here]), run.scores.probabilities[here]
     some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.texts))))
-    inputs = batches.tokenize(network.encoder, some.texts)
-    return some, softmax(evaluate.compute(evaluate.compiled(network.whole, inputs), inputs))
+    return some, _answers(network, some.texts)
+
+
+def _answers(network: Network, texts: Sequence[str]) -> NDArray[np.float32]:
+    inputs = batches.tokenize(network.encoder, texts)
+    return softmax(evaluate.compute(evaluate.compiled(network.whole, inputs), inputs))

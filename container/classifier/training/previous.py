@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from classifier import artifact
 from classifier.artifact import Label
+from classifier.encoders import catalog
 from classifier.errors import UserError
 from classifier.training.data import Data
 
@@ -61,6 +62,7 @@ class Previous:
         encoder: The folder with the encoder's files.
         labels: Its labels, in the order of its answers.
         top_layer: Its top layer.
+        max_sequence_length: How many tokens of a text it read.
         salt: The digest of the data it was trained on.
         golden: Rows it was scored on.
     """
@@ -70,8 +72,13 @@ class Previous:
     encoder: Path
     labels: tuple[Label, ...]
     top_layer: TopLayer
+    max_sequence_length: int
     salt: str
     golden: tuple[GoldenRow, ...]
+
+    def defaults(self, _: str) -> Mapping[str, Any]:
+        """Return the hyperparameters that go on as they were where the job gives none."""
+        return {**catalog.defaults(self.name), "max_sequence_length": self.max_sequence_length}
 
 
 def read(folder: Path) -> Previous | None:
@@ -96,6 +103,7 @@ def read(folder: Path) -> Previous | None:
         model.folder / artifact.ENCODER_FOLDER,
         model.labels,
         _top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
+        int(model.manifest["hyperparameters"]["max_sequence_length"]),
         str(model.manifest.get("data", {}).get("sha256", "")),
         _golden(model.folder / artifact.GOLDEN_FILE, model.labels),
     )
@@ -175,11 +183,9 @@ def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], ND
         answer: Texts to probabilities, float32[texts, labels], of the new model.
     """
     wanted = {row.salted_sha256: row for row in previous.golden if row.label in data.labels}
-    texts = {}
-    for text in (*data.validation.texts, *data.training.texts):
-        digest = salted_hash(previous.salt, text)
-        if digest in wanted:
-            texts[digest] = text
+    texts = _found(wanted, previous.salt, data.validation.texts)
+    learnt = {} if texts else _found(wanted, previous.salt, data.training.texts)
+    texts = texts or learnt
     if not texts:
         log.info("event=golden note='no row that the model was scored on before is in these data: nothing to compare'")
         return
@@ -189,6 +195,12 @@ def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], ND
     after = sum(given == row.label for given, row in zip(answers, rows, strict=True)) / len(rows)
     log.log(
         logging.WARNING if after < before else logging.INFO,
-        "event=golden rows=%d accuracy_before=%.6f accuracy_after=%.6f note='%s'",
-        len(rows), before, after, "the model has become worse on them" if after < before else "no fall",
+        "event=golden rows=%d trained_on=%d accuracy_before=%.6f accuracy_after=%.6f note='%s'",
+        len(rows), len(learnt), before, after, "the model has become worse on them" if after < before else "no fall",
     )  # fmt: skip
+
+
+def _found(wanted: Collection[str], salt: str, texts: Sequence[str]) -> dict[str, str]:
+    """Return the texts whose hashes are wanted, by their hashes."""
+    hashed = {salted_hash(salt, text): text for text in texts}
+    return {digest: text for digest, text in hashed.items() if digest in wanted}

@@ -40,7 +40,9 @@ def train_for_toolkit() -> None:
         raise ClientError(str(error)) from None
     except Exception as error:
         log.exception("event=failed")
-        reason = f"{type(error).__name__}: {error}"[:300]
+        # What TensorFlow says may quote the texts it was given.
+        quotes = type(error).__module__.startswith("tensorflow")
+        reason = type(error).__name__ if quotes else f"{type(error).__name__}: {error}"[:300]
         raise ClientError(f"Internal error, a fault of the image and not of the data: {reason}") from None
 
 
@@ -52,11 +54,13 @@ def train(environ: Environment, interruption: Interruption) -> None:
     """
     artifact.clear_unfinished(environ.model_folder)
     settings = Hyperparameters.parse(environ.hyperparameters, catalog.defaults)
-    _log_start(environ, settings)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
         before = previous.read(channel) if channel else None
+        if before is not None:
+            settings = Hyperparameters.parse(environ.hyperparameters, before.defaults)
+        _log_start(environ, settings)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)
         found = _tables(environ, settings)
         interruption.check()

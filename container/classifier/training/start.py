@@ -10,7 +10,7 @@ from typing import Any
 import tf_keras
 
 from classifier.encoders import Encoder
-from classifier.encoders.resolve import EncoderFiles, resolve
+from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
@@ -24,28 +24,17 @@ log = logging.getLogger(__name__)
 MADE_BY: Mapping[str, str] = {"cnn": "convolutional", "lstm": "recurrent"}
 
 
-def load_encoder(channel: Path | None, previous: Previous | None, settings: Hyperparameters, data: Data) -> Encoder:
-    """Find and load the encoder, or make one of the families that begin from nothing.
+def find(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles | None:
+    """Find the encoder's files; None where it begins from nothing.
 
     Args:
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
         previous: The model of this image that the channel holds, if it does.
         settings: The job's hyperparameters.
-        data: The rows to train on, of which a new vocabulary is made.
 
     Raises:
-        UserError: There is none, or its files are broken.
+        UserError: There is none.
     """
-    tf_keras.utils.set_random_seed(settings.seed)
-    if previous is None and settings.model_id in FROM_SCRATCH:
-        encoder = _made(channel, settings, data)
-    else:
-        encoder = _loaded(_files(channel, previous, settings), settings)
-    log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
-    return encoder
-
-
-def _files(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles:
     if previous is not None:
         if MADE_BY.get(settings.model_id, previous.family) != previous.family:
             raise UserError(
@@ -53,8 +42,29 @@ def _files(channel: Path | None, previous: Previous | None, settings: Hyperparam
                 f"{previous.family} encoder; leave model_id out to train that further, or the channel to begin anew"
             )
         return EncoderFiles(previous.name, previous.family, previous.encoder)
-    assert_nothing = Path()  # nothing is left to unpack
-    return resolve(channel, settings.model_id, PRETRAINED_FOLDER, assert_nothing)
+    if settings.model_id in FROM_SCRATCH:
+        return None
+    if channel is not None:
+        return recognised(channel, "model channel")
+    return in_image(settings.model_id, PRETRAINED_FOLDER)
+
+
+def load_encoder(files: EncoderFiles | None, channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
+    """Load the encoder, or make one of the families that begin from nothing.
+
+    Args:
+        files: Its files; None where it begins from nothing.
+        channel: The folder with the ``model`` channel's files, unpacked, where a file of word vectors may be.
+        settings: The job's hyperparameters.
+        data: The rows to train on, of which a new vocabulary is made.
+
+    Raises:
+        UserError: The files are broken.
+    """
+    tf_keras.utils.set_random_seed(settings.seed)
+    encoder = _made(channel, settings, data) if files is None else _loaded(files, settings)
+    log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
+    return encoder
 
 
 def _loaded(files: EncoderFiles, settings: Hyperparameters) -> Encoder:

@@ -54,21 +54,22 @@ def build_step(model: Any, optimizer: Any, loss: Loss, cluster: Cluster, spec: A
     scaled = hasattr(optimizer, "get_scaled_loss")
 
     def on_replica(inputs: Any, targets: tf.Tensor, weights: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        weight = tf.reduce_sum(weights)
+        counted = tf.cast(weights > 0, tf.float32)
+        rows = tf.reduce_sum(counted)
         context = tf.distribute.get_replica_context()
-        weight_everywhere = context.all_reduce(total, weight) if cluster.replicas > 1 else weight
+        rows_everywhere = context.all_reduce(total, rows) if cluster.replicas > 1 else rows
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
             losses = loss(targets, logits)
-            objective = tf.reduce_sum(losses * weights) / weight_everywhere
+            # By rows, not by weights: a batch without rare rows must not count as much as one with them.
+            objective = tf.reduce_sum(losses * weights) / rows_everywhere
             objective += tf.add_n(model.losses) / cluster.replicas
             objective = optimizer.get_scaled_loss(objective) if scaled else objective
         gradients = tape.gradient(objective, model.trainable_variables)
         gradients = optimizer.get_unscaled_gradients(gradients) if scaled else gradients
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        counted = tf.cast(weights > 0, tf.float32)
         hits = tf.cast(tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), targets), tf.float32)
-        sums = [tf.reduce_sum(losses * weights), weight, tf.reduce_sum(hits * counted), tf.reduce_sum(counted)]
+        sums = [tf.reduce_sum(losses * weights), tf.reduce_sum(weights), tf.reduce_sum(hits * counted), rows]
         return tf.stack([*sums, stop / cluster.replicas_here])
 
     compiled = tf.function(on_replica, jit_compile=True) if jit_compile else on_replica

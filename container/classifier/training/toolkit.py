@@ -54,6 +54,7 @@ def run(function: str) -> int:
 def _run_trainer(base: Path) -> int:
     from sagemaker_training import trainer  # noqa: PLC0415  it reads the folder's name, and makes folders, on import
 
+    code = 1
     try:
         trainer.train()
     except SystemExit as end:

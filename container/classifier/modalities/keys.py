@@ -1,0 +1,118 @@
+"""Which keys of JSON objects are the label and the text, decided once for all objects of a file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from classifier.modalities.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise
+
+EXAMPLE = '{"label": 1, "text": "..."}'
+# What SageMaker Ground Truth writes: {"source": text, attribute: 0, attribute-metadata: {"class-name": name}}.
+SOURCE = "source"
+SOURCE_REFERENCE = "source-ref"
+METADATA = "-metadata"
+CLASS_NAME = "class-name"
+FAILURE = "failure-reason"
+LONGEST_KEY_NAMED = 40
+NO_PAIR = f"no key of a label, or none of a text; write both, and call them label and text: {EXAMPLE}"
+NOT_LABELLED = "not labelled: this object lacks the label that others have; label it, or take the line out"
+
+Item = Mapping[str, Any]
+
+
+class RowError(ValueError):
+    """What is wrong with a line, and what to do."""
+
+
+class Keys:
+    """Finds the label and the text of objects.
+
+    Objects with a ``source`` can't be judged one by one: whether it is the text of an augmented manifest is to be seen
+    from the metadata that other objects have. They are put off until the file's end.
+    """
+
+    def __init__(self) -> None:
+        self._plain: dict[tuple[str, ...], tuple[str, str] | None] = {}
+        self._put_off: list[tuple[int, Item]] = []
+        self._attributes: dict[str, None] = {}  # in the order they come
+        self._used: dict[tuple[str, str], None] = {}
+
+    def pair(self, line: int, item: Item) -> tuple[Any, Any] | None:
+        """Return an object's label and text, whatever they are; None if they are put off."""
+        if SOURCE in item:
+            self._put_off.append((line, item))
+            self._attributes |= dict.fromkeys(key.removesuffix(METADATA) for key in item if key.endswith(METADATA))
+            return None
+        found = self._known(item)
+        if found is None and SOURCE_REFERENCE in item:
+            raise RowError(
+                f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}"
+            )
+        if found is None:
+            raise RowError(NO_PAIR)
+        return item[found[0]], item[found[1]]
+
+    def put_off(self) -> Iterator[tuple[int, tuple[Any, Any] | RowError]]:
+        """Return the lines put off, each with its label and text or with what is wrong with it."""
+        attributes = list(self._attributes)
+        if len(attributes) > 1:
+            line = self._put_off[0][0]
+            yield line, RowError(f"several attributes have metadata and may be the label; leave one besides {SOURCE}")
+            return
+        for line, item in self._put_off:
+            try:
+                yield line, self._of_manifest(item, attributes[0]) if attributes else self._without_metadata(item)
+            except RowError as error:
+                yield line, error
+
+    def notes(self) -> Iterator[str]:
+        """Say which keys were taken, but for ``label`` and ``text``."""
+        for label, text in self._used:
+            if (label, text) == (LABEL, TEXT):
+                continue
+            manifest = text == SOURCE and label in self._attributes
+            kind = "is an augmented manifest: " if manifest else "has keys by other names: "
+            name = " (the class name in its metadata, if there is one)" if manifest else ""
+            yield f"{kind}label is {_shown(label)}{name}, text is {_shown(text)}"
+
+    def _known(self, item: Item) -> tuple[str, str] | None:
+        names = tuple(item)
+        if names not in self._plain:
+            self._plain[names] = _recognised(names)
+        found = self._plain[names]
+        if found is not None:
+            self._used[found] = None
+        return found
+
+    def _of_manifest(self, item: Item, attribute: str) -> tuple[Any, Any]:
+        metadata = item.get(attribute + METADATA)
+        described = metadata if isinstance(metadata, dict) else {}
+        if (
+            attribute + METADATA not in item
+            or FAILURE in described
+            or not (attribute in item or CLASS_NAME in described)
+        ):
+            raise RowError(NOT_LABELLED)
+        self._used[attribute, SOURCE] = None
+        return described[CLASS_NAME] if CLASS_NAME in described else item[attribute], item[SOURCE]
+
+    def _without_metadata(self, item: Item) -> tuple[Any, Any]:
+        found = self._known(item)
+        if found is None and len(item) == 2:
+            label = next(key for key in item if key != SOURCE)
+            found = (label, SOURCE) if label.strip().lower() in LABEL_NAMES else None
+        if found is None:
+            raise RowError(NO_PAIR)
+        self._used[found] = None
+        return item[found[0]], item[found[1]]
+
+
+def _recognised(names: Sequence[str]) -> tuple[str, str] | None:
+    try:
+        columns = recognise(names, "keys")
+    except AmbiguousError as error:
+        raise RowError(str(error)) from None
+    return None if columns is None else (names[columns.label], names[columns.text])
+
+
+def _shown(key: str) -> str:
+    return f"the key {key!r}" if len(key) <= LONGEST_KEY_NAMED and key.isprintable() else "a key of a long name"
