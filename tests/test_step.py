@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from classifier.training import fit, step
+from classifier.training import resumption, step
 from classifier.training.cluster import Cluster
 from classifier.training.step import LOSS, RIGHT, ROWS, STOP, WEIGHT, Loss
 
@@ -63,6 +63,6 @@ def test_what_an_optimizer_remembers_has_the_scale_of_the_loss() -> None:
     plain.build([tf.Variable([1.0])])
     scaled = tf_keras.mixed_precision.LossScaleOptimizer(tf_keras.optimizers.Adam(), initial_scale=64.0)
     scaled.build([tf.Variable([1.0])])
-    values = [float(np.max(variable.numpy())) for variable in fit._variables(scaled)]
-    assert len(values) == len(fit._variables(plain)) + 2
+    values = [float(np.max(variable.numpy())) for variable in resumption.variables(scaled)]
+    assert len(values) == len(resumption.variables(plain)) + 2
     assert 64.0 in values

@@ -1,7 +1,6 @@
 """The training loop."""
 
 import itertools
-import json
 import logging
 import math
 import time
@@ -13,17 +12,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, checkpoint, evaluate, step
+from classifier.training import batches, evaluate, step
 from classifier.training.batches import Rows
-from classifier.training.checkpoint import Checkpoint
+from classifier.training.checkpoint import Folder
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.optimizers import LearningRate, build_optimizer
 from classifier.training.progress import Figures, Run, Watch, log_epoch
+from classifier.training.resumption import captured, resumed
 from classifier.training.scoring import Held, Scores, score_some, score_unless_stopped
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ class Surroundings:
     """
 
     cluster: Cluster
-    checkpoints: checkpoint.Folder
+    checkpoints: Folder
     interruption: Interruption
 
     def stop_requested(self) -> bool:
@@ -89,7 +88,7 @@ def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Ru
         if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(task.model.trainable_variables)
-    run = _resumed(task.model, optimizer, surroundings)
+    run = resumed(task.model, optimizer, surroundings.checkpoints, cluster)
     loop = _loop(task, settings, optimizer, surroundings, run, steps)
     answers = evaluate.compiled(task.model, task.training.inputs)
     while run.epoch < settings.epochs and not _has_stopped_rising(run.history, settings):
@@ -161,7 +160,7 @@ class _Loop:
     def save(self) -> None:
         """Write a checkpoint, if this host is the one to do it."""
         if self.surroundings.cluster.leader:
-            self.surroundings.checkpoints.save(_captured(self.model, self.optimizer, self.run))
+            self.surroundings.checkpoints.save(captured(self.model, self.optimizer, self.run))
 
     def _check(self, watch: Watch) -> None:
         if not math.isfinite(self.run.sums[step.LOSS]):
@@ -223,70 +222,6 @@ def _batches(
             order = [batches.dealt(batch, len(cluster.hosts))[cluster.number] for batch in order]
         yield from order[first:]
         first = 0
-
-
-def _captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
-    """Return everything a run needs to go on."""
-    is_best = run.best == run.epoch and run.step == 0
-    arrays = {
-        **_numbered("weight", model.get_weights()),
-        **_numbered("optimizer", [variable.numpy() for variable in _variables(optimizer)]),
-        **_numbered("best", [] if is_best else run.weights),
-        "sums": run.sums,
-        "scored": run.scores.rows,
-        "probabilities": run.scores.probabilities,
-    }
-    state = {"epoch": run.epoch, "step": run.step, "history": run.history, "best": run.best, "metrics": run.metrics}
-    return Checkpoint(state, {name: np.asarray(array) for name, array in arrays.items()})
-
-
-def _resumed(model: Any, optimizer: Any, surroundings: Surroundings) -> Run:
-    """Return the run as its newest checkpoint has it, and put model and optimizer back; or one that begins."""
-    found = surroundings.checkpoints.newest() if surroundings.cluster.leader else None
-    found = _from_leader(found, surroundings.cluster)
-    if found is None:
-        return Run()
-    arrays = found.arrays
-    model.set_weights(_in_order("weight", arrays))
-    for variable, value in zip(_variables(optimizer), _in_order("optimizer", arrays), strict=True):
-        variable.assign(value)
-    run = Run(
-        **found.state,
-        sums=arrays["sums"],
-        scores=Scores(arrays["scored"], arrays["probabilities"]),
-    )
-    run.weights = _in_order("best", arrays) or (model.get_weights() if run.best else [])
-    log.info("event=resumed epochs_done=%d steps_done_of_next=%d", run.epoch, run.step)
-    return run
-
-
-def _variables(optimizer: Any) -> list[tf.Variable]:
-    """Return all that an optimizer remembers; of one that scales the loss also the scale, which it does not list."""
-    scale = getattr(optimizer, "_loss_scale", None)  # it has no public name for the variable itself
-    return [*optimizer.variables, *([] if scale is None else [scale.current_loss_scale, scale.counter])]
-
-
-def _from_leader(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
-    """Give the leader's checkpoint, or that it has none, to every host."""
-    if cluster.alone:
-        return found
-    mine = {} if found is None else {"state": found.state, "names": list(found.arrays)}
-    theirs = json.loads(cluster.leaders(json.dumps(mine).encode()))
-    if not theirs:
-        return None
-    arrays = {
-        name: load(cluster.leaders(b"" if found is None else save({name: found.arrays[name]})))[name]
-        for name in theirs["names"]
-    }
-    return Checkpoint(theirs["state"], arrays)
-
-
-def _numbered(name: str, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {f"{name}.{number:05}": array for number, array in enumerate(arrays)}
-
-
-def _in_order(name: str, arrays: checkpoint.Arrays) -> list[NDArray[Any]]:
-    return [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}.")]
 
 
 def _keep_best(run: Run, task: Task, settings: Hyperparameters, figures: Figures, scores: Scores) -> None:

@@ -27,7 +27,7 @@ from classifier.training.fit import Surroundings, Task, fit
 from classifier.training.interruption import Interruption
 from classifier.training.model import Network, assemble, build_head, learning_rate_shares, parameters, softmax
 from classifier.training.optimizers import choose_learning_rate
-from classifier.training.previous import Previous
+from classifier.training.previous import Previous, TopLayer
 from classifier.training.progress import Figures, Run
 from classifier.training.scoring import Held, hold, score_some, score_unless_stopped
 
@@ -143,17 +143,11 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         network = assemble(encoder, build_head(len(rows.labels), settings, kept))
         held = {name: _hold(encoder, part, name, setting) for name, part in _to_score(rows, setting).items()}
         task = _task(network, rows, held["validation"], settings, setting)
-        decisive = (
-            __version__,
-            asdict(settings),
-            precision.name,
-            cluster.replicas,
-            _digests(rows, setting),
-            rows.labels,
+        digest = run_digest(
+            *(__version__, asdict(settings), precision.name, cluster.replicas, _digests(rows, setting), rows.labels),
+            weights=_given_weights(encoder, kept, setting, from_nothing=files is None),
         )
-        given = () if files is None else encoder.layer.get_weights()
-        folder = Folder(setting.checkpoints, run_digest(*decisive, weights=given))
-        surroundings = Surroundings(cluster, folder, setting.interruption)
+        surroundings = Surroundings(cluster, Folder(setting.checkpoints, digest), setting.interruption)
         if settings.train_only_top_layer:
             task = _top_layer_task(task, network, setting)
         log.info("event=model trainable_parameters=%d", parameters(task.model))
@@ -163,6 +157,14 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
     if precision.name != "float32":
         run = _scored_again(run, network, held["validation"], settings, setting)
     return _outcome(network, run, rows, held, setting)
+
+
+def _given_weights(
+    encoder: Encoder, kept: TopLayer | None, setting: Setting, *, from_nothing: bool
+) -> list[NDArray[Any]]:
+    """Return the weights that were given to the job; new ones follow from the seed."""
+    given = [] if from_nothing and setting.channel is None else encoder.layer.get_weights()
+    return [*given, *([] if kept is None else [kept.kernel, kept.bias])]
 
 
 def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, setting: Setting) -> None:
