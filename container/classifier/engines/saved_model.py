@@ -65,8 +65,7 @@ class ForeignEngine:
         answers = np.asarray(self.engine.predict(texts), np.float32)
         if not self.answers_logits:
             return answers
-        exponents = np.exp(answers - answers.max(axis=1, keepdims=True))
-        probabilities: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
+        probabilities: NDArray[np.float32] = tf.nn.softmax(answers).numpy()
         return probabilities
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ ROWS_CHECKED_WITHOUT_VALIDATION = 64
 MOST_VARIABLES_OF_WORD_VECTORS = 3
 
 
+Answer = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a job trains in and from.
@@ -71,11 +74,13 @@ class Outcome:
         trained: The model that is kept.
         history: The figures of every epoch.
         reports: Of ``validation`` and ``test``, where there are such rows: the figures of each label.
+        answer: Texts to the model's probabilities, float32[texts, labels].
     """
 
     trained: Trained
     history: list[Figures]
     reports: dict[str, dict[str, Any]]
+    answer: Answer
 
 
 def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
@@ -141,7 +146,8 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         encoder = start.load_encoder(files, setting.channel, settings, rows)
         kept = setting.previous.top_layer if setting.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), settings, kept))
-        held = {name: _hold(encoder, part, name, setting) for name, part in _to_score(rows, setting).items()}
+        parts = _to_score(rows, setting)
+        held = {name: _hold(encoder, part, name, setting) for name, part in parts.items()}
         task = _task(network, rows, held["validation"], settings, setting)
         digest = run_digest(
             *(__version__, asdict(settings), precision.name, cluster.replicas, _digests(rows, setting), rows.labels),
@@ -156,7 +162,7 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         network = start.plain(network, settings, setting.scratch)
     if precision.name != "float32":
         run = _scored_again(run, network, held["validation"], settings, setting)
-    return _outcome(network, run, rows, held, setting)
+    return _outcome(network, run, rows, parts["validation"], held, setting)
 
 
 def _given_weights(
@@ -172,8 +178,7 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperpa
     if setting.cluster.leader:
         _write_evaluation(environ.output_data_folder, outcome)
         if setting.previous is not None and not setting.interruption.requested():
-            network = assemble(outcome.trained.encoder, outcome.trained.head)
-            previous.compare(setting.previous, rows, lambda texts: _answers(network, texts))
+            previous.compare(setting.previous, rows, outcome.answer)
         export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
     setting.cluster.exchange(b"done")
 
@@ -288,8 +293,14 @@ def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparamet
     return replace(run, scores=scores, metrics={**run.metrics, **figures})
 
 
-def _outcome(network: Network, run: Run, rows: Data, held: Mapping[str, Held], setting: Setting) -> Outcome:
+def _outcome(
+    network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, Held], setting: Setting
+) -> Outcome:
     answers = evaluate.compiled(network.whole, held["validation"].inputs)
+
+    def answer(texts: Sequence[str]) -> NDArray[np.float32]:
+        return softmax(evaluate.compute(answers, batches.tokenize(network.encoder, texts)))
+
     reports = {}
     if len(run.scores.rows):
         targets = held["validation"].targets[run.scores.rows]
@@ -301,22 +312,16 @@ def _outcome(network: Network, run: Run, rows: Data, held: Mapping[str, Held], s
             "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
-    checked, probabilities = _checked(network, run, rows, setting)
-    probes = _answers(network, artifact.PROBES)
+    checked, probabilities = _checked(answer, run, rows, part)
+    probes = answer(artifact.PROBES)
     trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
-    return Outcome(trained, run.history, reports)
+    return Outcome(trained, run.history, reports, answer)
 
 
-def _checked(network: Network, run: Run, rows: Data, setting: Setting) -> tuple[Split, NDArray[np.float32]]:
+def _checked(answer: Answer, run: Run, rows: Data, part: Split) -> tuple[Split, NDArray[np.float32]]:
     """Return rows of this host whose answers are known: those it was scored on, or else some it was trained on."""
-    part = _to_score(rows, setting)["validation"]
     here = run.scores.rows < len(part.texts)  # the leader's part, which comes first; only the leader exports
     if here.any():
         return part.take(run.scores.rows[here]), run.scores.probabilities[here]
     some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.texts))))
-    return some, _answers(network, some.texts)
-
-
-def _answers(network: Network, texts: Sequence[str]) -> NDArray[np.float32]:
-    inputs = batches.tokenize(network.encoder, texts)
-    return softmax(evaluate.compute(evaluate.compiled(network.whole, inputs), inputs))
+    return some, answer(some.texts)
