@@ -15,7 +15,7 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs bench lock clean
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs bench soak lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -79,8 +79,11 @@ docs: setup  ## write the generated pages and tables
 bench: setup  ## accuracy on public data sets beside a TF-IDF baseline (needs the folder shared/ beside this one)
 	python tools/results.py
 
+soak: setup  ## ten minutes of load and abuse of a server, and a table of how it bore them
+	python tools/soak.py
+
 lock:  ## renew the locks in requirements/ (needs uv)
 	tools/lock.sh
 
 clean:  ## remove what was built
-	rm -rf build .venv .venv-sdk2 .venv-sdk3 .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-sdk2 .venv-sdk3 .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

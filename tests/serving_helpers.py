@@ -1,11 +1,13 @@
 """What the tests of ``serve`` share: a tiny real model, and the program run as SageMaker runs it.
 
 The model's probabilities for a text of n characters are [n + 1, 2, 1] / (n + 4), so every length has its own answer
-and Python can tell it; for the text ``sleep 3`` it first sleeps for 3 seconds.
+and Python can tell it; for the text ``sleep 3`` it first sleeps for 3 seconds. Its tokens are the characters, 4,096 at
+most and one more for the rest; the replacement character is the unknown one. It sleeps in ``classify``.
 """
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -26,6 +29,8 @@ from classifier import artifact
 
 SERVE = Path(__file__).resolve().parents[1] / "container" / "serve"
 LABELS = ("negative", "neutral, or so", "positive")
+LONGEST_IN_FULL = 4096  # characters; so that a megabyte beside 500 short texts is not padded to a gigabyte
+UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 PATIENCE_SECONDS = 60
 
 
@@ -52,19 +57,28 @@ def _remove(home: Path) -> None:
     shutil.rmtree(home)
 
 
-def write_model(folder: Path) -> None:
-    """Write the model, whole, in another process: TensorFlow stays out of the test's own."""
+def write_model(folder: Path, *, two_steps: bool = True) -> None:
+    """Write the model, whole, in another process: TensorFlow stays out of the test's own.
+
+    Args:
+        folder: Where to.
+        two_steps: Tokenize and classify apart; otherwise as models were before there was such a thing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, str(folder / artifact.SAVED_MODEL_FOLDER)]
+    steps = "two" if two_steps else "one"
+    command = [sys.executable, __file__, str(folder / artifact.SAVED_MODEL_FOLDER), steps]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(SERVE.parent)}, check=True, timeout=120)
     artifact.write_json(folder / artifact.MANIFEST_FILE, {"format_version": artifact.FORMAT_VERSION})
     artifact.write_json(folder / artifact.GOLDEN_FILE, {"probes": [probabilities(text) for text in artifact.PROBES]})
     artifact.write_labels(folder, LABELS)
 
 
-def _save(folder: str) -> None:
+def _save(folder: str, *, two_steps: bool) -> None:
     import tensorflow as tf
     from tensorflow.python.data.experimental.ops.testing import sleep
+
+    texts_spec = tf.TensorSpec([None], tf.string, "texts")
+    asks_to_sleep = tf.constant([ord(character) + 1 for character in "sleep "])
 
     def slow_zero(seconds: tf.Tensor) -> tf.Tensor:
         # A sleeping dataset sleeps once more before it ends, so nine elements make a second.
@@ -72,20 +86,45 @@ def _save(folder: str) -> None:
         naps = tf.data.Dataset.range(seconds).flat_map(lambda _: second)
         return tf.cast(naps.reduce(tf.constant(0, tf.int64), lambda total, _: total), tf.float32)
 
+    def seconds_asked_for(token_ids: tf.Tensor) -> tf.Tensor:
+        first = tf.pad(token_ids, [[0, 0], [0, 8]])[:, :8]
+        digit = first[:, 6] - (ord("0") + 1)
+        asked = tf.reduce_all(first[:, :6] == asks_to_sleep, axis=1) & (first[:, 7] == 0) & (digit >= 0) & (digit < 10)
+        return tf.cast(tf.where(asked, digit, 0), tf.int64)
+
     class Model(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])  # type: ignore[untyped-decorator]
-        def serve(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-            asked = tf.strings.regex_replace(text, "^sleep ([0-9])$", "\\1")
-            one_digit = tf.strings.regex_full_match(asked, "[0-9]")
-            seconds = tf.strings.to_number(tf.where(one_digit, asked, "0"), tf.int64)
-            most = tf.reduce_max(seconds)
+        @tf.function(input_signature=[texts_spec])  # type: ignore[untyped-decorator]
+        def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+            characters = tf.strings.unicode_decode(texts, "UTF-8")
+            lengths = tf.cast(characters.row_lengths(), tf.int32)
+            longer = lengths > LONGEST_IN_FULL
+            # A token is a character's number and 1, as 0 is padding; the last of a long text is its length, negative.
+            ends = tf.RaggedTensor.from_row_lengths(-tf.boolean_mask(lengths, longer), tf.cast(longer, tf.int64))
+            token_ids = tf.concat([characters[:, :LONGEST_IN_FULL] + 1, ends], axis=1).to_tensor()
+            unknown = tf.cast(token_ids == ord(UNKNOWN_CHARACTER) + 1, tf.int32)
+            return {"token_ids": token_ids, "unknown_tokens": tf.reduce_sum(unknown, axis=1)}
+
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec([None, None], tf.int32, "token_ids")]
+        )
+        def classify(self, token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+            most = tf.reduce_max(seconds_asked_for(token_ids))
             slept = tf.cond(most > 0, lambda: slow_zero(most), lambda: 0.0)
-            length = tf.cast(tf.strings.length(text, unit="UTF8_CHAR"), tf.float32) + slept
+            there = tf.reduce_sum(tf.cast(token_ids != 0, tf.int32), axis=1)
+            longer = tf.maximum(-tf.reduce_min(tf.pad(token_ids, [[0, 0], [0, 1]]), axis=1), 0)
+            length = tf.cast(tf.maximum(there, longer), tf.float32) + slept
             counts = tf.stack([length + 1, tf.fill(tf.shape(length), 2.0), tf.ones_like(length)], axis=1)
             return {"probabilities": counts / (length[:, tf.newaxis] + 4)}
 
+        @tf.function(input_signature=[texts_spec])  # type: ignore[untyped-decorator]
+        def serve(self, texts: Any) -> Any:
+            return self.classify(self.tokenize(texts)["token_ids"])
+
     model = Model()
-    tf.saved_model.save(model, folder, signatures={"serving_default": model.serve})
+    signatures = {"serving_default": model.serve}
+    if two_steps:
+        signatures |= {"tokenize": model.tokenize, "classify": model.classify}
+    tf.saved_model.save(model, folder, signatures=signatures)
 
 
 @dataclass(frozen=True)
@@ -130,6 +169,10 @@ class Server:
     def output(self) -> str:
         """Return all it wrote so far, to both streams."""
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what it logged so far."""
+        return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
     def children(self, name: str) -> list[psutil.Process]:
         """Return the master and the workers of ``gunicorn`` or ``nginx``, the master first."""
@@ -209,4 +252,4 @@ def serving(
 
 
 if __name__ == "__main__":
-    _save(sys.argv[1])
+    _save(sys.argv[1], two_steps=sys.argv[2] == "two")

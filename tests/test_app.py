@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import subprocess
@@ -16,13 +17,16 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
+from classifier.engines import Prepared
 from classifier.predictor import Predictor
-from classifier.serving.app import Invocation, create_app, invoke
+from classifier.serving.app import create_app
+from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
 from classifier.serving.settings import ServingSettings
 from serving_helpers import SERVE, wait_until
 
 LABELS = ("no", "yes")
 CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
+MANIFEST = {"baseline": {"rows": 4, "labels": {"no": 0.25, "yes": 0.75}, "top_probability": 0.9, "tokens": 7.5}}
 
 
 @dataclass
@@ -32,7 +36,11 @@ class FakeEngine:
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        return [Prepared(text, len(text) + 2, text.count("?")) for text in texts]
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        texts = [text.content for text in batch]
         self.asked += texts
         if "break" in texts:
             raise ZeroDivisionError("secret of the engine")
@@ -44,7 +52,7 @@ class FakeEngine:
 
 def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
     settings = ServingSettings.from_environ(environ)
-    client = create_app(settings, lambda _: Predictor(engine, LABELS)).test_client()
+    client = create_app(settings, lambda _: Predictor(engine, LABELS, MANIFEST)).test_client()
     wait_until(lambda: client.get("/ping").status_code == 200)
     return client
 
@@ -107,7 +115,7 @@ def test_everything_is_503_with_a_time_to_retry_until_the_model_is_there_H06() -
 
     def load(_: ServingSettings) -> Predictor:
         assert may_load.wait(20)
-        return Predictor(FakeEngine(), LABELS)
+        return Predictor(FakeEngine(), LABELS, {})
 
     client = create_app(ServingSettings.from_environ({}), load).test_client()
     for answer in (client.get("/ping"), client.post("/invocations", data="text")):
@@ -120,7 +128,7 @@ def test_everything_is_503_with_a_time_to_retry_until_the_model_is_there_H06() -
 @pytest.mark.parametrize(
     ("raises", "logged", "traceback"),
     [
-        ("UserError('half a model')", "event=model_refused reason=half a model", False),
+        ("UserError('half a model')", '"event": "model_refused", "reason": "half a model"', False),
         ("OSError('x')", "OSError", True),
     ],
 )
@@ -197,7 +205,9 @@ def test_the_environment_decides_the_type_where_accept_does_not_H21(engine: Fake
     [
         ({"Accept": "image/png", "Content-Type": "image/png"}, b"\xff", 406, "not_acceptable"),
         ({"Content-Type": "image/png"}, b"\xff", 415, "unsupported_media_type"),
-        ({"Content-Type": "text/csv"}, b"\xff", 400, "invalid_body"),
+        ({"Content-Type": "application/json"}, b"\xff", 400, "invalid_body"),
+        ({"Content-Type": "application/json"}, b'["a", 5]', 400, "invalid_record"),
+        ({"Content-Type": "application/json"}, b"[" + b'"a",' * 600 + b"5]", 400, "invalid_record"),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=b", 415, "unsupported_media_type"),
         ({}, b"", 400, "invalid_body"),
     ],
@@ -235,7 +245,7 @@ def test_other_methods_are_405_and_the_right_one_is_named_H39(client: FlaskClien
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/invocations/", "/ping/x", "/models", "/static/x", "/%00", "/execution-parameters"]
+    "path", ["/", "/invocations/", "/ping/x", "/models", "/models/a", "/static/x", "/%00", "/execution-parameters/"]
 )
 def test_other_paths_are_404_H39(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
@@ -266,12 +276,12 @@ def test_custom_attributes_outside_the_contract_are_dropped_H24(client: FlaskCli
 def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(engine: FakeEngine) -> None:
     client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="2", SERVING_QUEUE_LENGTH="1")
     with asking(client, "wait", times=4) as answers:
-        wait_until(lambda: len(answers) == 1 and len(engine.asked) == 2)
+        wait_until(lambda: len(answers) == 1 and len(engine.asked) >= 1)
         refused = client.post("/invocations", data="text")
         assert (refused.status_code, code_of(refused)) == (503, "server_busy")
         assert refused.headers["Retry-After"] == "1"
         assert client.get("/ping").status_code == 200
-        assert engine.asked == ["wait", "wait"]
+        assert set(engine.asked) == {"wait"}
         engine.may_answer.set()
     assert [answer.status_code for answer in answers] == [503, 200, 200, 200]
     assert client.post("/invocations", data="text").status_code == 200
@@ -292,15 +302,131 @@ def test_the_log_has_a_line_an_invocation_and_never_a_text_or_a_ping_H34(
     client.post("/invocations", data="secret\nsecret\n", headers={"Content-Type": "text/csv"})
     client.post("/invocations", data="secret", headers={"Content-Type": "secret/type", CUSTOM: "secret"})
     assert len(caplog.messages) == 2
-    assert caplog.messages[0].startswith("event=invocation status=200 records=2 bytes_in=14 ")
-    assert caplog.messages[1].startswith("event=invocation status=415 records=0 ")
-    assert "secret" not in caplog.text
+    assert caplog.messages == ["invocation", "invocation"]
+    first, second = (vars(record) for record in caplog.records)
+    assert (first["status"], first["records"], first["tokens"], first["bytes_in"]) == (200, 2, 16, 14)
+    assert (second["status"], second["records"]) == (415, 0)
+    assert first["milliseconds"] >= first["milliseconds_queued"] + first["milliseconds_computed"] - 0.2
+    assert "secret" not in str(first) + str(second)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("an id of 1-64", True), ("", False), ("caf\xe9", False)])
+def test_a_log_line_has_the_callers_inference_id_or_one_of_its_own_H24_D07(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, given: str, kept: bool
+) -> None:
+    logging.getLogger().addHandler(caplog.handler)
+    for _ in range(2):
+        client.post("/invocations", data="x", headers={"X-Amzn-SageMaker-Inference-Id": given})
+    first, second = (vars(record)["request_id"] for record in caplog.records)
+    assert (first == given) == kept
+    assert kept or (len(first) == 32 and first != second)
+
+
+def asked(engine: FakeEngine, invocation: tuple[bytes, str, str], **environ: str) -> tuple[Answer, Usage]:
+    """Invoke without HTTP."""
+    body, content_type, accept = invocation
+    usage = Usage()
+    service = Service.of(ServingSettings.from_environ(environ))
+    parts = Invocation(io.BytesIO(body), len(body), content_type, accept)
+    return invoke(parts, Predictor(engine, LABELS, {}), service, usage), usage
 
 
 def test_an_invocation_is_a_function_of_its_parts(engine: FakeEngine) -> None:
-    settings = ServingSettings.from_environ({})
-    answer = invoke(Invocation(b"abc\nb", "text/csv", "text/csv"), Predictor(engine, LABELS), settings)
-    assert (answer.body, answer.content_type, answer.records) == (b"yes,0.75000000\nno,0.50000000", "text/csv", 2)
+    answer, usage = asked(engine, (b"abc\nb", "text/csv", "text/csv"))
+    with answer.body as body:
+        assert (body.read(), answer.size) == (b"yes,0.75000000\nno,0.50000000", 28)
+    assert (answer.content_type, usage.records, usage.tokens) == ("text/csv", 2, 8)
+
+
+def test_a_large_answer_waits_in_a_file_and_not_in_memory_A05(engine: FakeEngine) -> None:
+    answer, usage = asked(engine, (b'"abc"\n' * 60_000, "application/jsonlines", "application/jsonlines"))
+    assert answer.size == 60_000 * len('{"predicted_label": "yes", "probabilities": [0.25, 0.75]}\n') - 1
+    assert vars(answer.body)["_rolled"]
+    assert usage.records == 60_000
+    answer.body.close()
+
+
+LINES = b'"abc"\n{"txt": "x"}\n"abc"\n'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "environ", "answered"),
+    [
+        ("application/jsonlines", LINES, {}, ["yes", None, "yes"]),
+        ("application/jsonlines", LINES, {"SERVING_BAD_RECORDS": "answer"}, ["yes", None, "yes"]),
+        ("application/jsonlines", LINES, {"SERVING_BAD_RECORDS": "refuse"}, 400),
+        ("application/json", b'["abc", 5, "abc"]', {}, 400),
+        ("application/json", b'["abc", 5, "abc"]', {"SERVING_BAD_RECORDS": "answer"}, ["yes", None, "yes"]),
+        ("text/csv", b'abc\n"abc",5\nabc\n', {}, ["yes", None, "yes"]),
+        ("text/csv", b'abc\n"abc",5\nabc\n', {"SERVING_BAD_RECORDS": "refuse"}, 400),
+        ("text/csv", b"abc\n\xff\nabc\n", {"SAGEMAKER_BATCH": "true"}, ["yes", None, "yes"]),
+    ],
+)
+def test_a_bad_record_has_an_error_in_its_place_or_fails_the_request_B11(
+    engine: FakeEngine, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
+) -> None:
+    client = client_of(engine, **environ)
+    headers = {"Content-Type": content_type, "Accept": "application/jsonlines"}
+    answer = client.post("/invocations", data=body, headers=headers)
+    if answer.status_code == 400:
+        assert (answer.status_code, code_of(answer)) == (answered, "invalid_record")
+        return
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line.get("predicted_label") for line in lines] == answered
+    assert lines[1]["error"]["code"] == "invalid_record"
+
+
+def test_columns_are_chosen_by_the_environment_and_best_labels_by_accept_D02_D04(engine: FakeEngine) -> None:
+    client = client_of(engine, SAGEMAKER_INFERENCE_OUTPUT="predicted_label,probabilities")
+    answer = client.post("/invocations", data="abc", headers={"Accept": "text/csv"})
+    assert answer.text == 'yes,"[0.25, 0.75]"'
+    headers = {"Accept": "application/json;verbose;n_predictions=1"}
+    answer = client.post("/invocations", data="abc", headers=headers)
+    assert answer.content_type == "application/json"
+    assert json.loads(answer.data) == {"probabilities": [0.75], "labels": ["yes"], "predicted_label": "yes"}
+
+
+def test_batch_transform_is_told_how_to_ask_B02(engine: FakeEngine) -> None:
+    answer = client_of(engine, SAGEMAKER_MAX_PAYLOAD_IN_MB="20").get("/execution-parameters")
+    assert answer.content_type == "application/json"
+    parameters = json.loads(answer.data)
+    assert set(parameters) == {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
+    assert parameters["MaxPayloadInMB"] == 20
+    assert 1 <= parameters["MaxConcurrentTransforms"] <= 5
+
+
+def test_metrics_tell_of_requests_and_of_drift_beside_what_training_saw_H41(client: FlaskClient) -> None:
+    client.post("/invocations", data='"abc"\n"why?"\n5', headers={"Content-Type": "application/jsonlines"})
+    client.post("/invocations", data="x", headers={"Content-Type": "image/png"})
+    answer = client.get("/metrics")
+    assert answer.content_type.startswith("text/plain")
+    lines = answer.text.splitlines()
+    assert 'classifier_requests_total{status="200"} 1.0' in lines
+    assert 'classifier_requests_total{status="415"} 1.0' in lines
+    assert 'classifier_predicted_labels_total{label="yes"} 2.0' in lines
+    assert 'classifier_baseline_label_share{label="yes"} 0.75' in lines
+    assert "classifier_bad_records_total 1.0" in lines
+    assert "classifier_unknown_tokens_total 1.0" in lines
+    assert "classifier_tokens_total 11.0" in lines
+
+
+def test_too_many_tokens_are_413_H13(engine: FakeEngine) -> None:
+    client = client_of(engine, SERVING_MAX_TOKENS="9")
+    assert client.post("/invocations", data="1234567").status_code == 200
+    answer = client.post("/invocations", data="12345678")
+    assert (answer.status_code, code_of(answer)) == (413, "too_many_tokens")
+    assert engine.asked == ["1234567"]
+
+
+def test_a_body_that_is_read_whole_has_a_limit_of_its_own_H13_A05(engine: FakeEngine) -> None:
+    client = client_of(engine, SERVING_MAX_WHOLE_MB="1")
+    large = b"x" * (2**20 + 1)
+    for content_type in ("application/x-text", "application/json"):
+        answer = client.post("/invocations", data=large, headers={"Content-Type": content_type})
+        assert (answer.status_code, code_of(answer)) == (413, "payload_too_large")
+        assert "application/jsonlines" in json.loads(answer.data)["error"]["message"]
+    streamed = client.post("/invocations", data=(b"x" * 1000 + b"\n") * 1100, headers={"Content-Type": "text/csv"})
+    assert (streamed.status_code, len(streamed.text.split("\n"))) == (200, 1100)
 
 
 def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
@@ -312,7 +438,7 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
 
     def load(settings: ServingSettings) -> Predictor:
         folders.append(settings.model_folder)
-        return Predictor(engine, LABELS)
+        return Predictor(engine, LABELS, {})
 
     client = create_app(load=load).test_client()
     wait_until(lambda: client.get("/ping").status_code == 200)
@@ -320,29 +446,38 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
     assert folders == [Path("/nowhere/model")]
 
 
-def test_more_records_than_are_allowed_are_refused_before_the_model_is_asked(engine: FakeEngine) -> None:
-    client = client_of(engine, SERVING_MAX_RECORDS="3")
-    assert client.post("/invocations", data="a\nb\nc", content_type="text/csv").status_code == 200
-    asked = len(engine.asked)
-    answer = client.post("/invocations", data="a\nb\nc\nd", content_type="text/csv")
-    assert answer.status_code == 413
-    assert code_of(answer) == "too_many_records"
-    assert len(engine.asked) == asked
+@pytest.mark.parametrize(
+    ("variable", "content_type", "body"),
+    [
+        ("SERVING_MAX_RECORDS", "application/json", '["a", "b", "c"{}]'),
+        ("SERVING_MAX_LINES", "application/jsonlines", '"a"\n"b"\n"c"\n{}'),
+        ("SERVING_MAX_LINES", "text/csv", "a\nb\nc\n{}"),
+    ],
+)
+def test_more_records_than_are_allowed_are_413(engine: FakeEngine, variable: str, content_type: str, body: str) -> None:
+    client = client_of(engine, **{variable: "3"})
+    headers = {"Content-Type": content_type}
+    assert client.post("/invocations", data=body.format(""), headers=headers).status_code == 200
+    more = ', "d"' if content_type == "application/json" else '"d"'
+    answer = client.post("/invocations", data=body.format(more), headers=headers)
+    assert (answer.status_code, code_of(answer)) == (413, "too_many_records")
 
 
 def test_a_large_answer_does_not_keep_other_threads_from_running_H07() -> None:
-    class ManyLabels:
-        def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            return np.full((len(texts), 1000), 0.001, np.float32)
+    class ManyLabels(FakeEngine):
+        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+            return np.full((len(batch), 1000), 0.001, np.float32)
 
-    predictor = Predictor(ManyLabels(), tuple(range(1000)))
+    predictor = Predictor(ManyLabels(), tuple(range(1000)), {})
     body = b"\n".join([b"x"] * 3000)
+    service = Service.of(ServingSettings.from_environ({}))
+    invocation = Invocation(io.BytesIO(body), len(body), "text/csv", "application/json;verbose")
     longest, last = 0.0, time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        settings = ServingSettings.from_environ({})
-        future = pool.submit(invoke, Invocation(body, "text/csv", "application/json;verbose"), predictor, settings)
+        future = pool.submit(invoke, invocation, predictor, service, Usage())
         while not future.done():
             time.sleep(0.01)
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert len(json.loads(future.result().body)) == 3000
+    with future.result().body as answer:
+        assert len(json.load(answer)) == 3000
     assert longest < 2.0  # the contract's own limit for a ping

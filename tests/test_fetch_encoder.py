@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 import tiny_bert
 from jobs import ROOT, Job
-from test_hub import LetterCounts
+from tiny_hub import LetterCounts
 
 sys.path.insert(0, str(ROOT / "tools"))
 import fetch_encoder

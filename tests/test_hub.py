@@ -1,6 +1,7 @@
 """Encoders of TensorFlow Hub's text API: real files where they are at hand, tiny ones made here everywhere."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -8,24 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tiny_hub
 from classifier.encoders import hub
 from classifier.errors import UserError
 
 TEXTS = tf.constant(["the film was good", "smoke"])
-
-
-class LetterCounts(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc]
-    """A text encoder as small as they come: string[batch] to float32[batch, 4]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weights = tf.Variable(tf.reshape(tf.range(8.0), [2, 4]))
-        self.trainable_variables = [self.weights]
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
-    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
-        lengths = tf.cast(tf.strings.length(texts), tf.float32)
-        return tf.stack([lengths, tf.ones_like(lengths)], axis=1) @ self.weights
 
 
 class Scaled(tf.Module):  # type: ignore[misc]
@@ -38,9 +26,7 @@ class Scaled(tf.Module):  # type: ignore[misc]
 
 @pytest.fixture(scope="module")
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("letters")
-    tf.saved_model.save(LetterCounts(), str(folder / "letters"))
-    return folder
+    return tiny_hub.write_letters(tmp_path_factory.mktemp("letters"))
 
 
 def test_a_text_encoder_is_found_loaded_and_trainable(letters: Path) -> None:
@@ -48,6 +34,7 @@ def test_a_text_encoder_is_found_loaded_and_trainable(letters: Path) -> None:
     encoder = hub.load(letters, "model channel", 128)
     assert encoder.name == "letters"
     assert not encoder.tokens
+    assert encoder.unknown_id is None
     assert encoder.layer(encoder.tokenize(TEXTS)).shape == (2, 4)
     assert len(encoder.layer.trainable_variables) == 1
 
@@ -97,6 +84,32 @@ def test_the_real_bert_and_preprocessor_work_at_a_dynamic_length(shared: Callabl
     assert long[0, -1] == 102
     assert encoder.layer(tf.constant(long)).shape == (2, 128)
     assert encoder.layer(tf.constant(short)).shape == (1, 128)
+
+
+def test_a_tiny_bert_and_its_preprocessor_are_cut_and_padded_as_the_real_ones_are(tmp_path: Path) -> None:
+    encoder = hub.load(tiny_hub.write_bert(tmp_path), "model channel", 5)
+    assert encoder.tokenize(tf.constant(["the film", "good good good good", ""])).numpy().tolist() == [
+        [2, 4, 5, 3, 0],
+        [2, 6, 6, 6, 3],
+        [2, 3, 0, 0, 0],
+    ]
+    assert encoder.unknown_id == tiny_hub.UNKNOWN
+
+
+def test_the_unknown_token_of_the_real_preprocessor_is_found(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
+        copytree(shared(f"encoders/{name}"), tmp_path / name)
+    assert hub.load(tmp_path, "x", 7).unknown_id == 100
+
+
+def test_where_bytes_are_tokens_none_is_unknown(tmp_path: Path) -> None:
+    encoder = hub.load(tiny_hub.write_bert(tmp_path), "x", 5)
+
+    class Bytes:
+        def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+            return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, tf.strings.bytes_split(texts), 10**9)
+
+    assert replace(encoder, preprocessor=Bytes()).unknown_id is None
 
 
 def test_a_real_bert_reads_no_more_tokens_than_it_has_positions(shared: Callable[[str], Path], tmp_path: Path) -> None:

@@ -343,7 +343,7 @@ def test_without_a_model_serve_ends_with_one_line_that_says_so_H08_H15_T13(
     ended = run(*(word.format(empty=work / "no-model") for word in command), "IMAGE", "serve")
     assert ended.code == 1
     (line,) = ended.log.splitlines()
-    assert "ERROR event=serve_refused reason=/opt/ml/model: no model" in line
+    assert '"event": "serve_refused", "reason": "/opt/ml/model: no model' in line
 
 
 # --- one server that is stopped, killed and started again; its model sleeps when it is asked to
@@ -398,4 +398,4 @@ def test_a_dead_child_ends_the_container_with_an_error_H28_X14(slow: Container, 
     slow.kill_child(name)
     ended = slow.wait()
     assert ended.code == 1
-    assert f"event=process_ended name={name} status=-9" in ended.log
+    assert f'"event": "process_ended", "program": "{name}", "status": -9' in ended.log

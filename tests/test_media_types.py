@@ -7,7 +7,8 @@ from classifier.serving.media_types import AnswerType
 
 def choose(accept: str, content_type: str = "", default: str = "") -> str:
     answer = media_types.choose_answer(accept, content_type, default)
-    return answer.media_type + (";verbose" if answer.verbose else "")
+    count = f";n_predictions={answer.n_predictions}" if answer.n_predictions else ""
+    return answer.media_type + (";verbose" if answer.verbose else "") + count
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,38 @@ def test_accept_is_a_list_with_weights_H20(accept: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("accept", "answer"),
+    [
+        ("application/json;n_predictions=3", "application/json;n_predictions=3"),
+        ("application/json;verbose;n_predictions=3", "application/json;verbose;n_predictions=3"),
+        ("application/json;n_predictions=3;verbose", "application/json;verbose;n_predictions=3"),
+        ("Application/JSON ; N_Predictions = 3 ; VERBOSE", "application/json;verbose;n_predictions=3"),
+        ('application/jsonlines;n_predictions="03"', "application/jsonlines;n_predictions=3"),
+        ("text/csv;n_predictions=1", "text/csv;n_predictions=1"),
+        ("*/*;n_predictions=2", "application/json;n_predictions=2"),
+        ("text/*;q=0.1;n_predictions=2", "text/csv;n_predictions=2"),
+        ("text/csv;n_predictions=2;q=0.1, application/json", "application/json"),
+        ("text/html;n_predictions=all, application/json", "application/json"),
+    ],
+)
+def test_accept_may_ask_for_the_most_probable_labels_only_H20(accept: str, answer: str) -> None:
+    assert choose(accept) == answer
+
+
+def test_any_number_of_predictions_may_be_asked_for_H20() -> None:
+    answer = media_types.choose_answer(f"application/json;n_predictions={'9' * 10_000}", "", "")
+    assert answer.n_predictions == 999_999_999
+
+
+@pytest.mark.parametrize("count", ["", "=", "=0", "=00", "=-1", "=1.5", "=+2", "=all", "=²", "=1_0"])
+@pytest.mark.parametrize("accepted", ["application/json", "application/jsonlines;verbose", "text/csv", "*/*"])
+def test_no_number_of_predictions_is_406_and_says_what_to_send_H20(accepted: str, count: str) -> None:
+    with pytest.raises(RequestError, match="whole number above 0; use application/json;n_predictions=3") as caught:
+        choose(f"{accepted};n_predictions{count}")
+    assert (caught.value.status, caught.value.code) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize(
     "accept", ["image/png", "text/html, text/plain", "*/*;q=0", "application/json;q=0", "csv", ";"]
 )
 def test_an_accept_that_names_nothing_written_here_is_406_and_lists_the_types_H20(accept: str) -> None:
@@ -110,3 +143,26 @@ def test_names_of_answers_are_read_in_any_case() -> None:
     assert media_types.named_answer("Application/JSON; verbose") == AnswerType("application/json", verbose=True)
     with pytest.raises(KeyError):
         media_types.named_answer("text/html")
+
+
+def test_a_default_keeps_its_labels_where_accept_asks_for_the_most_probable_H21() -> None:
+    answer = choose("*/*;n_predictions=2", "text/csv", "application/jsonlines;verbose")
+    assert answer == "application/jsonlines;verbose;n_predictions=2"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("predicted_label", ("predicted_label",)),
+        ("probabilities , predicted_label", ("probabilities", "predicted_label")),
+        ("predicted_label,probability,probabilities,labels", media_types.INFERENCE_OUTPUTS),
+    ],
+)
+def test_columns_are_names_parted_by_commas_in_the_order_given(text: str, columns: tuple[str, ...]) -> None:
+    assert media_types.parse_columns(text) == columns
+
+
+@pytest.mark.parametrize("text", ["", "label", "labels,", "labels,labels", "Labels", "labels probability"])
+def test_other_names_of_columns_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        media_types.parse_columns(text)

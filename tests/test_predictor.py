@@ -1,5 +1,6 @@
 """Answers come in order, whatever the batches, and a model that answers wrongly is not served."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,23 +9,34 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import artifact, predictor
+from classifier.engines import Prepared
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from jobs import Job
 
 
 class LengthEngine:
-    """Answers how long a text is, and remembers the batches it was given."""
+    """Answers how long a text is, and remembers what it was given."""
 
     def __init__(self) -> None:
-        self.batches: list[list[str]] = []
+        self.pieces: list[int] = []
+        self.batches: list[list[int]] = []
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.batches.append(list(texts))
-        return np.array([[len(text), 0.0] for text in texts], np.float32)
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        self.pieces.append(len(texts))
+        return [Prepared(text, len(text)) for text in texts]
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        self.batches.append([text.tokens for text in batch])
+        return np.array([[len(text.content), 0.0] for text in batch], np.float32)
 
 
-def test_answers_come_in_the_order_of_the_texts() -> None:
+class BrokenEngine(LengthEngine):
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        return np.full((len(batch), 2), np.nan, np.float32)
+
+
+def test_answers_come_in_the_order_of_the_texts_H18() -> None:
     engine = LengthEngine()
     texts = ["x" * ((index * 37) % 101) for index in range(100)]
     answers = Predictor(engine, ("a", "b")).predict(texts)
@@ -32,17 +44,31 @@ def test_answers_come_in_the_order_of_the_texts() -> None:
     assert [len(batch) for batch in engine.batches] == [32, 32, 32, 4]
 
 
+def test_a_batch_holds_no_more_tokens_than_it_may_but_for_one_text_alone() -> None:
+    engine = LengthEngine()
+    Predictor(engine, ("a", "b")).predict(["x" * length for length in (1, 9000, 100, 2048, 1000, 2048, 1025, 1000)])
+    assert engine.batches == [[1, 100, 1000, 1000], [1025, 2048], [2048], [9000]]
+
+
+def test_thousands_of_texts_are_prepared_some_hundreds_at_once() -> None:
+    engine = LengthEngine()
+    prepared = Predictor(engine, ("a", "b")).prepare(["x" * index for index in range(1100)])
+    assert engine.pieces == [512, 512, 76]
+    assert [text.tokens for text in prepared] == list(range(1100))
+
+
 def test_no_text_is_no_answer() -> None:
-    assert Predictor(LengthEngine(), ("a", "b")).predict([]).shape == (0, 2)
+    predictor = Predictor(LengthEngine(), ("a", "b"))
+    assert predictor.prepare([]) == []
+    assert predictor.predict([]).shape == (0, 2)
 
 
 def test_an_answer_that_is_no_number_is_an_error() -> None:
-    class Broken:
-        def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-            return np.full((len(texts), 2), np.nan, np.float32)
-
+    predictor = Predictor(BrokenEngine(), ("a", "b"))
     with pytest.raises(ArithmeticError):
-        Predictor(Broken(), ("a", "b")).predict(["x"])
+        predictor.predict(["x"])
+    with pytest.raises(ArithmeticError):
+        predictor.compute(predictor.prepare(["x"]))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +85,10 @@ def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path) -> None:
     np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
     for text, answer in zip(texts, together, strict=True):
         np.testing.assert_allclose(model.predict([text])[0], answer, atol=1e-6)
+
+
+def test_a_trained_model_tells_what_it_was_trained_on(trained: Path) -> None:
+    assert predictor.load(trained).manifest == json.loads((trained / "manifest.json").read_text())
 
 
 def test_a_model_that_answers_differently_than_after_training_is_refused_H08(trained: Path, tmp_path: Path) -> None:

@@ -56,10 +56,17 @@ def write_channels(work: Path) -> None:
         rows = list(csv.reader(file))
     few = [row for label in LABELS for row in [row for row in rows if row[0] == label][:12]]
     bad = [*few[:6], ["brakes", "two", "texts"], ["brakes"]]
-    for name, content in (("training", few), ("bad", bad), ("transform", [[claim] for claim in CLAIMS])):
+    for name, content in (("training", few), ("bad", bad)):
         (work / name).mkdir()
         with (work / name / "data.csv").open("w", newline="") as file:
             csv.writer(file).writerows(content)
+    lines = [json.dumps({"text": claim}) for claim in CLAIMS]
+    for name, file_name, written in (
+        ("transform", "data.csv", [f'"{CLAIMS[0]}"', *CLAIMS[1:]]),  # one quoted, one with a comma that is not
+        ("transform-lines", "data.jsonl", [lines[0], '{"txt": "one that is wrong"}', *lines[1:]]),
+    ):
+        (work / name).mkdir()
+        (work / name / file_name).write_text("".join(f"{line}\n" for line in written))
 
 
 def environment(work: Path) -> dict[str, str]:
@@ -157,6 +164,20 @@ def assert_verbose(answer: dict[str, Any]) -> None:
     assert answer["predicted_label"] == LABELS[answer["probabilities"].index(max(answer["probabilities"]))]
 
 
+def labels_in(files: dict[str, str]) -> list[str]:
+    (content,) = files.values()
+    return [line.partition(",")[0] for line in content.splitlines()]
+
+
+def assert_the_wrong_line_has_its_place(files: dict[str, str]) -> None:
+    answers = [json.loads(line) for line in files["data.jsonl.out"].splitlines()]
+    assert [set(answer) for answer in answers] == [
+        {"predicted_label", "probabilities"},
+        {"error"},
+        *[{"predicted_label", "probabilities"}] * (len(CLAIMS) - 1),
+    ]
+
+
 def assert_one_line_out_per_line_in(files: dict[str, str]) -> None:
     rows = list(csv.reader(files["data.csv.out"].splitlines()))
     assert [len(row) for row in rows] == [2] * len(CLAIMS)
@@ -188,8 +209,20 @@ def test_sdk_2_endpoint_answers_json_with_a_record_each_L10_H19(v2: Run) -> None
     assert [len(record["probabilities"]) for record in answer] == [len(LABELS), len(LABELS)]
 
 
-def test_sdk_2_batch_transform_gives_a_line_for_a_line_L11_B06(v2: Run) -> None:
-    assert_one_line_out_per_line_in(v2["transform"]["files"])
+@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
+def test_sdk_2_batch_transform_gives_a_line_for_a_line_L11_B02_B03_B06_B07_B08_B12(v2: Run, strategy: str) -> None:
+    assert_one_line_out_per_line_in(v2[f"transform text/csv {strategy}"]["files"])
+
+
+@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
+def test_sdk_2_batch_transform_answers_a_wrong_line_in_its_place_L11_B11(v2: Run, strategy: str) -> None:
+    assert_the_wrong_line_has_its_place(v2[f"transform application/jsonlines {strategy}"]["files"])
+
+
+def test_sdk_2_batch_transform_gives_the_same_answers_one_by_one_as_many_at_once_B06_B07(v2: Run) -> None:
+    for kind in ("text/csv", "application/jsonlines"):
+        many, single = (v2[f"transform {kind} {strategy}"]["files"] for strategy in ("MultiRecord", "SingleRecord"))
+        assert labels_in(many) == labels_in(single)
 
 
 def test_sdk_3_model_trainer_trains_without_a_command_L20_L21_L24(v3: Run) -> None:
@@ -205,5 +238,5 @@ def test_sdk_3_endpoint_answers_a_text_with_its_labels_L20_H20_H22(v3: Run) -> N
     assert_verbose(json.loads(v3["predict text"]["answer"]))
 
 
-def test_sdk_3_batch_transform_gives_a_line_for_a_line_L11_B06(v3: Run) -> None:
+def test_sdk_3_batch_transform_gives_a_line_for_a_line_L11_B06_B07(v3: Run) -> None:
     assert_one_line_out_per_line_in(v3["transform"]["files"])

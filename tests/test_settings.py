@@ -1,12 +1,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from classifier.errors import UserError
-from classifier.serving import processors, settings
+from classifier.serving import resources, settings
 from classifier.serving.settings import SETTINGS, ServingSettings
+from classifier.serving.transform import execution_parameters
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "http.md"
 
@@ -16,7 +19,7 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
     foreign = {"SAGEMAKER_REGION": "us-east-1", "SAGEMAKER_PROGRAM": "inference.py", "ENDPOINT": "x", "PORT": "80"}
     assert ServingSettings.from_environ(foreign) == plain
     assert (plain.port, plain.workers, plain.timeout_seconds, plain.proxy_timeout_seconds) == (8080, 1, 3600, 3605)
-    assert (plain.max_payload_megabytes, plain.batch, plain.default_accept) == (100, False, "")
+    assert (plain.max_payload_megabytes, plain.batch, plain.default_accept) == (1024, False, "")
     assert plain.model_folder == Path("/opt/ml/model")
 
 
@@ -38,7 +41,20 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
         ({"SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": "70"}, "timeout_seconds", 70),
         ({"SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": "80"}, "proxy_timeout_seconds", 80),
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, "max_payload_megabytes", 0),
-        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": ""}, "max_payload_megabytes", 100),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": ""}, "max_payload_megabytes", 1024),
+        ({"SERVING_MAX_WHOLE_MB": "7"}, "max_whole_megabytes", 7),
+        ({"SERVING_MAX_RECORDS": "7"}, "max_records", 7),
+        ({"SERVING_MAX_LINES": "7"}, "max_lines", 7),
+        ({"SERVING_MAX_TOKENS": "7"}, "max_tokens", 7),
+        ({"SERVING_BATCH_TOKENS": "7"}, "batch_tokens", 7),
+        ({"SERVING_BAD_RECORDS": "Refuse"}, "bad_records", "refuse"),
+        ({"SERVING_MODELS_MEMORY_MB": "7"}, "models_memory_megabytes", 7),
+        ({"SAGEMAKER_INFERENCE_OUTPUT": "labels, probability"}, "inference_output", ("labels", "probability")),
+        ({"SAGEMAKER_MULTI_MODEL": "true"}, "multi_model", True),
+        ({"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_WORKERS": "4"}, "workers", 1),
+        ({"SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD"}, "batch_strategy", "SINGLE_RECORD"),
+        ({"SAGEMAKER_BATCH_STRATEGY": "SingleRecord"}, "batch_strategy", "SINGLE_RECORD"),
+        ({"SAGEMAKER_BATCH_STRATEGY": ""}, "batch_strategy", "MULTI_RECORD"),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "application/json;verbose"}, "default_accept", None),
         ({"SAGEMAKER_BATCH": "true"}, "batch", True),
         ({"SAGEMAKER_BATCH": "True"}, "batch", True),
@@ -86,7 +102,64 @@ def test_processors_are_those_of_the_container_not_of_the_machine_H31(
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert processors.available(tmp_path) == count
+    assert resources.processors(tmp_path) == count
+
+
+@pytest.mark.parametrize(
+    ("files", "megabytes"),
+    [
+        ({}, 16384),
+        ({"memory.max": "max\n"}, 16384),
+        ({"memory.max": "2147483648\n"}, 2048),
+        ({"memory/memory.limit_in_bytes": "1073741824\n"}, 1024),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, 16384),
+        ({"memory.max": "nonsense"}, 16384),
+    ],
+)
+def test_memory_is_the_containers_not_the_machines_H31(
+    files: Mapping[str, str], megabytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = SimpleNamespace(total=16384 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert resources.memory(tmp_path) == megabytes << 20
+
+
+@pytest.mark.parametrize(
+    ("environ", "at_once", "payload"),
+    [
+        ({}, 4, 6),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "50"}, 2, 50),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}, 1, 100),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, 4, 0),
+        ({"SAGEMAKER_GUNICORN_THREADS": "64"}, 16, 6),
+        ({"SAGEMAKER_GUNICORN_THREADS": "2", "SERVING_QUEUE_LENGTH": "1"}, 3, 6),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, 8, 6),
+    ],
+)
+def test_batch_transform_is_told_what_the_container_can_hold_B02_B04(
+    environ: Mapping[str, str], at_once: int, payload: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "processors", lambda: 2)
+    monkeypatch.setattr(resources, "memory", lambda: 8 << 30)
+    parameters = execution_parameters(ServingSettings.from_environ(environ))
+    assert parameters == {
+        "MaxConcurrentTransforms": at_once,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": payload,
+    }
+    assert at_once * payload <= 100
+
+
+def test_little_memory_means_few_requests_at_once_B02_H31(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "processors", lambda: 16)
+    monkeypatch.setattr(resources, "memory", lambda: 1 << 30)
+    settings = ServingSettings.from_environ({"SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD"})
+    parameters = execution_parameters(settings)
+    assert (parameters["MaxConcurrentTransforms"], parameters["BatchStrategy"]) == (10, "SINGLE_RECORD")
+    assert settings.large_bodies == 1
 
 
 def test_the_page_shows_exactly_the_settings_there_are() -> None:

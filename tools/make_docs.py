@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "container"))
 from classifier.encoders import catalog  # noqa: E402  the package is not installed
 from classifier.hyperparameters.schema import SCHEMA, WITHOUT_EFFECT, Hyperparameter  # noqa: E402
 from classifier.hyperparameters.specification import supported_hyperparameters  # noqa: E402
-from classifier.serving import settings  # noqa: E402
+from classifier.serving import metrics, settings  # noqa: E402
 
 CONTRACT_ID = re.compile(r"(?<![A-Z0-9])([TCUHABSMPDRL]\d\d)(?![0-9])")
 
@@ -44,6 +44,7 @@ def pages() -> dict[Path, str]:
         docs / "supported_hyperparameters.json": json.dumps(supported_hyperparameters(), indent=1) + "\n",
         docs / "encoders.md": replaced(docs / "encoders.md", {"encoders": catalog.table()}),
         docs / "http.md": replaced(docs / "http.md", {"settings": settings.table()}),
+        docs / "operations.md": replaced(docs / "operations.md", {"metrics": metrics.metric_table()}),
         docs / "contract.md": replaced(docs / "contract.md", {"tests": contract_table()}),
     }
 

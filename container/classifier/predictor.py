@@ -1,45 +1,84 @@
 """Texts to probabilities over an engine: what serves, and what training checks its own export with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier import artifact
 from classifier.artifact import Artifact, Label
-from classifier.engines import Engine
+from classifier.engines import Engine, Prepared
 from classifier.errors import UserError
 
-BATCH_SIZE = 32
+PREPARED_AT_ONCE = 512  # texts
+BATCH_SIZE = 32  # texts
+BATCH_TOKENS = 4096  # of a batch, padding among them; a longer text is a batch of its own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """A model ready to answer; safe to use from several threads at once.
 
     Attributes:
         engine: What computes.
         labels: The labels, in the order of the probabilities.
+        manifest: What else training left word of; nothing, of a model that another program made.
     """
 
     engine: Engine
     labels: tuple[Label, ...]
+    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return probabilities, float32[len(texts), labels], in the order of the texts.
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return the texts ready to compute, in their order; of any number of them."""
+        pieces = (texts[start : start + PREPARED_AT_ONCE] for start in range(0, len(texts), PREPARED_AT_ONCE))
+        return [text for piece in pieces for text in self.engine.prepare(piece)]
 
-        Texts are computed in batches of similar length, because a batch costs as much as its longest text.
+    def compute(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
+
+        Raises:
+            ArithmeticError: The model answered something that is not a number.
         """
-        probabilities = np.empty((len(texts), len(self.labels)), np.float32)
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for start in range(0, len(texts), BATCH_SIZE):
-            batch = order[start : start + BATCH_SIZE]
-            probabilities[batch] = self.engine.predict([texts[index] for index in batch])
+        probabilities = self.engine.predict(batch)
         if not np.isfinite(probabilities).all():
             raise ArithmeticError("the model answered a probability that is not a number")
         return probabilities
+
+    def answer(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(prepared), labels], of any number of texts, in batches of like lengths.
+
+        Raises:
+            ArithmeticError: The model answered something that is not a number.
+        """
+        probabilities = np.empty((len(prepared), len(self.labels)), np.float32)
+        for batch in _batches(prepared):
+            probabilities[batch] = self.compute([prepared[index] for index in batch])
+        return probabilities
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(texts), labels], of any number of texts, in their order.
+
+        Raises:
+            ArithmeticError: The model answered something that is not a number.
+        """
+        return self.answer(self.prepare(texts))
+
+
+def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:
+    """Yield the indices of all texts, batch by batch, the shortest first: a batch costs as much as its longest text."""
+    batch: list[int] = []
+    for index in sorted(range(len(prepared)), key=lambda index: prepared[index].tokens):
+        full = len(batch) == BATCH_SIZE or prepared[index].tokens * (len(batch) + 1) > BATCH_TOKENS
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def load(folder: Path) -> Predictor:
@@ -69,7 +108,7 @@ def from_artifact(model: Artifact) -> Predictor:
     from classifier.engines import saved_model  # noqa: PLC0415  TensorFlow only where a model is really loaded
 
     if model.manifest:
-        return Predictor(saved_model.load(model.saved_model), model.labels)
+        return Predictor(saved_model.load(model.saved_model), model.labels, model.manifest)
     engine = saved_model.load_foreign(model.saved_model)
     labels = model.labels or tuple(range(engine.width))
     if len(labels) != engine.width:

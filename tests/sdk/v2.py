@@ -8,6 +8,8 @@ from sagemaker.predictor import Predictor
 from sagemaker.serializers import JSONSerializer, StringSerializer
 from steps import HYPERPARAMETERS, ROLE, TEXT, Arguments, failure_in, names_in, report, start, transformed
 
+SOURCES = {"text/csv": "transform", "application/jsonlines": "transform-lines"}
+
 
 def make_estimator(arguments: Arguments, session: LocalSession, output: str, hosts: int = 1) -> Estimator:
     return Estimator(
@@ -55,18 +57,21 @@ def predict(estimator: Estimator, session: LocalSession) -> None:
         endpoint.delete_endpoint()
 
 
-def transform(arguments: Arguments, estimator: Estimator) -> None:
+def transform(arguments: Arguments, estimator: Estimator, kind: str, strategy: str) -> None:
+    name = f"transform {kind} {strategy}"
+    output = arguments.work / name.replace("/", "-").replace(" ", "-")
     transformer = estimator.transformer(
         1,
         "local",
-        strategy="MultiRecord",
+        strategy=strategy,
         assemble_with="Line",
-        accept="text/csv",
-        output_path=f"file://{arguments.work}/transformed",
+        accept=kind,
+        max_payload=6,
+        output_path=f"file://{output}",
     )
-    source = f"file://{arguments.work}/transform"
-    transformer.transform(source, content_type="text/csv", split_type="Line", logs=False)  # logs are CloudWatch's
-    report("transform", files=transformed(arguments.work / "transformed"))
+    source = f"file://{arguments.work}/{SOURCES[kind]}"
+    transformer.transform(source, content_type=kind, split_type="Line", logs=False)  # logs are CloudWatch's
+    report(name, files=transformed(output))
 
 
 def main() -> None:
@@ -78,7 +83,9 @@ def main() -> None:
     fit_bad_rows(arguments, session)
     fit_on_two_hosts(arguments, session)
     predict(estimator, session)
-    transform(arguments, estimator)
+    for kind in SOURCES:
+        for strategy in ("MultiRecord", "SingleRecord"):
+            transform(arguments, estimator, kind, strategy)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def unknown_id(self) -> int | None:
+        """The token that stands for what the vocabulary lacks; None where there are no tokens, or it can't be told."""
+        ...
+
+    @property
     def tokenizer(self) -> Any:
         """What TensorFlow must keep track of for :meth:`tokenize` to be exported; may be None."""
         ...

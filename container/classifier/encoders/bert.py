@@ -53,6 +53,11 @@ class BertEncoder:
         return self.wordpiece.max_sequence_length
 
     @property
+    def unknown_id(self) -> int:
+        """The token that stands for what the vocabulary lacks."""
+        return self.wordpiece.unknown_id
+
+    @property
     def tokenizer(self) -> Any:
         """What TensorFlow must keep track of for :meth:`tokenize` to be exported."""
         return self.wordpiece.tokenizer

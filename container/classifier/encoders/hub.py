@@ -22,6 +22,8 @@ with warnings.catch_warnings():  # it imports pkg_resources, which says that it 
 
 SAVED_MODEL = "saved_model.pb"
 DEPTH = 4  # folders below the channel that are searched
+# Hieroglyphs of Egypt and of Anatolia: in no vocabulary, and their last bytes differ, where bytes are tokens.
+_UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
 
 
 class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -61,6 +63,15 @@ class HubEncoder:
     max_sequence_length: int
     family: str = "hub"
     pooling: str = "own"
+
+    @property
+    def unknown_id(self) -> int | None:
+        """What characters that no vocabulary has end with, if that is one token; None where texts stay texts."""
+        if self.preprocessor is None:
+            return None
+        pieces = [self.preprocessor.tokenize(tf.constant([text])).flat_values.numpy() for text in _UNKNOWN_TEXTS]
+        last = {int(token) for tokens in pieces for token in tokens[-1:]}  # others may stand for the space before it
+        return last.pop() if len(last) == 1 else None
 
     @property
     def tokenizer(self) -> Any:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from classifier.encoders import files, word_vectors
 from classifier.encoders.dropout import Dropout
-from classifier.encoders.words import RESERVED, VOCABULARY_FILE, Words
+from classifier.encoders.words import RESERVED, UNKNOWN, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
 
@@ -87,6 +87,11 @@ class WordEncoder:
     def max_sequence_length(self) -> int:
         """Words of a text that are read."""
         return self.words.max_sequence_length
+
+    @property
+    def unknown_id(self) -> int:
+        """The token of a word that the vocabulary lacks, and of a text without any word."""
+        return UNKNOWN
 
     @property
     def tokenizer(self) -> Any:

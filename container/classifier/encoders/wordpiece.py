@@ -20,6 +20,7 @@ LONGEST_WORD = 100  # characters; a longer word is one unknown token
 # every repetition is a copy of it to the matcher.
 _LONG_WORD = rf"[0-9A-Za-z\x{{80}}-\x{{1FFF}}]{{{LONGEST_WORD + 1},}}"
 _UNKNOWN_WORD = "\U0010fffd"  # in no vocabulary
+_UNKNOWN = "[UNK]"
 _SPACE = r"[\t\n\r\p{Zs}\x{2028}\x{2029}]"
 _CONTROL = r"[\x{0}\x{fffd}\p{Cc}\p{Cf}\p{Co}]"
 
@@ -47,7 +48,7 @@ class WordPiece:
             UserError: The vocabulary lacks a token that BERT needs.
         """
         vocabulary = files.lines(folder / "vocab.txt")
-        missing = [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if token not in vocabulary]
+        missing = [token for token in ("[PAD]", _UNKNOWN, "[CLS]", "[SEP]") if token not in vocabulary]
         if missing or vocabulary[0] != "[PAD]":
             raise UserError(f"vocab.txt: must begin with [PAD]; missing: {', '.join(missing) or 'none'}")
         settings = files.settings(folder / "tokenizer_config.json")
@@ -62,6 +63,11 @@ class WordPiece:
             lower_case_nfd_strip_accents=False,
         )
         return cls(vocabulary, settings.get("do_lower_case", True), max_sequence_length, tokenizer)
+
+    @property
+    def unknown_id(self) -> int:
+        """The token of a word that can't be put together from the vocabulary."""
+        return self.vocabulary.index(_UNKNOWN)
 
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: [CLS], the text's tokens, [SEP], then 0."""

@@ -1,15 +1,45 @@
 """Ways to run an exported model: one module each."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """One text, ready to compute; only the engine that prepared it can compute it.
+
+    The first and last token that a network may want ([CLS], [SEP]) are among ``tokens``, for they cost as much as
+    any. They are never unknown, so the share of unknown tokens is one of all tokens, over many texts together: the
+    sum of ``unknown`` divided by the sum of ``tokens``. Taken like this of the training data and of requests, it can
+    be compared; a mean of each text's share can't, as short texts would weigh as much as long ones.
+
+    Attributes:
+        content: What the engine computes with: token ids, int32[tokens], or the text's UTF-8 bytes.
+        tokens: What it costs in a batch, 1 or more; an estimate from its length where they are not ``counted``.
+        unknown: Tokens that stand for something the vocabulary lacks.
+        counted: Whether the text was cut into tokens, and ``tokens`` and ``unknown`` are what was found.
+    """
+
+    content: Any
+    tokens: int
+    unknown: int = 0
+    counted: bool = True
+
+
 class Engine(Protocol):
     """An exported model, ready to compute; safe to call from several threads at once."""
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(texts), labels], of one batch of texts."""
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return the texts as the engine computes with them, in their order.
+
+        All are padded to the longest for a moment, so give hundreds at once and no more.
+        """
+        ...
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch of one text or more."""
         ...

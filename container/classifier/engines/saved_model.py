@@ -1,4 +1,4 @@
-"""Runs a TensorFlow SavedModel that takes strings and answers probabilities."""
+"""Runs a TensorFlow SavedModel that takes texts and answers probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,24 +10,73 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
+from classifier.engines import Engine, Prepared
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
 OUTPUT = "probabilities"
+# The same in two steps, of models that say how: texts to token ids, token ids to probabilities.
+TOKENIZE, TOKEN_IDS, UNKNOWN_TOKENS = "tokenize", "token_ids", "unknown_tokens"
+CLASSIFY = "classify"
+# A text that is not cut into tokens here is taken to have as many as this says. English has 3.5 to 4.5 bytes a token,
+# writing that a vocabulary has by the letter 1 to 3; most networks read no more than 512.
+BYTES_OF_A_TOKEN = 3
+TOKENS_AROUND_A_TEXT = 2
+MOST_TOKENS_ESTIMATED = 512
+
+Function = Callable[..., dict[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
-class SavedModelEngine:
-    """A loaded SavedModel.
+class TokensEngine:
+    """A loaded SavedModel that tokenizes and computes in two steps.
+
+    Attributes:
+        model: The loaded object; it owns the variables that the functions use.
+        tokenize: string[batch] to int32[batch, length], 0 after a text's end, and how many of each text are unknown.
+        classify: int32[batch, length] to probabilities.
+    """
+
+    model: Any
+    tokenize: Function
+    classify: Function
+
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return each text's token ids, without padding."""
+        if not texts:
+            return []
+        answers = self.tokenize(texts=tf.constant([_encoded(text) for text in texts], tf.string))
+        token_ids: NDArray[np.int32] = answers[TOKEN_IDS].numpy()
+        # Copies, so that no text keeps the padding of the others in memory.
+        return [
+            Prepared(row[:length].copy(), max(length, 1), unknown)
+            for row, length, unknown in zip(
+                token_ids, _lengths(token_ids), answers[UNKNOWN_TOKENS].numpy().tolist(), strict=True
+            )
+        ]
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text."""
+        padded = np.zeros((len(batch), max(text.tokens for text in batch)), np.int32)
+        for row, text in zip(padded, batch, strict=True):
+            row[: len(text.content)] = text.content
+        probabilities: NDArray[np.float32] = self.classify(token_ids=tf.constant(padded))[OUTPUT].numpy()
+        return probabilities
+
+
+@dataclass(frozen=True)
+class TextsEngine:
+    """A loaded SavedModel that takes texts whole: an encoder of strings, or a model from before there were two steps.
 
     Attributes:
         model: The loaded object; it owns the variables the function uses.
         function: Its serving signature.
         input_name: The name of the signature's one argument.
+        output_name: The name of the output that is wanted.
     """
 
     model: Any
-    function: Callable[..., dict[str, tf.Tensor]]
+    function: Function
     input_name: str
     output_name: str = OUTPUT
 
@@ -36,10 +85,14 @@ class SavedModelEngine:
         """How many numbers a text is answered with."""
         return int(self.function.structured_outputs[self.output_name].shape[-1])  # type: ignore[attr-defined]
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(texts), labels], of one batch of texts."""
-        batch = tf.constant([text.encode("utf-8", "replace") for text in texts], dtype=tf.string)
-        probabilities: NDArray[np.float32] = self.function(**{self.input_name: batch})[self.output_name].numpy()
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return each text's bytes, and how many tokens it is likely to have: rather more than fewer."""
+        return [Prepared(content, _estimated_tokens(len(content)), counted=False) for content in map(_encoded, texts)]
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch."""
+        texts = tf.constant([text.content for text in batch], tf.string)
+        probabilities: NDArray[np.float32] = self.function(**{self.input_name: texts})[self.output_name].numpy()
         return probabilities
 
 
@@ -52,7 +105,7 @@ class ForeignEngine:
         answers_logits: Whether its numbers must be made probabilities.
     """
 
-    engine: SavedModelEngine
+    engine: TextsEngine
     answers_logits: bool
 
     @property
@@ -60,13 +113,35 @@ class ForeignEngine:
         """How many numbers a text is answered with."""
         return self.engine.width
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(texts), labels], of one batch of texts."""
-        answers = np.asarray(self.engine.predict(texts), np.float32)
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return each text's bytes, and how many tokens it is likely to have."""
+        return self.engine.prepare(texts)
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch."""
+        answers = np.asarray(self.engine.predict(batch), np.float32)
         if not self.answers_logits:
             return answers
         probabilities: NDArray[np.float32] = tf.nn.softmax(answers).numpy()
         return probabilities
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text's UTF-8; half a surrogate pair, which JSON can hold, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+def _lengths(token_ids: NDArray[np.int32]) -> list[int]:
+    """Return where each row's last token ends; a 0 before it is a token that the text wrote out."""
+    if not token_ids.shape[1]:
+        return [0] * len(token_ids)
+    there = token_ids != 0
+    lengths: list[int] = np.where(there.any(axis=1), there.shape[1] - there[:, ::-1].argmax(axis=1), 0).tolist()
+    return lengths
+
+
+def _estimated_tokens(size: int) -> int:
+    return min(TOKENS_AROUND_A_TEXT + -(-size // BYTES_OF_A_TOKEN), MOST_TOKENS_ESTIMATED)
 
 
 def set_threads(count: int) -> None:
@@ -77,8 +152,8 @@ def set_threads(count: int) -> None:
         tf.config.experimental.set_memory_growth(device, True)
 
 
-def load(folder: Path) -> SavedModelEngine:
-    """Load a SavedModel.
+def load(folder: Path) -> Engine:
+    """Load a SavedModel, to run in two steps where it has the signatures for that.
 
     Raises:
         UserError: Its files are broken, or it has no signature from strings to probabilities.
@@ -87,8 +162,10 @@ def load(folder: Path) -> SavedModelEngine:
     function = model.signatures.get(SIGNATURE) if hasattr(model, "signatures") else None
     if function is None or OUTPUT not in function.structured_outputs:
         raise UserError(f"{folder}: the SavedModel has no signature {SIGNATURE!r} with an output {OUTPUT!r}")
+    if {TOKENIZE, CLASSIFY} <= set(model.signatures):
+        return TokensEngine(model, model.signatures[TOKENIZE], model.signatures[CLASSIFY])
     (input_name,) = function.structured_input_signature[1]
-    return SavedModelEngine(model, function, input_name)
+    return TextsEngine(model, function, input_name)
 
 
 def load_foreign(folder: Path) -> ForeignEngine:
@@ -110,8 +187,10 @@ def load_foreign(folder: Path) -> ForeignEngine:
             "float[batch, labels]"
         )
     output = OUTPUT if OUTPUT in rows else rows[0]
-    engine = SavedModelEngine(model, function, texts[0], output)
-    answers = engine.predict(["", "It works."])  # what it gives for any texts tells which of the two it gives
+    engine = TextsEngine(model, function, texts[0], output)
+    answers = engine.predict(
+        engine.prepare(["", "It works."])
+    )  # what it gives for any texts tells which of the two it gives
     return ForeignEngine(engine, not (np.all(answers >= 0) and np.allclose(answers.sum(axis=1), 1, atol=1e-3)))
 
 

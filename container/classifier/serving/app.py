@@ -3,116 +3,138 @@
 import logging
 import re
 import time
-from dataclasses import dataclass
-from functools import singledispatch
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial, singledispatch
+from pathlib import Path
+from typing import IO
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from classifier import environment
+from classifier import predictor
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
-from classifier.serving import codec, media_types, model
-from classifier.serving.limits import Limits
+from classifier.serving import logs, model, model_routes
+from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
+from classifier.serving.memory import ModelMemory
+from classifier.serving.model import Background
+from classifier.serving.models import Models
 from classifier.serving.settings import ServingSettings
+from classifier.serving.transform import execution_parameters
 
 logger = logging.getLogger(__name__)
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _ECHOED = re.compile(r"[\x20-\x7e]{1,1024}")
 _PIECE_BYTES = 65536
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-@dataclass(frozen=True)
-class Invocation:
-    """The parts of a request that its answer depends on.
-
-    Attributes:
-        body: The records.
-        content_type: The Content-Type header, empty where there is none.
-        accept: The Accept header, empty where there is none.
-    """
-
-    body: bytes
-    content_type: str = ""
-    accept: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back.
-
-    Attributes:
-        body: The predictions.
-        content_type: Their media type, without parameters.
-        records: How many there are.
-    """
-
-    body: bytes
-    content_type: str
-    records: int
-
-
-def invoke(invocation: Invocation, predictor: Predictor, settings: ServingSettings) -> Answer:
-    """Answer one request; everything that can be refused is refused before the model is asked.
-
-    Raises:
-        RequestError: 406, 415, 400 or 413, checked in this order.
-    """
-    answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
-    kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch)
-    records = codec.decode(invocation.body, kind)
-    if len(records.texts) > settings.max_records:
-        raise RequestError(413, "too_many_records", f"more than {settings.max_records} records; send fewer a request")
-    probabilities = predictor.predict(records.texts)
-    predictions = codec.Predictions(probabilities, predictor.labels, records.single)
-    return Answer(codec.encode(predictions, answer_type), answer_type.media_type, len(records.texts))
-
-
 def create_app(settings: ServingSettings | None = None, load: model.Load = model.load) -> Flask:
-    """Build the application and start loading its model, which ends the process where that fails.
+    """Build the application and start loading what it needs, which ends the process where that fails.
 
     Args:
         settings: What ``serve`` was told; read from the environment where it isn't given, as gunicorn does.
         load: What loads the model.
     """
     settings = settings or ServingSettings.from_environ()
-    environment.configure_logging(settings.log_level)
-    loaded = model.BackgroundModel(settings, load)
-    limits = Limits(settings.predictions_at_once, settings.queue_length)
+    logs.configure(settings.log_level)
+    service = Service.of(settings)
     app = Flask(__name__, static_folder=None)
+    routes = _many_models if settings.multi_model else _one_model
+    ready = routes(app, service, load)
 
     @app.get("/ping", provide_automatic_options=False)
     def ping() -> Response:
-        loaded.predictor  # noqa: B018  503 while there is none
+        ready()
         return Response(content_type="text/plain")
 
-    @app.post("/invocations", provide_automatic_options=False)
-    def invocations() -> Response:
-        predictor = loaded.predictor
-        with limits.turn():
-            return _respond(invoke(_invocation(), predictor, settings))
+    @app.get("/execution-parameters", provide_automatic_options=False)
+    def parameters() -> Response:
+        return jsonify(execution_parameters(settings))
 
-    app.before_request(_start_clock)
+    @app.get("/metrics", provide_automatic_options=False)
+    def metrics() -> Response:
+        body, content_type = service.metrics.exposition()
+        return Response(body, content_type=content_type)
+
+    app.before_request(_start)
     app.register_error_handler(Exception, _refuse)
-    app.after_request(_finish)
+    app.after_request(partial(_finish, service=service))
     return app
 
 
-def _invocation() -> Invocation:
+def _one_model(app: Flask, service: Service, load: model.Load) -> Callable[[], object]:
+    """Answer ``/invocations`` with the one model; return what raises while there is none."""
+    loaded = Background("model", partial(_loaded, service, load))
+
+    @app.post("/invocations", provide_automatic_options=False)
+    def invocations() -> Response:
+        return _answer(loaded.result, service)
+
+    return lambda: loaded.result
+
+
+def _loaded(service: Service, load: model.Load) -> Predictor:
+    ready = load(service.settings)
+    service.metrics.model(ready.manifest)
+    service.metrics.models(1)
+    return ready
+
+
+def _many_models(app: Flask, service: Service, _load: model.Load) -> Callable[[], object]:
+    """Answer for models that come and go; return what raises until they may."""
+    engine = Background("engine", partial(model.start_engine, service.settings))
+    memory = ModelMemory(service.settings.models_memory_megabytes << 20)
+
+    def load_model(folder: Path) -> Predictor:
+        engine.result  # noqa: B018  503 until TensorFlow is set up
+        return predictor.load(folder)
+
+    models = Models(service.settings.models_folder, load_model, memory, service.metrics.models)
+    model_routes.register(app, models, partial(_answer, service=service))
+
+    @app.post("/invocations", provide_automatic_options=False)
+    def invocations() -> Response:
+        raise RequestError(404, "not_found", "several models are here; POST to /models/{name}/invoke")
+
+    return lambda: engine.result
+
+
+def _answer(ready: Predictor, service: Service) -> Response:
     headers = request.headers
-    return Invocation(request.get_data(cache=False), headers.get("Content-Type", ""), headers.get("Accept", ""))
+    with service.limits.place():
+        invocation = Invocation(
+            request.stream,
+            request.content_length or 0,
+            headers.get("Content-Type", ""),
+            headers.get("Accept", ""),
+        )
+        answer = invoke(invocation, ready, service, g.usage)
+    return _respond(answer)
 
 
 def _respond(answer: Answer) -> Response:
-    g.records = answer.records
-    return Response(answer.body, content_type=answer.content_type)
+    if answer.size <= _PIECE_BYTES:
+        with answer.body as body:
+            return Response(body.read(), content_type=answer.content_type)
+    response = Response(_pieces(answer.body), content_type=answer.content_type)
+    response.content_length = answer.size
+    response.call_on_close(answer.body.close)
+    return response
 
 
-def _start_clock() -> None:
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from iter(partial(file.read, _PIECE_BYTES), b"")
+
+
+def _start() -> None:
     g.start = time.monotonic()
+    g.usage = Usage()
 
 
 def _refuse(error: Exception) -> Response:
@@ -130,7 +152,7 @@ def _refuse(error: Exception) -> Response:
 @singledispatch
 def as_request_error(error: Exception) -> RequestError:
     """Return how an error is answered: the one place that knows, by the error's type."""
-    logger.error("event=internal_error", exc_info=error)
+    logger.error("internal_error", exc_info=error, extra={"request_id": _request_id()})
     return RequestError(500, "internal_error", "the server failed to answer; its log says why")
 
 
@@ -145,21 +167,45 @@ def _(error: HTTPException) -> RequestError:
     return RequestError(status, _CODES.get(status, "bad_request"), error.name.lower())
 
 
-def _finish(response: Response) -> Response:
+def _request_id() -> str:
+    """Return what the request is called in the log: as its sender calls it, or a name of our own."""
+    given = request.headers.get(INFERENCE_ID, "")
+    if "request_id" not in g:
+        g.request_id = given if _ECHOED.fullmatch(given) else uuid.uuid4().hex
+    return str(g.request_id)
+
+
+def _finish(response: Response, service: Service) -> Response:
     """Read what is left of the body, echo the caller's attributes, and log invocations, never their texts."""
     while request.stream.read(_PIECE_BYTES):  # else nginx, still sending, would see a broken pipe and answer 502
         pass
     attributes = request.headers.get(CUSTOM_ATTRIBUTES, "")
     if _ECHOED.fullmatch(attributes):
         response.headers[CUSTOM_ATTRIBUTES] = attributes
-    if request.path == "/invocations":
-        milliseconds = (time.monotonic() - g.start) * 1000
-        logger.info(
-            "event=invocation status=%d records=%d bytes_in=%d bytes_out=%d milliseconds=%.0f",
-            response.status_code,
-            g.get("records", 0),
-            request.content_length or 0,
-            response.content_length or 0,
-            milliseconds,
-        )
+    if request.path == "/invocations" or request.path.endswith("/invoke"):
+        _note(response, service)
     return response
+
+
+def _note(response: Response, service: Service) -> None:
+    seconds = time.monotonic() - g.start
+    usage: Usage = g.usage
+    service.metrics.request(response.status_code, seconds)
+    if usage.records:
+        service.metrics.queued(usage.queued_seconds)
+        service.metrics.bad(usage.bad_records)
+    logger.info(
+        "invocation",
+        extra={
+            "request_id": _request_id(),
+            "status": response.status_code,
+            "records": usage.records,
+            "bad_records": usage.bad_records,
+            "tokens": usage.tokens,
+            "bytes_in": request.content_length or 0,
+            "bytes_out": response.content_length or 0,
+            "milliseconds": round(seconds * 1000, 1),
+            "milliseconds_queued": round(usage.queued_seconds * 1000, 1),
+            "milliseconds_computed": round(usage.computed_seconds * 1000, 1),
+        },
+    )

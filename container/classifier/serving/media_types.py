@@ -31,10 +31,15 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
 }
 ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CSV)
 
-# Batch transform puts the answers of many requests one below the other, so these are answered a line a record.
-_LINES = (CSV, JSON_LINES)
+INFERENCE_OUTPUTS = ("predicted_label", "probability", "probabilities", "labels")
+"""What an answer may say of a record; ``SAGEMAKER_INFERENCE_OUTPUT`` chooses, by the names Autopilot gave them."""
+
+LINES = (CSV, JSON_LINES)
+"""The types of a record a line. Batch transform puts the answers of many requests one below the other."""
+
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _WEIGHT = re.compile(r"\d*\.?\d+|\d+\.")
+_COUNT = re.compile("0*([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,12 @@ class AnswerType:
     Attributes:
         media_type: One of :data:`ANSWER_TYPES`, and the answer's Content-Type.
         verbose: Whether JSON also holds the labels.
+        n_predictions: How many of the most probable labels to list, most probable first; none lists all, unsorted.
     """
 
     media_type: str
     verbose: bool = False
+    n_predictions: int | None = None
 
 
 def named_answer(name: str) -> AnswerType:
@@ -58,6 +65,14 @@ def named_answer(name: str) -> AnswerType:
     """
     plain = "".join(name.lower().split())
     return {known: AnswerType(known.partition(";")[0], ";" in known) for known in ANSWER_NAMES}[plain]
+
+
+def parse_columns(text: str) -> tuple[str, ...]:
+    """Names out of `predicted_label`, `probability`, `probabilities` and `labels`, parted by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= set(INFERENCE_OUTPUTS) or len(set(names)) < len(names):
+        raise ValueError(f"must be names out of {', '.join(INFERENCE_OUTPUTS)}, each once")
+    return names
 
 
 def request_type(content_type: str, *, must_name_one: bool) -> str:
@@ -89,7 +104,7 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
 
     Raises:
-        RequestError: 406, when nothing it names is written here.
+        RequestError: 406, when nothing it names is written here, or its ``n_predictions`` is no number above 0.
     """
     usual = named_answer(default) if default else AnswerType(_usual(content_type))
     ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
@@ -104,17 +119,33 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
 
 
 def _usual(content_type: str) -> str:
-    lines = REQUEST_TYPES.get(_parse(content_type)[0]) in _LINES
+    lines = REQUEST_TYPES.get(_parse(content_type)[0]) in LINES
     return JSON_LINES if lines else JSON
 
 
 def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType) -> list[AnswerType]:
     """Return the answers that a type, or a range such as ``text/*``, stands for, of a range the usual one first."""
+    if media_range not in (*_RANGES, *ANSWER_TYPES):
+        return []
     verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
-    if media_range not in _RANGES:
-        return [AnswerType(media_range, verbose)] if media_range in ANSWER_TYPES else []
+    count = _n_predictions(parameters)
+    if media_range in ANSWER_TYPES:
+        return [AnswerType(media_range, verbose, count)]
     names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
-    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type)) for name in names]
+    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), count) for name in names]
+
+
+def _n_predictions(parameters: Mapping[str, str]) -> int | None:
+    if "n_predictions" not in parameters:
+        return None
+    number = _COUNT.fullmatch(parameters["n_predictions"])
+    if number is None:
+        raise RequestError(
+            406,
+            "not_acceptable",
+            f"n_predictions in Accept must be a whole number above 0; use {JSON};n_predictions=3, for example",
+        )
+    return int(number[1][:9])  # more digits are more than any model has labels, and Python reads no thousands of them
 
 
 def _weight(parameters: Mapping[str, str]) -> float:

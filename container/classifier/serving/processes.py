@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _POLL_SECONDS = 0.05
 
@@ -24,9 +24,9 @@ class StopRequest:
         self.received = True
 
 
-def start(command: Sequence[str]) -> Process:
+def start(command: Sequence[str], environ: Mapping[str, str]) -> Process:
     """Start a program in a session of its own: signals to our group don't reach it."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=environ)
 
 
 def stop(process: Process, number: signal.Signals, deadline: float) -> None:

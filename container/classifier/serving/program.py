@@ -10,12 +10,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from classifier import artifact, environment
 from classifier.errors import UserError
-from classifier.serving import processes
+from classifier.serving import logs, memory, processes, resources
+from classifier.serving.models import LOADS_AT_MOST
 from classifier.serving.processes import Process, StopRequest
-from classifier.serving.settings import ServingSettings
+from classifier.serving.settings import SETTINGS, ServingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +31,11 @@ GUNICORN_STOP_SECONDS = 3
 GRACEFUL_SECONDS = 25
 # A worker gives a sign of life once a second, and the import of TensorFlow may hold it up for some.
 LEAST_TIMEOUT_SECONDS = 30
-# Threads beyond those that predict or wait for it: /ping and refusals always find one.
+# Threads beyond those of requests that have a place.
 SPARE_THREADS = 4
 SOCKET = "gunicorn.sock"
+# By this variable, set before it is imported, prometheus-client adds up the numbers of several processes.
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 _POLL_SECONDS = 0.1
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
@@ -37,13 +43,13 @@ _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
 
 def main() -> int:
     """Serve until told to stop; return the exit status: 0 after a stop that was asked for, else 1."""
-    environment.configure_logging()
+    logs.configure(logging.INFO)
     try:
         return serve(ServingSettings.from_environ())
     except UserError as error:
-        logger.error("event=serve_refused reason=%s", " ".join(str(error).split()))  # noqa: TRY400  no traceback
+        logger.error("serve_refused", extra={"reason": " ".join(str(error).split())})  # noqa: TRY400  no traceback
     except Exception:
-        logger.exception("event=serve_failed")
+        logger.exception("serve_failed")
     return 1
 
 
@@ -54,18 +60,60 @@ def serve(settings: ServingSettings) -> int:
         UserError: There is no model, or it is incomplete.
     """
     stop_request = StopRequest()
-    environment.configure_logging(settings.log_level)
-    artifact.load(settings.model_folder)
+    logs.configure(settings.log_level)
+    if not settings.multi_model:
+        artifact.load(settings.model_folder)
+    logger.info("sized", extra=sizes(settings))
     running: dict[str, Process] = {}
     with _run_folder() as folder:
+        environ = child_environ(settings, folder)
         try:
-            running["gunicorn"] = processes.start(gunicorn_command(settings, folder))
+            running["gunicorn"] = processes.start(gunicorn_command(settings, folder), environ)
             if _listens(folder / SOCKET, running["gunicorn"], stop_request):
-                running["nginx"] = processes.start(nginx_command(settings, folder))
+                running["nginx"] = processes.start(nginx_command(settings, folder), environ)
             return _supervise(running, stop_request)
         finally:
             for process in running.values():
                 processes.kill_group(process)
+
+
+def sizes(settings: ServingSettings) -> dict[str, Any]:
+    """Return how large everything is made, and why, for the log."""
+    names = ("workers", "predictions_at_once", "tensorflow_threads", "queue_length", "batch_tokens")
+    chosen = {name: getattr(settings, name) for name in names}
+    why = {name: settings.set_by.get(name) or f"default: {SETTINGS[name].words}" for name in names}
+    share = {
+        "processors": resources.processors(),
+        "memory_megabytes": resources.memory() >> 20,
+        "machine_processors": os.cpu_count(),
+        "machine_memory_megabytes": psutil.virtual_memory().total >> 20,
+    }
+    return {**share, **chosen, "why": why}
+
+
+def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
+    """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
+    environ = {
+        "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
+        **{name: value for name, value in environment.variables().items() if name.upper() != SHARED_METRICS},
+        **(memory.VARIABLES if settings.multi_model else {}),
+        "TMPDIR": str(folder),
+        "PYTHONPATH": str(environment.PROGRAM_FOLDER),
+    }
+    if settings.workers > 1:
+        shared = folder / "metrics"
+        shared.mkdir()
+        environ[SHARED_METRICS] = str(shared)
+    return environ
+
+
+def threads(settings: ServingSettings) -> int:
+    """Return how many threads a process has, so that one is always free for ``/ping`` and for refusals.
+
+    Where models come and go, loads hold threads, and so do removals, each of which waits for a model's requests.
+    """
+    others = settings.places + LOADS_AT_MOST if settings.multi_model else 0
+    return settings.places + others + SPARE_THREADS
 
 
 def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
@@ -74,12 +122,13 @@ def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
         "bind": f"unix:{folder / SOCKET}",
         "workers": settings.workers,
         "worker-class": "gthread",
-        "threads": settings.predictions_at_once + settings.queue_length + SPARE_THREADS,
+        "threads": threads(settings),
         "timeout": max(settings.timeout_seconds, LEAST_TIMEOUT_SECONDS),
         "graceful-timeout": GRACEFUL_SECONDS,
         "worker-tmp-dir": folder,
         "log-level": _LOG_LEVELS[settings.log_level // 10],
-        "pythonpath": environment.PROGRAM_FOLDER,
+        "logger-class": "classifier.serving.logs.GunicornLogger",
+        "config": "python:classifier.serving.hooks",
         # nginx limits these already, and answers with JSON.
         "limit-request-line": 0,
         "limit-request-fields": 32768,
@@ -128,7 +177,7 @@ def _supervise(running: Mapping[str, Process], stop_request: StopRequest) -> int
     while not stop_request.received:
         for name, process in running.items():
             if process.poll() is not None:
-                logger.error("event=process_ended name=%s status=%d", name, process.returncode)
+                logger.error("process_ended", extra={"program": name, "status": process.returncode})
                 return 1
         time.sleep(_POLL_SECONDS)
     _stop(running)
@@ -137,9 +186,9 @@ def _supervise(running: Mapping[str, Process], stop_request: StopRequest) -> int
 
 def _stop(running: Mapping[str, Process]) -> None:
     """Let the requests that are in flight be answered: nginx knows them, so it ends first."""
-    logger.info("event=stopping")
+    logger.info("stopping")
     deadline = time.monotonic() + STOP_SECONDS
     if "nginx" in running:
         processes.stop(running["nginx"], signal.SIGQUIT, deadline - GUNICORN_STOP_SECONDS)
     processes.stop(running["gunicorn"], signal.SIGTERM, min(deadline, time.monotonic() + GUNICORN_STOP_SECONDS))
-    logger.info("event=stopped")
+    logger.info("stopped")

@@ -7,7 +7,14 @@ from typing import Any
 
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
-from classifier.serving import media_types, processors
+from classifier.serving import media_types, resources
+
+# Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
+BATCH_TOKENS = 1024
+GPU_BATCH_TOKENS = 16384
+MODELS_PERCENT = 90
+# What a body that is read whole takes of memory, as Python values, for every byte.
+WHOLE_GROWTH = 16
 
 
 def _whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -34,6 +41,16 @@ def _answer_name(text: str) -> str:
 _answer_name.__doc__ = f"one of {', '.join(f'`{name}`' for name in media_types.ANSWER_NAMES)}"
 
 
+def _bad_records(text: str) -> str:
+    """`answer` or `refuse`."""
+    return {"answer": "answer", "refuse": "refuse"}[text.lower()]
+
+
+def _strategy(text: str) -> str:
+    """`MULTI_RECORD` or `SINGLE_RECORD`."""
+    return {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}[text.lower().replace("_", "")]
+
+
 @dataclass(frozen=True)
 class Setting:
     """One value that the environment may set.
@@ -57,6 +74,12 @@ class Setting:
         """What the value may be, in words."""
         return str(self.parse.__doc__).rstrip(".")
 
+    @property
+    def words(self) -> str:
+        """What the default is, in words."""
+        value = self.default_in_words or self.default
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 SETTINGS: Mapping[str, Setting] = {
     "port": Setting(
@@ -65,29 +88,44 @@ SETTINGS: Mapping[str, Setting] = {
         8080,
         "The port to listen on.",
     ),
+    "multi_model": Setting(
+        ("SAGEMAKER_MULTI_MODEL",),
+        _yes_or_no,
+        False,
+        "Set by multi-model endpoints: models come and go by way of `/models`.",
+    ),
     "workers": Setting(
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", "SAGEMAKER_GUNICORN_WORKERS"),
         _whole_number(1, 64),
         1,
-        "Processes, each with a copy of the model; one process already uses all processors.",
+        "Processes, each with a copy of the model; one process already uses all processors. A multi-model endpoint has "
+        "one, whatever is set.",
     ),
     "predictions_at_once": Setting(
         ("SAGEMAKER_GUNICORN_THREADS",),
         _whole_number(1, 256),
-        lambda _: processors.available(),
-        "Requests a process computes at the same time.",
+        lambda _: resources.processors(),
+        "Batches a process computes at the same time.",
         "one a processor",
+    ),
+    "batch_tokens": Setting(
+        ("SERVING_BATCH_TOKENS",),
+        _whole_number(1, 1_000_000),
+        lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
+        "What a batch may cost: tokens of its longest text, times its texts. A larger one makes the engine more busy, "
+        "and small requests beside large ones wait longer.",
+        f"{BATCH_TOKENS}; {GPU_BATCH_TOKENS} with a GPU",
     ),
     "queue_length": Setting(
         ("SERVING_QUEUE_LENGTH",),
         _whole_number(0, 1024),
         64,
-        "Requests a process lets wait for their turn; one more is answered 503 with Retry-After.",
+        "Requests a process takes on beside as many as it computes batches; one more is answered 503 with Retry-After.",
     ),
     "tensorflow_threads": Setting(
         ("OMP_NUM_THREADS",),
         _whole_number(1, 1024),
-        lambda settings: max(1, processors.available() // settings["workers"]),
+        lambda settings: max(1, resources.processors() // settings["workers"]),
         "Threads TensorFlow computes with, in each process.",
         "processors ÷ processes",
     ),
@@ -107,14 +145,47 @@ SETTINGS: Mapping[str, Setting] = {
     "max_payload_megabytes": Setting(
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB",),
         _whole_number(0, 1024),
-        100,
+        1024,
         "The largest request body; a larger one is answered 413. 0 is no limit.",
+    ),
+    "max_whole_megabytes": Setting(
+        ("SERVING_MAX_WHOLE_MB",),
+        _whole_number(1, 1024),
+        100,
+        "The largest body of one text or of `application/json`, which is read whole, into memory; a larger one is "
+        "answered 413. JSON Lines and CSV are read as a stream.",
     ),
     "max_records": Setting(
         ("SERVING_MAX_RECORDS",),
         _whole_number(1, 100_000_000),
         1_000_000,
-        "The most records a request may hold; one with more is answered 413.",
+        "The most records an `application/json` body may hold; one with more is answered 413.",
+    ),
+    "max_lines": Setting(
+        ("SERVING_MAX_LINES",),
+        _whole_number(0, 1_000_000_000),
+        0,
+        "The most records a JSON Lines or CSV body may hold; one with more is answered 413. 0 is no limit.",
+    ),
+    "max_tokens": Setting(
+        ("SERVING_MAX_TOKENS",),
+        _whole_number(0, 1_000_000_000),
+        0,
+        "The most tokens a request may hold; one with more is answered 413. 0 is no limit.",
+    ),
+    "bad_records": Setting(
+        ("SERVING_BAD_RECORDS",),
+        _bad_records,
+        "",
+        "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
+        "`answer` in JSON Lines and CSV, `refuse` in JSON",
+    ),
+    "inference_output": Setting(
+        ("SAGEMAKER_INFERENCE_OUTPUT",),
+        media_types.parse_columns,
+        (),
+        "What JSON Lines and CSV answer of a record, in this order.",
+        "see the answer table",
     ),
     "default_accept": Setting(
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
@@ -129,6 +200,19 @@ SETTINGS: Mapping[str, Setting] = {
         False,
         "Set by batch transform: a request without a Content-Type is then refused, not taken for a text.",
     ),
+    "batch_strategy": Setting(
+        ("SAGEMAKER_BATCH_STRATEGY",),
+        _strategy,
+        "MULTI_RECORD",
+        "Set by batch transform; `/execution-parameters` gives it back.",
+    ),
+    "models_memory_megabytes": Setting(
+        ("SERVING_MODELS_MEMORY_MB",),
+        _whole_number(1, 100_000_000),
+        lambda _: resources.memory() * MODELS_PERCENT // 100 >> 20,
+        "Memory the process of a multi-model endpoint may take; a model that would not fit is answered 507.",
+        f"{MODELS_PERCENT} % of the container's",
+    ),
     "log_level": Setting(
         ("SAGEMAKER_CONTAINER_LOG_LEVEL",),
         _whole_number(0, 50),
@@ -140,21 +224,49 @@ SETTINGS: Mapping[str, Setting] = {
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What ``serve`` was told; :data:`SETTINGS` says what each value means."""
+    """What ``serve`` was told; :data:`SETTINGS` says what each value means.
+
+    Attributes:
+        model_folder: Where the model is.
+        models_folder: Where those of a multi-model endpoint are.
+        set_by: The variable that set a value, of those that aren't the default.
+    """
 
     model_folder: Path
+    models_folder: Path
+    set_by: Mapping[str, str]
     port: int
+    multi_model: bool
     workers: int
     predictions_at_once: int
+    batch_tokens: int
     queue_length: int
     tensorflow_threads: int
     timeout_seconds: int
     proxy_timeout_seconds: int
     max_payload_megabytes: int
+    max_whole_megabytes: int
     max_records: int
+    max_lines: int
+    max_tokens: int
+    bad_records: str
+    inference_output: tuple[str, ...]
     default_accept: str
     batch: bool
+    batch_strategy: str
+    models_memory_megabytes: int
     log_level: int
+
+    @property
+    def places(self) -> int:
+        """Requests that a process takes on at once."""
+        return self.predictions_at_once + self.queue_length
+
+    @property
+    def large_bodies(self) -> int:
+        """Large bodies that a process reads whole at the same time."""
+        fitting = resources.memory() // (self.max_whole_megabytes * WHOLE_GROWTH << 20)
+        return max(1, min(self.predictions_at_once, fitting))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "ServingSettings":
@@ -165,6 +277,7 @@ class ServingSettings:
         """
         environ = variables() if environ is None else environ
         values: dict[str, Any] = {}
+        set_by: dict[str, str] = {}
         problems: list[str] = []
         for field, setting in SETTINGS.items():
             values[field] = setting.default(values) if callable(setting.default) else setting.default
@@ -173,23 +286,22 @@ class ServingSettings:
                 continue
             try:
                 values[field] = setting.parse(environ[name].strip())
+                set_by[field] = name
             except (ValueError, KeyError):
                 problems.append(f"environment variable {name}: must be {setting.takes}")
         if problems:
             raise UserError(problems)
-        return cls(model_folder=base_folder(environ) / "model", **values)
+        if values["multi_model"]:
+            values["workers"] = 1  # which models there are is known by one process
+        base = base_folder(environ)
+        return cls(model_folder=base / "model", models_folder=base / "models", set_by=set_by, **values)
 
 
 def table() -> str:
     """Return the documentation of :data:`SETTINGS`, a Markdown table."""
     rows = [
-        f"| {'<br>'.join(f'`{name}`' for name in setting.names)} | {_default(setting)} | {setting.takes} | "
+        f"| {'<br>'.join(f'`{name}`' for name in setting.names)} | {setting.words} | {setting.takes} | "
         f"{setting.meaning} |"
         for setting in SETTINGS.values()
     ]
     return "\n".join(["| variable | default | value | meaning |", "|---|---|---|---|", *rows])
-
-
-def _default(setting: Setting) -> str:
-    value = setting.default_in_words or setting.default
-    return str(value).lower() if isinstance(value, bool) else str(value)

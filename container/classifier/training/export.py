@@ -2,7 +2,8 @@
 
 import importlib.metadata
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from classifier import __version__, artifact, predictor
+from classifier.artifact import Label
 from classifier.encoders import Encoder
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_DIFFERENCE = 1e-3  # of a probability, between the trained model and the exported one
 COMPARED_AT_ONCE = 64
+NO_ID = -1  # no token's
 GOLDEN_ROWS = 64
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "tf-keras", "tensorflow-hub", "tensorflow-text", "numpy", "safetensors")
 
@@ -49,8 +52,25 @@ class Trained:
     probes: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What was seen when the exported model was asked what the trained one had answered.
+
+    Attributes:
+        rows: How many of the checked rows it was asked.
+        difference: The largest of a probability.
+        tokens: Of those rows together; None where the model takes texts whole.
+        unknown: How many of the tokens stand for something the vocabulary lacks; None where that can't be told.
+    """
+
+    rows: int
+    difference: float
+    tokens: int | None
+    unknown: int | None
+
+
 class ServingModule(tf.Module):  # type: ignore[misc]
-    """The exported model: texts in, probabilities out."""
+    """The exported model: texts in, probabilities out, at one go."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
@@ -62,8 +82,55 @@ class ServingModule(tf.Module):  # type: ignore[misc]
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Turn string[batch] into float32[batch, labels]."""
-        vectors = self.encoder(self._tokenize(texts), training=False)
+        return self._probabilities(self._tokenize(texts))
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What is exported, by name."""
+        return {"serving_default": self.serve}
+
+    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        vectors = self.encoder(inputs, training=False)
         return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
+
+
+class TwoStepModule(ServingModule):
+    """The same, and its two steps apart: who serves it knows what a text costs before it is computed."""
+
+    def __init__(self, encoder: Encoder, head: Any) -> None:
+        super().__init__(encoder, head)
+        self._unknown_id = NO_ID if encoder.unknown_id is None else encoder.unknown_id
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
+    def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Turn string[batch] into int32[batch, length], 0 after a text's end, and how many of each are unknown."""
+        token_ids = self._tokenize(texts)
+        unknown = tf.equal(token_ids, self._unknown_id)
+        return {"token_ids": token_ids, "unknown_tokens": tf.reduce_sum(tf.cast(unknown, tf.int32), axis=1)}
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name="token_ids")]
+    )
+    def classify(self, token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Turn int32[batch, length] into float32[batch, labels]; zeros after a text's end change nothing."""
+        return self._probabilities(token_ids)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
+    def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Take both steps; calls to the same functions, so that the network is in the file once."""
+        answer: dict[str, tf.Tensor] = self.classify(self.tokenize(texts)["token_ids"])
+        return answer
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What is exported, by name."""
+        return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
+
+
+def save(encoder: Encoder, head: Any, folder: Path) -> None:
+    """Write a classifier as a SavedModel, in two steps where there are tokens between them."""
+    module = (TwoStepModule if encoder.tokens else ServingModule)(encoder, head)
+    tf.saved_model.save(module, str(folder), signatures=module.functions)
 
 
 def export(
@@ -80,21 +147,26 @@ def export(
         RuntimeError: The exported model answers differently than the trained one.
     """
     with artifact.published(folder) as work:
-        module = ServingModule(trained.encoder, trained.head)
-        signatures = {"serving_default": module.serve}
-        tf.saved_model.save(module, str(work / artifact.SAVED_MODEL_FOLDER), signatures=signatures)
+        save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
         artifact.write_json(work / artifact.GOLDEN_FILE, _golden(trained, data))
-        artifact.write_json(work / artifact.MANIFEST_FILE, _manifest(trained, data, settings))
+        manifest = _manifest(trained, data, settings)
+        artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work))
-        compared, difference = _largest_difference(exported, trained, interruption)
-        if not difference <= LARGEST_DIFFERENCE:
-            raise RuntimeError(f"the exported model's probabilities differ from the trained one's by {difference:.6f}")
+        comparison = _compare(exported, trained, interruption)
+        if not comparison.difference <= LARGEST_DIFFERENCE:
+            raise RuntimeError(
+                f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
+            )
+        manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
+        artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
-    log.info("event=exported rows_compared=%d largest_difference=%.8f %s", compared, difference, equals)
+    log.info(
+        "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.rows, comparison.difference, equals
+    )
     log.info("Exported - %s", colons)
-    return exported
+    return replace(exported, manifest=manifest)
 
 
 def _write_weights(work: Path, trained: Trained) -> None:
@@ -105,16 +177,45 @@ def _write_weights(work: Path, trained: Trained) -> None:
     save_file({"kernel": dense.kernel.numpy(), "bias": dense.bias.numpy()}, work / artifact.HEAD_FILE)
 
 
-def _largest_difference(exported: Predictor, trained: Trained, interruption: Interruption) -> tuple[int, float]:
-    """Return how many rows were compared, and the largest difference of a probability."""
+def _compare(exported: Predictor, trained: Trained, interruption: Interruption) -> Comparison:
+    """Ask the exported model our own texts, and the checked rows: all of them, or some where the job is to stop."""
     largest = float(np.abs(exported.predict(artifact.PROBES) - trained.probes).max())
-    compared = 0
+    compared = tokens = unknown = 0
     while compared < len(trained.answers) and not (compared and interruption.requested()):
         expected = trained.answers[compared : compared + COMPARED_AT_ONCE]
-        answers = exported.predict(trained.checked.texts[compared : compared + len(expected)])
-        largest = max(largest, float(np.abs(answers - expected).max()))
+        texts = exported.prepare(trained.checked.texts[compared : compared + len(expected)])
+        largest = max(largest, float(np.abs(exported.answer(texts) - expected).max()))
         compared += len(expected)
-    return compared, largest
+        tokens += sum(text.tokens for text in texts)
+        unknown += sum(text.unknown for text in texts)
+    counted = trained.encoder.tokens
+    told = counted and trained.encoder.unknown_id is not None
+    return Comparison(compared, largest, tokens if counted else None, unknown if told else None)
+
+
+def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: Comparison) -> dict[str, Any]:
+    """Return what is usual, to tell by that what the model is asked later is not what it was made for.
+
+    It is of the held-out rows, or of some training rows where none were held out.
+
+    Args:
+        answers: The trained model's, float32[rows, labels], for the rows that were compared.
+        labels: The labels, in the order of the answers.
+        comparison: What was seen of those rows.
+
+    Returns:
+        How many rows; which share of them is given each label; the mean of the largest probability; the mean number
+        of tokens of a row, and the share of all tokens that is unknown, each None where it is not known.
+    """
+    shares = np.bincount(answers.argmax(axis=1), minlength=len(labels)) / len(answers)
+    tokens, unknown = comparison.tokens, comparison.unknown
+    return {
+        "rows": comparison.rows,
+        "labels": {str(label): share for label, share in zip(labels, shares.tolist(), strict=True)},
+        "top_probability": float(answers.max(axis=1).mean()),
+        "tokens": None if tokens is None else tokens / comparison.rows,
+        "unknown_tokens": None if unknown is None or not tokens else unknown / tokens,
+    }
 
 
 def _golden(trained: Trained, data: Data) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""Joins the texts of requests that wait for the engine into batches.
+
+Nothing waits for company: an idle engine takes what there is, and what arrives while it computes makes up the next
+batch. A batch costs its longest text times its rows, and is cut at a budget of that. The requests give a row in turn,
+so one of a hundred thousand records takes no more of a batch than one of three.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.engines import Prepared
+from classifier.predictor import Predictor
+
+Observe = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a request's texts took.
+
+    Attributes:
+        queued_seconds: Until the engine began with the first of them.
+        computed_seconds: From then until the last was done.
+    """
+
+    queued_seconds: float
+    computed_seconds: float
+
+
+@dataclass(eq=False)
+class _Task:
+    """One request's texts, shortest first, and what is known of them so far."""
+
+    predictor: Predictor
+    texts: Sequence[Prepared]
+    order: Sequence[int]
+    probabilities: NDArray[np.float32]
+    submitted: float = field(default_factory=time.monotonic)
+    started: float = 0.0
+    taken: int = 0
+    answered: int = 0
+    error: Exception | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def waits(self) -> bool:
+        """Whether some of its texts are in no batch yet, and are still asked for."""
+        return self.taken < len(self.order) and self.error is None
+
+    @property
+    def next(self) -> Prepared:
+        return self.texts[self.order[self.taken]]
+
+
+_Rows = list[tuple[_Task, int]]
+
+
+class Batcher:
+    """Threads that compute batches, of all models of a process.
+
+    Args:
+        at_once: Batches computed at the same time.
+        budget: Tokens of a batch, padding among them; a text of more is a batch of its own.
+        observe: Told of every batch: its texts, their tokens without padding, and the seconds it took.
+    """
+
+    def __init__(self, at_once: int, budget: int, observe: Observe = lambda *_: None) -> None:
+        self._budget = budget
+        self._observe = observe
+        self._waiting: list[_Task] = []
+        self._arrived = threading.Condition()
+        for number in range(at_once):
+            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True).start()
+
+    def predict(self, predictor: Predictor, texts: Sequence[Prepared]) -> tuple[NDArray[np.float32], Timing]:
+        """Return the probabilities, float32[len(texts), labels], in the order of the texts, and how long they took.
+
+        Raises:
+            Exception: What the engine raised for one of these texts; other requests don't see it.
+        """
+        probabilities = np.empty((len(texts), len(predictor.labels)), np.float32)
+        if not texts:
+            return probabilities, Timing(0.0, 0.0)
+        order = sorted(range(len(texts)), key=lambda index: texts[index].tokens)
+        task = _Task(predictor, texts, order, probabilities)
+        with self._arrived:
+            self._waiting.append(task)
+            self._arrived.notify()
+        task.done.wait()
+        if task.error is not None:
+            raise task.error
+        return probabilities, Timing(task.started - task.submitted, time.monotonic() - task.started)
+
+    def _work(self) -> None:
+        while True:
+            with self._arrived:
+                while not self._waiting:
+                    self._arrived.wait()
+                rows = _take(self._waiting, self._budget)
+                if self._waiting:
+                    self._arrived.notify()
+            self._compute(rows)
+            del rows  # a thread that waits must not keep a model that is being unloaded
+
+    def _compute(self, rows: _Rows) -> None:
+        started = time.monotonic()
+        for task, _ in rows:
+            task.started = task.started or started
+        for part in _computed(rows):
+            self._finish(*part)
+        tokens = sum(task.texts[index].tokens for task, index in rows)
+        self._observe(len(rows), tokens, time.monotonic() - started)
+
+    def _finish(self, rows: _Rows, result: NDArray[np.float32] | Exception) -> None:
+        with self._arrived:
+            for place, (task, index) in enumerate(rows):
+                task.answered += 1
+                if isinstance(result, Exception):
+                    task.error = result
+                else:
+                    task.probabilities[index] = result[place]
+            for task in {task for task, _ in rows}:
+                if task.error is not None and task in self._waiting:
+                    self._waiting.remove(task)
+                if task.answered == task.taken and not task.waits:
+                    task.done.set()
+
+
+def _take(waiting: list[_Task], budget: int) -> _Rows:
+    """Take a batch: of all requests to the model of the one that waits longest, a row of each in turn.
+
+    Its first row is taken whatever it costs. Those that gave a row go to the end of the line, or leave it.
+    """
+    first = waiting[0]
+    sharing = [task for task in waiting if task.predictor is first.predictor]
+    rows: _Rows = []
+    longest = 0
+    gave: set[_Task] = set()
+    while sharing:
+        still = []
+        for task in sharing:
+            length = max(longest, task.next.tokens)
+            if rows and length * (len(rows) + 1) > budget:
+                continue
+            longest = length
+            rows.append((task, task.order[task.taken]))
+            task.taken += 1
+            gave.add(task)
+            if task.waits:
+                still.append(task)
+        sharing = still
+    behind = [task for task in waiting if task in gave and task.waits]
+    waiting[:] = [task for task in waiting if task not in gave] + behind
+    return rows
+
+
+def _computed(rows: _Rows) -> list[tuple[_Rows, NDArray[np.float32] | Exception]]:
+    """Compute a batch; where that fails, each request's rows by themselves, so that only the one at fault fails."""
+    result = _asked(rows)
+    parts = _by_task(rows)
+    if not isinstance(result, Exception) or len(parts) == 1:
+        return [(rows, result)]
+    return [(part, _asked(part)) for part in parts]
+
+
+def _asked(rows: _Rows) -> NDArray[np.float32] | Exception:
+    predictor = rows[0][0].predictor
+    try:
+        return predictor.compute([task.texts[index] for task, index in rows])
+    except Exception as error:  # noqa: BLE001  the request that asked raises it again
+        return error
+
+
+def _by_task(rows: _Rows) -> list[_Rows]:
+    parts: dict[_Task, _Rows] = {}
+    for task, index in rows:
+        parts.setdefault(task, []).append((task, index))
+    return list(parts.values())

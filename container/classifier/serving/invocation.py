@@ -1,0 +1,149 @@
+"""One request, from its body to its answer."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.errors import RequestError
+from classifier.predictor import Predictor
+from classifier.serving import answers, media_types, records
+from classifier.serving.batcher import Batcher
+from classifier.serving.limits import Limits
+from classifier.serving.metrics import Metrics
+from classifier.serving.records import Record
+from classifier.serving.settings import ServingSettings
+
+# Of an answer, what is kept in memory; more of it is a file, which is removed when it is sent.
+ANSWER_BYTES_IN_MEMORY = 1 << 20
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The parts of a request that its answer depends on.
+
+    Attributes:
+        body: The records.
+        size: Bytes in it.
+        content_type: The Content-Type header, empty where there is none.
+        accept: The Accept header, empty where there is none.
+    """
+
+    body: IO[bytes]
+    size: int
+    content_type: str = ""
+    accept: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back.
+
+    Attributes:
+        body: The predictions; whoever sends them closes it.
+        size: Bytes in it.
+        content_type: Their media type, without parameters.
+    """
+
+    body: IO[bytes]
+    size: int
+    content_type: str
+
+
+@dataclass
+class Usage:
+    """What a request took, so far."""
+
+    records: int = 0
+    bad_records: int = 0
+    tokens: int = 0
+    queued_seconds: float = 0.0
+    computed_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all requests of a process share."""
+
+    settings: ServingSettings
+    limits: Limits
+    batcher: Batcher
+    metrics: Metrics
+
+    @classmethod
+    def of(cls, settings: ServingSettings) -> "Service":
+        """Make it as the settings say, the threads that compute among it."""
+        metrics = Metrics(shared=settings.workers > 1)
+        batcher = Batcher(settings.predictions_at_once, settings.batch_tokens, metrics.batch)
+        return cls(settings, Limits(settings.places, settings.large_bodies, metrics.depth), batcher, metrics)
+
+
+def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage: Usage) -> Answer:
+    """Answer a request. What its headers and its size say is refused before its body is read.
+
+    JSON Lines and CSV are read, computed and answered some records at a time. The answer waits in a file until it is
+    whole, so that its status is true.
+
+    Raises:
+        RequestError: 406, 415, 400 or 413, checked in this order.
+    """
+    settings = service.settings
+    answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
+    kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch)
+    streamed = kind in media_types.LINES
+    with service.limits.memory(0 if streamed else invocation.size):
+        bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
+        body = records.read(invocation.body, kind, bounds)
+        chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
+        if (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse":
+            chunks = _none_bad(chunks)
+        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
+        layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
+        return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
+
+
+def _none_bad(chunks: Iterable[Sequence[Record]]) -> Iterable[Sequence[Record]]:
+    """Refuse a request for its first bad record: at once where the records are all there, else when it comes."""
+    checked = map(_good, chunks)
+    return list(checked) if isinstance(chunks, list) else checked
+
+
+def _good(chunk: Sequence[Record]) -> Sequence[Record]:
+    for record in chunk:
+        if isinstance(record, RequestError):
+            raise record
+    return chunk
+
+
+def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
+    """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
+    texts = [record for record in chunk if isinstance(record, str)]
+    prepared = predictor.prepare(texts)
+    usage.records += len(chunk)
+    usage.bad_records += len(chunk) - len(texts)
+    usage.tokens += sum(text.tokens for text in prepared)
+    most = service.settings.max_tokens
+    if most and usage.tokens > most:
+        raise RequestError(413, "too_many_tokens", f"more than {most} tokens, which SERVING_MAX_TOKENS sets; send less")
+    probabilities, timing = service.batcher.predict(predictor, prepared)
+    usage.queued_seconds += timing.queued_seconds
+    usage.computed_seconds += timing.computed_seconds
+    service.metrics.answered(prepared)
+    if not service.settings.multi_model:  # drift is one model's
+        service.metrics.predicted(predictor.labels, probabilities, prepared)
+    return probabilities
+
+
+def _written(pieces: Iterator[bytes], media_type: str) -> Answer:
+    file = tempfile.SpooledTemporaryFile(ANSWER_BYTES_IN_MEMORY)  # noqa: SIM115  closed by whoever sends it
+    try:
+        file.writelines(pieces)
+    except BaseException:
+        file.close()
+        raise
+    size = file.tell()
+    file.seek(0)
+    return Answer(file, size, media_type)

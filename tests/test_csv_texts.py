@@ -1,0 +1,184 @@
+import io
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from classifier.serving import csv_texts, records
+from classifier.serving.lines import LONGEST_LINE, LineReader
+from classifier.serving.media_types import CSV
+from classifier.serving.records import Record
+from record_helpers import BOUNDS, Trickle, all_of, problems, shown, texts
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("a", ["a"]),
+        ("a\n", ["a"]),
+        ("a\nb", ["a", "b"]),
+        ("a\r\nb\r\n", ["a", "b"]),
+        ("a\n\nb\n\n", ["a", "", "b", ""]),
+        ("\n", [""]),
+        ("commas, and, more\n,\n", ["commas, and, more", ","]),
+        ('"quoted, with comma"\n', ["quoted, with comma"]),
+        ('"says ""yes"""\n"b"', ['says "yes"', "b"]),
+        ('"over\ntwo\r\nlines"\r\nb', ["over\ntwo\r\nlines", "b"]),
+        ('""\n""', ["", ""]),
+        ('in the "middle", so\n', ['in the "middle", so']),
+        ('"Great" film\nb', ['"Great" film', "b"]),
+        ('"never closed\nb\n', ['"never closed', "b"]),
+        ('"never closed\nhe said "no"\n', ['"never closed', 'he said "no"']),
+        ('"', ['"']),
+        ('"""\nb', ['"""', "b"]),
+        ('"ends at the end"', ["ends at the end"]),
+        ('"ends so"\r', ["ends so"]),
+        ("\ufeffmarked\nb", ["marked", "b"]),
+        ('\ufeff"marked"\nb', ["marked", "b"]),
+        ("alone\rno end", ["alone\rno end"]),
+        ("line\u2028separator\x0b\x85", ["line\u2028separator\x0b\x85"]),
+        ("nul\0\nb", ["nul\0", "b"]),
+    ],
+)
+def test_csv_is_one_column_of_texts_a_line_each_unless_properly_quoted_B06_B07_B10_D06(
+    body: str, found: list[Record]
+) -> None:
+    assert texts(body, CSV) == found
+    assert all_of(records.read(Trickle(body.encode()), CSV, BOUNDS)) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "found"),
+    [
+        ('"a",5', 1, [None]),
+        ('b\n\n"a","secret"\nc\n', 3, ["b", "", None, "c"]),
+        ('"two\nlines"\n"secret",\n"c"', 3, ["two\nlines", None, "c"]),
+        ('"",""\n\n', 1, [None, ""]),
+        ('"over\ntwo","secret"\r\nc', 1, [None, "c"]),
+        ('"a",' + "secret" * 1_000_000 + "\nc", 1, [None, "c"]),
+    ],
+)
+def test_a_second_csv_column_is_an_error_of_its_line_D03_B11(body: str, line: int, found: list[str | None]) -> None:
+    read_texts = texts(body, CSV)
+    assert shown(read_texts) == found
+    (message,) = problems(read_texts)
+    assert f"CSV line {line} has a second column" in message
+    assert "secret" not in message
+
+
+def test_a_csv_text_that_is_not_utf_8_is_an_error_of_its_line_B11_B13() -> None:
+    found = texts(b'a\nb\xff\n"two\nlines"\n"quoted\xff\nso"\n\xef\xbb\xbfc\n', CSV)
+    assert shown(found) == ["a", None, "two\nlines", None, "\ufeffc"]
+    assert ["line 2 is not UTF-8 (at byte 1" in problems(found)[0], "line 5 is" in problems(found)[1]] == [True, True]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_as_many_lines_come_out_as_went_in_B06_B12_D04(end: str, last: bool) -> None:
+    lines: list[Record] = ["first", "", "third, with a comma", "four"]
+    assert texts(end.join(map(str, lines)) + (end if last else ""), CSV) == lines
+
+
+QUOTED = re.compile(rb'"((?:[^"]++|"")*+)"')
+LINE_END = re.compile(rb"\r?(?:\n|\Z)")
+
+
+def whole_csv(content: bytes, look_ahead: int, longest: int) -> Iterator[bytes | None]:
+    """Read CSV at once, from a body that is all there: what the streaming reader must come to."""
+    position = 0
+    while position < len(content):
+        end = content.find(b"\n", position)
+        end = len(content) if end < 0 else end
+        if end - position > longest:
+            yield None
+            position = end + 1
+            continue
+        limit = position + max(look_ahead, end - position + 1)
+        quoted = QUOTED.match(content, position)
+        after = LINE_END.match(content, quoted.end()) if quoted else None
+        if quoted and content.startswith(b",", quoted.end()) and quoted.end() + 1 <= limit:
+            yield None
+            end = content.find(b"\n", quoted.end())
+            position = len(content) if end < 0 else end + 1
+        elif quoted and after and after.end() + (not after[0].endswith(b"\n")) <= limit:
+            yield quoted[1].replace(b'""', b'"')
+            position = after.end()
+        else:
+            yield content[position:end].removesuffix(b"\r")
+            position = end + 1
+
+
+def utf_8(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def streamed_csv(content: bytes, look_ahead: int, longest: int, piece: int) -> list[str | None]:
+    lines = LineReader(io.BytesIO(content), longest=longest, piece=piece)
+    found = list(csv_texts.read(lines, look_ahead))
+    assert lines.number == len((content.removesuffix(b"\n") + b"\n").split(b"\n")) or not content
+    return shown(found)
+
+
+ODD_PARTS = [b'"', b'""', b'"""', b",", b"\n", b"\r\n", b"\r", b"a", b"bcd", "é".encode(), b"\xff", b'"\n', b'\n"']
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(
+    st.lists(st.sampled_from(ODD_PARTS), max_size=30).map(b"".join),
+    st.integers(1, 30),
+    st.integers(1, 30),
+    st.integers(1, 9),
+)
+@example(b'"a""', 4, 9, 1)
+@example(b'"a"\r', 4, 9, 1)
+@example(b'"a\nb"\nc', 6, 9, 3)
+@example(b'"a\nb"\nc', 5, 9, 3)
+def test_csv_read_as_a_stream_is_what_it_is_read_at_once_B10_H26(
+    content: bytes, look_ahead: int, longest: int, piece: int
+) -> None:
+    expected = [utf_8(text) for text in whole_csv(content, look_ahead, longest)]
+    assert streamed_csv(content, look_ahead, longest, piece) == expected
+
+
+NASTY = [
+    b'"never closed\n',
+    b'"never closed, and a line of some length\n',
+    b'""never closed, and a line of some length\n',
+    b'"\n',
+    b'""\n',
+    b'"""\n',
+    b'a"b\n',
+    b'"a""\n',
+    b'"a"b\n',
+    b'"""a\n',
+    b'"""a\n""b\n',
+    b'""a""\n""b\n',
+    b"\n",
+    b'"' * 1_000_000,
+    b'"' * 999_999 + b"\n",
+    b'"' + b'""' * 2_000_000 + b"\n",
+    b'"' + b'""a\n' * 270_000,
+    b'"' + b'a""\n' * 260_000 + b'"x\n',
+    b'"' + b"\n" * 600_000 + b"a" * 500_000,
+    b'"' + b"a\n" * 520_000 + b'"\n',
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("line", NASTY)
+def test_megabytes_of_odd_quotes_are_read_in_time_that_grows_with_them_B10_H26(line: bytes) -> None:
+    content = line * min(5_000_000 // len(line), 100_000)
+    found = shown(all_of(records.read(io.BytesIO(content), CSV, BOUNDS)))
+    assert found == [utf_8(text) for text in whole_csv(content, csv_texts.LOOK_AHEAD, LONGEST_LINE)]
+
+
+def test_a_quote_that_closes_far_below_is_part_of_its_line_B10() -> None:
+    far = ["a" * 99] * (csv_texts.LOOK_AHEAD // 100 + 1)
+    assert texts('"' + "\n".join(far) + '"\n"near\nby"\n', CSV) == ['"' + far[0], *far[1:-1], far[-1] + '"', "near\nby"]
+    on_one_line = "a" * (2 * csv_texts.LOOK_AHEAD)
+    assert texts(f'"{on_one_line}"\nb', CSV) == [on_one_line, "b"]
