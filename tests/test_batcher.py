@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from classifier.engines import Prepared
 from classifier.predictor import Predictor
-from classifier.serving.batcher import Batcher
+from classifier.serving.batcher import Batcher, EngineError
 from serving_helpers import wait_until
 
 
@@ -144,11 +144,50 @@ def test_a_text_that_breaks_the_engine_fails_its_own_request_only() -> None:
     wait_until(lambda: len(bench.batcher._waiting) == 2)
     bench.engine.may_go.set()
     assert good.result(20) == [4]
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(EngineError, match="ZeroDivisionError"):
         bad.result(20)
     assert first.result(20) == [5]
     assert bench.batcher._waiting == []
     assert bench.ask(["still there"]) == [11]
+
+
+def test_whatever_goes_wrong_beside_the_engine_the_threads_go_on() -> None:
+    def observe(*_: float) -> None:
+        raise OSError
+
+    engine = Engine()
+    batcher = Batcher(1, 100, observe)
+    predictor = Predictor(engine, ("a", "b"), {})
+    for _ in range(3):
+        answers, _ = batcher.predict(predictor, predictor.prepare(["abc"]))
+        assert answers[0, 0] == 3
+
+
+def test_an_engine_that_answers_too_little_fails_its_request_and_no_thread_H26() -> None:
+    class OneRow(Engine):
+        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+            return super().predict(batch)[:1]
+
+    bench = Bench(budget=100, engine=OneRow())
+    for _ in range(3):
+        with pytest.raises(EngineError, match="ArithmeticError"):
+            bench.ask(["a", "bb"])
+        assert bench.ask(["a"]) == [1]
+
+
+def test_what_an_engine_says_in_its_error_is_not_kept_for_it_may_be_a_text() -> None:
+    class Talkative(Engine):
+        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+            raise ValueError(f"could not read {batch[0].content}")
+
+    bench = Bench(budget=100, engine=Talkative())
+    with pytest.raises(EngineError) as caught:
+        bench.ask(["my secret"])
+    assert "my secret" not in str(caught.value)
+    assert "ValueError" in str(caught.value)
+    assert "test_batcher.py" in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
 def test_no_texts_are_no_batch() -> None:

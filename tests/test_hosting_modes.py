@@ -349,7 +349,7 @@ def test_unknown_variables_of_the_platform_do_not_matter_H29(model: Path) -> Non
         assert server.ask("x").status_code == 200
 
 
-def test_nothing_outside_is_contacted_H35(model: Path) -> None:
+def test_it_serves_where_there_is_no_network_H35(model: Path) -> None:
     if os.geteuid() or subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode:
         pytest.skip("needs the right to take the network away")
     command = ("unshare", "--net", "sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh")

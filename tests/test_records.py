@@ -181,7 +181,8 @@ def test_a_record_may_be_an_empty_text_D05() -> None:
         (b'{"text": "a"}{"text": "b"}', "line 3 is not JSON"),
         (b'{"features":["text",5]}', "line 3 must be"),
         (b'{"text": "a", "text": "b"}', "line 3 holds a JSON object with the same key twice"),
-        (b"[" * 100_000, "line 3 is JSON nested too deep"),
+        (b"[" * 50_000, "line 3 is JSON nested too deep"),
+        (b"[" * 100_000, "line 3 must be"),
         (b"9" * 5_000, "line 3 is not JSON that is read here"),
         (b'"\xff"', "line 3 is not UTF-8 (at byte 1 of its text)"),
         (b"\xef\xbb\xbf", "line 3 is not JSON"),
@@ -212,7 +213,7 @@ def test_a_line_too_long_is_an_error_in_its_place_and_is_not_held_B11_H26(kind: 
     finally:
         tracemalloc.stop()
     assert shown(found) == ["a", None, "b", None]
-    assert problems(found) == [f"line {number} is longer than 16 MB; send shorter texts" for number in (2, 4)]
+    assert problems(found) == [f"line {number} is longer than 4 MB; send shorter texts" for number in (2, 4)]
     assert peak < 1.5 * LONGEST_LINE
 
 
@@ -279,3 +280,25 @@ def test_json_lines_read_as_a_stream_are_what_they_are_read_at_once_B06(content:
     expected = [json.loads(line) if re.fullmatch(rb'\s*"[a-d5 ]*"\s*', line) else None for line in lines_with_text]
     lines = LineReader(io.BytesIO(content), piece=piece)
     assert shown(list(records._of_json_lines(lines))) == expected
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 40 + b"[]]", b"[" + b"{}," * 40 + b"{}]", b"[" * 41])
+def test_more_lists_and_objects_than_records_can_have_are_refused_before_they_are_parsed_H07(body: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        records.read(io.BytesIO(body), JSON, Bounds(whole_bytes=1 << 20, records=10))
+    assert (caught.value.status, caught.value.code) == (413, "too_many_records")
+
+
+def test_brackets_within_texts_and_around_records_are_not_counted() -> None:
+    written = ["[{" * 50, '\\"[', "\\\\", "{"]
+    listed = {"instances": [{"features": [text]} for text in written]}
+    body = records.read(io.BytesIO(json.dumps(listed).encode()), JSON, Bounds(whole_bytes=1 << 20, records=4))
+    assert [record for chunk in body.chunks for record in chunk] == written
+
+
+def test_a_long_line_of_lists_has_an_error_in_its_place_and_a_long_text_of_brackets_its_answer_H07() -> None:
+    lines = ["[" + "[]," * 40_000 + "[]]", json.dumps({"features": ["[" * 100_000]}), '"x"']
+    body = records.read(io.BytesIO("\n".join(lines).encode()), JSON_LINES, Bounds(1 << 20, 10))
+    wrong, long, short = (record for chunk in body.chunks for record in chunk)
+    assert isinstance(wrong, RequestError)
+    assert (len(str(long)), short) == (100_000, "x")

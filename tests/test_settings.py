@@ -35,6 +35,7 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
         ({"SAGEMAKER_GUNICORN_THREADS": "5"}, "predictions_at_once", 5),
         ({"SERVING_QUEUE_LENGTH": "0"}, "queue_length", 0),
         ({"OMP_NUM_THREADS": "3"}, "tensorflow_threads", 3),
+        ({"OMP_NUM_THREADS": "3,2"}, "tensorflow_threads", 3),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "70"}, "timeout_seconds", 70),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "70"}, "proxy_timeout_seconds", 75),
         ({"MODEL_SERVER_TIMEOUT": "70"}, "timeout_seconds", 70),
@@ -153,13 +154,21 @@ def test_batch_transform_is_told_what_the_container_can_hold_B02_B04(
     assert at_once * payload <= 100
 
 
+def test_a_multi_model_endpoint_is_one_process_with_all_threads_M08(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "processors", lambda: 8)
+    environ = {"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_WORKERS": "4"}
+    read = ServingSettings.from_environ(environ)
+    assert (read.workers, read.tensorflow_threads) == (1, 8)
+    assert "workers" not in read.set_by
+
+
 def test_little_memory_means_few_requests_at_once_B02_H31(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "processors", lambda: 16)
     monkeypatch.setattr(resources, "memory", lambda: 1 << 30)
     settings = ServingSettings.from_environ({"SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD"})
     parameters = execution_parameters(settings)
     assert (parameters["MaxConcurrentTransforms"], parameters["BatchStrategy"]) == (10, "SINGLE_RECORD")
-    assert settings.large_bodies == 1
+    assert settings.body_bytes == 128 << 20
 
 
 def test_the_page_shows_exactly_the_settings_there_are() -> None:

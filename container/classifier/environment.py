@@ -19,6 +19,8 @@ from classifier.errors import UserError
 
 BASE_FOLDER = "/opt/ml"
 SHARDED = "ShardedByS3Key"
+# By this variable, set before it is imported, prometheus-client adds up the numbers of several processes.
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 PROGRAM_FOLDER = Path(__file__).resolve().parents[1]
 PRETRAINED_FOLDER = PROGRAM_FOLDER / "pretrained"
 

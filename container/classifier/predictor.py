@@ -41,9 +41,11 @@ class Predictor:
         """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
 
         Raises:
-            ArithmeticError: The model answered something that is not a number.
+            ArithmeticError: The model answered something that is not a number, or not as much as it was asked.
         """
         probabilities = self.engine.predict(batch)
+        if probabilities.shape != (len(batch), len(self.labels)):
+            raise ArithmeticError(f"the model answered {probabilities.shape} for {len(batch)} texts")
         if not np.isfinite(probabilities).all():
             raise ArithmeticError("the model answered a probability that is not a number")
         return probabilities
@@ -91,7 +93,7 @@ def load(folder: Path) -> Predictor:
     """
     model = artifact.load(folder)
     predictor = from_artifact(model)
-    answers = predictor.predict(artifact.PROBES)
+    answers = _asked(predictor, folder)
     if model.probes is None:
         return predictor
     difference = float(np.abs(answers - model.probes).max())
@@ -101,6 +103,16 @@ def load(folder: Path) -> Predictor:
             "its files are damaged or were mixed with another model's: deploy it whole"
         )
     return predictor
+
+
+def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
+    try:
+        return predictor.predict(artifact.PROBES)
+    except Exception as error:
+        raise UserError(
+            f"{folder}: the model does not answer its test texts ({type(error).__name__}); it must take any texts, and "
+            "answer each with a number a label"
+        ) from error
 
 
 def from_artifact(model: Artifact) -> Predictor:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _ECHOED = re.compile(r"[\x20-\x7e]{1,1024}")
-_PIECE_BYTES = 65536
+_PIECE_BYTES = 1 << 18
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -112,9 +113,22 @@ def _answer(ready: Predictor, service: Service) -> Response:
             request.content_length or 0,
             headers.get("Content-Type", ""),
             headers.get("Accept", ""),
+            partial(_is_closed, request.environ.get("gunicorn.socket")),
         )
         answer = invoke(invocation, ready, service, g.usage)
     return _respond(answer)
+
+
+def _is_closed(connection: socket.socket | None) -> bool:
+    """Say whether nginx closed a connection, as it does when its client goes."""
+    if connection is None:
+        return False
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _respond(answer: Answer) -> Response:
@@ -192,7 +206,6 @@ def _note(response: Response, service: Service) -> None:
     usage: Usage = g.usage
     service.metrics.request(response.status_code, seconds)
     if usage.records:
-        service.metrics.queued(usage.queued_seconds)
         service.metrics.bad(usage.bad_records)
     logger.info(
         "invocation",

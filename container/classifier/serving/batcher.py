@@ -5,8 +5,10 @@ batch. A batch costs its longest text times its rows, and is cut at a budget of 
 so one of a hundred thousand records takes no more of a batch than one of three.
 """
 
+import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +18,21 @@ from numpy.typing import NDArray
 from classifier.engines import Prepared
 from classifier.predictor import Predictor
 
+logger = logging.getLogger(__name__)
+
 Observe = Callable[[int, int, float], None]
+
+
+class EngineError(Exception):
+    """What went wrong in an engine, and where; without the words of the error, which may hold a text.
+
+    Args:
+        error: What was raised; it is not kept, for with its frames it would keep texts and model.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        places = "".join(traceback.format_tb(error.__traceback__))
+        super().__init__(f"{type(error).__name__}\n{places}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Batcher:
         """Return the probabilities, float32[len(texts), labels], in the order of the texts, and how long they took.
 
         Raises:
-            Exception: What the engine raised for one of these texts; other requests don't see it.
+            EngineError: The engine failed on one of these texts; other requests don't see it.
         """
         probabilities = np.empty((len(texts), len(predictor.labels)), np.float32)
         if not texts:
@@ -97,6 +113,7 @@ class Batcher:
         return probabilities, Timing(task.started - task.submitted, time.monotonic() - task.started)
 
     def _work(self) -> None:
+        """Compute batches for ever: whatever goes wrong, the requests of a batch learn of it and the thread goes on."""
         while True:
             with self._arrived:
                 while not self._waiting:
@@ -104,7 +121,11 @@ class Batcher:
                 rows = _take(self._waiting, self._budget)
                 if self._waiting:
                     self._arrived.notify()
-            self._compute(rows)
+            try:
+                self._compute(rows)
+            except Exception:
+                logger.exception("batch_failed")
+                self._give_up(rows)
             del rows  # a thread that waits must not keep a model that is being unloaded
 
     def _compute(self, rows: _Rows) -> None:
@@ -129,6 +150,14 @@ class Batcher:
                     self._waiting.remove(task)
                 if task.answered == task.taken and not task.waits:
                     task.done.set()
+
+    def _give_up(self, rows: _Rows) -> None:
+        with self._arrived:
+            for task in {task for task, _ in rows if not task.done.is_set()}:
+                task.error = EngineError(RuntimeError())
+                if task in self._waiting:
+                    self._waiting.remove(task)
+                task.done.set()
 
 
 def _take(waiting: list[_Task], budget: int) -> _Rows:
@@ -172,8 +201,8 @@ def _asked(rows: _Rows) -> NDArray[np.float32] | Exception:
     predictor = rows[0][0].predictor
     try:
         return predictor.compute([task.texts[index] for task, index in rows])
-    except Exception as error:  # noqa: BLE001  the request that asked raises it again
-        return error
+    except Exception as error:  # noqa: BLE001  the requests of the batch raise it again
+        return EngineError(error)
 
 
 def _by_task(rows: _Rows) -> list[_Rows]:

@@ -1,17 +1,18 @@
 """One request, from its body to its answer."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.engines import Prepared
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
 from classifier.serving import answers, media_types, records
-from classifier.serving.batcher import Batcher
+from classifier.serving.batcher import Batcher, EngineError
 from classifier.serving.limits import Limits
 from classifier.serving.metrics import Metrics
 from classifier.serving.records import Record
@@ -30,12 +31,14 @@ class Invocation:
         size: Bytes in it.
         content_type: The Content-Type header, empty where there is none.
         accept: The Accept header, empty where there is none.
+        is_abandoned: Says whether nobody waits for the answer any more.
     """
 
     body: IO[bytes]
     size: int
     content_type: str = ""
     accept: str = ""
+    is_abandoned: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Service:
         """Make it as the settings say, the threads that compute among it."""
         metrics = Metrics(shared=settings.workers > 1)
         batcher = Batcher(settings.predictions_at_once, settings.batch_tokens, metrics.batch)
-        return cls(settings, Limits(settings.places, settings.large_bodies, metrics.depth), batcher, metrics)
+        return cls(settings, Limits(settings.places, settings.body_bytes, metrics.depth), batcher, metrics)
 
 
 def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage: Usage) -> Answer:
@@ -94,15 +97,39 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch)
     streamed = kind in media_types.LINES
-    with service.limits.memory(0 if streamed else invocation.size):
-        bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
-        body = records.read(invocation.body, kind, bounds)
-        chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
-        if (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse":
-            chunks = _none_bad(chunks)
-        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
+    bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
+    with service.limits.memory(0 if streamed else records.checked_size(invocation.size, bounds)) as reading:
+        with reading:
+            body = records.read(_Complete(invocation.body, invocation.size), kind, bounds)
+            chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
+            if (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse":
+                chunks = _none_bad(chunks)
+        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in _wanted(chunks, invocation))
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
+
+
+class _Complete:
+    """A body that says so when its connection broke before all of it came."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._stream.read(size)
+        self._left -= len(piece)
+        if size and not piece and self._left > 0:
+            raise RequestError(400, "incomplete_body", "the connection ended before the body did; send it again")
+        return piece
+
+
+def _wanted(chunks: Iterable[Sequence[Record]], invocation: Invocation) -> Iterator[Sequence[Record]]:
+    """Go on as long as somebody waits for the answer."""
+    for chunk in chunks:
+        if invocation.is_abandoned():
+            raise RequestError(400, "client_gone", "the client closed the connection before it was answered")
+        yield chunk
 
 
 def _none_bad(chunks: Iterable[Sequence[Record]]) -> Iterable[Sequence[Record]]:
@@ -121,7 +148,7 @@ def _good(chunk: Sequence[Record]) -> Sequence[Record]:
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
     """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
     texts = [record for record in chunk if isinstance(record, str)]
-    prepared = predictor.prepare(texts)
+    prepared = _prepared(predictor, texts)
     usage.records += len(chunk)
     usage.bad_records += len(chunk) - len(texts)
     usage.tokens += sum(text.tokens for text in prepared)
@@ -131,16 +158,25 @@ def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, 
     probabilities, timing = service.batcher.predict(predictor, prepared)
     usage.queued_seconds += timing.queued_seconds
     usage.computed_seconds += timing.computed_seconds
+    service.metrics.queued(timing.queued_seconds)
     service.metrics.answered(prepared)
     if not service.settings.multi_model:  # drift is one model's
         service.metrics.predicted(predictor.labels, probabilities, prepared)
     return probabilities
 
 
+def _prepared(predictor: Predictor, texts: Sequence[str]) -> list[Prepared]:
+    try:
+        return predictor.prepare(texts)
+    except Exception as error:  # noqa: BLE001  it may hold a text
+        raise EngineError(error) from None
+
+
 def _written(pieces: Iterator[bytes], media_type: str) -> Answer:
     file = tempfile.SpooledTemporaryFile(ANSWER_BYTES_IN_MEMORY)  # noqa: SIM115  closed by whoever sends it
     try:
-        file.writelines(pieces)
+        for piece in pieces:  # writelines would keep all of them in memory first
+            file.write(piece)
     except BaseException:
         file.close()
         raise

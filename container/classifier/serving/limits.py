@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from classifier.errors import RequestError
 
-# A body of more bytes that is read whole is one of few at a time: as Python values it takes several times its size.
+# A body of more bytes that is read whole is read while no other is: as Python values it takes several times its size.
 LARGE_BYTES = 1 << 20
 
 
@@ -15,13 +15,16 @@ class Limits:
 
     Args:
         places: Requests that are computed or wait.
-        large: Bodies over :data:`LARGE_BYTES` that are in memory at the same time.
+        body_bytes: Of bodies over :data:`LARGE_BYTES` that are in memory at the same time, unless one alone is larger.
         observe: Told how many places are taken, when that changes.
     """
 
-    def __init__(self, places: int, large: int, observe: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, places: int, body_bytes: int, observe: Callable[[int], None] = lambda _: None) -> None:
         self._places = threading.BoundedSemaphore(places)
-        self._large = threading.BoundedSemaphore(large)
+        self._body_bytes = body_bytes
+        self._held = 0
+        self._freed = threading.Condition()
+        self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._taken = 0
         self._observe = observe
@@ -43,13 +46,23 @@ class Limits:
             self._places.release()
 
     @contextmanager
-    def memory(self, size: int) -> Iterator[None]:
-        """Wait until a body of so many bytes may be read whole, and keep others out while the block runs."""
+    def memory(self, size: int) -> Iterator[AbstractContextManager[object]]:
+        """Wait until there is room for a body of so many bytes, and keep it while the block runs.
+
+        Gives what to hold while the body is read: one that is large is read while no other large one is.
+        """
         if size <= LARGE_BYTES:
-            yield
+            yield nullcontext()
             return
-        with self._large:
-            yield
+        with self._freed:
+            self._freed.wait_for(lambda: not self._held or self._held + size <= self._body_bytes)
+            self._held += size
+        try:
+            yield self._reading
+        finally:
+            with self._freed:
+                self._held -= size
+                self._freed.notify_all()
 
     def _count(self, change: int) -> None:
         with self._lock:

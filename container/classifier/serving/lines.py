@@ -5,7 +5,7 @@ from typing import Protocol
 
 from classifier.errors import RequestError
 
-LONGEST_LINE = 16 << 20
+LONGEST_LINE = 4 << 20
 PIECE_BYTES = 1 << 18
 
 

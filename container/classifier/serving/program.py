@@ -33,9 +33,8 @@ GRACEFUL_SECONDS = 25
 LEAST_TIMEOUT_SECONDS = 30
 # Threads beyond those of requests that have a place.
 SPARE_THREADS = 4
+WAITING_CONNECTIONS = 1000
 SOCKET = "gunicorn.sock"
-# By this variable, set before it is imported, prometheus-client adds up the numbers of several processes.
-SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 _POLL_SECONDS = 0.1
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
@@ -95,15 +94,17 @@ def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
     """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
     environ = {
         "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
-        **{name: value for name, value in environment.variables().items() if name.upper() != SHARED_METRICS},
+        **environment.variables(),
         **(memory.VARIABLES if settings.multi_model else {}),
         "TMPDIR": str(folder),
         "PYTHONPATH": str(environment.PROGRAM_FOLDER),
     }
+    for name in (environment.SHARED_METRICS, environment.SHARED_METRICS.lower()):
+        environ.pop(name, None)
     if settings.workers > 1:
         shared = folder / "metrics"
         shared.mkdir()
-        environ[SHARED_METRICS] = str(shared)
+        environ[environment.SHARED_METRICS] = str(shared)
     return environ
 
 
@@ -123,6 +124,8 @@ def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
         "workers": settings.workers,
         "worker-class": "gthread",
         "threads": threads(settings),
+        # Those that wait for a thread to be refused by; a ping is behind none of them.
+        "worker-connections": threads(settings) + WAITING_CONNECTIONS,
         "timeout": max(settings.timeout_seconds, LEAST_TIMEOUT_SECONDS),
         "graceful-timeout": GRACEFUL_SECONDS,
         "worker-tmp-dir": folder,

@@ -1,5 +1,6 @@
 """Request bodies to records: texts and JSON are read whole, JSON Lines and CSV as a stream."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,12 @@ Record = str | RequestError
 """A text, or what is wrong with this one record: status 400, code ``invalid_record``."""
 
 _Content = TypeVar("_Content", str, bytes)
+# {"features": ["..."]} is a record of two, and {"instances": [ ... ]} has two around its records.
+BRACKETS_A_RECORD = 2
+BRACKETS_AROUND = 2
+SHORT_LINE = 1 << 16  # characters; whatever a shorter line holds is parsed in no time
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
+
 _MARK = b"\xef\xbb\xbf"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ITEM_FORMS = 'a string, or an object with one string as "text" or "inputs", or a list of one string as "features"'
@@ -65,13 +72,27 @@ def read(stream: Stream, kind: str, bounds: Bounds) -> Body:
     return _READERS[kind](stream, bounds)
 
 
+def checked_size(size: int, bounds: Bounds) -> int:
+    """Return the size of a body that is to be read whole.
+
+    Raises:
+        RequestError: 413, when it is larger than the bounds.
+    """
+    if size > bounds.whole_bytes:
+        raise _too_large(bounds)
+    return size
+
+
 def _text(stream: Stream, bounds: Bounds) -> Body:
     content = _whole(stream, bounds)
     return Body(iter([(content.removesuffix("\n").removesuffix("\r"),)]), single=True)
 
 
 def _json(stream: Stream, bounds: Bounds) -> Body:
-    value = _parsed(_whole(stream, bounds), "the body")
+    content = _whole(stream, bounds)
+    if _has_more_brackets(content, BRACKETS_A_RECORD * bounds.records + BRACKETS_AROUND):
+        raise _too_many(bounds.records)
+    value = _parsed(content, "the body")
     items = None if isinstance(value, RequestError) else _items(value)
     if items is None:
         record = _record(value, "the body")
@@ -109,12 +130,7 @@ def _chunks(records: Iterable[Record], most: int = 0) -> Iterator[Sequence[Recor
 def _whole(stream: Stream, bounds: Bounds) -> str:
     content = _read_up_to(stream, bounds.whole_bytes + 1)
     if len(content) > bounds.whole_bytes:
-        raise RequestError(
-            413,
-            "payload_too_large",
-            f"a body of this type may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send it as "
-            f"{JSON_LINES} or {CSV}, which are read as a stream",
-        )
+        raise _too_large(bounds)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -125,6 +141,17 @@ def _whole(stream: Stream, bounds: Bounds) -> str:
 def _lines(stream: Stream) -> LineReader:
     start = _read_up_to(stream, len(_MARK) + 1)
     return LineReader(stream, _not_empty(bytes(start).removeprefix(_MARK)))
+
+
+def _has_more_brackets(content: str, most: int) -> bool:
+    """Say whether JSON opens more lists and objects than its records can have.
+
+    To parse millions of them keeps all other threads, and so pings, from running for seconds; to count them doesn't.
+    """
+    if content.count("[") + content.count("{") <= most:
+        return False
+    outside_of_texts = (match for match in _TEXT_OR_BRACKET.finditer(content) if match[0] in "[{")
+    return next(itertools.islice(outside_of_texts, most, None), None) is not None
 
 
 def _read_up_to(stream: Stream, size: int) -> bytearray:
@@ -147,6 +174,8 @@ def _of_json_lines(lines: LineReader) -> Iterator[Record]:
         line = lines.line()
         if isinstance(line, RequestError):
             yield line
+        elif len(line) > SHORT_LINE and _has_more_brackets(line, BRACKETS_A_RECORD):
+            yield invalid_record(f"{where} must be {_ITEM_FORMS}, and nothing else")
         elif line.strip():
             yield _record(_parsed(line, where), where)
 
@@ -213,6 +242,15 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)  # once: json.loads would
 
 def _invalid_body(message: str) -> RequestError:
     return RequestError(400, "invalid_body", message)
+
+
+def _too_large(bounds: Bounds) -> RequestError:
+    return RequestError(
+        413,
+        "payload_too_large",
+        f"a body of this type may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send it as "
+        f"{JSON_LINES} or {CSV}, which are read as a stream",
+    )
 
 
 def _too_many(most: int) -> RequestError:

@@ -12,7 +12,10 @@ from classifier.serving import media_types, resources
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
 BATCH_TOKENS = 1024
 GPU_BATCH_TOKENS = 16384
+GPU_BATCHES = 2  # one is computed while the other comes and goes; not measured
 MODELS_PERCENT = 90
+# Of the memory, the part that bodies which are read whole may take once they are texts.
+WHOLE_SHARE = 8
 # What a body that is read whole takes of memory, as Python values, for every byte.
 WHOLE_GROWTH = 16
 
@@ -26,6 +29,11 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
 
     parse.__doc__ = f"a whole number from {low} to {high}"
     return parse
+
+
+def _thread_count(text: str) -> int:
+    """a whole number from 1 to 1024, or such numbers parted by commas, of which the first counts."""  # noqa: D403
+    return _whole_number(1, 1024)(text.partition(",")[0])
 
 
 def _yes_or_no(text: str) -> bool:
@@ -104,9 +112,9 @@ SETTINGS: Mapping[str, Setting] = {
     "predictions_at_once": Setting(
         ("SAGEMAKER_GUNICORN_THREADS",),
         _whole_number(1, 256),
-        lambda _: resources.processors(),
+        lambda _: GPU_BATCHES if resources.has_gpu() else resources.processors(),
         "Batches a process computes at the same time.",
-        "one a processor",
+        f"one a processor; {GPU_BATCHES} with a GPU",
     ),
     "batch_tokens": Setting(
         ("SERVING_BATCH_TOKENS",),
@@ -124,7 +132,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "tensorflow_threads": Setting(
         ("OMP_NUM_THREADS",),
-        _whole_number(1, 1024),
+        _thread_count,
         lambda settings: max(1, resources.processors() // settings["workers"]),
         "Threads TensorFlow computes with, in each process.",
         "processors ÷ processes",
@@ -263,10 +271,9 @@ class ServingSettings:
         return self.predictions_at_once + self.queue_length
 
     @property
-    def large_bodies(self) -> int:
-        """Large bodies that a process reads whole at the same time."""
-        fitting = resources.memory() // (self.max_whole_megabytes * WHOLE_GROWTH << 20)
-        return max(1, min(self.predictions_at_once, fitting))
+    def body_bytes(self) -> int:
+        """Bytes of large bodies, read whole, that a process holds at the same time."""
+        return resources.memory() // (WHOLE_SHARE * self.workers)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "ServingSettings":
@@ -282,6 +289,8 @@ class ServingSettings:
         for field, setting in SETTINGS.items():
             values[field] = setting.default(values) if callable(setting.default) else setting.default
             name = next((name for name in setting.names if environ.get(name, "").strip()), None)
+            if field == "workers" and values["multi_model"]:
+                continue  # one process knows which models there are
             if name is None:
                 continue
             try:
@@ -291,8 +300,6 @@ class ServingSettings:
                 problems.append(f"environment variable {name}: must be {setting.takes}")
         if problems:
             raise UserError(problems)
-        if values["multi_model"]:
-            values["workers"] = 1  # which models there are is known by one process
         base = base_folder(environ)
         return cls(model_folder=base / "model", models_folder=base / "models", set_by=set_by, **values)
 
