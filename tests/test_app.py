@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -449,6 +450,19 @@ def test_metrics_tell_of_requests_and_of_drift_beside_what_training_saw_H41(clie
     assert "classifier_bad_records_total 1.0" in lines
     assert "classifier_unknown_tokens_total 1.0" in lines
     assert "classifier_tokens_total 11.0" in lines
+
+
+def test_a_full_disk_is_507_and_says_where_A05(
+    client: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("classifier.serving.invocation._written", full)
+    answer = client.post("/invocations", data="abc")
+    assert (answer.status_code, code_of(answer)) == (507, "no_disk_space")
+    assert "TMPDIR" in json.loads(answer.data)["error"]["message"]
+    assert engine.asked == []
 
 
 def test_too_many_tokens_are_413_H13(engine: FakeEngine) -> None:

@@ -28,6 +28,14 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     assert model.probes.shape == (len(artifact.PROBES), 2)
 
 
+def test_a_model_of_ours_without_its_manifest_is_incomplete_and_no_foreign_one_H08(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    (tmp_path / artifact.GOLDEN_FILE).write_text("{}")
+    with pytest.raises(UserError, match=r"without manifest\.json"):
+        artifact.load(tmp_path)
+
+
 def test_labels_are_left_in_both_forms_that_programs_read_T37(tmp_path: Path) -> None:
     artifact.write_labels(tmp_path, [0, 3])
     assert json.loads((tmp_path / "labels_info.json").read_text()) == {"labels": [0, 3]}

@@ -57,6 +57,12 @@ def test_thousands_of_texts_are_prepared_some_hundreds_at_once() -> None:
     assert [text.tokens for text in prepared] == list(range(1100))
 
 
+def test_of_a_text_of_millions_of_characters_the_first_are_read_H26() -> None:
+    engine = LengthEngine()
+    (answer,) = Predictor(engine, ("a", "b")).predict(["x" * (3 * predictor.LONGEST_TEXT)])
+    assert answer[0] == predictor.LONGEST_TEXT
+
+
 def test_no_text_is_no_answer() -> None:
     predictor = Predictor(LengthEngine(), ("a", "b"))
     assert predictor.prepare([]) == []

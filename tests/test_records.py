@@ -111,17 +111,17 @@ def test_json_is_a_text_or_a_list_of_them_in_the_forms_clients_send_H19(
 @pytest.mark.parametrize(
     ("body", "hint"),
     [
-        ("5", "the body must be a string"),
-        ("null", "the body must be a string"),
-        ("{}", "the body must be a string"),
+        ("5", "the body must be a text"),
+        ("null", "the body must be a text"),
+        ("{}", "the body must be a text"),
         ('{"instances": "a"}', '"instances" must be a list'),
         ('{"instances": null}', '"instances" must be a list'),
         ('{"instances": ["a"], "signature_name": "x"}', "and nothing else"),
         ('{"text": "a", "inputs": "b"}', "and nothing else"),
         ('{"text": ["a"]}', "and nothing else"),
         ('{"secret": "a"}', "and nothing else"),
-        ('{"features": ["a", 5]}', "a list of one string"),
-        ('{"features": "a"}', "a list of one string"),
+        ('{"features": ["a", 5]}', '"features"'),
+        ('{"features": "a"}', '"features"'),
         ('{"text": "a", "text": "b"}', "the same key twice"),
         ('{"text": {"a": 1, "a": 2}}', "the same key twice"),
         ("secret", "not JSON (line 1, column 1)"),
@@ -131,7 +131,7 @@ def test_json_is_a_text_or_a_list_of_them_in_the_forms_clients_send_H19(
         ("[" * 100_000, "nested too deep"),
         ('{"text":' * 100_000, "nested too deep"),
         ("9" * 5_000, "send texts as strings"),
-        ("NaN", "the body must be a string"),
+        ("NaN", "the body must be a text"),
     ],
 )
 def test_other_json_is_refused_without_repeating_it_H25_B13(body: str, hint: str) -> None:

@@ -185,6 +185,34 @@ def test_broken_http_is_answered_in_json_too_H25(server: Server, sent: bytes, st
     assert set(json.loads(body)["error"]) == {"code", "message"}
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"X-Forwarded-Proto: http\r\nX-Forwarded-Ssl: on", 200),
+        (b"X-A: a\x7fb", 200),
+        (b"X-Amzn-SageMaker-Custom-Attributes: a\x01b", 200),
+        (b"Accept: a\x01b", 406),
+        (b"Content-Type: text/\x01csv", 415),
+    ],
+)
+def test_headers_that_are_odd_are_left_out_or_refused_in_json_H23_H25(
+    server: Server, header: bytes, status: int
+) -> None:
+    sent = (
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n" + header + b"\r\n\r\na"
+    )
+    answer = raw(server, sent)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Content-Type: application/json\r\n" in answer
+
+
+def test_an_address_of_raw_bytes_is_refused_without_repeating_it_H25(server: Server) -> None:
+    answer = raw(server, b"GET /models/\xffsecret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"secret" not in answer
+    assert b"application/json" in answer
+
+
 def test_hundreds_of_headers_are_read(server: Server) -> None:
     headers = b"".join(b"A%d: b\r\n" % number for number in range(400))
     assert raw(server, b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n").startswith(

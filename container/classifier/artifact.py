@@ -106,6 +106,8 @@ def _foreign(folder: Path) -> Artifact:
             f"{folder}: no model ({names} in it); it takes the files of the model.tar.gz that training wrote, "
             f"{MANIFEST_FILE} among them"
         )
+    if any((root / GOLDEN_FILE).is_file() for root in _candidates(folder)):
+        raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; deploy what training wrote, whole")
     homes = (found[0], *(parent for parent in found[0].parents if parent.is_relative_to(folder)))
     return Artifact(folder, _labels_beside(homes), {}, None, found[0])
 

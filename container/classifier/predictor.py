@@ -15,6 +15,9 @@ from classifier.errors import UserError
 
 PREPARED_AT_ONCE = 512  # texts
 BATCH_SIZE = 32  # texts
+# Characters. A network reads some hundreds of tokens, and to cut a text of millions into tokens takes a hundred times
+# the text's memory.
+LONGEST_TEXT = 1 << 17
 BATCH_TOKENS = 4096  # of a batch, padding among them; a longer text is a batch of its own
 
 
@@ -33,7 +36,11 @@ class Predictor:
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        """Return the texts ready to compute, in their order; of any number of them."""
+        """Return the texts ready to compute, in their order; of any number of them.
+
+        Of a text, :data:`LONGEST_TEXT` characters are read.
+        """
+        texts = [text[:LONGEST_TEXT] for text in texts]
         pieces = (texts[start : start + PREPARED_AT_ONCE] for start in range(0, len(texts), PREPARED_AT_ONCE))
         return [text for piece in pieces for text in self.engine.prepare(piece)]
 

@@ -1,5 +1,6 @@
 """The HTTP application: routes, and what every answer has in common."""
 
+import errno
 import logging
 import re
 import socket
@@ -181,6 +182,18 @@ def _(error: HTTPException) -> RequestError:
     return RequestError(status, _CODES.get(status, "bad_request"), error.name.lower())
 
 
+@as_request_error.register
+def _(error: OSError) -> RequestError:
+    if error.errno != errno.ENOSPC:
+        return as_request_error.dispatch(Exception)(error)
+    logger.error("no_disk_space", extra={"request_id": _request_id()})
+    return RequestError(
+        507,
+        "no_disk_space",
+        "the server's temporary folder (TMPDIR) is full; send smaller requests, or give it more room",
+    )
+
+
 def _request_id() -> str:
     """Return what the request is called in the log: as its sender calls it, or a name of our own."""
     given = request.headers.get(INFERENCE_ID, "")
@@ -205,8 +218,7 @@ def _note(response: Response, service: Service) -> None:
     seconds = time.monotonic() - g.start
     usage: Usage = g.usage
     service.metrics.request(response.status_code, seconds)
-    if usage.records:
-        service.metrics.bad(usage.bad_records)
+    service.metrics.bad(usage.bad_records)
     logger.info(
         "invocation",
         extra={

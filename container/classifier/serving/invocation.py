@@ -1,6 +1,7 @@
 """One request, from its body to its answer."""
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -69,19 +70,34 @@ class Usage:
 
 @dataclass(frozen=True)
 class Service:
-    """What all requests of a process share."""
+    """What all requests of a process share.
+
+    Attributes:
+        settings: What ``serve`` was told.
+        limits: What is taken on at once.
+        batcher: What computes.
+        metrics: What is counted.
+        preparing: Held while texts are made ready, which takes memory and a processor.
+    """
 
     settings: ServingSettings
     limits: Limits
     batcher: Batcher
     metrics: Metrics
+    preparing: threading.BoundedSemaphore
 
     @classmethod
     def of(cls, settings: ServingSettings) -> "Service":
         """Make it as the settings say, the threads that compute among it."""
         metrics = Metrics(shared=settings.workers > 1)
         batcher = Batcher(settings.predictions_at_once, settings.batch_tokens, metrics.batch)
-        return cls(settings, Limits(settings.places, settings.body_bytes, metrics.depth), batcher, metrics)
+        return cls(
+            settings,
+            Limits(settings.places, settings.body_bytes, metrics.depth),
+            batcher,
+            metrics,
+            threading.BoundedSemaphore(settings.predictions_at_once),
+        )
 
 
 def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage: Usage) -> Answer:
@@ -103,7 +119,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
             body = records.read(_Complete(invocation.body, invocation.size), kind, bounds)
             chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
             if (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse":
-                chunks = _none_bad(chunks)
+                chunks = _none_bad(chunks, usage)
         answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in _wanted(chunks, invocation))
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
@@ -132,23 +148,25 @@ def _wanted(chunks: Iterable[Sequence[Record]], invocation: Invocation) -> Itera
         yield chunk
 
 
-def _none_bad(chunks: Iterable[Sequence[Record]]) -> Iterable[Sequence[Record]]:
+def _none_bad(chunks: Iterable[Sequence[Record]], usage: Usage) -> Iterable[Sequence[Record]]:
     """Refuse a request for its first bad record: at once where the records are all there, else when it comes."""
-    checked = map(_good, chunks)
+    checked = (_good(chunk, usage) for chunk in chunks)
     return list(checked) if isinstance(chunks, list) else checked
 
 
-def _good(chunk: Sequence[Record]) -> Sequence[Record]:
-    for record in chunk:
-        if isinstance(record, RequestError):
-            raise record
+def _good(chunk: Sequence[Record], usage: Usage) -> Sequence[Record]:
+    bad = [record for record in chunk if isinstance(record, RequestError)]
+    usage.bad_records += len(bad)
+    for record in bad:
+        raise record
     return chunk
 
 
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
     """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
     texts = [record for record in chunk if isinstance(record, str)]
-    prepared = _prepared(predictor, texts)
+    with service.preparing:
+        prepared = _prepared(predictor, texts)
     usage.records += len(chunk)
     usage.bad_records += len(chunk) - len(texts)
     usage.tokens += sum(text.tokens for text in prepared)

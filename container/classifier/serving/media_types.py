@@ -68,7 +68,7 @@ def named_answer(name: str) -> AnswerType:
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
-    """Names out of `predicted_label`, `probability`, `probabilities` and `labels`, parted by commas."""
+    """names out of `predicted_label`, `probability`, `probabilities` and `labels`, each once, parted by commas."""  # noqa: D403
     names = tuple(name.strip() for name in text.split(","))
     if not set(names) <= set(INFERENCE_OUTPUTS) or len(set(names)) < len(names):
         raise ValueError(f"must be names out of {', '.join(INFERENCE_OUTPUTS)}, each once")
@@ -91,7 +91,8 @@ def request_type(content_type: str, *, must_name_one: bool) -> str:
     if media_type not in REQUEST_TYPES:
         raise _unsupported("Content-Type is not read here")
     if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
-        raise _unsupported("Content-Type names a charset that is not read here; send UTF-8")
+        problem = "Content-Type names a charset that is not read here; send UTF-8"
+        raise RequestError(415, "unsupported_media_type", problem)
     return REQUEST_TYPES[media_type]
 
 

@@ -239,12 +239,12 @@ def _check_name(name: str) -> None:
         0 < len(name) <= NAME_CHARACTERS
         and not _NOT_IN_NAMES.search(name)
         and not name.startswith("/")
-        and ".." not in name.split("/")
+        and not {".", ".."} & set(name.split("/"))
     )
     if not allowed:
         raise _invalid(
             f'"model_name" must be 1 to {NAME_CHARACTERS} characters, none of them a control character, and neither '
-            'begin with "/" nor have a part ".."'
+            'begin with "/" nor have a part "." or ".."'
         )
 
 

@@ -35,6 +35,7 @@ LEAST_TIMEOUT_SECONDS = 30
 SPARE_THREADS = 4
 WAITING_CONNECTIONS = 1000
 SOCKET = "gunicorn.sock"
+LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
 
 _POLL_SECONDS = 0.1
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
@@ -46,7 +47,8 @@ def main() -> int:
     try:
         return serve(ServingSettings.from_environ())
     except UserError as error:
-        logger.error("serve_refused", extra={"reason": " ".join(str(error).split())})  # noqa: TRY400  no traceback
+        reason = "; ".join(" ".join(problem.split()) for problem in error.problems)
+        logger.error("serve_refused", extra={"reason": reason})  # noqa: TRY400  no traceback
     except Exception:
         logger.exception("serve_failed")
     return 1
@@ -160,10 +162,20 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
 @contextlib.contextmanager
 def _run_folder() -> Iterator[Path]:
     """Make a folder for sockets and temporary files, and remove it at the end."""
+    _check_temporary_folder(environment.variables().get("TMPDIR", ""))
     with tempfile.TemporaryDirectory(prefix="serve-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+def _check_temporary_folder(name: str) -> None:
+    """Refuse what Python would replace by another folder in silence, or what makes no address of a socket."""
+    if name and (not os.access(name, os.W_OK | os.X_OK) or len(name) > LONGEST_TEMPORARY_FOLDER or '"' in name):
+        raise UserError(
+            f"environment variable TMPDIR: must name a folder that can be written in, of at most "
+            f"{LONGEST_TEMPORARY_FOLDER} characters and without quotes"
+        )
 
 
 def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:

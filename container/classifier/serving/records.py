@@ -28,6 +28,10 @@ _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
 _MARK = b"\xef\xbb\xbf"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ITEM_FORMS = 'a string, or an object with one string as "text" or "inputs", or a list of one string as "features"'
+_BODY_FORMS = (
+    'a text, a list of texts, or {"instances": [...]}, and nothing else; a text is a string, {"text": "..."}, '
+    '{"inputs": "..."} or {"features": ["..."]}'
+)
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,18 @@ def _text(stream: Stream, bounds: Bounds) -> Body:
 def _json(stream: Stream, bounds: Bounds) -> Body:
     content = _whole(stream, bounds)
     if _has_more_brackets(content, BRACKETS_A_RECORD * bounds.records + BRACKETS_AROUND):
-        raise _too_many(bounds.records)
+        raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
     value = _parsed(content, "the body")
     items = None if isinstance(value, RequestError) else _items(value)
     if items is None:
         record = _record(value, "the body")
         if isinstance(record, RequestError):
-            raise _invalid_body(record.message)
+            raise _invalid_body(
+                record.message if isinstance(value, RequestError) else f"the body must be {_BODY_FORMS}"
+            )
         return Body(iter([(record,)]), single=True)
     if len(items) > bounds.records:
-        raise _too_many(bounds.records)
+        raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
     return Body(_chunks(_record(item, f"record {index}") for index, item in enumerate(items)))
 
 
@@ -117,7 +123,7 @@ def _chunks(records: Iterable[Record], most: int = 0) -> Iterator[Sequence[Recor
     size = 0
     for count, record in enumerate(records, 1):
         if most and count > most:
-            raise _too_many(most)
+            raise _too_many(most, "SERVING_MAX_LINES")
         chunk.append(record)
         size += len(record) if isinstance(record, str) else 0
         if len(chunk) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
@@ -248,13 +254,15 @@ def _too_large(bounds: Bounds) -> RequestError:
     return RequestError(
         413,
         "payload_too_large",
-        f"a body of this type may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send it as "
+        f"a text or JSON may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send many texts as "
         f"{JSON_LINES} or {CSV}, which are read as a stream",
     )
 
 
-def _too_many(most: int) -> RequestError:
-    return RequestError(413, "too_many_records", f"more than {most} records; send fewer a request")
+def _too_many(most: int, setting: str) -> RequestError:
+    return RequestError(
+        413, "too_many_records", f"more than {most} records, which {setting} sets; send fewer a request"
+    )
 
 
 _FIELDS: Mapping[str, Callable[[Any], Any]] = {"text": _itself, "inputs": _itself, "features": _only_one}
