@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ import tiny_bert
 import tiny_hub
 from classifier import artifact, predictor
 from classifier.encoders import bert, convolutional, hub, recurrent
-from classifier.engines import saved_model
+from classifier.engines import Prepared, saved_model
 from classifier.engines.saved_model import TextsEngine, TokensEngine
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import export
@@ -67,7 +68,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("exported")
     encoder = ENCODERS[request.param](folder / "encoder")
     export.save(encoder, head_of(3), folder / "1")
-    engine = saved_model.load(folder / "1")
+    engine = saved_model.load(folder / "1", encoder.max_sequence_length)
     assert isinstance(engine, TokensEngine)
     return encoder, engine
 
@@ -82,6 +83,20 @@ def test_in_two_steps_every_family_answers_as_in_one_whatever_the_padding(export
     padded = np.stack([np.pad(text.content, (0, 16 - text.tokens)) for text in prepared])
     answers = engine.classify(token_ids=tf.constant(padded))["probabilities"]
     np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+def test_lengths_are_rounded_up_but_never_beyond_what_the_network_reads(exported: tuple[Any, TokensEngine]) -> None:
+    encoder, engine = exported
+    lengths: list[int] = []
+
+    def classify(token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        lengths.append(token_ids.shape[1])
+        return engine.classify(token_ids=token_ids)
+
+    longest = encoder.max_sequence_length
+    for length in range(1, longest + 1):
+        replace(engine, classify=classify).predict([Prepared(np.ones(length, np.int32), length)])
+    assert lengths == [min(-(-length // 8) * 8, longest) for length in range(1, longest + 1)]
 
 
 def test_a_batch_of_empty_texts_alone_is_answered(exported: tuple[Any, TokensEngine]) -> None:

@@ -71,7 +71,9 @@ def test_the_model_folder_holds_what_serving_and_other_programs_need_T37(finishe
     assert not [path for path in job.model.rglob("*") if not path.stat().st_mode & stat.S_IROTH]
     manifest = json.loads((job.model / "manifest.json").read_text())
     assert manifest["labels"] == [0, 1]
+    longest = manifest["encoder"].pop("max_sequence_length")
     assert manifest["encoder"] == {"family": "bert", "name": "model channel", "pooling": "mean"}
+    assert 0 < longest <= manifest["hyperparameters"]["max_sequence_length"]
     assert manifest["hyperparameters"]["epochs"] == 3
     assert predictor.load(job.model).labels == (0, 1)
 

@@ -127,7 +127,8 @@ def from_artifact(model: Artifact) -> Predictor:
     from classifier.engines import saved_model  # noqa: PLC0415  TensorFlow only where a model is really loaded
 
     if model.manifest:
-        return Predictor(saved_model.load(model.saved_model), model.labels, model.manifest)
+        longest = model.manifest.get("encoder", {}).get("max_sequence_length", 0)
+        return Predictor(saved_model.load(model.saved_model, longest), model.labels, model.manifest)
     engine = saved_model.load_foreign(model.saved_model)
     labels = model.labels or tuple(range(engine.width))
     if len(labels) != engine.width:

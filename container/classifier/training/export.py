@@ -244,6 +244,7 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
             "family": trained.encoder.family,
             "name": trained.encoder.name,
             "pooling": trained.encoder.pooling,
+            "max_sequence_length": trained.encoder.max_sequence_length,
         },
         "labels": list(data.labels),
         "hyperparameters": asdict(settings),
