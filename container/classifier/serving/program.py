@@ -62,6 +62,7 @@ def serve(settings: ServingSettings) -> int:
     """
     stop_request = StopRequest()
     logs.configure(settings.log_level)
+    _check_temporary_folder(environment.variables().get("TMPDIR", ""))
     if not settings.multi_model:
         artifact.load(settings.model_folder)
     logger.info("sized", extra=sizes(settings))
@@ -162,7 +163,6 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
 @contextlib.contextmanager
 def _run_folder() -> Iterator[Path]:
     """Make a folder for sockets and temporary files, and remove it at the end."""
-    _check_temporary_folder(environment.variables().get("TMPDIR", ""))
     with tempfile.TemporaryDirectory(prefix="serve-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
