@@ -19,9 +19,11 @@ PATIENCE_SECONDS = 120
 # Run by the container's Python: prints the status and the body of an answer, or 0 where nothing listens.
 _ASK = """
 import sys, urllib.error, urllib.request
-url, text = sys.argv[1:]
+url, text, method = sys.argv[1:]
 try:
-    request = urllib.request.Request(url, data=text.encode() or None, headers={"Content-Type": "text/plain"})
+    request = urllib.request.Request(
+        url, data=text.encode() or None, method=method or None, headers={"Content-Type": "text/plain"}
+    )
     answer = urllib.request.urlopen(request, timeout=60)
 except urllib.error.HTTPError as error:
     answer = error
@@ -120,13 +122,13 @@ class Container:
         """Kill the child of its first process that has this name, as root."""
         docker("exec", "--user", "0", self.name, "python3", "-c", _KILL, name)
 
-    def ask(self, path: str, text: str = "", *, port: int = 8080) -> tuple[int, str]:
+    def ask(self, path: str, text: str = "", *, method: str = "", port: int = 8080) -> tuple[int, str]:
         """Ask it from inside, as no port of a container without a network can be asked from outside.
 
         Returns:
             The status, 0 where nothing listens, and the body.
         """
-        printed = self.run("python3", "-c", _ASK, f"http://127.0.0.1:{port}{path}", text)
+        printed = self.run("python3", "-c", _ASK, f"http://127.0.0.1:{port}{path}", text, method)
         status, _, body = printed.partition("\n")
         return int(status), body.removesuffix("\n")
 

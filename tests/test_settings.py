@@ -83,6 +83,12 @@ def test_every_wrong_variable_is_named_in_one_message_H30() -> None:
         assert "many" not in problem
 
 
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+
+
 @pytest.mark.parametrize(
     ("files", "count"),
     [
@@ -100,9 +106,7 @@ def test_processors_are_those_of_the_container_not_of_the_machine_H31(
     files: Mapping[str, str], count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
+    write(tmp_path, files)
     assert resources.processors(tmp_path) == count
 
 
@@ -122,9 +126,7 @@ def test_memory_is_the_containers_not_the_machines_H31(
 ) -> None:
     machine = SimpleNamespace(total=16384 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
+    write(tmp_path, files)
     assert resources.memory(tmp_path) == megabytes << 20
 
 

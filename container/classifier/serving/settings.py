@@ -16,8 +16,6 @@ GPU_BATCHES = 2  # one is computed while the other comes and goes; not measured
 MODELS_PERCENT = 90
 # Of the memory, the part that bodies which are read whole may take once they are texts.
 WHOLE_SHARE = 8
-# What a body that is read whole takes of memory, as Python values, for every byte.
-WHOLE_GROWTH = 16
 
 
 def _whole_number(low: int, high: int) -> Callable[[str], int]:

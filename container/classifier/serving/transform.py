@@ -6,11 +6,13 @@ Source: SageMaker developer guide, "Use Your Own Inference Code with Batch Trans
 from typing import Any
 
 from classifier.serving import resources
-from classifier.serving.settings import WHOLE_GROWTH, ServingSettings
+from classifier.serving.settings import ServingSettings
 
 # The platform's own default, and the most that requests at once may come to.
 USUAL_MEGABYTES = 6
 MOST_MEGABYTES_AT_ONCE = 100
+# What a body that is read whole takes of memory, as Python values, for every byte.
+WHOLE_GROWTH = 16
 
 
 def execution_parameters(settings: ServingSettings) -> dict[str, Any]:
