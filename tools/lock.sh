@@ -8,14 +8,18 @@ lock() {
         --python-version 3.11 --python-platform x86_64-manylinux_2_31 "$@"
 }
 
+# Asked for and not needed: openvino's telemetry, which would call home, and what tokenizers downloads with.
+unneeded=$(mktemp)
 # tf-keras, tensorflow-hub and tensorflow-text ask for "tensorflow" (572 MB); on CPUs "tensorflow-cpu" serves them all.
-without_tensorflow=$(mktemp)
-trap 'rm -f "$without_tensorflow"' EXIT
-echo "tensorflow ; sys_platform == 'never'" >"$without_tensorflow"
+unneeded_on_cpus=$(mktemp)
+trap 'rm -f "$unneeded" "$unneeded_on_cpus"' EXIT
+printf "%s ; sys_platform == 'never'\n" openvino-telemetry huggingface-hub >"$unneeded"
+echo "tensorflow ; sys_platform == 'never'" >"$unneeded_on_cpus"
+cat "$unneeded" >>"$unneeded_on_cpus"
 
-lock --override "$without_tensorflow" --extra cpu pyproject.toml --output-file requirements/cpu.txt
-lock --override "$without_tensorflow" --extra cpu --extra dev --constraints requirements/cpu.txt pyproject.toml \
+lock --override "$unneeded_on_cpus" --extra cpu pyproject.toml --output-file requirements/cpu.txt
+lock --override "$unneeded_on_cpus" --extra cpu --extra dev --constraints requirements/cpu.txt pyproject.toml \
     --output-file requirements/dev.txt
-lock --extra gpu pyproject.toml --output-file requirements/gpu.txt
+lock --override "$unneeded" --extra gpu pyproject.toml --output-file requirements/gpu.txt
 lock requirements/sdk2.in --output-file requirements/sdk2.txt
 lock --override requirements/sdk3.override requirements/sdk3.in --output-file requirements/sdk3.txt
