@@ -107,6 +107,12 @@ class Job:
         return self.base / "model"
 
     @property
+    def manifest(self) -> dict[str, Any]:
+        """What the model says of itself."""
+        content: dict[str, Any] = json.loads((self.model / "manifest.json").read_text(encoding="utf-8"))
+        return content
+
+    @property
     def failure(self) -> str:
         """The failure file's text; empty where there is none."""
         path = self.base / "output" / "failure"

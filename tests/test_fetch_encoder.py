@@ -187,7 +187,7 @@ def test_a_listed_bert_of_tensorflow_hub_comes_with_its_preprocessor(
     archive = fetch(tmp_path / "out", LISTED)
     assert {name.partition("/")[0] for name in names(archive)} == {LISTED, "preprocessor"}
     assert "family hub, pooling own, vectors of 128 values, licence Apache-2.0" in capsys.readouterr().out
-    assert trained(tmp_path / "ml", archive) == f"{LISTED} hub"
+    assert trained(tmp_path / "ml", archive) == f"{LISTED} bert"
 
 
 def test_a_bert_that_is_not_listed_needs_its_preprocessor_named(

@@ -339,7 +339,7 @@ def test_ping_answers_while_the_engine_is_busy_and_the_queue_full_and_hundreds_c
 
 def test_the_log_says_how_large_everything_was_made_and_why_H31(transform: Server) -> None:
     sized = next(event for event in transform.events() if event["event"] == "sized")
-    assert sized["why"]["tensorflow_threads"] == "OMP_NUM_THREADS"
+    assert sized["why"]["engine_threads"] == "OMP_NUM_THREADS"
     assert sized["why"]["workers"].startswith("default")
     assert sized["processors"] == len(os.sched_getaffinity(0)) or sized["processors"] < sized["machine_processors"]
     assert sized["predictions_at_once"] == sized["processors"]

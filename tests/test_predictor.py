@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import artifact, predictor
-from classifier.engines import Prepared
+from classifier.engines import Computing, Prepared
+from classifier.engines.choice import BFLOAT16, ENGINES, FLOAT32, TENSORFLOW
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from jobs import Job
@@ -84,13 +85,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     return job.model
 
 
-def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path) -> None:
-    model = predictor.load(trained)
+@pytest.mark.parametrize(("engine", "difference"), [(TENSORFLOW, 1e-6), (FLOAT32, 1e-6), (BFLOAT16, 2e-3)])
+def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, engine: str, difference: float) -> None:
+    model = predictor.load(trained, Computing(engine))
     texts = ["good film", "", "the car door light is broken and the engine is cold", "\ud800 lone surrogate"]
     together = model.predict(texts)
     np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
     for text, answer in zip(texts, together, strict=True):
-        np.testing.assert_allclose(model.predict([text])[0], answer, atol=1e-6)
+        np.testing.assert_allclose(model.predict([text])[0], answer, atol=difference)
 
 
 def test_a_trained_model_tells_what_it_was_trained_on(trained: Path) -> None:
@@ -115,4 +117,37 @@ def test_a_broken_savedmodel_is_refused_H08(trained: Path, tmp_path: Path, name:
     copytree(trained, tmp_path / "model")
     (tmp_path / "model" / name).write_bytes(b"junk")
     with pytest.raises(UserError, match="the SavedModel does not load"):
+        predictor.load(tmp_path / "model", Computing("tensorflow"))
+
+
+@pytest.mark.parametrize("content", [b"junk", b""])
+@pytest.mark.parametrize("name", ["model.xml", "model.bin", "tokenizer.json"])
+def test_a_broken_faster_form_is_refused_H08(trained: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    from shutil import copytree
+
+    copytree(trained, tmp_path / "model")
+    (tmp_path / "model" / "openvino" / name).write_bytes(content)
+    with pytest.raises(UserError, match="copy it again"):
         predictor.load(tmp_path / "model")
+
+
+def test_a_faster_form_that_is_not_whole_is_refused_H08(trained: Path, tmp_path: Path) -> None:
+    from shutil import copytree
+
+    copytree(trained, tmp_path / "model")
+    (tmp_path / "model" / "openvino" / "model.bin").unlink()
+    with pytest.raises(UserError, match=r"incomplete, without model\.bin"):
+        predictor.load(tmp_path / "model")
+
+
+def test_every_engine_gives_the_same_answers(trained: Path) -> None:
+    texts = ["the film was good", "", "so bad", "a " * 500, *artifact.PROBES]
+    answers = {name: predictor.load(trained, Computing(name)).predict(texts) for name in ENGINES}
+    assert np.allclose(answers["openvino-float32"], answers["tensorflow"], atol=1e-5)
+    assert np.allclose(answers["openvino-bfloat16"], answers["tensorflow"], atol=0.02)
+
+
+def test_the_engine_that_is_asked_for_runs_the_model_and_says_so(trained: Path) -> None:
+    for name in ENGINES:
+        model = predictor.load(trained, Computing(name))
+        assert (model.engine_name, model.engine_reason) == (name, "asked for")

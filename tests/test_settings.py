@@ -34,8 +34,8 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
         ({"SAGEMAKER_MODEL_SERVER_WORKERS": " ", "MODEL_SERVER_WORKERS": "2"}, "workers", 2),
         ({"SAGEMAKER_GUNICORN_THREADS": "5"}, "predictions_at_once", 5),
         ({"SERVING_QUEUE_LENGTH": "0"}, "queue_length", 0),
-        ({"OMP_NUM_THREADS": "3"}, "tensorflow_threads", 3),
-        ({"OMP_NUM_THREADS": "3,2"}, "tensorflow_threads", 3),
+        ({"OMP_NUM_THREADS": "3"}, "engine_threads", 3),
+        ({"OMP_NUM_THREADS": "3,2"}, "engine_threads", 3),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "70"}, "timeout_seconds", 70),
         ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "70"}, "proxy_timeout_seconds", 75),
         ({"MODEL_SERVER_TIMEOUT": "70"}, "timeout_seconds", 70),
@@ -160,7 +160,7 @@ def test_a_multi_model_endpoint_is_one_process_with_all_threads_M08(monkeypatch:
     monkeypatch.setattr(resources, "processors", lambda: 8)
     environ = {"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_WORKERS": "4"}
     read = ServingSettings.from_environ(environ)
-    assert (read.workers, read.tensorflow_threads) == (1, 8)
+    assert (read.workers, read.engine_threads) == (1, 8)
     assert "workers" not in read.set_by
 
 

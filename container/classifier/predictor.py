@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from classifier import artifact
 from classifier.artifact import Artifact, Label
-from classifier.engines import Engine, Prepared
+from classifier.engines import Computing, Engine, Prepared, choice
+from classifier.engines.choice import TENSORFLOW, Stored
 from classifier.errors import UserError
 
 PREPARED_AT_ONCE = 512  # texts
@@ -29,11 +30,15 @@ class Predictor:
         engine: What computes.
         labels: The labels, in the order of the probabilities.
         manifest: What else training left word of; nothing, of a model that another program made.
+        engine_name: Which engine it is, of :data:`classifier.engines.choice.ENGINES`.
+        engine_reason: Why it is this one.
     """
 
     engine: Engine
     labels: tuple[Label, ...]
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    engine_name: str = TENSORFLOW
+    engine_reason: str = ""
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared]:
         """Return the texts ready to compute, in their order; of any number of them.
@@ -90,7 +95,7 @@ def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:
         yield batch
 
 
-def load(folder: Path) -> Predictor:
+def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa: B008  it is frozen
     """Load a model folder and ask it the texts whose answers training left there.
 
     A model of another program has no such answers: it is asked only to see that it answers.
@@ -99,7 +104,7 @@ def load(folder: Path) -> Predictor:
         UserError: The model is incomplete, does not load, or answers differently than it did in training.
     """
     model = artifact.load(folder)
-    predictor = from_artifact(model)
+    predictor = from_artifact(model, computing)
     answers = _asked(predictor, folder)
     if model.probes is None:
         return predictor
@@ -122,18 +127,24 @@ def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
         ) from error
 
 
-def from_artifact(model: Artifact) -> Predictor:
-    """Load a model's engine, without asking it anything."""
-    from classifier.engines import saved_model  # noqa: PLC0415  TensorFlow only where a model is really loaded
+def from_artifact(model: Artifact, computing: Computing) -> Predictor:
+    """Load a model's engine, without asking it anything.
 
-    if model.manifest:
-        longest = model.manifest.get("encoder", {}).get("max_sequence_length", 0)
-        return Predictor(saved_model.load(model.saved_model, longest), model.labels, model.manifest)
-    engine = saved_model.load_foreign(model.saved_model)
+    Raises:
+        UserError: The wanted engine can't run it, or its files are broken.
+    """
+    if not model.manifest:
+        return _foreign(model, computing)
+    chosen = choice.load(Stored(model.folder, model.saved_model, model.manifest), computing)
+    return Predictor(chosen.engine, model.labels, model.manifest, chosen.name, chosen.reason)
+
+
+def _foreign(model: Artifact, computing: Computing) -> Predictor:
+    engine = choice.load_foreign(model.saved_model, computing)
     labels = model.labels or tuple(range(engine.width))
     if len(labels) != engine.width:
         raise UserError(
             f"{model.folder}: {len(labels)} labels are named, and the SavedModel answers {engine.width} numbers; "
             f"put the right {artifact.LABELS_FILE} beside it"
         )
-    return Predictor(engine, labels)
+    return Predictor(engine, labels, engine_reason="another program's model")

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # the catalogue is here too, and asked before anybody waits for TensorFlow
     from pathlib import Path
 
     import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class PortableTokenizer:
+    """An encoder's tokenizer in a form that needs no TensorFlow, and gives the same tokens.
+
+    It may differ in texts with characters younger than the Unicode tables of one side or the other, which are those of
+    Unicode 13 and later; ``tests/test_tokenization.py`` lists every such character.
+
+    Attributes:
+        definition: What ``tokenizers.Tokenizer.from_str`` reads.
+        folds_case: Whether a text's letters are folded before it: Unicode's NFKC_Casefold, by the standard library.
+    """
+
+    definition: str
+    folds_case: bool
 
 
 class Encoder(Protocol):
@@ -49,6 +66,10 @@ class Encoder(Protocol):
 
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length], 0 after a text's end, or leave it as it is."""
+        ...
+
+    def portable_tokenizer(self) -> PortableTokenizer | None:
+        """Return what gives the same tokens without TensorFlow; None where there is no such form."""
         ...
 
     def save(self, folder: Path) -> None:

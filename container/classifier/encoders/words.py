@@ -20,8 +20,10 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_text
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from classifier.encoders import files
+from classifier.encoders import PortableTokenizer, files
+from classifier.encoders.patterns import oniguruma
 from classifier.errors import UserError
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -37,15 +39,20 @@ _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar
 _CONTRACTION = r"n't\b|'(?:s|re|ve|ll|d|m)\b"
 _WORD = r"[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*"
 _SYMBOL = r"\S\p{M}*"
+_TOKEN = rf"{_CONTRACTION}|{_WORD}|{_SYMBOL}"
 # A step is a pattern and what each of its matches becomes.
-_STEPS = (
+_CLEANING = (
     (_SPACE, " "),
     (_INVISIBLE, ""),
     (r"[’‘ʼ]", "'"),
+)
+_CUTTING = (
     (_UNSPACED, r" \0 "),
     (rf"(\p{{L}})({_CONTRACTION})", r"\1 \2"),
-    (rf"{_CONTRACTION}|{_WORD}|{_SYMBOL}", r"\0 "),
+    (_TOKEN, r"\0 "),
 )
+# The same cuts as what stands alone after each: behind a contraction the last one cuts in any case.
+_ALONE = (_UNSPACED, rf"(?<=\p{{L}})(?:{_CONTRACTION})", _TOKEN)
 _NO_WORD = "\N{REPLACEMENT CHARACTER}"  # what a text without words is read as; it is in no vocabulary
 
 
@@ -56,7 +63,7 @@ def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
     texts = tensorflow_text.normalize_utf8(tensorflow_text.case_fold_utf8(texts), "NFKC")
-    for pattern, replacement in _STEPS:
+    for pattern, replacement in _CLEANING + _CUTTING:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     texts = tf.strings.strip(texts)
     words = tf.strings.split(tf.where(tf.equal(texts, ""), _NO_WORD, texts), maxsplit=most)
@@ -115,6 +122,17 @@ class Words:
         """Turn string[batch] into int32[batch, length]: each word's id, 1 for an unknown word, 0 after a text's end."""
         words = split(texts, self.max_sequence_length)
         return words.with_flat_values(self.table.lookup(words.flat_values)).to_tensor()
+
+    def portable(self) -> PortableTokenizer:
+        """Return the same tokenizer without TensorFlow."""
+        ids = {"": PADDING, _NO_WORD: UNKNOWN} | {word: RESERVED + place for place, word in enumerate(self.vocabulary)}
+        tokenizer = Tokenizer(models.WordLevel(ids, unk_token=_NO_WORD))
+        cleaning = [normalizers.Replace(Regex(oniguruma(pattern)), becomes) for pattern, becomes in _CLEANING]
+        tokenizer.normalizer = normalizers.Sequence(cleaning)
+        cutting = [pre_tokenizers.Split(Regex(oniguruma(pattern)), "isolated") for pattern in _ALONE]
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), *cutting])
+        tokenizer.enable_truncation(self.max_sequence_length)
+        return PortableTokenizer(tokenizer.to_str(), folds_case=True)
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary, a word a line; no word has a line break in it."""

@@ -30,6 +30,23 @@ class Prepared:
     counted: bool = True
 
 
+@dataclass(frozen=True)
+class Computing:
+    """What engines may use.
+
+    Attributes:
+        engine: The one that is wanted, of :data:`classifier.engines.choice.ENGINES`, or ``auto``.
+        threads: Threads to compute with; 0 leaves that to the engine.
+        batches_at_once: Batches that will be computed at the same time.
+        gpu: Whether there is a GPU.
+    """
+
+    engine: str = "auto"
+    threads: int = 0
+    batches_at_once: int = 1
+    gpu: bool = False
+
+
 class Engine(Protocol):
     """An exported model, ready to compute; safe to call from several threads at once."""
 

@@ -1,5 +1,7 @@
 """Runs a TensorFlow SavedModel that takes texts and answers probabilities."""
 
+import functools
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,11 @@ import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
 from classifier.engines import Engine, Prepared
+from classifier.engines.padding import padded
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
 OUTPUT = "probabilities"
-LENGTH_STEP = 8  # tokens
 # The same in two steps, of models that say how: texts to token ids, token ids to probabilities.
 TOKENIZE, TOKEN_IDS, UNKNOWN_TOKENS = "tokenize", "token_ids", "unknown_tokens"
 CLASSIFY = "classify"
@@ -59,17 +61,9 @@ class TokensEngine:
         ]
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more.
-
-        For every shape there is oneDNN prepares kernels and keeps them: 130 MB of them for batches of up to 16 texts of
-        up to 48 tokens, and 20 MB where lengths are multiples of eight.
-        """
-        length = max(text.tokens for text in batch)
-        rounded = min(-(-length // LENGTH_STEP) * LENGTH_STEP, self.longest)
-        padded = np.zeros((len(batch), max(length, rounded)), np.int32)
-        for row, text in zip(padded, batch, strict=True):
-            row[: len(text.content)] = text.content
-        probabilities: NDArray[np.float32] = self.classify(token_ids=tf.constant(padded))[OUTPUT].numpy()
+        """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more."""
+        token_ids = tf.constant(padded(batch, self.longest))
+        probabilities: NDArray[np.float32] = self.classify(token_ids=token_ids)[OUTPUT].numpy()
         return probabilities
 
 
@@ -153,12 +147,15 @@ def _estimated_tokens(size: int) -> int:
     return min(TOKENS_AROUND_A_TEXT + -(-size // BYTES_OF_A_TOKEN), MOST_TOKENS_ESTIMATED)
 
 
-def set_threads(count: int) -> None:
+@functools.cache
+def start(threads: int) -> None:
     """Let TensorFlow compute with this many threads; must come before its first operation."""
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(count)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
+    gc.collect()
+    gc.freeze()  # to look through all that TensorFlow brought takes 0.3 s, in which no thread answers a ping
 
 
 def load(folder: Path, longest: int = 0) -> Engine:

@@ -89,12 +89,10 @@ def _loaded(service: Service, load: model.Load) -> Predictor:
 
 def _many_models(app: Flask, service: Service, _load: model.Load) -> Callable[[], object]:
     """Answer for models that come and go; return what raises until they may."""
-    engine = Background("engine", partial(model.start_engine, service.settings))
     memory = ModelMemory(service.settings.models_memory_megabytes << 20)
 
     def load_model(folder: Path) -> Predictor:
-        engine.result  # noqa: B018  503 until TensorFlow is set up
-        return predictor.load(folder)
+        return predictor.load(folder, service.settings.computing)
 
     models = Models(service.settings.models_folder, load_model, memory, service.metrics.models)
     model_routes.register(app, models, partial(_answer, service=service))
@@ -103,7 +101,7 @@ def _many_models(app: Flask, service: Service, _load: model.Load) -> Callable[[]
     def invocations() -> Response:
         raise RequestError(404, "not_found", "several models are here; POST to /models/{name}/invoke")
 
-    return lambda: engine.result
+    return lambda: None
 
 
 def _answer(ready: Predictor, service: Service) -> Response:

@@ -1,6 +1,5 @@
 """Loads the model beside the server, which answers "not yet" meanwhile."""
 
-import gc
 import logging
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import Generic, TypeVar
 from classifier import predictor
 from classifier.errors import RequestError, UserError
 from classifier.predictor import Predictor
+from classifier.serving.memory import give_back
 from classifier.serving.settings import ServingSettings
 
 logger = logging.getLogger(__name__)
@@ -24,22 +24,15 @@ Result = TypeVar("Result")
 
 
 def load(settings: ServingSettings) -> Predictor:
-    """Load the model and ask it its test texts, TensorFlow computing with as many threads as the settings say.
+    """Load the model and ask it its test texts.
 
     Raises:
         UserError: The model is incomplete, broken, or answers differently than it did in training.
     """
-    start_engine(settings)
-    return predictor.load(settings.model_folder)
-
-
-def start_engine(settings: ServingSettings) -> None:
-    """Make TensorFlow ready to load models; once in a process."""
-    from classifier.engines import saved_model  # noqa: PLC0415  TensorFlow only in the worker, after the fork
-
-    saved_model.set_threads(settings.tensorflow_threads)
-    gc.collect()
-    gc.freeze()  # to look through all that TensorFlow brought takes 0.3 s, in which no thread answers a ping
+    ready = predictor.load(settings.model_folder, settings.computing)
+    logger.info("engine_chosen", extra={"engine": ready.engine_name, "reason": ready.engine_reason})
+    give_back()  # what other engines took that were tried
+    return ready
 
 
 class Background(Generic[Result]):

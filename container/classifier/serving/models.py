@@ -109,7 +109,8 @@ class Models:
             with self._changed:
                 self._loaded[name] = entry
                 self._observe(len(self._loaded))
-            logger.info("model_loaded", extra=self._taken(name, start, self._memory.resident() - before))
+            taken = self._taken(name, start, self._memory.resident() - before)
+            logger.info("model_loaded", extra={**taken, "engine": outcome.engine_name, "reason": outcome.engine_reason})
             return entry.model
 
     def remove(self, name: str) -> None:

@@ -81,7 +81,7 @@ def serve(settings: ServingSettings) -> int:
 
 def sizes(settings: ServingSettings) -> dict[str, Any]:
     """Return how large everything is made, and why, for the log."""
-    names = ("workers", "predictions_at_once", "tensorflow_threads", "queue_length", "batch_tokens")
+    names = ("workers", "engine", "predictions_at_once", "engine_threads", "queue_length", "batch_tokens")
     chosen = {name: getattr(settings, name) for name in names}
     why = {name: settings.set_by.get(name) or f"default: {SETTINGS[name].words}" for name in names}
     share = {

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier.engines import Computing
+from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
 from classifier.serving import media_types, resources
@@ -32,6 +34,13 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
 def _thread_count(text: str) -> int:
     """a whole number from 1 to 1024, or such numbers parted by commas, of which the first counts."""  # noqa: D403
     return _whole_number(1, 1024)(text.partition(",")[0])
+
+
+def _engine(text: str) -> str:
+    return {name: name for name in (AUTO, *ENGINES)}[text.lower()]
+
+
+_engine.__doc__ = f"one of {', '.join(f'`{name}`' for name in (AUTO, *ENGINES))}"
 
 
 def _yes_or_no(text: str) -> bool:
@@ -128,12 +137,19 @@ SETTINGS: Mapping[str, Setting] = {
         64,
         "Requests a process takes on beside as many as it computes batches; one more is answered 503 with Retry-After.",
     ),
-    "tensorflow_threads": Setting(
+    "engine_threads": Setting(
         ("OMP_NUM_THREADS",),
         _thread_count,
         lambda settings: max(1, resources.processors() // settings["workers"]),
-        "Threads TensorFlow computes with, in each process.",
+        "Threads the engine computes with, in each process.",
         "processors ÷ processes",
+    ),
+    "engine": Setting(
+        ("SERVING_ENGINE",),
+        _engine,
+        AUTO,
+        "What runs the model. `auto` takes, of those that training found to keep the labels, the fastest on this "
+        "processor; with a GPU, TensorFlow.",
     ),
     "timeout_seconds": Setting(
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"),
@@ -247,7 +263,8 @@ class ServingSettings:
     predictions_at_once: int
     batch_tokens: int
     queue_length: int
-    tensorflow_threads: int
+    engine_threads: int
+    engine: str
     timeout_seconds: int
     proxy_timeout_seconds: int
     max_payload_megabytes: int
@@ -267,6 +284,11 @@ class ServingSettings:
     def places(self) -> int:
         """Requests that a process takes on at once."""
         return self.predictions_at_once + self.queue_length
+
+    @property
+    def computing(self) -> Computing:
+        """What an engine may use."""
+        return Computing(self.engine, self.engine_threads, self.predictions_at_once, resources.has_gpu())
 
     @property
     def body_bytes(self) -> int:

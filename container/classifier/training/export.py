@@ -15,20 +15,32 @@ from safetensors.numpy import save_file
 from classifier import __version__, artifact, predictor
 from classifier.artifact import Label
 from classifier.encoders import Encoder
+from classifier.engines import Computing
+from classifier.engines.choice import TENSORFLOW
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
+from classifier.training import forms
 from classifier.training.data import Data, Split
+from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, Checked
 from classifier.training.interruption import Interruption
 from classifier.training.previous import salted_hash
 from classifier.training.progress import in_both_forms
 
 log = logging.getLogger(__name__)
 
-LARGEST_DIFFERENCE = 1e-3  # of a probability, between the trained model and the exported one
-COMPARED_AT_ONCE = 64
 NO_ID = -1  # no token's
 GOLDEN_ROWS = 64
-LIBRARIES = ("tensorflow", "tensorflow-cpu", "tf-keras", "tensorflow-hub", "tensorflow-text", "numpy", "safetensors")
+LIBRARIES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "openvino",
+    "tokenizers",
+    "tf-keras",
+    "tensorflow-hub",
+    "tensorflow-text",
+    "numpy",
+    "safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -127,10 +139,11 @@ class TwoStepModule(ServingModule):
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
 
 
-def save(encoder: Encoder, head: Any, folder: Path) -> None:
-    """Write a classifier as a SavedModel, in two steps where there are tokens between them."""
+def save(encoder: Encoder, head: Any, folder: Path) -> ServingModule:
+    """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
     module = (TwoStepModule if encoder.tokens else ServingModule)(encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
+    return module
 
 
 def export(
@@ -147,19 +160,23 @@ def export(
         RuntimeError: The exported model answers differently than the trained one.
     """
     with artifact.published(folder) as work:
-        save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
+        module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
         artifact.write_json(work / artifact.GOLDEN_FILE, _golden(trained, data))
         manifest = _manifest(trained, data, settings)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
-        exported = predictor.from_artifact(artifact.load(work))
+        exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))
         comparison = _compare(exported, trained, interruption)
         if not comparison.difference <= LARGEST_DIFFERENCE:
             raise RuntimeError(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
+        if "classify" in module.functions:
+            checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
+            classify = module.functions["classify"].get_concrete_function()
+            manifest["engines"] = forms.write(work, classify, trained.encoder, exported, checked, interruption)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info(

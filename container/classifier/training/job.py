@@ -137,7 +137,7 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
     """
     cluster = setting.cluster
-    files = start.find(setting.channel, setting.previous, settings)
+    files = start.find(setting.channel, setting.previous, settings, setting.scratch)
     precision = hardware.choose_precision(settings.mixed_precision, hardware.capabilities())
     if files is not None and files.family == "hub":
         precision = hardware.Precision("float32", "a SavedModel computes in numbers of its own")

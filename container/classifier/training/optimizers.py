@@ -9,6 +9,7 @@ import tf_keras
 
 from classifier.hyperparameters import Hyperparameters
 from classifier.hyperparameters.schema import TOP_LAYER_LEARNING_RATE, WHOLE_NETWORK_LEARNING_RATE
+from classifier.training import adam
 
 WEIGHT_DECAY = 0.01
 DECAY_OF_A_STEP = 0.1
@@ -138,11 +139,11 @@ Recipe = tuple[Any, dict[str, Any]]
 
 _OPTIMIZERS: Mapping[str, Callable[[Hyperparameters], Recipe]] = {
     "adam": lambda given: (
-        tf_keras.optimizers.Adam,
+        adam.Adam,
         {"beta_1": given.beta_1, "beta_2": given.beta_2, "epsilon": given.epsilon},
     ),
     "adamw": lambda given: (
-        tf_keras.optimizers.AdamW,
+        adam.AdamW,
         {
             "beta_1": given.beta_1,
             "beta_2": given.beta_2,

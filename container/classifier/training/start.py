@@ -24,17 +24,28 @@ log = logging.getLogger(__name__)
 MADE_BY: Mapping[str, str] = {"cnn": "convolutional", "lstm": "recurrent"}
 
 
-def find(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles | None:
-    """Find the encoder's files; None where it begins from nothing.
+def find(
+    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path
+) -> EncoderFiles | None:
+    """Find the encoder's files, in the form that is computed fastest; None where it begins from nothing.
 
     Args:
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
         previous: The model of this image that the channel holds, if it does.
         settings: The job's hyperparameters.
+        scratch: A folder for files of that form; it must last as long as the encoder.
 
     Raises:
         UserError: There is none.
     """
+    files = _found(channel, previous, settings)
+    if files is None or files.family != "hub":
+        return files
+    carried: EncoderFiles = _family("hub_bert").carried_over(files, settings.max_sequence_length, scratch)
+    return carried
+
+
+def _found(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles | None:
     if previous is not None:
         if MADE_BY.get(settings.model_id, previous.family) != previous.family:
             raise UserError(

@@ -1,0 +1,139 @@
+"""Texts to token ids without TensorFlow, by the ``tokenizers`` library.
+
+What it reads is :class:`classifier.encoders.PortableTokenizer`, written down when a model was exported.
+"""
+
+import itertools
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from classifier.engines import Prepared
+from classifier.environment import set_defaults
+from classifier.errors import UserError
+
+# The library would deal the texts of a call out to threads of its own, one for each of the machine's processors, of
+# which fewer may be ours; all requests would wait for the same ones, and a process that forks is warned of them.
+SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
+# A text is first read up to so many characters for each token there may be; English has 4 to 5.
+CHARACTERS_OF_A_TOKEN = 6
+# Characters. Of longer texts combining marks are sorted here: normalize() takes a time that grows with their square.
+UNSORTED_AT_MOST = 2048
+
+# Unicode's Default_Ignorable_Code_Point.
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+@dataclass(frozen=True)
+class Tokenization:
+    """A tokenizer that is ready; safe to use from several threads at once.
+
+    Attributes:
+        tokenizer: What cuts texts.
+        unknown_id: The token that stands for what the vocabulary lacks, and for a text without any token.
+        longest: Tokens a text has at most.
+        folds_case: Whether letters are folded first.
+    """
+
+    tokenizer: Tokenizer
+    unknown_id: int
+    longest: int
+    folds_case: bool
+
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        """Return each text's token ids, int32[tokens], as ``saved_model.TokensEngine`` does."""
+        texts = [_without_surrogates(text) for text in texts]
+        parts = [self._first_part(text) for text in texts]
+        # encode(), which takes one text, would keep all other threads waiting.
+        found = self.tokenizer.encode_batch_fast([part for part, _ in parts])
+        for index, (_, whole) in enumerate(parts):
+            if not whole and len(found[index]) < self.longest:
+                (found[index],) = self.tokenizer.encode_batch_fast([self._cleaned(texts[index])])
+        return [self._prepared(encoding.ids) for encoding in found]
+
+    def _first_part(self, text: str) -> tuple[str, bool]:
+        """Return a part of a text that is likely to fill the longest sequence, and whether it is all of the text."""
+        characters = CHARACTERS_OF_A_TOKEN * self.longest
+        beginning = _beginning(text, characters)
+        cleaned = self._cleaned(beginning)  # which may be eighteen times as long
+        part = _beginning(cleaned, characters)
+        return part, len(beginning) == len(text) and len(part) == len(cleaned)
+
+    def _cleaned(self, text: str) -> str:
+        return folded(text) if self.folds_case else text
+
+    def _prepared(self, token_ids: list[int]) -> Prepared:
+        token_ids = token_ids or [self.unknown_id]
+        return Prepared(np.array(token_ids, np.int32), len(token_ids), token_ids.count(self.unknown_id))
+
+
+def load(path: Path, *, folds_case: bool) -> Tokenization:
+    """Read a tokenizer that an encoder wrote down.
+
+    Args:
+        path: A ``tokenizer.json``, whose model has an unknown token and which cuts texts at a longest length.
+        folds_case: Whether letters are folded before it.
+
+    Raises:
+        UserError: The file is broken, or not of this kind.
+    """
+    set_defaults(SETTINGS)
+    try:
+        tokenizer, unknown_id, longest = _read(path)
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(f"{path}: not a tokenizer of this image's ({type(error).__name__}); copy it again") from error
+    return Tokenization(tokenizer, unknown_id, longest, folds_case)
+
+
+def _read(path: Path) -> tuple[Tokenizer, int, int]:
+    """Return a tokenizer, its unknown token, and how many tokens a text has at most."""
+    definition = path.read_text(encoding="utf-8")
+    content = json.loads(definition)
+    model = content["model"]
+    return Tokenizer.from_str(definition), model["vocab"][model["unk_token"]], content["truncation"]["max_length"]
+
+
+def folded(text: str) -> str:
+    """Return Unicode's NFKC_Casefold of a text, in NFKC: what TensorFlow Text's ``case_fold_utf8`` gives.
+
+    Source: The Unicode Standard, section 3.13, definition of toNFKC_Casefold.
+    """
+    if text.isascii():
+        return text.lower()
+    # The iota below is a letter of its own once folded; as a mark it would first change places with others.
+    text = _IGNORABLE.sub("", text).replace("\N{GREEK YPOGEGRAMMENI}", " \N{GREEK SMALL LETTER IOTA}").casefold()
+    if len(text) > UNSORTED_AT_MOST:
+        text = _sorted_marks(text)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _sorted_marks(text: str) -> str:
+    """Return a text decomposed, its combining marks in Unicode's canonical order."""
+    decomposed = "".join(unicodedata.normalize("NFKD", character) for character in text)
+    runs = itertools.groupby(decomposed, lambda character: unicodedata.combining(character) > 0)
+    return "".join("".join(sorted(run, key=unicodedata.combining) if marks else run) for marks, run in runs)
+
+
+def _beginning(text: str, characters: int) -> str:
+    """Return about so many of a text's first characters, or all where no end is found for them.
+
+    It ends before a space or an ideograph. No token reaches over either, nor depends on what comes after.
+    """
+    if len(text) <= characters:
+        return text
+    ends = (place for place in range(characters, 0, -1) if text[place] == " " or "\u4e00" <= text[place] <= "\u9fff")
+    return text[: next(ends, len(text))]
+
+
+def _without_surrogates(text: str) -> str:
+    """Return a text with question marks for halves of surrogate pairs, which JSON can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

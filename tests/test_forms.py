@@ -1,0 +1,82 @@
+"""A faster form of a model is kept only where it was seen to give the model's labels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifier.engines.choice import BFLOAT16, FLOAT32
+from classifier.training import forms
+from classifier.training.data import Split
+from classifier.training.forms import Checked
+from jobs import Job, rows
+
+
+def checked(count: int, *, right: float = 1.0) -> tuple[Checked, Any]:
+    """Return rows that the model answers with label 0, and its answers; some of the rows are of label 1."""
+    answers = np.tile(np.array([[0.6, 0.4]], np.float32), (count, 1))
+    targets = (np.arange(count) >= right * count).astype(np.int32)
+    split = Split(("a",) * count, targets, tuple(map(str, range(count))))
+    return Checked(split, answers, np.zeros((0, 2), np.float32), held_out=True), answers.copy()
+
+
+def changed(answers: Any, *places: int) -> Any:
+    answers = answers.copy()
+    for place in places:
+        answers[place] = [0.4, 0.6]
+    return answers
+
+
+@pytest.mark.parametrize(("count", "most"), [(100, 1), (499, 1), (500, 1), (1000, 2), (1499, 2), (10_000, 20)])
+def test_998_labels_of_a_thousand_must_stay_or_all_but_one_of_fewer_than_500(count: int, most: int) -> None:
+    known, answers = checked(count, right=0.5)  # what changes is right as often as it was
+    half = count // 2
+    places = [place for pair in zip(range(half, count), range(half), strict=False) for place in pair]
+    kept = forms.judged(BFLOAT16, changed(answers, *places[:most]), known, 0.0)
+    lost = forms.judged(BFLOAT16, changed(answers, *places[: most + 1]), known, 0.0)
+    assert kept.accepted
+    assert kept.equal_labels == pytest.approx(1 - most / count)
+    assert not lost.accepted
+    assert f"{most + 1} of {count} labels" in lost.reason
+
+
+def test_accuracy_may_fall_by_two_rows_of_a_thousand() -> None:
+    known, answers = checked(1000)
+    assert forms.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accuracy_change == pytest.approx(-0.002)
+    assert forms.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accepted
+    assert not forms.judged(BFLOAT16, changed(answers, 1, 2, 3), known, 0.0).accepted
+
+
+def test_a_form_in_float32_must_give_the_probabilities_and_not_only_the_labels() -> None:
+    known, answers = checked(10)
+    assert forms.judged(FLOAT32, answers + np.float32(5e-4), known, 0.0).accepted
+    assert not forms.judged(FLOAT32, answers + np.float32(2e-3), known, 0.0).accepted
+    assert not forms.judged(FLOAT32, answers, known, 0.1).accepted  # the probes' difference
+    assert forms.judged(BFLOAT16, answers + np.float32(2e-3), known, 0.1).accepted
+
+
+def test_without_validation_rows_no_form_that_rounds_is_accepted_and_the_manifest_says_why(job: Job) -> None:
+    job.configure(hyperparameters={"epochs": "1", "validation_split_ratio": "0"})
+    job.train()
+    engines = job.manifest["engines"]
+    assert engines[FLOAT32]["accepted"]
+    assert not engines[BFLOAT16]["accepted"]
+    assert "no validation rows" in engines[BFLOAT16]["reason"]
+
+
+def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:
+    job = Job.create(tmp_path / "ml")
+    job.channel("training", rows([(index % 2, f"word{index % 2} common tail {index}") for index in range(40)]))
+    job.configure(hyperparameters={"model_id": "cnn", "epochs": "1", "embed_size": "8", "hidden_size": "6"})
+    job.train()
+    assert job.manifest["engines"][FLOAT32]["accepted"]
+    assert job.manifest["engines"]["folds_case"]
+
+
+def test_a_text_network_of_tensorflow_hub_that_takes_texts_has_none(tmp_path: Path) -> None:
+    import tiny_hub
+
+    job = Job.create(tmp_path / "ml", encoder=tiny_hub.write_letters(tmp_path / "hub"))
+    job.train()
+    assert "engines" not in job.manifest
