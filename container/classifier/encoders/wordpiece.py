@@ -27,9 +27,9 @@ _SPACE = r"[\t\n\r\p{Zs}\x{2028}\x{2029}]"
 _CONTROL = r"[\x{0}\x{fffd}\p{Cc}\p{Cf}\p{Co}]"
 _ACCENT = r"\p{Mn}"
 # Characters that are words of their own: signs, and ideographs of the blocks that BERT's code names.
-_ALONE = (
-    r"[!-/:-@\[-`{-~\p{P}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}"
-    r"\x{2F800}-\x{2FA1F}]"
+_SIGNS = (
+    r"!-/:-@\[-`{-~\p{P}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}"
+    r"\x{2F800}-\x{2FA1F}"
 )
 _LONG_WORD = rf"[^ ]{{{LONGEST_WORD + 1},}}"
 
@@ -93,7 +93,7 @@ class WordPiece:
             texts = tf.strings.regex_replace(tensorflow_text.normalize_utf8(texts, "NFD"), _ACCENT, "")
             texts = tf.strings.regex_replace(texts, "Σ", "σ")  # lower() would write ς at a word's end, BERT does not
             texts = tf.strings.lower(texts, encoding="utf-8")
-        texts = tf.strings.regex_replace(texts, _ALONE, r" \0 ")
+        texts = tf.strings.regex_replace(texts, f"[{_SIGNS}]", r" \0 ")
         return tf.strings.regex_replace(texts, _LONG_WORD, _UNKNOWN_WORD)
 
     def portable(self) -> PortableTokenizer | None:
@@ -104,8 +104,8 @@ class WordPiece:
         tokenizer = Tokenizer(models.WordPiece(ids, unk_token=_UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
         tokenizer.normalizer = normalizers.Sequence(list(self._normalizers()))
         # FastBertTokenizer knows the younger signs, as this does, and parts words there too.
-        alone = pre_tokenizers.Split(Regex(_ALONE), "isolated")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), alone])
+        word = Regex(f"[{_SIGNS}]|[^ {_SIGNS}]+")
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(word, "removed", invert=True)
         ends = [(token, ids[token]) for token in (_FIRST, _LAST)]
         # Not added to the vocabulary as special tokens, which would be found in texts that spell them out.
         tokenizer.post_processor = processors.TemplateProcessing(f"{_FIRST} $A {_LAST}", special_tokens=ends)

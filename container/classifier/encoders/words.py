@@ -51,8 +51,8 @@ _CUTTING = (
     (rf"(\p{{L}})({_CONTRACTION})", r"\1 \2"),
     (_TOKEN, r"\0 "),
 )
-# The same cuts as what stands alone after each: behind a contraction the last one cuts in any case.
-_ALONE = (_UNSPACED, rf"(?<=\p{{L}})(?:{_CONTRACTION})", _TOKEN)
+# What stands alone after the first two: behind a contraction the last one cuts in any case.
+_ALONE = (_UNSPACED, rf"(?<=\p{{L}})(?:{_CONTRACTION})")
 _NO_WORD = "\N{REPLACEMENT CHARACTER}"  # what a text without words is read as; it is in no vocabulary
 
 
@@ -130,7 +130,8 @@ class Words:
         cleaning = [normalizers.Replace(Regex(oniguruma(pattern)), becomes) for pattern, becomes in _CLEANING]
         tokenizer.normalizer = normalizers.Sequence(cleaning)
         cutting = [pre_tokenizers.Split(Regex(oniguruma(pattern)), "isolated") for pattern in _ALONE]
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), *cutting])
+        tokens = pre_tokenizers.Split(Regex(oniguruma(_TOKEN)), "removed", invert=True)  # without the spaces
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*cutting, tokens])
         tokenizer.enable_truncation(self.max_sequence_length)
         return PortableTokenizer(tokenizer.to_str(), folds_case=True)
 
