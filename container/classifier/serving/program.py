@@ -96,6 +96,8 @@ def sizes(settings: ServingSettings) -> dict[str, Any]:
 def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
     """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
     environ = {
+        # Texts are tokenized by the requests' threads; the library has no need of its own.
+        "TOKENIZERS_PARALLELISM": "false",
         "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
         **environment.variables(),
         **(memory.VARIABLES if settings.multi_model else {}),

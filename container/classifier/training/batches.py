@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from classifier.encoders import Encoder
 from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024
-SORTED_TOGETHER = 16  # batches; few enough that an epoch is still well mixed
-LENGTHS_ARE_MULTIPLES_OF = 8  # few distinct shapes, so that few kernels are made
+SORTED_TOGETHER = 50  # batches at most, and a quarter of all: an epoch is still well mixed
+PREPARED_AHEAD = 4  # elements
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,12 @@ class Inputs:
     Attributes:
         rows: A list of int32[length], one a text; or an array whose first axis is the texts.
         limit: The longest row that the network can read.
+        multiple: Batches are as long as a multiple of it, so that there are few shapes where each is dear.
     """
 
     rows: list[NDArray[np.int32]] | NDArray[Any]
     limit: int = sys.maxsize
+    multiple: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,10 +44,10 @@ class Inputs:
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
         """Return some rows as one array, token ids with zeros after each row's end."""
         if not isinstance(self.rows, list):
-            return self.rows[indices]
+            return np.asarray(self.rows[indices])
         rows = [self.rows[index] for index in indices]
         longest = max(len(row) for row in rows)
-        width = min(-(-longest // LENGTHS_ARE_MULTIPLES_OF) * LENGTHS_ARE_MULTIPLES_OF, self.limit)
+        width = min(-(-longest // self.multiple) * self.multiple, self.limit)
         padded = np.zeros((len(rows), width), np.int32)
         for target, row in zip(padded, rows, strict=True):
             target[: len(row)] = row
@@ -54,8 +56,8 @@ class Inputs:
     def some(self, indices: NDArray[np.int64]) -> "Inputs":
         """Return some of the rows."""
         if isinstance(self.rows, list):
-            return Inputs([self.rows[index] for index in indices], self.limit)
-        return Inputs(self.rows[indices])
+            return replace(self, rows=[self.rows[index] for index in indices])
+        return replace(self, rows=self.rows[indices])
 
     @property
     def signature(self) -> tf.TensorSpec:
@@ -75,23 +77,34 @@ class Rows:
     weights: NDArray[np.float32]
 
 
-def tokenize(encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None) -> Inputs:
+def tokenize(
+    encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None, *, multiple: int = 1
+) -> Inputs:
     """Turn all texts into what the encoder's layer reads.
+
+    Args:
+        encoder: The encoder.
+        texts: The texts.
+        interruption: What may tell the job to stop meanwhile.
+        multiple: What the lengths of batches are multiples of.
 
     Raises:
         StoppedError: The job was told to stop meanwhile.
     """
-    encoded = [text.encode("utf-8", "replace") for text in texts]
     if not encoder.tokens:
-        return Inputs(np.array(encoded, dtype=object))
+        return Inputs(np.array(_bytes(texts), dtype=object))
     function = _compiled(encoder)
     rows: list[NDArray[np.int32]] = []
-    for start in range(0, len(encoded), TOKENIZED_AT_ONCE):
+    for start in range(0, len(texts), TOKENIZED_AT_ONCE):
         if interruption is not None:
             interruption.check()
-        batch = function(tf.constant(encoded[start : start + TOKENIZED_AT_ONCE])).numpy()
+        batch = function(tf.constant(_bytes(texts[start : start + TOKENIZED_AT_ONCE]))).numpy()
         rows.extend(row[row != 0] for row in batch)
-    return Inputs(rows, encoder.max_sequence_length)
+    return Inputs(rows, encoder.max_sequence_length, multiple)
+
+
+def _bytes(texts: Sequence[str]) -> list[bytes]:
+    return [text.encode("utf-8", "replace") for text in texts]
 
 
 @functools.lru_cache(maxsize=1)
@@ -111,13 +124,18 @@ def in_order_of_length(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.i
 
 
 def shuffled(inputs: Inputs, batch_size: int, seed: Sequence[int]) -> list[NDArray[np.int64]]:
-    """Cut all rows into batches: at random, but like lengths together, so that little is padding."""
+    """Cut all rows into batches: at random, but like lengths together, so that little is padding.
+
+    The rows are drawn in an order, like lengths are put together within windows of that order, and the batches are
+    drawn in an order again; windows as large as those of the library transformers, ``LengthGroupedSampler``.
+    """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(inputs))
     lengths = inputs.lengths()
+    rows = batch_size * max(1, min(SORTED_TOGETHER, len(order) // (4 * batch_size)))
     batches: list[NDArray[np.int64]] = []
-    for start in range(0, len(order), batch_size * SORTED_TOGETHER):
-        window = order[start : start + batch_size * SORTED_TOGETHER]
+    for start in range(0, len(order), rows):
+        window = order[start : start + rows]
         window = window[np.argsort(lengths[window], kind="stable")]
         batches.extend(window[first : first + batch_size] for first in range(0, len(window), batch_size))
     return [batches[index] for index in generator.permutation(len(batches))]
@@ -143,6 +161,11 @@ def dealt(batch: NDArray[np.int64], parts: int) -> list[NDArray[np.int64]]:
     return [batch[part::parts] for part in range(parts)]
 
 
+def signature(rows: Rows) -> tuple[tf.TensorSpec, tf.TensorSpec, tf.TensorSpec]:
+    """Return what :func:`elements` are: inputs, targets, weights."""
+    return rows.inputs.signature, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+
+
 def endless(rows: Rows, batches: Iterator[NDArray[np.int64]], replicas: int) -> tf.data.Dataset:
     """Return a dataset of :func:`elements`, prepared ahead of the training step.
 
@@ -156,6 +179,16 @@ def endless(rows: Rows, batches: Iterator[NDArray[np.int64]], replicas: int) -> 
         for batch in batches:
             yield from elements(rows, batch, replicas)
 
-    signature = (rows.inputs.signature, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32))
-    counted = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return counted.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(4)
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature(rows))
+    without_end = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return dataset.apply(without_end).prefetch(PREPARED_AHEAD)
+
+
+def one_by_one(rows: Rows, batches: Iterator[NDArray[np.int64]]) -> Iterator[tuple[tf.Tensor, ...]]:
+    """Yield the :func:`elements` of one replica as tensors, each made when it is asked for.
+
+    That takes a twentieth of a millisecond, and to hand an element over from another thread ten times as much.
+    """
+    for batch in batches:
+        for element in elements(rows, batch, 1):
+            yield tuple(tf.constant(array) for array in element)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, evaluate, step
+from classifier.training import batches, evaluate, hardware, step
 from classifier.training.batches import Rows
 from classifier.training.checkpoint import Folder
 from classifier.training.cluster import Cluster
@@ -37,6 +37,7 @@ class Task:
 
     Attributes:
         model: A tf_keras model from the rows' inputs to logits, float32[batch, labels].
+        answers: The same outside of training.
         training: The rows it learns from: all of them, or, if ``sharded``, this host's.
         validation: The rows that decide.
         learning_rate: How large its steps are.
@@ -45,6 +46,7 @@ class Task:
     """
 
     model: Any
+    answers: evaluate.Compute
     training: Rows
     validation: Held
     learning_rate: LearningRate
@@ -90,11 +92,8 @@ def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Ru
         optimizer.build(task.model.trainable_variables)
     run = resumed(task.model, optimizer, surroundings.checkpoints, cluster)
     loop = _loop(task, settings, optimizer, surroundings, run, steps)
-    answers = evaluate.compiled(task.model, task.training.inputs)
     while run.epoch < settings.epochs and not _has_stopped_rising(run.history, settings):
-        if surroundings.stop_requested() or not _epoch(
-            loop, task, settings, Watch(run, settings.epochs, steps), answers
-        ):
+        if surroundings.stop_requested() or not _epoch(loop, task, settings, Watch(run, settings.epochs, steps)):
             break
     if not run.weights:
         raise StoppedError
@@ -102,7 +101,7 @@ def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Ru
     return run
 
 
-def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, answers: evaluate.Compute) -> bool:
+def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch) -> bool:
     """Train and score one epoch, and keep its weights if none before were better; say whether the run goes on."""
     run, cluster = watch.run, loop.surroundings.cluster
     finished = loop.train_epoch(watch)
@@ -110,12 +109,12 @@ def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch, a
         return False
     figures = watch.figures()
     stop = loop.surroundings.interruption
-    scores = score_unless_stopped(answers, task.validation, cluster, stop) if finished else None
+    scores = score_unless_stopped(task.answers, task.validation, cluster, stop) if finished else None
     if finished and scores is None:
         loop.save()  # with all of the epoch's steps done: going on begins with the scoring
     if scores is None and run.weights:
         return False
-    some = scores or score_some(answers, task.validation, cluster, settings.seed)
+    some = scores or score_some(task.answers, task.validation, cluster, settings.seed)
     _keep_best(run, task, settings, figures, some)
     if cluster.leader:
         log_epoch(figures, watch)
@@ -171,28 +170,28 @@ def _loop(
     task: Task, settings: Hyperparameters, optimizer: Any, surroundings: Surroundings, run: Run, steps: int
 ) -> _Loop:
     cluster = surroundings.cluster
-    order = _batches(task, settings, cluster, run, steps)
-    signature = task.training.inputs.signature
-    elements = cluster.strategy.distribute_datasets_from_function(
-        lambda _: batches.endless(task.training, order, cluster.replicas_here),
-        tf.distribute.InputOptions(experimental_fetch_to_device=signature.dtype != tf.string),
-    )
-    jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and signature.dtype != tf.string
+    spec, elements = _fed(task.training, _batches(task, settings, cluster, run, steps), cluster)
+    texts = task.training.inputs.signature.dtype == tf.string
+    jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and not texts
     if settings.jit_compile == "true" and not jit_compile:
         log.warning(
             "event=plan note='jit_compile has no effect: XLA compiles no texts, and no step of several replicas'"
         )
-    has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    function = step.build_step(
-        task.model,
-        optimizer,
-        step.Loss(settings.label_smoothing),
-        cluster,
-        elements.element_spec,
-        jit_compile=jit_compile,
+    loss = step.Loss(settings.label_smoothing)
+    function = step.build_step(task.model, optimizer, loss, cluster, spec, jit_compile=jit_compile)
+    looks = STEPS_BETWEEN_LOOKS_ON_GPU if hardware.has_gpu() else 1
+    return _Loop(task.model, optimizer, function, elements, surroundings, run, looks)
+
+
+def _fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tuple[Any, Iterator[Any]]:
+    """Return what an element is like, and the elements: prepared ahead where that is worth another thread's time."""
+    if cluster.replicas == 1 and not hardware.has_gpu():
+        return batches.signature(rows), batches.one_by_one(rows, order)
+    distributed = cluster.strategy.distribute_datasets_from_function(
+        lambda _: batches.endless(rows, order, cluster.replicas_here),
+        tf.distribute.InputOptions(experimental_fetch_to_device=rows.inputs.signature.dtype != tf.string),
     )
-    looks = STEPS_BETWEEN_LOOKS_ON_GPU if has_gpu else 1
-    return _Loop(task.model, optimizer, function, iter(elements), surroundings, run, looks)
+    return distributed.element_spec, iter(distributed)
 
 
 def _rows_a_step(settings: Hyperparameters, cluster: Cluster) -> int:

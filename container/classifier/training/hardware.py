@@ -55,6 +55,11 @@ def capabilities() -> list[tuple[int, int]]:
     return [tuple(each.get("compute_capability") or (0, 0)) for each in details]
 
 
+def has_gpu() -> bool:
+    """Say whether TensorFlow computes on a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 @contextmanager
 def computing_with(precision: Precision) -> Iterator[None]:
     """Let layers that are made meanwhile compute with this precision."""
