@@ -96,6 +96,23 @@ def test_a_batch_costs_its_longest_text_times_its_rows_and_stays_within_the_budg
     assert [len(text) for batch in bench.engine.batches for text in batch] == [1, 2, 3, 4, 5, 8, 9]
 
 
+def test_texts_of_like_lengths_share_a_batch_and_the_one_that_waits_longest_is_in_the_first() -> None:
+    bench = Bench(budget=1000)
+    lengths = (60, 10, 50, 11, 9, 55, 12)
+    assert bench.while_busy(*(["x" * length] for length in lengths)) == [[length] for length in lengths]
+    batches = [sorted(map(len, batch)) for batch in bench.engine.batches[1:]]
+    assert batches == [[50, 55, 60], [9, 10, 11, 12]]
+
+
+def test_little_of_a_batch_is_padding_whatever_the_lengths() -> None:
+    bench = Bench(budget=1000)
+    lengths = np.random.default_rng(0).integers(9, 120, 200).tolist()
+    assert bench.ask(["x" * length for length in lengths]) == lengths
+    for batch in bench.engine.batches:
+        assert max(map(len, batch)) * len(batch) <= 1.3 * sum(map(len, batch))
+    assert len(bench.engine.batches) < 40
+
+
 def test_a_text_over_the_budget_is_a_batch_of_its_own() -> None:
     bench = Bench(budget=4)
     assert bench.ask(["x" * 50, "y"]) == [50, 1]
