@@ -13,9 +13,9 @@ TEXT ?= The pedal goes soft and the car takes longer to stop.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
-SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard local_test/*.sh tests/sdk/*.sh tools/*.sh)
+SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs bench soak lock clean
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs results bench soak lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -76,8 +76,11 @@ check-data: setup  ## say of a file what training would: make check-data FILE=da
 docs: setup  ## write the generated pages and tables
 	python tools/make_docs.py
 
-bench: setup  ## accuracy on public data sets beside a TF-IDF baseline (needs the folder shared/ beside this one)
+results: setup  ## accuracy on public data sets beside a TF-IDF baseline (the sets are in the folder DATA)
 	python tools/results.py
+
+bench: setup  ## this project beside its peers: serving, training, growth; an hour or two (SST-2 is in the folder DATA)
+	bench/run.sh
 
 soak: setup  ## ten minutes of load and abuse of a server, and a table of how it bore them
 	python tools/soak.py
@@ -86,4 +89,4 @@ lock:  ## renew the locks in requirements/ (needs uv)
 	tools/lock.sh
 
 clean:  ## remove what was built
-	rm -rf build .venv .venv-sdk2 .venv-sdk3 .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-bench .venv-bench-ours .venv-bench-toolkit .venv-sdk2 .venv-sdk3 .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -50,10 +50,18 @@ def test_like_lengths_together_leave_little_padding(inputs: Inputs) -> None:
     assert cost(batches.shuffled(inputs, 32, [1, 0])) < 0.7 * cost(at_random)
 
 
-def test_rows_are_padded_with_zeros_to_a_multiple_of_eight() -> None:
-    taken = Inputs([np.array([2, 9, 3], np.int32), np.arange(1, 12, dtype=np.int32)]).take([0, 1])
-    assert taken.shape == (2, 16)
-    assert taken[0].tolist() == [2, 9, 3] + [0] * 13
+def test_the_longest_rows_of_few_batches_are_not_all_in_one(inputs: Inputs) -> None:
+    lengths = inputs.lengths()
+    long = np.quantile(lengths, 0.9)
+    assert sum(bool((lengths[part] > long).any()) for part in batches.shuffled(inputs, 100, [1, 0])) >= 4
+
+
+@pytest.mark.parametrize(("multiple", "limit", "length"), [(1, 64, 11), (8, 64, 16), (8, 12, 12)])
+def test_rows_are_padded_with_zeros_to_the_longest_or_to_a_multiple(multiple: int, limit: int, length: int) -> None:
+    inputs = Inputs([np.array([2, 9, 3], np.int32), np.arange(1, 12, dtype=np.int32)], limit, multiple)
+    taken = inputs.some(np.array([0, 1])).take([0, 1])
+    assert taken.shape == (2, length)
+    assert taken[0].tolist() == [2, 9, 3] + [0] * (length - 3)
 
 
 def test_vectors_are_taken_as_they_are() -> None:

@@ -23,3 +23,8 @@ lock --override "$unneeded_on_cpus" --extra cpu --extra dev --constraints requir
 lock --override "$unneeded" --extra gpu pyproject.toml --output-file requirements/gpu.txt
 lock requirements/sdk2.in --output-file requirements/sdk2.txt
 lock --override requirements/sdk3.override requirements/sdk3.in --output-file requirements/sdk3.txt
+# PyTorch for CPUs is on no public index but its own; for GPUs it is on the public one.
+torch_wheels=${PIP_FIND_LINKS:-https://download.pytorch.org/whl/cpu/torch/}
+lock --find-links "$torch_wheels" bench/requirements.in --output-file bench/requirements.txt
+lock --find-links "$torch_wheels" bench/toolkit.in --output-file bench/toolkit.txt
+lock --override bench/gpu.override bench/requirements.in --output-file bench/requirements-gpu.txt

@@ -170,7 +170,7 @@ def _loop(
     task: Task, settings: Hyperparameters, optimizer: Any, surroundings: Surroundings, run: Run, steps: int
 ) -> _Loop:
     cluster = surroundings.cluster
-    spec, elements = _fed(task.training, _batches(task, settings, cluster, run, steps), cluster)
+    spec, elements = fed(task.training, _batches(task, settings, cluster, run, steps), cluster)
     texts = task.training.inputs.signature.dtype == tf.string
     jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and not texts
     if settings.jit_compile == "true" and not jit_compile:
@@ -183,7 +183,7 @@ def _loop(
     return _Loop(task.model, optimizer, function, elements, surroundings, run, looks)
 
 
-def _fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tuple[Any, Iterator[Any]]:
+def fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tuple[Any, Iterator[Any]]:
     """Return what an element is like, and the elements: prepared ahead where that is worth another thread's time."""
     if cluster.replicas == 1 and not hardware.has_gpu():
         return batches.signature(rows), batches.one_by_one(rows, order)

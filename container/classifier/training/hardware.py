@@ -29,17 +29,12 @@ class Precision:
     reason: str
 
 
-def choose_precision(wanted: str, capabilities: Sequence[tuple[int, int]]) -> Precision:
+def by_card(capabilities: Sequence[tuple[int, int]]) -> Precision:
     """Choose by what all GPUs can do.
 
     Args:
-        wanted: The hyperparameter ``mixed_precision``.
-        capabilities: Each GPU's compute capability; empty where there is none.
+        capabilities: Each GPU's compute capability.
     """
-    if wanted != "auto":
-        return Precision(wanted, "given")
-    if not capabilities:
-        return Precision("float32", "no GPU")
     weakest = min(capabilities)
     shown = ".".join(str(part) for part in weakest)
     if weakest >= HAS_BFLOAT16:
@@ -58,6 +53,18 @@ def capabilities() -> list[tuple[int, int]]:
 def has_gpu() -> bool:
     """Say whether TensorFlow computes on a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def length_multiple(jit_compile: str) -> int:
+    """Return what the lengths of batches should be multiples of.
+
+    On CPUs a new length costs nothing that can be measured, and padding costs its share. GPUs multiply multiples of 8
+    fastest, and XLA compiles for each length.
+
+    Args:
+        jit_compile: The hyperparameter.
+    """
+    return 8 if has_gpu() or jit_compile == "true" else 1
 
 
 @contextmanager

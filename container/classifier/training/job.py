@@ -17,7 +17,7 @@ from classifier.encoders import Encoder
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, data, evaluate, hardware, previous, start
+from classifier.training import batches, data, evaluate, hardware, precision, previous, start, vectors
 from classifier.training.batches import Inputs, Rows
 from classifier.training.checkpoint import Folder, run_digest
 from classifier.training.cluster import Cluster, connect, peers_watched
@@ -138,19 +138,17 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
     """
     cluster = setting.cluster
     files = start.find(setting.channel, setting.previous, settings, setting.scratch)
-    precision = hardware.choose_precision(settings.mixed_precision, hardware.capabilities())
-    if files is not None and files.family == "hub":
-        precision = hardware.Precision("float32", "a SavedModel computes in numbers of its own")
-    hardware.report(precision, cluster.replicas)
-    with hardware.computing_with(precision), cluster.strategy.scope():
+    numbers = precision.choose(files, rows, settings, cluster, setting.checkpoints)
+    hardware.report(numbers, cluster.replicas)
+    with hardware.computing_with(numbers), cluster.strategy.scope():
         encoder = start.load_encoder(files, setting.channel, settings, rows)
         kept = setting.previous.top_layer if setting.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), settings, kept))
         parts = _to_score(rows, setting)
-        held = {name: _hold(encoder, part, name, setting) for name, part in parts.items()}
+        held = {name: _hold(encoder, part, name, settings, setting) for name, part in parts.items()}
         task = _task(network, rows, held["validation"], settings, setting)
         digest = run_digest(
-            *(__version__, asdict(settings), precision.name, cluster.replicas, _digests(rows, setting), rows.labels),
+            *(__version__, asdict(settings), numbers.name, cluster.replicas, _digests(rows, setting), rows.labels),
             weights=_given_weights(encoder, kept, setting, from_nothing=files is None),
         )
         surroundings = Surroundings(cluster, Folder(setting.checkpoints, digest), setting.interruption)
@@ -158,9 +156,9 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
             task = _top_layer_task(task, network, setting)
         log.info("event=model trainable_parameters=%d", parameters(task.model))
         run = fit(task, settings, surroundings)
-    if precision.name != "float32" or cluster.replicas > 1:
+    if numbers.name != "float32" or cluster.replicas > 1:
         network = start.plain(network, settings, setting.scratch)
-    if precision.name != "float32":
+    if numbers.name != "float32":
         run = _scored_again(run, network, held["validation"], settings, setting)
     return _outcome(network, run, rows, parts["validation"], held, setting)
 
@@ -200,8 +198,8 @@ def _to_score(rows: Data, setting: Setting) -> dict[str, Split]:
     }
 
 
-def _hold(encoder: Encoder, part: Split, name: str, setting: Setting) -> Held:
-    return hold(_tokenized(encoder, part.texts, name, setting.interruption), part.targets, setting.cluster)
+def _hold(encoder: Encoder, part: Split, name: str, settings: Hyperparameters, setting: Setting) -> Held:
+    return hold(_tokenized(encoder, part.texts, name, settings, setting), part.targets, setting.cluster)
 
 
 def _task(network: Network, rows: Data, validation: Held, settings: Hyperparameters, setting: Setting) -> Task:
@@ -215,10 +213,11 @@ def _task(network: Network, rows: Data, validation: Held, settings: Hyperparamet
     made_here = network.encoder.family in start.MADE_BY.values()
     transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
-    inputs = _tokenized(network.encoder, rows.training.texts, "training", setting.interruption)
+    inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, setting)
     targets = rows.training.targets
     return Task(
         network.whole,
+        network.answers,
         Rows(inputs, targets, _weights(targets, len(rows.labels), settings, setting)),
         validation,
         choose_learning_rate(settings, transformer=transformer),
@@ -247,8 +246,11 @@ def _digests(rows: Data, setting: Setting) -> list[str]:
     return [content.decode() for content in setting.cluster.exchange(rows.digest.encode())]
 
 
-def _tokenized(encoder: Encoder, texts: Sequence[str], name: str, interruption: Interruption) -> Inputs:
-    inputs = batches.tokenize(encoder, texts, interruption)
+def _tokenized(
+    encoder: Encoder, texts: Sequence[str], name: str, settings: Hyperparameters, setting: Setting
+) -> Inputs:
+    multiple = hardware.length_multiple(settings.jit_compile)
+    inputs = batches.tokenize(encoder, texts, setting.interruption, multiple=multiple)
     if encoder.tokens and len(inputs):
         lengths = inputs.lengths()
         log.info(
@@ -261,18 +263,18 @@ def _tokenized(encoder: Encoder, texts: Sequence[str], name: str, interruption: 
 
 def _top_layer_task(task: Task, network: Network, setting: Setting) -> Task:
     """Run the frozen encoder once over all rows, since every epoch would give the same vectors."""
-    layer = network.encoder.layer
-    layer.trainable = False
-    encode = evaluate.compiled(layer, task.training.inputs)
+    network.encoder.layer.trainable = False
+    room = vectors.in_memory_or(setting.scratch)
     started = time.monotonic()
     training, validation = (
-        Inputs(evaluate.compute(encode, inputs, setting.interruption))
+        Inputs(evaluate.compute(network.answers.encode, inputs, setting.interruption, room))
         for inputs in (task.training.inputs, task.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
     return replace(
         task,
         model=network.head,
+        answers=network.answers.classify,
         training=replace(task.training, inputs=training),
         validation=replace(task.validation, inputs=validation),
     )
@@ -285,10 +287,9 @@ def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparamet
     """
     if not len(held.targets):
         return run
-    answers = evaluate.compiled(network.whole, held.inputs)
-    scores = score_unless_stopped(answers, held, setting.cluster, setting.interruption)
+    scores = score_unless_stopped(network.answers, held, setting.cluster, setting.interruption)
     if scores is None:
-        return replace(run, scores=score_some(answers, held, setting.cluster, settings.seed))
+        return replace(run, scores=score_some(network.answers, held, setting.cluster, settings.seed))
     figures = evaluate.figures(scores.probabilities, held.targets[scores.rows], settings.eval_metric)
     return replace(run, scores=scores, metrics={**run.metrics, **figures})
 
@@ -296,16 +297,14 @@ def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparamet
 def _outcome(
     network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, Held], setting: Setting
 ) -> Outcome:
-    answers = evaluate.compiled(network.whole, held["validation"].inputs)
-
     def answer(texts: Sequence[str]) -> NDArray[np.float32]:
-        return softmax(evaluate.compute(answers, batches.tokenize(network.encoder, texts)))
+        return softmax(evaluate.compute(network.answers, batches.tokenize(network.encoder, texts)))
 
     reports = {}
     if len(run.scores.rows):
         targets = held["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(answers, held["test"], setting.cluster, setting.interruption)
+    scores = score_unless_stopped(network.answers, held["test"], setting.cluster, setting.interruption)
     if scores is not None and len(scores.rows):
         reports["test"] = evaluate.report(scores.probabilities, held["test"].targets[scores.rows], rows.labels)
         log.info(

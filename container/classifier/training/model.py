@@ -1,6 +1,7 @@
 """The network that is trained: an encoder, dropout, and a dense layer with an L2 penalty."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from classifier.encoders import Encoder
 from classifier.encoders.dropout import Dropout
 from classifier.hyperparameters import Hyperparameters
+from classifier.training import evaluate
 from classifier.training.previous import TopLayer
 
 
@@ -65,6 +67,13 @@ class Network:
     encoder: Encoder
     head: Any
     whole: Classifier
+
+    @cached_property
+    def answers(self) -> evaluate.Answers:
+        """The network as it answers outside of training; made once, for to make it takes a second."""
+        reads = tf.TensorSpec([None, None], tf.int32) if self.encoder.tokens else tf.TensorSpec([None], tf.string)
+        vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
+        return evaluate.Answers(evaluate.compiled(self.encoder.layer, reads), evaluate.compiled(self.head, vectors))
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:
