@@ -12,6 +12,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from classifier import predictor
+from classifier.engines import Computing
+from classifier.engines.choice import TENSORFLOW
 from classifier.errors import UserError
 from classifier.training import previous
 from classifier.training.data import Data, Split
@@ -59,7 +61,7 @@ def test_with_the_same_labels_encoder_and_head_are_kept_T80_T81(
     with caplog.at_level("INFO"):
         job.train()
     np.testing.assert_array_equal(head(job.model)["kernel"], head(trained)["kernel"])
-    before, after = predictor.load(trained), predictor.load(job.model)
+    before, after = (predictor.load(model, Computing(TENSORFLOW)) for model in (trained, job.model))
     texts = [text for _, text in ROWS]
     np.testing.assert_allclose(after.predict(texts), before.predict(texts), atol=1e-5)
     assert "event=top_layer kept_labels=2 new_labels=0: none" in caplog.text
@@ -174,6 +176,5 @@ def test_a_bare_savedmodel_with_labels_is_served_and_not_trained(trained: Path, 
         job.train()
     served = predictor.load(folder)
     assert served.labels == ("negative", "positive")
-    np.testing.assert_allclose(
-        served.predict(["good", "a bad film"]), predictor.load(trained).predict(["good", "a bad film"]), atol=1e-6
-    )
+    expected = predictor.load(trained, Computing(TENSORFLOW)).predict(["good", "a bad film"])
+    np.testing.assert_allclose(served.predict(["good", "a bad film"]), expected, atol=1e-6)

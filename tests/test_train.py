@@ -66,6 +66,7 @@ def test_the_model_folder_holds_what_serving_and_other_programs_need_T37(finishe
         "head.safetensors",
         "labels_info.json",
         "manifest.json",
+        "openvino",
     ]
     assert not [path for path in job.model.rglob("*") if path.is_symlink()]
     assert not [path for path in job.model.rglob("*") if not path.stat().st_mode & stat.S_IROTH]
