@@ -17,7 +17,8 @@ import tiny_bert
 import tiny_hub
 from classifier import artifact, predictor
 from classifier.encoders import bert, convolutional, hub, recurrent
-from classifier.engines import Prepared, saved_model
+from classifier.engines import Computing, Prepared, saved_model
+from classifier.engines.choice import TENSORFLOW
 from classifier.engines.saved_model import TextsEngine, TokensEngine
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import export
@@ -176,7 +177,7 @@ def test_a_models_baseline_is_what_it_answers_its_held_out_rows(job: Job) -> Non
     held = ["the film was \U00013000", *TEXTS[:6]]
     job.channel("validation", rows([(index % 2, text) for index, text in enumerate(held)]))
     job.train()
-    model = predictor.load(job.model)
+    model = predictor.load(job.model, Computing(TENSORFLOW))
     answers, prepared = model.predict(held), model.prepare(held)
     tokens = sum(text.tokens for text in prepared)
     assert baseline_of(job) == {
