@@ -13,7 +13,7 @@ from pathlib import Path
 
 import machine
 import training_jobs
-from kit import WORK, Record, Rows, add, of_setup, refusals, sst2
+from kit import WORK, Record, Rows, add, of_setup, option_parser, refusals, sst2
 from load import level
 from servers import OURS, contenders
 from soak_report import say
@@ -152,13 +152,11 @@ def served(model: Path, texts: Sequence[str], seconds: int) -> Record:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure how the cost of training and serving grows.")
-    parser.add_argument("--rounds", type=int, default=3, help="(3)")
+    parser = option_parser(
+        "Measure how the cost of training and serving grows.", "what grows: rows,tokens,classes,epochs"
+    )
     parser.add_argument("--seconds", type=int, default=4, help="of each load of a server (4)")
     parser.add_argument("--shrink", type=int, default=1, help="give jobs so many times fewer rows, to try (1)")
-    parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=[], help="what grows: rows,tokens,classes,epochs"
-    )
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,6 @@
 """What the benchmarks share: where things are, rows, and results kept as JSON lines."""
 
+import argparse
 import csv
 import hashlib
 import json
@@ -89,6 +90,19 @@ def add(path: Path, record: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def option_parser(measures: str, only: str) -> argparse.ArgumentParser:
+    """Return a reader of the options that the programs which measure in rounds have in common.
+
+    Args:
+        measures: What the program does, in a sentence.
+        only: What its option ``--only`` may name.
+    """
+    parser = argparse.ArgumentParser(description=measures)
+    parser.add_argument("--rounds", type=int, default=3, help="(3)")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help=only)
+    return parser
 
 
 def last_json(output: str) -> Record:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import machine
 import training_jobs
-from kit import WORK, Record, Rows, add, of_setup, refusals, sst2
+from kit import WORK, Record, Rows, add, of_setup, option_parser, refusals, sst2
 from soak_report import say
 from training_jobs import Job
 
@@ -69,13 +69,9 @@ def turns(epochs: int, count: int | None) -> Mapping[str, Callable[[], Record]]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure training jobs beside each other.")
-    parser.add_argument("--rounds", type=int, default=3, help="(3)")
+    parser = option_parser("Measure training jobs beside each other.", "names, or their beginnings: trainer,ours-whole")
     parser.add_argument("--epochs", type=int, default=3, help="(3)")
     parser.add_argument("--rows", type=int, help="of each part of the data the first so many only, to try")
-    parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=[], help="names, or their beginnings: trainer,ours-whole"
-    )
     return parser.parse_args(arguments)
 
 

@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -33,3 +34,14 @@ def shared() -> Callable[[str], Path]:
         return SHARED / path
 
     return find
+
+
+@pytest.fixture
+def real_texts(shared: Callable[[str], Path]) -> list[str]:
+    """Every text of the real data sets."""
+    csv.field_size_limit(10**9)
+    texts = []
+    for path in sorted(shared("data/text").glob("*/*/data.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            texts += [row[1] for row in csv.reader(file)]
+    return texts

@@ -1,11 +1,19 @@
 """Ways to run an exported model: one module each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+VARIABLES: Mapping[str, str] = {"TOKENIZERS_PARALLELISM": "false"}
+"""What engines' libraries should find in the environment.
+
+The `tokenizers` library would deal the texts of a call out to threads of its own, one for each of the machine's
+processors, of which fewer may be ours; all requests would wait for the same ones, and a process that forks is warned of
+them.
+"""
 
 
 @dataclass(frozen=True)

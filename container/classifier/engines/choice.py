@@ -12,10 +12,10 @@ from classifier.errors import UserError
 if TYPE_CHECKING:
     from classifier.engines.saved_model import ForeignEngine
 
-
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
 # The likely fastest last: it is timed last, and is then loaded already.
 ENGINES = (TENSORFLOW, FLOAT32, BFLOAT16)
+PRECISIONS: Mapping[str, str] = {FLOAT32: "float32", BFLOAT16: "bfloat16"}
 AUTO = "auto"
 WANTED = "environment variable SERVING_ENGINE"
 FOLDER = "openvino"
@@ -95,7 +95,8 @@ def load(stored: Stored, computing: Computing) -> Chosen:
         engine = _LOADERS[name](stored, computing)
         seconds[name] = _seconds(engine)
     *others, best = candidates
-    if (fastest := min(others, key=lambda name: seconds[name])) and seconds[fastest] < CLEARLY * seconds[best]:
+    fastest = min(others, key=lambda name: seconds[name])
+    if seconds[fastest] < CLEARLY * seconds[best]:
         best, engine = fastest, _LOADERS[fastest](stored, computing)
     timed = ", ".join(f"{name} {1000 * seconds[name]:.1f}" for name in candidates)
     return Chosen(engine, best, f"the faster one here; milliseconds for {len(TIMED_TEXTS)} texts: {timed}")
@@ -148,7 +149,7 @@ def _tensorflow(stored: Stored, computing: Computing) -> Engine:
     return _started(computing).load(stored.saved_model, stored.longest)
 
 
-def _started(computing: Computing) -> "SavedModels":
+def _started(computing: Computing) -> SavedModels:
     """Return the module of TensorFlow's engine; TensorFlow is imported here, where it is really used."""
     from classifier.engines import saved_model  # noqa: PLC0415
 
@@ -169,6 +170,5 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Engine]:
 
 _LOADERS: Mapping[str, Callable[[Stored, Computing], Engine]] = {
     TENSORFLOW: _tensorflow,
-    FLOAT32: _openvino("float32"),
-    BFLOAT16: _openvino("bfloat16"),
+    **{name: _openvino(precision) for name, precision in PRECISIONS.items()},
 }

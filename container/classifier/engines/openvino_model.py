@@ -16,7 +16,7 @@ import openvino
 from numpy.typing import NDArray
 
 from classifier.engines import Computing, Prepared, tokenization
-from classifier.engines.padding import padded
+from classifier.engines.padding import LENGTH_STEP, padded
 from classifier.engines.tokenization import Tokenization
 from classifier.errors import UserError
 
@@ -53,7 +53,7 @@ class OpenVinoEngine:
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more."""
-        token_ids = padded(batch, self.longest)
+        token_ids = padded([text.content for text in batch], LENGTH_STEP, self.longest)
         request = self.requests.get()
         try:
             probabilities: NDArray[np.float32] = request.infer({0: token_ids}, share_inputs=True)[0]

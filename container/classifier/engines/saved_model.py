@@ -13,7 +13,7 @@ import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
 from classifier.engines import Engine, Prepared
-from classifier.engines.padding import padded
+from classifier.engines.padding import LENGTH_STEP, padded
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
@@ -62,7 +62,7 @@ class TokensEngine:
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more."""
-        token_ids = tf.constant(padded(batch, self.longest))
+        token_ids = tf.constant(padded([text.content for text in batch], LENGTH_STEP, self.longest))
         probabilities: NDArray[np.float32] = self.classify(token_ids=token_ids)[OUTPUT].numpy()
         return probabilities
 

@@ -14,13 +14,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from classifier.engines import Prepared
+from classifier.engines import VARIABLES, Prepared
 from classifier.environment import set_defaults
 from classifier.errors import UserError
 
-# The library would deal the texts of a call out to threads of its own, one for each of the machine's processors, of
-# which fewer may be ours; all requests would wait for the same ones, and a process that forks is warned of them.
-SETTINGS = {"TOKENIZERS_PARALLELISM": "false"}
 # A text is first read up to so many characters for each token there may be; English has 4 to 5.
 CHARACTERS_OF_A_TOKEN = 6
 # Characters. Of longer texts combining marks are sorted here: normalize() takes a time that grows with their square.
@@ -86,7 +83,7 @@ def load(path: Path, *, folds_case: bool) -> Tokenization:
     Raises:
         UserError: The file is broken, or not of this kind.
     """
-    set_defaults(SETTINGS)
+    set_defaults(VARIABLES)
     try:
         tokenizer, unknown_id, longest = _read(path)
     except Exception as error:  # the library raises nothing narrower

@@ -71,7 +71,7 @@ def create_app(settings: ServingSettings | None = None, load: model.Load = model
 
 def _one_model(app: Flask, service: Service, load: model.Load) -> Callable[[], object]:
     """Answer ``/invocations`` with the one model; return what raises while there is none."""
-    loaded = Background("model", partial(_loaded, service, load))
+    loaded = Background(partial(_loaded, service, load))
 
     @app.post("/invocations", provide_automatic_options=False)
     def invocations() -> Response:

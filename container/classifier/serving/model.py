@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
 from classifier import predictor
 from classifier.errors import RequestError, UserError
@@ -20,7 +19,6 @@ logger = logging.getLogger(__name__)
 LOAD_ERROR = 4
 
 Load = Callable[[ServingSettings], Predictor]
-Result = TypeVar("Result")
 
 
 def load(settings: ServingSettings) -> Predictor:
@@ -35,50 +33,46 @@ def load(settings: ServingSettings) -> Predictor:
     return ready
 
 
-class Background(Generic[Result]):
-    """Something that is being made ready, or is there; if it can't be the process ends.
+class Background:
+    """A model that is being loaded, or is there; if it can't be the process ends.
 
     Args:
-        what: What it is, for the log.
-        make: What makes it.
+        load: What loads it.
     """
 
-    def __init__(self, what: str, make: Callable[[], Result]) -> None:
-        self._what = what
-        self._make = make
-        self._results: list[Result] = []
-        threading.Thread(target=self._run, name=f"load-{what}", daemon=True).start()
+    def __init__(self, load: Callable[[], Predictor]) -> None:
+        self._load = load
+        self._loaded: list[Predictor] = []
+        threading.Thread(target=self._run, name="load-model", daemon=True).start()
 
     @property
-    def result(self) -> Result:
-        """What was made.
+    def result(self) -> Predictor:
+        """The model.
 
         Raises:
             RequestError: 503, while it is not ready.
         """
-        if not self._results:
-            raise RequestError(
-                503, f"{self._what}_loading", f"the {self._what} is being loaded; try again", retry_after_seconds=2
-            )
-        return self._results[0]
+        if not self._loaded:
+            raise RequestError(503, "model_loading", "the model is being loaded; try again", retry_after_seconds=2)
+        return self._loaded[0]
 
     def _run(self) -> None:
         start = time.monotonic()
-        logger.info("%s_loading", self._what)
+        logger.info("model_loading")
         try:
-            self._results.append(self._make())
+            self._loaded.append(self._load())
         except UserError as error:
             reason = " ".join(str(error).split())
-            logger.error("%s_refused", self._what, extra={"reason": reason})  # noqa: TRY400  no traceback
+            logger.error("model_refused", extra={"reason": reason})  # noqa: TRY400  no traceback
         finally:
-            if not self._results:
-                _end_process(self._what)
-        logger.info("%s_loaded", self._what, extra={"seconds": round(time.monotonic() - start, 1)})
+            if not self._loaded:
+                _end_process()
+        logger.info("model_loaded", extra={"seconds": round(time.monotonic() - start, 1)})
 
 
-def _end_process(what: str) -> None:
+def _end_process() -> None:
     """End the process without waiting for its other threads, the traceback in the log where the fault is ours."""
     error = sys.exception()
     if error is not None:
-        logger.error("%s_failed", what, exc_info=error)
+        logger.error("model_failed", exc_info=error)
     os._exit(LOAD_ERROR)

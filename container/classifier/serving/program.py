@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from classifier import artifact, environment
+from classifier import artifact, engines, environment
 from classifier.errors import UserError
 from classifier.serving import logs, memory, processes, resources
 from classifier.serving.models import LOADS_AT_MOST
@@ -96,8 +96,7 @@ def sizes(settings: ServingSettings) -> dict[str, Any]:
 def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
     """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
     environ = {
-        # Texts are tokenized by the requests' threads; the library has no need of its own.
-        "TOKENIZERS_PARALLELISM": "false",
+        **engines.VARIABLES,  # set before there are threads that might read others
         "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
         **environment.variables(),
         **(memory.VARIABLES if settings.multi_model else {}),

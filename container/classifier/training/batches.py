@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
+from classifier.engines.padding import padded
 from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024
@@ -45,13 +46,7 @@ class Inputs:
         """Return some rows as one array, token ids with zeros after each row's end."""
         if not isinstance(self.rows, list):
             return np.asarray(self.rows[indices])
-        rows = [self.rows[index] for index in indices]
-        longest = max(len(row) for row in rows)
-        width = min(-(-longest // self.multiple) * self.multiple, self.limit)
-        padded = np.zeros((len(rows), width), np.int32)
-        for target, row in zip(padded, rows, strict=True):
-            target[: len(row)] = row
-        return padded
+        return padded([self.rows[index] for index in indices], self.multiple, self.limit)
 
     def some(self, indices: NDArray[np.int64]) -> "Inputs":
         """Return some of the rows."""

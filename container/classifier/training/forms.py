@@ -3,7 +3,6 @@
 import logging
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from classifier import artifact
 from classifier.encoders import Encoder
 from classifier.engines import Computing, openvino_model
-from classifier.engines.choice import BFLOAT16, FLOAT32, FOLDER
+from classifier.engines.choice import FLOAT32, FOLDER, PRECISIONS
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from classifier.training.data import Split
@@ -28,7 +27,6 @@ SHARE_OF_LABELS_KEPT = 0.998
 ACCURACY_LOST = 0.002
 FEW_ROWS = 500  # of which one may change
 COMPARED_AT_ONCE = 64
-PRECISIONS: Mapping[str, str] = {FLOAT32: "float32", BFLOAT16: "bfloat16"}
 # Sums and norms cost little; computed in float32 whatever the rest is, a third less is lost by rounding.
 _KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
 
