@@ -24,8 +24,7 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     model = artifact.load(write(tmp_path))
     assert model.labels == ("a", "b")
     assert model.saved_model == tmp_path / "1"
-    assert model.probes is not None
-    assert model.probes.shape == (len(artifact.PROBES), 2)
+    assert model.probes == [[0.5, 0.5]] * len(artifact.PROBES)
 
 
 def test_a_model_of_ours_without_its_manifest_is_incomplete_and_no_foreign_one_H08(tmp_path: Path) -> None:
@@ -68,6 +67,13 @@ def test_a_broken_part_is_named_H08(tmp_path: Path, name: str, content: str) -> 
 
 def test_parts_of_two_models_do_not_pass_for_one_H08(tmp_path: Path) -> None:
     artifact.write_labels(write(tmp_path), ["a", "b", "c"])
+    with pytest.raises(UserError, match="not of the same model"):
+        artifact.load(tmp_path)
+
+
+@pytest.mark.parametrize("probes", [7, [7] * 5, [["0.5", 0.5]] * 5, [[0.5, 0.5]] * 4, [[]] * 5, {"0": [0.5, 0.5]}])
+def test_answers_that_are_none_are_refused_H08(tmp_path: Path, probes: object) -> None:
+    artifact.write_json(write(tmp_path) / "golden.json", {"probes": probes})
     with pytest.raises(UserError, match="not of the same model"):
         artifact.load(tmp_path)
 

@@ -19,6 +19,7 @@ from classifier.engines import Prepared
 from classifier.errors import RequestError, UserError
 from classifier.predictor import Predictor
 from classifier.serving import memory, models
+from classifier.serving.limits import LOADS_AT_MOST
 from classifier.serving.memory import ModelMemory
 from classifier.serving.models import Model, Models
 from serving_helpers import SERVE, model_folder, probabilities, wait_until
@@ -283,8 +284,8 @@ def test_a_fault_of_ours_is_raised_as_it_is_and_the_model_may_be_tried_again(she
 
 
 def test_loads_that_wait_leave_threads_for_others_M10(shelf: Shelf) -> None:
-    loading = [shelf.adding(f"model {number}") for number in range(models.LOADS_AT_MOST)]
-    wait_until(lambda: len(shelf.models._loading) == models.LOADS_AT_MOST)
+    loading = [shelf.adding(f"model {number}") for number in range(LOADS_AT_MOST)]
+    wait_until(lambda: len(shelf.models._loading) == LOADS_AT_MOST)
     with refused(503, "server_busy"):
         shelf.add("one more")
     for event in shelf.may_load.values():
@@ -292,7 +293,7 @@ def test_loads_that_wait_leave_threads_for_others_M10(shelf: Shelf) -> None:
     for each in loading:
         each.result(20)
     shelf.add("one more")
-    assert len(shelf.names()) == models.LOADS_AT_MOST + 1
+    assert len(shelf.names()) == LOADS_AT_MOST + 1
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,10 @@ def test_a_model_that_answers_differently_than_after_training_is_refused_H08(tra
     copytree(trained, tmp_path / "model")
     probes = artifact.load(trained).probes
     assert probes is not None
-    artifact.write_json(tmp_path / "model" / "golden.json", {"probes": (probes[:, ::-1] * 0.1).tolist()})
+    artifact.write_json(
+        tmp_path / "model" / "golden.json",
+        {"probes": [[0.1 * number for number in reversed(answer)] for answer in probes]},
+    )
     with pytest.raises(UserError, match="answers its test texts differently than after training"):
         predictor.load(tmp_path / "model")
 

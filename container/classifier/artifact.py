@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from classifier.errors import UserError
 
 FORMAT_VERSION = 1
@@ -45,14 +42,15 @@ class Artifact:
         folder: Where it is.
         labels: The labels, in the order of the probabilities, integers or names as the training data had them.
         manifest: Everything else that is known of the model; nothing, of a model that another program made.
-        probes: The answers training got for :data:`PROBES`, float32[probes, labels]; None where it is not known.
+        probes: The answers training got for :data:`PROBES`, a list each with a number a label; None where they are
+            not known.
         saved_model: The SavedModel's folder.
     """
 
     folder: Path
     labels: tuple[Label, ...]
     manifest: Mapping[str, Any]
-    probes: NDArray[np.float32] | None
+    probes: Sequence[Sequence[float]] | None
     saved_model: Path
 
 
@@ -86,8 +84,8 @@ def load(folder: Path) -> Artifact:
     if version != FORMAT_VERSION:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
     labels = tuple(_read(root / LABELS_FILE).get("labels", ()))
-    probes = np.array(_read(root / GOLDEN_FILE).get("probes", []), np.float32)
-    if probes.shape != (len(PROBES), len(labels)):
+    probes = _read(root / GOLDEN_FILE).get("probes", [])
+    if not _is_table(probes, len(PROBES), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {GOLDEN_FILE} are not of the same model; deploy it whole")
     return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER)
 
@@ -110,6 +108,14 @@ def _foreign(folder: Path) -> Artifact:
         raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; deploy what training wrote, whole")
     homes = (found[0], *(parent for parent in found[0].parents if parent.is_relative_to(folder)))
     return Artifact(folder, _labels_beside(homes), {}, None, found[0])
+
+
+def _is_table(value: Any, rows: int, columns: int) -> bool:
+    """Say whether a value is so many lists of so many numbers."""
+    return (isinstance(value, list) and len(value) == rows) and all(
+        isinstance(row, list) and len(row) == columns and all(isinstance(number, int | float) for number in row)
+        for row in value
+    )
 
 
 def _labels_beside(folders: Sequence[Path]) -> tuple[Label, ...]:

@@ -108,7 +108,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
     answers = _asked(predictor, folder)
     if model.probes is None:
         return predictor
-    difference = float(np.abs(answers - model.probes).max())
+    difference = float(np.abs(answers - np.array(model.probes, np.float32)).max())
     if not difference <= artifact.PROBE_TOLERANCE:
         raise UserError(
             f"{folder}: the model answers its test texts differently than after training (by {difference:.3f}); "

@@ -1,11 +1,15 @@
 """Ways to run an exported model: one module each."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # the processes that only look after others need no numpy
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 VARIABLES: Mapping[str, str] = {"TOKENIZERS_PARALLELISM": "false"}
 """What engines' libraries should find in the environment.

@@ -1,7 +1,6 @@
 """Which engine runs a model here: the fastest that is there, keeps the labels, and suits the processor."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,18 +12,12 @@ if TYPE_CHECKING:
     from classifier.engines.saved_model import ForeignEngine
 
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
-# The likely fastest last: it is timed last, and is then loaded already.
+# From the slowest to the fastest, on processors that have what they need.
 ENGINES = (TENSORFLOW, FLOAT32, BFLOAT16)
 PRECISIONS: Mapping[str, str] = {FLOAT32: "float32", BFLOAT16: "bfloat16"}
 AUTO = "auto"
 WANTED = "environment variable SERVING_ENGINE"
 FOLDER = "openvino"
-# What is computed to compare engines: long enough to be computing mostly, short enough for a ping's two seconds.
-TIMED_TEXTS = ("This sentence of our own has about as many words as most of those that people send us.",) * 8
-TIMED_SECONDS = 0.25
-TIMED_ROUNDS = 3
-# Of the time of the one that should be the fastest: on a busy machine so short a look is off by a tenth.
-CLEARLY = 0.8
 
 
 class SavedModels(Protocol):
@@ -87,23 +80,12 @@ def load(stored: Stored, computing: Computing) -> Chosen:
     Raises:
         UserError: The wanted engine can't run it, or its files are broken.
     """
-    candidates, reason = _candidates(stored, computing)
-    if len(candidates) == 1:
-        return Chosen(_LOADERS[candidates[0]](stored, computing), candidates[0], reason)
-    seconds: dict[str, float] = {}
-    for name in candidates:
-        engine = _LOADERS[name](stored, computing)
-        seconds[name] = _seconds(engine)
-    *others, best = candidates
-    fastest = min(others, key=lambda name: seconds[name])
-    if seconds[fastest] < CLEARLY * seconds[best]:
-        best, engine = fastest, _LOADERS[fastest](stored, computing)
-    timed = ", ".join(f"{name} {1000 * seconds[name]:.1f}" for name in candidates)
-    return Chosen(engine, best, f"the faster one here; milliseconds for {len(TIMED_TEXTS)} texts: {timed}")
+    name, reason = _choice(stored, computing)
+    return Chosen(_LOADERS[name](stored, computing), name, reason)
 
 
-def _candidates(stored: Stored, computing: Computing) -> tuple[Sequence[str], str]:
-    """Return the engines worth trying, and why these."""
+def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
+    """Return the name of the engine, and why it is this one."""
     there = stored.engines
     if computing.engine != AUTO:
         if computing.engine not in there:
@@ -111,27 +93,14 @@ def _candidates(stored: Stored, computing: Computing) -> tuple[Sequence[str], st
                 f"{WANTED}={computing.engine}: this model can be run by {', '.join(there)}; "
                 "its manifest.json says under `engines` what was found of others"
             )
-        return [computing.engine], "asked for"
+        return computing.engine, "asked for"
     if computing.gpu:
-        return [TENSORFLOW], "there is a GPU"
-    if not processor.multiplies_bfloat16():
-        there = [name for name in there if name != BFLOAT16]
-    faster = [name for name in there if name != TENSORFLOW]
-    if not faster:
-        return [TENSORFLOW], "the model has no other form that this processor runs well"
-    return faster, "the only other form that this processor runs well"
-
-
-def _seconds(engine: Engine) -> float:
-    """Return the least time that a batch took."""
-    batch = engine.prepare(TIMED_TEXTS)
-    engine.predict(batch)
-    taken: list[float] = []
-    while len(taken) < TIMED_ROUNDS or sum(taken) < TIMED_SECONDS:
-        started = time.monotonic()
-        engine.predict(batch)
-        taken.append(time.monotonic() - started)
-    return min(taken)
+        return TENSORFLOW, "there is a GPU"
+    if BFLOAT16 in there and processor.multiplies_bfloat16():
+        return BFLOAT16, "the processor multiplies bfloat16 by itself, twice as fast as float32"
+    if FLOAT32 in there:
+        return FLOAT32, "the fastest form of the model that this processor runs well"
+    return TENSORFLOW, "the model has no other form that this processor runs well"
 
 
 def load_foreign(folder: Path, computing: Computing) -> "ForeignEngine":

@@ -8,6 +8,8 @@ from classifier.errors import RequestError
 
 # A body of more bytes that is read whole is read while no other is: as Python values it takes several times its size.
 LARGE_BYTES = 1 << 20
+# Models. Each load that waits for another takes a thread of the server, which must have some left for pings.
+LOADS_AT_MOST = 32
 
 
 class Limits:

@@ -18,13 +18,12 @@ from pathlib import Path
 from classifier.errors import RequestError, UserError
 from classifier.predictor import Predictor
 from classifier.serving import memory
+from classifier.serving.limits import LOADS_AT_MOST
 from classifier.serving.memory import ModelMemory
 
 logger = logging.getLogger(__name__)
 
 PAGE_MODELS = 100
-# Each load that waits for another takes a thread of the server, which must have some left for pings.
-LOADS_AT_MOST = 32
 NAME_CHARACTERS = 1024
 # A request that was answered lets go of its model some moments later.
 LET_GO_SECONDS = 2.0

@@ -17,7 +17,7 @@ import psutil
 from classifier import artifact, engines, environment
 from classifier.errors import UserError
 from classifier.serving import logs, memory, processes, resources
-from classifier.serving.models import LOADS_AT_MOST
+from classifier.serving.limits import LOADS_AT_MOST
 from classifier.serving.processes import Process, StopRequest
 from classifier.serving.settings import SETTINGS, ServingSettings
 
@@ -38,6 +38,7 @@ SOCKET = "gunicorn.sock"
 LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
 
 _POLL_SECONDS = 0.1
+_START_POLL_SECONDS = 0.01
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
 
 
@@ -184,7 +185,7 @@ def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:
     while not socket.exists():
         if stop_request.received or process.poll() is not None:
             return False
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_START_POLL_SECONDS)
     return True
 
 
