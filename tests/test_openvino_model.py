@@ -1,6 +1,7 @@
 """The engine without TensorFlow: same answers, from any thread, and a server that never loads TensorFlow."""
 
 import contextlib
+import mmap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -58,6 +59,25 @@ def test_an_engine_that_failed_computes_the_next_batch(trained: Path) -> None:
             engine.predict([broken])
     np.testing.assert_array_equal(engine.predict(batch), expected)
     assert engine.requests.qsize() == 1
+
+
+def test_weights_leave_the_memory_once_they_are_laid_out_but_no_others_do(trained: Path) -> None:
+    weights = trained / FOLDER / openvino_model.WEIGHTS
+    with weights.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as others:
+        assert sum(others[:: mmap.PAGESIZE]) >= 0  # now all of it is in the memory
+        before = resident_bytes(weights)
+        engine = load(trained)
+        after = resident_bytes(weights)
+        assert max(before.values()) >= len(others)
+        assert {address: after[address] for address in before} == before
+        assert {after[address] for address in after if address not in before} == {0}
+        assert engine.predict(engine.prepare(["good"])).shape == (1, 2)
+
+
+def resident_bytes(path: Path) -> dict[str, int]:
+    """Return how much of a file is in this process's memory, by the addresses that it is mapped to."""
+    mappings = psutil.Process().memory_maps(grouped=False)
+    return {item.addr: item.rss for item in mappings if item.path == str(path.resolve())}
 
 
 def test_an_answer_is_not_overwritten_by_the_next(trained: Path) -> None:

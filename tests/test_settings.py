@@ -139,7 +139,7 @@ def test_memory_is_the_containers_not_the_machines_H31(
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, 4, 0),
         ({"SAGEMAKER_GUNICORN_THREADS": "64"}, 16, 6),
         ({"SAGEMAKER_GUNICORN_THREADS": "2", "SERVING_QUEUE_LENGTH": "1"}, 3, 6),
-        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, 8, 6),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, 4, 6),
     ],
 )
 def test_batch_transform_is_told_what_the_container_can_hold_B02_B04(

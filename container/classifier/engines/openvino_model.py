@@ -6,7 +6,7 @@ Beside the network there is the tokenizer, in the form of the ``tokenizers`` lib
 import ctypes
 import mmap
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
         "ENABLE_CPU_PINNING": False,
     }
     core = openvino.Core()
+    others = _mapped(folder / WEIGHTS)  # by models that another thread may be about to let go of
     try:
         compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", settings)
     except RuntimeError as error:
@@ -95,22 +96,26 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
     for _ in range(computing.batches_at_once):
         engine.requests.put(compiled.create_infer_request())
     engine.predict([Prepared(np.zeros(1, np.int32), 1)])  # now weights are laid out anew, which no request waits for
-    _let_go_of(folder / WEIGHTS)
+    _let_go_of(_mapped(folder / WEIGHTS) - others)
     return engine
 
 
-def _let_go_of(path: Path) -> None:
+def _mapped(path: Path) -> set[tuple[int, int]]:
+    """Return where a file is in memory, to be read only: first address, and the one after the last."""
+    try:
+        lines = MAPPINGS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    columns = [line.split(maxsplit=5) for line in lines if line.endswith(f" {path.resolve()}")]
+    ranges = [addresses.split("-") for addresses, permissions, *_ in columns if "w" not in permissions]
+    return {(int(start, 16), int(end, 16)) for start, end in ranges}
+
+
+def _let_go_of(ranges: Collection[tuple[int, int]]) -> None:
     """Take a mapped file's pages out of memory: the weights were laid out anew, and are hardly read here again.
 
     Those that are read come back by themselves. Source: madvise(2), MADV_DONTNEED for a file's unchanged pages.
     """
-    try:
-        lines = MAPPINGS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
     advise = ctypes.CDLL(None).madvise
-    for line in lines:
-        addresses, permissions, *_ = line.split(maxsplit=5)
-        if line.endswith(f" {path.resolve()}") and "w" not in permissions:
-            start, end = (int(address, 16) for address in addresses.split("-"))
-            advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+    for start, end in ranges:
+        advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
