@@ -18,6 +18,14 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bert.write(tmp_path_factory.mktemp("tiny-bert"))
 
 
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A model of two labels that any engine runs; nobody writes in it."""
+    job = Job.create(tmp_path_factory.mktemp("tiny-model") / "ml", encoder=tiny_encoder)
+    job.train()
+    return job.model
+
+
 @pytest.fixture
 def job(tmp_path: Path, tiny_encoder: Path) -> Job:
     """A job on the tiny encoder: twelve rows, two labels, one epoch."""
