@@ -1,8 +1,9 @@
 """Fixtures that several test modules share."""
 
 import csv
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> 
 def job(tmp_path: Path, tiny_encoder: Path) -> Job:
     """A job on the tiny encoder: twelve rows, two labels, one epoch."""
     return Job.create(tmp_path / "ml", encoder=tiny_encoder)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Put the root logger back as it was, which a program sets up anew."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 import shutil
 import signal
 import tracemalloc
@@ -39,15 +38,7 @@ CLAIMS = "id,date,amount,state,part,narrative\n" + "".join(
 )
 MEGABYTE = 1 << 20
 
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """The program sets up the root logger; put back what was there."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture
