@@ -286,6 +286,14 @@ def test_a_finished_file_is_skipped_without_the_model_and_its_rejects_are_rememb
     assert (output / "claims_output.csv").stat().st_mtime_ns == written
 
 
+def test_a_finished_file_with_rejects_is_none_where_there_may_be_none(
+    claims: Path, output: Path, tiny_model: Path
+) -> None:
+    claims.write_text(CLAIMS + "7\n")
+    assert run(tiny_model, claims, output) == 3
+    assert run(tiny_model, claims, output, "--fail-on-rejects") == 1
+
+
 @pytest.mark.parametrize("change", ["input", "model", "option", "result", "gone", "record"])
 def test_a_result_of_another_input_model_or_option_is_not_finished(
     tmp_path: Path, claims: Path, output: Path, tiny_model: Path, change: str
@@ -351,8 +359,7 @@ def test_parts_put_together_are_the_whole(
     (tmp_path / f"joined{parts[0].suffix}").write_bytes(b"".join(path.read_bytes() for path in parts))
     joined, whole = rows(tmp_path / f"joined{parts[0].suffix}"), rows(output / "whole" / f"rows_output{name[4:]}")
     assert [row[:-1] for row in joined] == [row[:-1] for row in whole]
-    numbers = [[float(row[-1]) for row in found[1:]] for found in (joined, whole)]
-    np.testing.assert_allclose(*numbers, atol=1e-5)
+    assert [float(row[-1]) for row in joined[1:]] == pytest.approx([float(row[-1]) for row in whole[1:]], abs=1e-5)
     listed = [row for path in (output / "parts").glob("rows_rejects.*") for row in rows(path)[1:]]
     assert sorted(listed) == sorted(rows(output / "whole" / f"rows_rejects{name[4:]}")[1:])
 

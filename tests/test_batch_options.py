@@ -15,8 +15,13 @@ PLACES = ("--model", "m", "--input", "i", "--output", "o")
 ARRAY = {"AWS_BATCH_JOB_ARRAY_INDEX": "3", "AWS_BATCH_JOB_ARRAY_SIZE": "16"}
 
 
-def parse(*arguments: str, base: Path = Path("/nowhere"), **environ: str) -> Options:
-    return Options.parse(arguments, {"CLASSIFIER_BASE_DIR": str(base), **environ})
+def parse(*arguments: str, **environ: str) -> Options:
+    return Options.parse(arguments, {"CLASSIFIER_BASE_DIR": "/nowhere", **environ})
+
+
+def parse_in(base: Path, *arguments: str) -> Options:
+    """Parse where SageMaker mounts things in this folder."""
+    return parse(*arguments, CLASSIFIER_BASE_DIR=str(base))
 
 
 def refused(*arguments: str, **environ: str) -> str:
@@ -89,22 +94,22 @@ def test_help_names_every_option_and_variable(capsys: pytest.CaptureFixture[str]
 
 def test_in_a_processing_job_nothing_needs_to_be_said(tmp_path: Path) -> None:
     base = processing_job(tmp_path, "ShardedByS3Key")
-    told = parse(base=base)
+    told = parse_in(base)
     assert [Path(place).name for place in (told.model, told.input, told.output)] == ["model", "input", "output"]
     assert told.rejects == told.output
     (base / "processing" / "rejects").mkdir()
-    assert parse(base=base).rejects == str(base / "processing" / "rejects")
+    assert parse_in(base).rejects == str(base / "processing" / "rejects")
 
 
 def test_hosts_that_got_the_same_files_share_the_rows_and_others_do_not(tmp_path: Path) -> None:
-    assert parse(base=processing_job(tmp_path / "same")).shard == Shard(1, 3)
-    assert parse(base=processing_job(tmp_path / "parts", "ShardedByS3Key")).shard == WHOLE
-    assert parse("--input", "elsewhere", base=tmp_path / "same").shard == WHOLE
+    assert parse_in(processing_job(tmp_path / "same")).shard == Shard(1, 3)
+    assert parse_in(processing_job(tmp_path / "parts", "ShardedByS3Key")).shard == WHOLE
+    assert parse_in(tmp_path / "same", "--input", "elsewhere").shard == WHOLE
 
 
 def test_a_model_where_training_leaves_it_is_found(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    assert parse("--input", "i", "--output", "o", base=tmp_path).model == str(tmp_path / "model")
+    assert parse_in(tmp_path, "--input", "i", "--output", "o").model == str(tmp_path / "model")
 
 
 @pytest.mark.parametrize(

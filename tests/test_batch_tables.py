@@ -135,6 +135,10 @@ def test_a_header_is_seen_by_its_names_and_by_figures_below_it(tmp_path: Path, c
     assert len(texts(tmp_path, content)) == rows
 
 
+def test_a_figure_in_the_first_row_is_no_name_of_the_column_with_that_number(tmp_path: Path) -> None:
+    assert texts(tmp_path, "2,soft pedal\n3,smoke\n", "--text-column", "2") == ["soft pedal", "smoke"]
+
+
 def test_what_is_said_of_the_header_goes_before_what_is_seen(tmp_path: Path) -> None:
     assert len(texts(tmp_path, CLAIMS, "--header", "false", "--text-column", "5")) == 3
     assert texts(tmp_path, "a narrative\nit broke\n", "--header", "true") == ["it broke"]

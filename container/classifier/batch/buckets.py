@@ -36,14 +36,13 @@ class Bucket:
         self._only = only
 
     def files(self) -> Sequence[tuple[str, int]]:
-        """Return the names and the bytes of all objects, by name."""
-        with _talking(self.address("")):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + self._only
-            )
+        """Return the names and the bytes of all objects, by name; for a single one no right to list is needed."""
+        with _talking(self.address(self._only)):
+            if self._only:
+                return [(self._only, self._client.head_object(**self._object(self._only))["ContentLength"])]
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
             found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", ())]
-        named = [(key.removeprefix(self._prefix), size) for key, size in found if not key.endswith("/")]
-        return [(name, size) for name, size in named if self._only in ("", name)]
+        return [(key.removeprefix(self._prefix), size) for key, size in found if not key.endswith("/")]
 
     def version(self, name: str) -> str:
         """Return the object's entity tag."""

@@ -121,7 +121,7 @@ OPTIONS: Mapping[str, Option] = {
     "header": Option(
         "BATCH_HEADER",
         _one_of("auto", "true", "false"),
-        "Whether the first row of CSV is a header. `auto` is explained below.",
+        "Whether the first row of CSV is a header; `auto` looks at the first rows.",
         "auto|true|false",
         "auto",
         "`auto`",

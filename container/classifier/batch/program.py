@@ -58,13 +58,16 @@ def run(options: Options) -> int:
         UserError: The job can't be done as it is described, or some of its files can't; the others are done first.
     """
     inputs.check_apart(options)
-    source, results, rejects = (
-        places.to_read(options.input),
-        places.to_write(options.output),
-        places.to_write(options.rejects),
-    )
+    source = places.to_read(options.input)
+    results, rejects = places.to_write(options.output), places.to_write(options.rejects)
     names = inputs.chosen(source.files(), options)
-    pool = ThreadPoolExecutor(options.computing.batches_at_once, thread_name_prefix="predict")
+    computing = options.computing
+    log.info(
+        "event=start input=%r files=%d output=%r shard=%d/%d threads=%d batches_at_once=%d",
+        options.input, len(names), options.output, options.shard.number, options.shard.count, computing.threads,
+        computing.batches_at_once,
+    )  # fmt: skip
+    pool = ThreadPoolExecutor(computing.batches_at_once, thread_name_prefix="predict")
     with tempfile.TemporaryDirectory(prefix="batch-") as name:
         try:
             folder = model.opened(options.model, Path(name) / "model")

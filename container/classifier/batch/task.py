@@ -77,11 +77,10 @@ def predict(job: Job, name: str) -> Tally:
         UserError: The file can't be read, or has bad rows and may have none.
     """
     task = Task(job, name, job.fingerprint(name))
-    facts = job.results.facts(task.output)
-    if facts is not None and facts.get(FINGERPRINT) == task.fingerprint:
-        tally = Tally(int(facts[ROWS]), int(facts[REJECTED]))
-        log.info("event=skipped file=%r rows=%d rejected=%d note='finished before'", name, tally.rows, tally.rejected)
-        return tally
+    before = _finished(task)
+    if before is not None:
+        log.info("event=skipped file=%r rows=%d rejected=%d note='finished before'", name, before.rows, before.rejected)
+        return before
     path = job.source.fetch(name, job.scratch)
     try:
         return _predicted(task, path)
@@ -93,6 +92,15 @@ def predict(job: Job, name: str) -> Tally:
             unfinished.unlink(missing_ok=True)
         if path.is_relative_to(job.scratch):
             path.unlink()
+
+
+def _finished(task: Task) -> Tally | None:
+    """Return what a result that is there came to; None where it has to be made, or may not have come to that."""
+    facts = task.job.results.facts(task.output)
+    if facts is None or facts.get(FINGERPRINT) != task.fingerprint:
+        return None
+    tally = Tally(int(facts[ROWS]), int(facts[REJECTED]))
+    return None if tally.rejected and task.job.options.fail_on_rejects else tally
 
 
 def _predicted(task: Task, path: Path) -> Tally:

@@ -29,7 +29,7 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
         wanted: The name or number of the text's column; empty where that is to be found.
     """
     names = [_plain(name) for name in first]
-    if wanted and _plain(wanted) in names:
+    if wanted and not wanted.isdecimal() and _plain(wanted) in names:
         return True
     there = [name for name in names if name]
     if len(set(there)) < len(there) or any(len(name) > LONGEST_NAME or _is_figure(name) for name in there):
