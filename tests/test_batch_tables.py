@@ -190,6 +190,15 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_only(tmp_path: Path) -> 
     assert [record.line for record in found if isinstance(record, Reject)] == [2]
 
 
+def test_quotes_that_open_in_every_line_cost_no_more_than_some_times_the_files_length(tmp_path: Path) -> None:
+    odd = 'x""","\n' * 200_000  # no line closes the quote of the one before without opening another
+    _, found = read(source(tmp_path, f"id,text\n1,good\n{odd}"))
+    *_, last = found
+    assert isinstance(last, Reject)
+    assert last.reason.endswith("lines are lost by it")
+    assert sum(isinstance(record, Row) for record in found) == 1
+
+
 def test_a_row_that_is_too_long_is_rejected_and_the_next_is_read(tmp_path: Path) -> None:
     long = "x" * (LONGEST_ROW + 5)
     wrong = rejected(tmp_path, f'1,good\n2,{long}\n3,"{long}"\n4,"a\n{long}\n5,fine\n')

@@ -17,10 +17,7 @@ from classifier.modalities.delimiters import NAMES, Delimiter
 from classifier.modalities.files import LENIENT, MARK, Source, is_marked, open_text
 
 SAMPLE_ROWS = 100
-QUOTES = (
-    "a quote is not closed or not doubled; write the text in quotes and each quote in it twice; the row ends here with "
-    "its line"
-)
+QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
 HEADER_AGAIN = "the header again; take this line out"
 
 
@@ -135,14 +132,20 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
         except StopIteration:
             return
         except TooLongError:
-            yield Reject(lines.number, TOO_LONG if lines.is_one_line else QUOTES)
-            lines.turn_back()
+            yield Reject(lines.number, TOO_LONG) if lines.count == 1 else _broken(lines)
         except csv.Error:
-            lines.turn_back()
-            yield Reject(lines.number, QUOTES if lines.is_utf_8 else NOT_UTF_8)
+            yield _broken(lines)
         else:
             if len(values) > 1 or (values and values[0].strip()):
                 yield _Fields(lines.number, lines.size, values) if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+
+
+def _broken(lines: Lines) -> Reject:
+    """Take the first line of a row with a wrong quote for all of it; where that is not to be done, say what is lost."""
+    lines.turn_back()
+    if not lines.is_utf_8:
+        return Reject(lines.number, NOT_UTF_8)
+    return Reject(lines.number, QUOTES if lines.count == 1 else f"{QUOTES}; {lines.count} lines are lost by it")
 
 
 def _written(rows: Iterable[Sequence[object]], delimiter: Delimiter) -> str:

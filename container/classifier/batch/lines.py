@@ -29,6 +29,7 @@ class Lines:
         self.size = 0
         self._file = file
         self._again: deque[str] = deque()
+        self._read_characters = self._again_characters = 0
         self._row: list[str] = []
 
     def __iter__(self) -> "Lines":
@@ -56,14 +57,21 @@ class Lines:
         self.size = 0
 
     def turn_back(self) -> None:
-        """Leave the row only its first line; the next row begins with the second."""
+        """Leave the row only its first line; the next row begins with the second.
+
+        Where by now more is read again than is read, the row keeps all its lines: no file, however odd its quotes are,
+        takes more time than some times its length.
+        """
+        if self._again_characters > self._read_characters + LONGEST_ROW:
+            return
+        self._again_characters += self.size
         self._again.extendleft(reversed(self._row[1:]))
         del self._row[1:]
 
     @property
-    def is_one_line(self) -> bool:
-        """Whether the row has one line so far."""
-        return len(self._row) == 1
+    def count(self) -> int:
+        """The row's lines so far."""
+        return len(self._row)
 
     @property
     def is_utf_8(self) -> bool:
@@ -73,6 +81,7 @@ class Lines:
     def _read(self) -> str:
         """Read a line; of one that is too long, only so much that this can be seen."""
         line = self._file.readline(LONGEST_ROW + 1)
+        self._read_characters += len(line)
         rest = line if len(line) > LONGEST_ROW else ""
         while rest and not rest.endswith(LINE_ENDS):
             rest = self._file.readline(LONGEST_ROW)
