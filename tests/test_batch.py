@@ -219,6 +219,24 @@ def test_files_that_are_no_tables_are_left_out_and_named(
     assert "left out: README.txt, empty.csv, photo.png" in capsys.readouterr().out
 
 
+def test_a_file_that_is_given_is_read_whatever_its_name_hides(tmp_path: Path, output: Path, tiny_model: Path) -> None:
+    for name in ("_claims.csv", ".hidden.csv", "more.manifest"):
+        path = tmp_path / name
+        path.write_text('{"source": "the film was good"}\n' if name == "more.manifest" else CLAIMS, encoding="utf-8")
+        assert run(tiny_model, path, output) == 0
+    assert visible(output) == ["_claims_output.csv", "more_output.manifest"]
+
+
+def test_a_full_disk_is_said_and_leaves_no_result(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (output / ".batch").mkdir(parents=True)
+    (output / ".batch" / "claims_output.csv.part").symlink_to("/dev/full")
+    assert run(tiny_model, claims, output) == 1
+    assert "No space left on device" in capsys.readouterr().out
+    assert visible(output) == []
+
+
 @pytest.mark.parametrize(
     ("places", "words"),
     [

@@ -19,11 +19,14 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
     """Return the files to predict, of those that are there with their bytes.
 
     A single file is one whatever its name. Of several those are whose names say so: tables, or, where there are none,
-    ``.json`` and ``.txt``; with ``--format`` all are. Empty and hidden files are left out.
+    ``.json`` and ``.txt``; with ``--format`` all are. Empty and hidden files are left out, but for one that is given.
 
     Raises:
         UserError: There is none.
     """
+    single = [name for name, _ in there] if len(there) == 1 else []
+    if single == [PurePosixPath(options.input).name]:
+        return single
     visible = {name: size for name, size in there if not _is_hidden(name)}
     if len(visible) == 1:
         return list(visible)

@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         for problem in error.problems:
             log.error("event=failed note=%r", problem)  # noqa: TRY400  no traceback
+    except OSError as error:  # a full disk, a file that may not be read
+        log.error("event=failed note=%r", f"{error.filename or 'a file that is written'}: {error.strerror}")  # noqa: TRY400
     except SystemExit as end:  # a signal, or a call for help
         if end.code:
             log.warning("event=stopped code=%s", end.code)

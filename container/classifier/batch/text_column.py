@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from classifier.errors import UserError
 from classifier.modalities import columns
 
+SAMPLE_ROWS = 100
 WORD = re.compile(r"[^\W\d_]+")
 # Names, dates, places and codes have fewer; of scripts without spaces a whole sentence is one "word".
 TEXT_WORDS = 3
