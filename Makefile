@@ -15,7 +15,7 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve predict check-data docs results bench soak lock clean
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench soak lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -63,6 +63,9 @@ train: setup  ## train without Docker, in JOB=build/job (a miniature /opt/ml, ma
 
 serve: setup  ## serve JOB's model without Docker on PORT=8080
 	container/serve
+
+batch: setup  ## predict files of rows without Docker: make batch INPUT=rows.csv OUTPUT=results
+	container/batch --model $(JOB)/model --input $(INPUT) --output $(OUTPUT)
 
 predict: setup  ## ask the server: make predict TEXT="..."
 	@curl --silent --show-error --fail-with-body --data-binary @<(printf %s "$$TEXT") \

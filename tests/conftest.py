@@ -1,8 +1,9 @@
 """Fixtures that several test modules share."""
 
 import csv
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,28 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bert.write(tmp_path_factory.mktemp("tiny-bert"))
 
 
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A model of two labels that any engine runs; nobody writes in it."""
+    job = Job.create(tmp_path_factory.mktemp("tiny-model") / "ml", encoder=tiny_encoder)
+    job.train()
+    return job.model
+
+
 @pytest.fixture
 def job(tmp_path: Path, tiny_encoder: Path) -> Job:
     """A job on the tiny encoder: twelve rows, two labels, one epoch."""
     return Job.create(tmp_path / "ml", encoder=tiny_encoder)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Put the root logger back as it was, which a program sets up anew."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_it_sets_none_of_the_platforms_variables_T50_T51(config: dict[str, Any])
     assert variables["PYTHONUNBUFFERED"] == "1"
 
 
-@pytest.mark.parametrize("program", ["train", "serve"])
+@pytest.mark.parametrize("program", ["train", "serve", "batch"])
 def test_the_programs_are_executables_on_the_path_with_a_first_line_that_can_be_run_T02_H01_X01(
     shell: Container, program: str
 ) -> None:
@@ -360,6 +360,30 @@ def test_without_a_model_serve_ends_with_one_line_that_says_so_H08_H15_T13(
     assert ended.code == 1
     (line,) = ended.log.splitlines()
     assert '"event": "serve_refused", "reason": "/opt/ml/model: no model' in line
+
+
+# --- files of rows
+
+
+def test_batch_writes_predictions_where_nothing_else_can_be_written_and_nothing_reached(
+    work: Path, own_encoders_model: Path
+) -> None:
+    folder = work / "batch"
+    (folder / "in").mkdir(parents=True)
+    (folder / "out").mkdir(mode=0o777)
+    (folder / "out").chmod(0o777)
+    (folder / "in" / "claims.csv").write_text('id,text\n1,the film was good\n2\n3,"two\nlines"\n')
+    (folder / "in" / "more.jsonl").write_text('{"text": "the film was good"}\n')
+    mounts = ("--volume", f"{folder}/in:/in:ro", "--volume", f"{folder}/out:/out", *served(own_encoders_model))
+    command = ("batch", "--input", "/in", "--output", "/out")
+    for _ in range(2):
+        ended = run(*ISOLATED, "--user", "993:990", "--cap-drop", "ALL", *mounts, "IMAGE", *command)
+        assert ended.code == 3, ended.log[-3000:]
+    assert ended.log.count("event=skipped") == 2
+    header, first, *_ = (folder / "out" / "claims_output.csv").read_text().splitlines()
+    assert header == "id,text,predicted_label,probability"
+    assert json.loads((folder / "out" / "more_output.jsonl").read_text())["predicted_label"] == int(first.split(",")[2])
+    assert (folder / "out" / "claims_rejects.csv").read_text().startswith("line,reason\n3,1 column where")
 
 
 # --- one server that is stopped, killed and started again; its model sleeps when it is asked to

@@ -7,23 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 
 from classifier import artifact, predictor
 from classifier.engines import Computing, Prepared, openvino_model
 from classifier.engines.choice import FLOAT32, FOLDER, TENSORFLOW
 from classifier.engines.openvino_model import OpenVinoEngine
-from jobs import Job
 from serving_helpers import serving
 
 WORDS = ("the film was good", "so bad", "", "a very long text " * 40, "\ud800 half a pair", "漢字 \0 é")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    job = Job.create(tmp_path_factory.mktemp("openvino") / "ml", encoder=tiny_encoder)
-    job.train()
-    return job.model
 
 
 def load(model: Path, precision: str = "float32", at_once: int = 2) -> OpenVinoEngine:
@@ -31,8 +22,8 @@ def load(model: Path, precision: str = "float32", at_once: int = 2) -> OpenVinoE
     return openvino_model.load(model / FOLDER, 16, precision, computing, folds_case=False)
 
 
-def test_many_threads_get_the_answers_that_one_gets(trained: Path) -> None:
-    model = predictor.load(trained, Computing(FLOAT32, threads=2, batches_at_once=2))
+def test_many_threads_get_the_answers_that_one_gets(tiny_model: Path) -> None:
+    model = predictor.load(tiny_model, Computing(FLOAT32, threads=2, batches_at_once=2))
     texts = [f"{word} {number}" for number in range(40) for word in WORDS]
     alone = [model.predict([text])[0] for text in texts]
     with ThreadPoolExecutor(8) as pool:
@@ -40,8 +31,8 @@ def test_many_threads_get_the_answers_that_one_gets(trained: Path) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_more_threads_than_batches_at_once_wait_for_their_turn(trained: Path) -> None:
-    engine = load(trained, at_once=1)
+def test_more_threads_than_batches_at_once_wait_for_their_turn(tiny_model: Path) -> None:
+    engine = load(tiny_model, at_once=1)
     batch = engine.prepare(WORDS)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: engine.predict(batch), range(32)))
@@ -49,8 +40,8 @@ def test_more_threads_than_batches_at_once_wait_for_their_turn(trained: Path) ->
     assert engine.requests.qsize() == 1
 
 
-def test_an_engine_that_failed_computes_the_next_batch(trained: Path) -> None:
-    engine = load(trained, at_once=1)
+def test_an_engine_that_failed_computes_the_next_batch(tiny_model: Path) -> None:
+    engine = load(tiny_model, at_once=1)
     batch = engine.prepare(["good"])
     expected = engine.predict(batch)
     outside = Prepared(np.full(4, 1 << 20, np.int32), 4)  # ids beyond the vocabulary, or a text beyond all positions
@@ -61,12 +52,12 @@ def test_an_engine_that_failed_computes_the_next_batch(trained: Path) -> None:
     assert engine.requests.qsize() == 1
 
 
-def test_weights_leave_the_memory_once_they_are_laid_out_but_no_others_do(trained: Path) -> None:
-    weights = trained / FOLDER / openvino_model.WEIGHTS
+def test_weights_leave_the_memory_once_they_are_laid_out_but_no_others_do(tiny_model: Path) -> None:
+    weights = tiny_model / FOLDER / openvino_model.WEIGHTS
     with weights.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as others:
         assert sum(others[:: mmap.PAGESIZE]) >= 0  # now all of it is in the memory
         before = resident_bytes(weights)
-        engine = load(trained)
+        engine = load(tiny_model)
         after = resident_bytes(weights)
         assert max(before.values()) >= len(others)
         assert {address: after[address] for address in before} == before
@@ -80,23 +71,23 @@ def resident_bytes(path: Path) -> dict[str, int]:
     return {item.addr: item.rss for item in mappings if item.path == str(path.resolve())}
 
 
-def test_an_answer_is_not_overwritten_by_the_next(trained: Path) -> None:
-    engine = load(trained, at_once=1)
+def test_an_answer_is_not_overwritten_by_the_next(tiny_model: Path) -> None:
+    engine = load(tiny_model, at_once=1)
     first = engine.predict(engine.prepare(["good good good"]))
     kept = first.copy()
     engine.predict(engine.prepare(["bad bad bad"]))
     np.testing.assert_array_equal(first, kept)
 
 
-def test_texts_are_counted_as_tensorflow_counts_them(trained: Path) -> None:
-    ours, theirs = (predictor.load(trained, Computing(name)).prepare(WORDS) for name in (FLOAT32, TENSORFLOW))
+def test_texts_are_counted_as_tensorflow_counts_them(tiny_model: Path) -> None:
+    ours, theirs = (predictor.load(tiny_model, Computing(name)).prepare(WORDS) for name in (FLOAT32, TENSORFLOW))
     for one, other in zip(ours, theirs, strict=True):
         assert (one.tokens, one.unknown, one.counted) == (other.tokens, other.unknown, other.counted)
         np.testing.assert_array_equal(one.content, other.content)
 
 
-def test_a_server_with_a_faster_form_never_loads_tensorflow(trained: Path) -> None:
-    with serving(trained) as server:
+def test_a_server_with_a_faster_form_never_loads_tensorflow(tiny_model: Path) -> None:
+    with serving(tiny_model) as server:
         answer = server.ask("good", **{"Content-Type": "application/x-text"})
         assert answer.status_code == 200
         maps = "".join(
@@ -110,19 +101,19 @@ def test_a_server_with_a_faster_form_never_loads_tensorflow(trained: Path) -> No
     assert [event["engine"][:8] for event in chosen] == ["openvino"]
 
 
-def test_a_server_runs_the_engine_it_is_told_to(trained: Path) -> None:
-    with serving(trained, {"SERVING_ENGINE": TENSORFLOW}) as server:
+def test_a_server_runs_the_engine_it_is_told_to(tiny_model: Path) -> None:
+    with serving(tiny_model, {"SERVING_ENGINE": TENSORFLOW}) as server:
         (chosen,) = [event for event in server.events() if event["event"] == "engine_chosen"]
     assert (chosen["engine"], chosen["reason"]) == (TENSORFLOW, "asked for")
 
 
 def test_a_server_that_is_told_to_run_an_engine_the_model_has_not_ends_with_the_reason(
-    trained: Path, tmp_path: Path
+    tiny_model: Path, tmp_path: Path
 ) -> None:
     from shutil import copytree
 
-    copytree(trained, tmp_path / "model")
-    manifest = {**artifact.load(trained).manifest, "engines": {}}
+    copytree(tiny_model, tmp_path / "model")
+    manifest = {**artifact.load(tiny_model).manifest, "engines": {}}
     artifact.write_json(tmp_path / "model" / "manifest.json", manifest)
     with serving(tmp_path / "model", {"SERVING_ENGINE": FLOAT32}, ready=False) as server:
         assert server.process.wait(60) == 1

@@ -13,7 +13,7 @@ from jobs import ROOT
 sys.path.insert(0, str(ROOT / "tools"))
 import make_docs
 
-PROGRAMS = ("container/train", "container/serve", "build_and_push.sh", ".ci/run")
+PROGRAMS = ("container/train", "container/serve", "container/batch", "build_and_push.sh", ".ci/run")
 REQUIRED = """
 T01-T08 T13 T15 T16 T20-T39 T50-T57 T70-T72 T80-T83 T85 T86 C01-C13 U01-U09
 H01-H15 H17-H32 H34 H35 H37 H39-H41 A01-A05 B02-B13 S01-S06 S09 M01-M11 P01 P02 D01-D06

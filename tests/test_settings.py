@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from classifier import resources
 from classifier.errors import UserError
-from classifier.serving import resources, settings
+from classifier.serving import settings
 from classifier.serving.settings import SETTINGS, ServingSettings
 from classifier.serving.transform import execution_parameters
 

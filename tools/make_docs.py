@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "container"))
 
-from classifier.encoders import catalog  # noqa: E402  the package is not installed
+from classifier.batch import options, program  # noqa: E402  the package is not installed
+from classifier.encoders import catalog  # noqa: E402
 from classifier.hyperparameters.schema import SCHEMA, WITHOUT_EFFECT, Hyperparameter  # noqa: E402
 from classifier.hyperparameters.specification import supported_hyperparameters  # noqa: E402
 from classifier.serving import metrics, settings  # noqa: E402
@@ -37,6 +38,7 @@ def pages() -> dict[Path, str]:
     """Return every page that is generated, whole or in part."""
     docs = ROOT / "docs"
     return {
+        docs / "batch.md": replaced(docs / "batch.md", {"options": options.table(), "exit codes": exit_code_table()}),
         docs / "hyperparameters.md": replaced(
             docs / "hyperparameters.md",
             {"hyperparameters": hyperparameter_table(), "without effect": without_effect_table()},
@@ -84,6 +86,13 @@ def without_effect_table() -> str:
     """Return the names that are accepted and do nothing as a Markdown table."""
     return "\n".join(
         ["| name | why |", "|---|---|", *(f"| `{name}` | {why} |" for name, why in WITHOUT_EFFECT.items())]
+    )
+
+
+def exit_code_table() -> str:
+    """Return the exit codes of ``batch`` as a Markdown table."""
+    return "\n".join(
+        ["| exit code | |", "|---|---|", *(f"| {code} | {words} |" for code, words in program.EXIT_CODES.items())]
     )
 
 

@@ -67,6 +67,11 @@ def recognise(names: Sequence[str], kind: str = "columns") -> Columns | None:
     return Columns(labels[0], texts[0], len(names))
 
 
+def texts(names: Sequence[str]) -> list[int]:
+    """Return the columns that may be the text by their names: those called ``text``, else those of the other names."""
+    return _candidates([name.strip().lower() for name in names], TEXT, TEXT_NAMES)
+
+
 def _candidates(names: Sequence[str], best: str, known: frozenset[str]) -> list[int]:
     exact = [number for number, name in enumerate(names) if name == best]
     return exact or [number for number, name in enumerate(names) if name in known]

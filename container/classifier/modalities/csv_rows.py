@@ -3,11 +3,15 @@
 import csv
 import sys
 from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from classifier.modalities import delimiters
 from classifier.modalities.files import MARK, Source, open_text, reading
 from classifier.modalities.rows import Harvest
 from classifier.modalities.sheet import Sheet
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 
 def read(source: Source, header: str, harvest: Harvest) -> None:
@@ -19,7 +23,6 @@ def read(source: Source, header: str, harvest: Harvest) -> None:
             the columns of label and text.
         harvest: What is added to.
     """
-    csv.field_size_limit(sys.maxsize)
     with reading(source, harvest), open_text(source) as file:
         delimiter = delimiters.find(source, header)
         if delimiter.declared:
@@ -32,6 +35,12 @@ def read(source: Source, header: str, harvest: Harvest) -> None:
             _fill(sheet, _records(lines, sheet, 2 if delimiter.declared else 1), header)
         finally:
             sheet.finish()
+
+
+def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
+    """Return a reader of lines as tables are written here; its limit of a field's length is lifted."""
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
 
 
 def _note(source: Source, delimiter: delimiters.Delimiter, harvest: Harvest) -> None:
@@ -59,13 +68,13 @@ def _records(lines: Iterable[str], sheet: Sheet, line: int) -> Iterator[tuple[in
 
 def _until_broken(lines: Iterator[str], sheet: Sheet, first: int) -> Generator[tuple[int, list[str]], None, int]:
     """Yield rows up to one that is no CSV; return the number of the line after it, 0 at the file's end."""
-    reader = csv.reader(lines, delimiter=sheet.delimiter, strict=True, skipinitialspace=True)
+    fields_of = reader(lines, sheet.delimiter)
     line = first
     try:
-        for fields in reader:
+        for fields in fields_of:
             yield line, fields
-            line = first + reader.line_num
+            line = first + fields_of.line_num
     except csv.Error as error:
         sheet.wrong_quotes(line, error)
-        return first + reader.line_num
+        return first + fields_of.line_num
     return 0

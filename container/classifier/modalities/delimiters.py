@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from classifier.modalities.columns import HEADERLESS, AmbiguousError, Columns, recognise
-from classifier.modalities.files import MARK, Source, open_text
+from classifier.modalities.files import LENIENT, MARK, Source, open_text
 
 COMMA, TAB = ",", "\t"
 NAMES = {COMMA: "comma", ";": "semicolon", TAB: "tab", "|": "vertical bar"}
@@ -40,10 +40,27 @@ def find(source: Source, header: str) -> Delimiter:
     """Return the usual delimiter, or another if the first rows can't be read by that one and can by the other."""
     with open_text(source) as file:
         sample = file.read(SAMPLE_CHARACTERS)
+    return _declared(sample) or Delimiter(_sniffed(sample, usual(source), header))
+
+
+def find_any(source: Source) -> Delimiter:
+    """Return the delimiter of a table of any columns: the first by which most rows have as many as the first row."""
+    with open_text(source, LENIENT) as file:
+        sample = file.read(SAMPLE_CHARACTERS)
+    return _declared(sample) or Delimiter(_even(sample, usual(source)))
+
+
+def _declared(sample: str) -> Delimiter | None:
     declaration = DECLARATION.match(sample)
-    if declaration:
-        return Delimiter(declaration[1], declared=True)
-    return Delimiter(_sniffed(sample, usual(source), header))
+    return Delimiter(declaration[1], declared=True) if declaration else None
+
+
+def _even(sample: str, expected: str) -> str:
+    for character in (expected, *NAMES):
+        first, *others = [len(fields) for fields in _parsed(sample, character)] or [0]
+        if first > 1 and others and others.count(first) > len(others) / 2:
+            return character
+    return expected
 
 
 def _sniffed(sample: str, expected: str, header: str) -> str:

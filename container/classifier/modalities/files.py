@@ -24,6 +24,8 @@ PERHAPS_TABLES = (".json", ".txt")
 MANIFEST = ".manifest"
 JSON_LINES = frozenset({".jsonl", ".ndjson", ".json", MANIFEST})
 MARK = "\ufeff"
+# Bytes that are not UTF-8 are read as halves of characters, which nothing else is.
+LENIENT = "surrogateescape"
 READ = "a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, or one of these with .gz"
 
 HEAD_BYTES = 4096
@@ -65,15 +67,17 @@ class Source:
     Attributes:
         path: Where it lies.
         name: What messages call it, ``channel/file``.
+        kind: What it holds, as ``.csv``, where its name is not to be asked.
     """
 
     path: Path
     name: str
+    kind: str = ""
 
     @property
     def suffix(self) -> str:
-        """What its name says that it holds, as ``.csv``; of ``data.csv.gz`` as well."""
-        return _suffix(self.path)
+        """What it holds, as ``.csv``, by its name; of ``data.csv.gz`` as well."""
+        return self.kind or _suffix(self.path)
 
 
 def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False) -> list[Source]:
@@ -99,9 +103,20 @@ def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False)
     return [Source(path, f"{channel}/{path.relative_to(folder).as_posix()}") for path in chosen]
 
 
-def open_text(source: Source) -> TextIO:
-    """Open a file as UTF-8, with or without a byte order mark; its line ends stay as they are."""
-    return io.TextIOWrapper(_open_bytes(source), encoding="utf-8-sig", newline="")
+def open_text(source: Source, errors: str = "strict") -> TextIO:
+    """Open a file as UTF-8, with or without a byte order mark; its line ends stay as they are.
+
+    Args:
+        source: The file.
+        errors: What becomes of bytes that are not UTF-8: ``strict``, or :data:`LENIENT`.
+    """
+    return io.TextIOWrapper(_open_bytes(source), encoding="utf-8-sig", errors=errors, newline="")
+
+
+def is_marked(source: Source) -> bool:
+    """Say whether a file begins with a byte order mark."""
+    with _open_bytes(source) as file:
+        return file.read(len(MARK.encode())) == MARK.encode()
 
 
 @contextmanager

@@ -28,11 +28,11 @@ def read(source: Source, header: str, harvest: Harvest) -> None:
         lines = (line.removeprefix(MARK) for line in file)
         filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         for position, (number, line) in enumerate(filled):
-            if position == 0 and (whole := _not_lines(line)):
+            if position == 0 and (whole := not_lines(line)):
                 harvest.problem(source.name, number, whole)
                 return
             try:
-                pair = keys.pair(number, _parsed(line))
+                pair = keys.pair(number, parsed(line))
             except RowError as error:
                 harvest.problem(source.name, number, str(error))
                 continue
@@ -49,30 +49,36 @@ def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, harvest: 
     try:
         if isinstance(found, RowError):
             raise found
-        harvest.rows.append(Row(source.name, line, _label(found[0]), _text(found[1])))
+        harvest.rows.append(Row(source.name, line, _label(found[0]), text(found[1])))
     except RowError as error:
         harvest.problem(source.name, line, str(error))
 
 
-def _not_lines(first: str) -> str:
+def not_lines(first: str, example: str = EXAMPLE) -> str:
+    """Say of a file that begins with this line why it is no JSON Lines; nothing where it may be."""
     if first.lstrip().startswith("["):
-        return f"a JSON array; write one object a line (jq -c '.[]' does it): {EXAMPLE}"
+        return f"a JSON array; write one object a line (jq -c '.[]' does it): {example}"
     if first.strip() == "{":
-        return f"JSON over several lines; write one object a line (jq -c . does it): {EXAMPLE}"
+        return f"JSON over several lines; write one object a line (jq -c . does it): {example}"
     return ""
 
 
-def _parsed(line: str) -> dict[str, Any]:
+def parsed(line: str, example: str = EXAMPLE) -> dict[str, Any]:
+    """Return a line's object.
+
+    Raises:
+        RowError: It holds no object.
+    """
     try:
         item = json.loads(line.rstrip(), object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
-        raise RowError(f"not JSON ({error.msg}, column {error.colno}); write one object a line: {EXAMPLE}") from None
+        raise RowError(f"not JSON ({error.msg}, column {error.colno}); write one object a line: {example}") from None
     except RowError:
         raise
     except (ValueError, RecursionError):  # a number of thousands of digits; thousands of brackets
-        raise RowError(f"JSON that can't be read; write one object a line: {EXAMPLE}") from None
+        raise RowError(f"JSON that can't be read; write one object a line: {example}") from None
     if not isinstance(item, dict):
-        raise RowError(f"JSON, but no object; write one object a line: {EXAMPLE}")
+        raise RowError(f"JSON, but no object; write one object a line: {example}")
     return item
 
 
@@ -98,9 +104,14 @@ def _label(value: Any) -> Label:
     return name
 
 
-def _text(value: Any) -> str:
+def text(value: Any, example: str = EXAMPLE) -> str:
+    """Return a value that is a text.
+
+    Raises:
+        RowError: It is none.
+    """
     if not isinstance(value, str):
-        raise RowError(f"the text is {KINDS.get(type(value), 'a number')}; write a string: {EXAMPLE}")
+        raise RowError(f"the text is {KINDS.get(type(value), 'a number')}; write a string: {example}")
     return _characters(value, "text")
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from classifier import artifact, engines, environment
+from classifier import artifact, engines, environment, resources
 from classifier.errors import UserError
-from classifier.serving import logs, memory, processes, resources
+from classifier.serving import logs, memory, processes
 from classifier.serving.limits import LOADS_AT_MOST
 from classifier.serving.processes import Process, StopRequest
 from classifier.serving.settings import SETTINGS, ServingSettings

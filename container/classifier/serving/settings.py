@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier import resources
 from classifier.engines import Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
-from classifier.serving import media_types, resources
+from classifier.serving import media_types
 
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
 BATCH_TOKENS = 1024

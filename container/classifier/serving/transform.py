@@ -5,7 +5,7 @@ Source: SageMaker developer guide, "Use Your Own Inference Code with Batch Trans
 
 from typing import Any
 
-from classifier.serving import resources
+from classifier import resources
 from classifier.serving.settings import ServingSettings
 
 # The platform's own default, and the most that requests at once may come to.

@@ -1,0 +1,1 @@
+"""``batch``: files of rows in, the same files with predictions out."""

@@ -1,0 +1,103 @@
+"""Files in a folder. What is unfinished, and what is remembered of results, is in its hidden folder ``.batch``."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from classifier.errors import UserError
+
+OWN_FOLDER = ".batch"
+
+
+class Folder:
+    """A folder, or one file in it.
+
+    Args:
+        root: The folder.
+        only: The file's name, where it is no more than that.
+    """
+
+    def __init__(self, root: Path, only: str = "") -> None:
+        self._root = root
+        self._only = only
+
+    def files(self) -> Sequence[tuple[str, int]]:
+        """Return the names and the bytes of all files, by name."""
+        paths = [self._root / self._only] if self._only else sorted(self._root.rglob("*"))
+        return [(path.relative_to(self._root).as_posix(), path.stat().st_size) for path in paths if path.is_file()]
+
+    def version(self, name: str) -> str:
+        """Return the digest of a file's content."""
+        with (self._root / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def fetch(self, name: str, scratch: Path) -> Path:
+        """Return where a file lies; nothing is copied."""
+        del scratch
+        return self._root / name
+
+    def unfinished(self, name: str, scratch: Path) -> Path:
+        """Return a path in the same file system, from where it can be moved into place at once."""
+        del scratch
+        return self._own(f"{name}.part")
+
+    def publish(self, path: Path, name: str, facts: Mapping[str, str]) -> None:
+        """Move a file into its place; what is remembered of it is gone before that, and there after it."""
+        target, memory = self._root / name, self._own(f"{name}.json")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        memory.unlink(missing_ok=True)
+        path.replace(target)
+        unfinished = self._own(f"{name}.json.part")
+        unfinished.write_text(json.dumps({**facts, "bytes": str(target.stat().st_size)}), encoding="ascii")
+        unfinished.replace(memory)
+
+    def facts(self, name: str) -> Mapping[str, str] | None:
+        """Return what was published with a file, if it is still the one that was."""
+        try:
+            facts: dict[str, str] = json.loads(self._own(f"{name}.json").read_text(encoding="ascii"))
+            size = (self._root / name).stat().st_size
+        except (FileNotFoundError, ValueError):
+            return None
+        return facts if facts.pop("bytes", "") == str(size) else None
+
+    def remove(self, name: str) -> None:
+        """Remove a file, and what is remembered of it."""
+        self._own(f"{name}.json").unlink(missing_ok=True)
+        (self._root / name).unlink(missing_ok=True)
+
+    def address(self, name: str) -> str:
+        """Return a file's path."""
+        return str(self._root / name)
+
+    def _own(self, name: str) -> Path:
+        path = self._root / OWN_FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def to_read(path: Path) -> Folder:
+    """Return a folder, or a file in one.
+
+    Raises:
+        UserError: There is neither.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    return Folder(path.parent, path.name) if path.is_file() else Folder(path)
+
+
+def to_write(path: Path) -> Folder:
+    """Return a folder for results, made where there is none.
+
+    Raises:
+        UserError: It can't be made, or not be written to.
+    """
+    try:
+        (path / OWN_FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written to ({error.strerror}); give another folder") from None
+    return Folder(path)

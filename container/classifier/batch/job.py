@@ -1,0 +1,60 @@
+"""What all files of a run share: where they come from and go to, the model, and how their results are known."""
+
+import hashlib
+import json
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from classifier import __version__, predictor
+from classifier.batch.options import Options
+from classifier.batch.places import Place
+from classifier.predictor import Predictor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all files of a run share.
+
+    Attributes:
+        options: What the user asked for.
+        source: Where the files are.
+        results: Where the predictions go.
+        rejects: Where the lists of rejects go.
+        model_folder: The model, unpacked.
+        model_digest: What is another for every other model.
+        pool: Threads to compute in.
+        scratch: A folder that is removed in the end.
+    """
+
+    options: Options
+    source: Place
+    results: Place
+    rejects: Place
+    model_folder: Path
+    model_digest: str
+    pool: Executor
+    scratch: Path
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model, loaded when it is first asked for: by a file that is not finished.
+
+        Raises:
+            UserError: It is incomplete, broken, or answers differently than it did in training.
+        """
+        # In a thread, so that a signal is heard meanwhile.
+        ready = self.pool.submit(predictor.load, self.model_folder, self.options.computing).result()
+        log.info("event=model engine=%s note=%r", ready.engine_name, ready.engine_reason)
+        return ready
+
+    def fingerprint(self, name: str) -> str:
+        """Return what is another whenever a file's result would be: of another content, model, option or version."""
+        options = self.options
+        asked = (options.format, options.text_column, options.header, options.probabilities, options.engine)
+        parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

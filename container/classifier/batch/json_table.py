@@ -1,0 +1,118 @@
+"""JSON Lines, of whose objects a key is the text."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TextIO
+
+from classifier.batch import text_column
+from classifier.batch.lines import Lines, TooLongError
+from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
+from classifier.batch.text_column import SAMPLE_ROWS
+from classifier.errors import UserError
+from classifier.modalities import json_rows
+from classifier.modalities.files import LENIENT, Source, open_text
+from classifier.modalities.keys import SOURCE, RowError
+
+EXAMPLE = '{"text": "..."}'
+
+
+@dataclass(frozen=True)
+class JsonTable:
+    """A file whose text's key is known.
+
+    Attributes:
+        text: The key.
+        added: The result's other keys.
+    """
+
+    text: str
+    added: Added
+
+    @property
+    def start(self) -> str:
+        """What comes before the first row of the result: nothing."""
+        return ""
+
+    def records(self, file: TextIO) -> Iterator[Record]:
+        """Yield the rows, and what is wrong with others."""
+        for line in _read(file):
+            yield line if isinstance(line, Reject) else self._judged(line)
+
+    def lines(self, answers: Iterable[Answer]) -> str:
+        """Return rows of the result: each line as it was, with more keys before its last bracket."""
+        return "".join(f"{row.content[0][:-1]}, {self._written(label, numbers)}\n" for row, label, numbers in answers)
+
+    def __str__(self) -> str:
+        return f"text_key={self.text!r}"
+
+    def _written(self, label: object, numbers: Iterable[float]) -> str:
+        values = [label, *(round(number, 8) for number in numbers)]
+        return json.dumps(dict(zip(self.added.names, values, strict=True)), ensure_ascii=False)[1:]
+
+    def _judged(self, row: Row) -> Record:
+        try:
+            item = json_rows.parsed(row.text, EXAMPLE)
+            text = json_rows.text(self._value(item), EXAMPLE)
+        except RowError as error:
+            return Reject(row.line, str(error))
+        return row._replace(text=text) if text.strip() else Reject(row.line, NO_TEXT)
+
+    def _value(self, item: dict[str, Any]) -> Any:
+        if self.text not in item:
+            raise RowError("the key of the text is missing; write it, or take the line out")
+        if repeated := [name for name in self.added.names if name in item]:
+            raise RowError(f"there is a key {repeated[0]} already; take it out, or call it otherwise")
+        return item[self.text]
+
+
+def read(source: Source, wanted: str, added: Added) -> JsonTable:
+    """Look at a file's first rows.
+
+    Args:
+        source: The file.
+        wanted: The text's key; empty where it is to be found.
+        added: The result's other keys.
+
+    Raises:
+        UserError: It holds no rows, or it can't be told which key is the text.
+    """
+    with open_text(source, LENIENT) as file:
+        sample = [row.text for row in islice(_read(file), SAMPLE_ROWS) if isinstance(row, Row)]
+    wrong = json_rows.not_lines(sample[0], EXAMPLE) if sample else "holds no row; write an object a line"
+    if wrong:
+        raise UserError(wrong)
+    items = [item for line in sample if (item := _object(line))]
+    keys = list(dict.fromkeys(key for item in items for key in item))
+    if not keys:
+        raise UserError(f"no JSON object in the first {len(sample)} lines; write one object a line: {EXAMPLE}")
+    rows = [[value if isinstance(value := item.get(key), str) else "" for key in keys] for item in items]
+    if not wanted and SOURCE in keys and "text" not in keys:
+        wanted = SOURCE
+    return JsonTable(keys[text_column.find(keys, rows, wanted, numbered=False)], added)
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        return json_rows.parsed(line)
+    except RowError:
+        return {}
+
+
+def _read(file: TextIO) -> Iterator[Row | Reject]:
+    """Yield lines as rows that have all of it for a text; blank ones are left out."""
+    lines = Lines(file)
+    while True:
+        lines.begin_row()
+        try:
+            line = next(lines).strip()
+        except StopIteration:
+            return
+        except TooLongError:
+            yield Reject(lines.number, TOO_LONG)
+            continue
+        if line and lines.is_utf_8:
+            yield Row(lines.number, lines.size, line, (line,))
+        elif line:
+            yield Reject(lines.number, NOT_UTF_8)

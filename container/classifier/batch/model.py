@@ -1,0 +1,49 @@
+"""The model that answers: found, unpacked, and known by its content."""
+
+import hashlib
+from pathlib import Path
+
+from classifier import artifact
+from classifier.batch import buckets
+from classifier.encoders import archives
+from classifier.errors import UserError
+
+
+def opened(address: str, scratch: Path) -> Path:
+    """Return the folder of a model that is a folder, an archive, or a folder with one archive; also in S3.
+
+    Args:
+        address: Where it is.
+        scratch: A folder for what is fetched and unpacked.
+
+    Raises:
+        UserError: There is no model, or more than one, or the archive is damaged.
+    """
+    path = _fetched(address, scratch) if address.startswith(buckets.SCHEME) else Path(address)
+    if not path.exists():
+        raise UserError(f"{address}: no such file or folder; give the model that training left")
+    packed = [path] if path.is_file() else [each for each in path.iterdir() if each.name.endswith(archives.SUFFIXES)]
+    if path.is_dir() and (not packed or artifact.is_model(path)):
+        return path
+    if len(packed) > 1:
+        raise UserError(f"{address}: {len(packed)} archives in it; give one model")
+    unpacked = scratch / "unpacked"
+    archives.unpack(packed[0], unpacked, address)
+    return unpacked
+
+
+def digest(folder: Path) -> str:
+    """Return what is another for every other model: a hash of its files, their names and content."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
+    return total.hexdigest()
+
+
+def _fetched(address: str, scratch: Path) -> Path:
+    place = buckets.to_read(address)
+    fetched = [place.fetch(name, scratch) for name, _ in place.files()]
+    return fetched[0] if len(fetched) == 1 else scratch / buckets.INPUT_FOLDER

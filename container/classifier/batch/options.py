@@ -1,0 +1,293 @@
+"""The options of ``batch``: one table that is the parser, the environment variables and the documentation."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from classifier import resources
+from classifier.batch import shards
+from classifier.batch.shards import Shard
+from classifier.engines import Computing
+from classifier.engines.choice import AUTO, ENGINES
+from classifier.environment import base_folder, variables
+from classifier.errors import UserError
+
+CSV, JSON_LINES = "csv", "jsonl"
+PROCESSING = "processing"
+GPU_BATCHES = 2  # one is computed while the other comes and goes; not measured
+MOST_SHARDS = 10_000  # what an array job of AWS Batch may have
+
+
+def _itself(text: str) -> str:
+    return text
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        return {name: name for name in names}[text.lower()]
+
+    parse.__doc__ = f"one of {', '.join(f'`{name}`' for name in names)}"
+    return parse
+
+
+def _yes(text: str) -> bool:
+    """`true` or `false`."""
+    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+
+
+def _count(text: str) -> int:
+    """a whole number from 1 to 10000."""  # noqa: D403
+    number = int(text)
+    if not 1 <= number <= MOST_SHARDS:
+        raise ValueError
+    return number
+
+
+def _shard(text: str) -> Shard:
+    """K/N, with K from 0 to N - 1."""
+    number, _, count = text.partition("/")
+    shard = Shard(int(number), _count(count))
+    if not 0 <= shard.number < shard.count:
+        raise ValueError
+    return shard
+
+
+@dataclass(frozen=True)
+class Option:
+    """One value that the command line or the environment may give.
+
+    Attributes:
+        variable: The environment variable for it; the command line wins.
+        parse: Text to value; raises ValueError or KeyError, and its docstring says what it takes.
+        meaning: A sentence or two for the documentation.
+        metavar: What its value is called; empty where the option alone says it.
+        default: The value where neither is given.
+        default_in_words: How the documentation shows it.
+    """
+
+    variable: str
+    parse: Callable[[str], Any]
+    meaning: str
+    metavar: str = ""
+    default: Any = ""
+    default_in_words: str = ""
+
+
+OPTIONS: Mapping[str, Option] = {
+    "model": Option(
+        "BATCH_MODEL",
+        _itself,
+        "What training left: its folder, `model.tar.gz`, or a folder with that in it; also in S3.",
+        "DIR|FILE|s3://...",
+        default_in_words="`/opt/ml/processing/model`, else `/opt/ml/model`, where there is one",
+    ),
+    "input": Option(
+        "BATCH_INPUT",
+        _itself,
+        "The rows: a file, all files of a folder at any depth, or the same in S3.",
+        "DIR|FILE|s3://...",
+        default_in_words="`/opt/ml/processing/input`, where there is one",
+    ),
+    "output": Option(
+        "BATCH_OUTPUT",
+        _itself,
+        "The folder for the results.",
+        "DIR|s3://...",
+        default_in_words="`/opt/ml/processing/output`, where there is `/opt/ml/processing`",
+    ),
+    "rejects": Option(
+        "BATCH_REJECTS",
+        _itself,
+        "The folder for the lists of rows that can't be read.",
+        "DIR|s3://...",
+        default_in_words="`/opt/ml/processing/rejects`, where there is one; else that of the results",
+    ),
+    "format": Option(
+        "BATCH_FORMAT",
+        _one_of(CSV, JSON_LINES),
+        "What the input is, whatever its files are called.",
+        "csv|jsonl",
+        default_in_words="by each file's name",
+    ),
+    "text_column": Option(
+        "BATCH_TEXT_COLUMN",
+        _itself,
+        "The column with the text: its name in the header, or its number from 1; in JSON Lines, the key.",
+        "NAME|N",
+        default_in_words="the one whose name or content says so",
+    ),
+    "header": Option(
+        "BATCH_HEADER",
+        _one_of("auto", "true", "false"),
+        "Whether the first row of CSV is a header; `auto` looks at the first rows.",
+        "auto|true|false",
+        "auto",
+        "`auto`",
+    ),
+    "probabilities": Option(
+        "BATCH_PROBABILITIES",
+        _yes,
+        "Write a column for each label's probability as well, `probability_<label>`.",
+        default=False,
+        default_in_words="off",
+    ),
+    "fail_on_rejects": Option(
+        "BATCH_FAIL_ON_REJECTS",
+        _yes,
+        "Read each file through before anything of it is computed, and predict nothing of one with bad rows: exit "
+        "code 1.",
+        default=False,
+        default_in_words="off",
+    ),
+    "shard": Option(
+        "BATCH_SHARD",
+        _shard,
+        "Do only the K-th of N parts of each file's rows; K counts from 0.",
+        "K/N",
+        None,
+        "all rows",
+    ),
+    "shards": Option(
+        "BATCH_SHARDS",
+        _count,
+        "The same, with K from AWS Batch's `AWS_BATCH_JOB_ARRAY_INDEX`.",
+        "N",
+        None,
+        "`AWS_BATCH_JOB_ARRAY_SIZE`, in an array job",
+    ),
+    "engine": Option(
+        "SERVING_ENGINE",
+        _one_of(AUTO, *ENGINES),
+        "What runs the model, as for `serve`.",
+        "NAME",
+        AUTO,
+        f"`{AUTO}`",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``batch`` was told; :data:`OPTIONS` says what each value means.
+
+    Attributes:
+        shard: Which part of each file's rows is done, :data:`classifier.batch.shards.WHOLE` for all.
+    """
+
+    model: str
+    input: str
+    output: str
+    rejects: str
+    format: str
+    text_column: str
+    header: str
+    probabilities: bool
+    fail_on_rejects: bool
+    shard: Shard
+    engine: str
+
+    @property
+    def computing(self) -> Computing:
+        """What the engine may use: all of the container's share of the machine."""
+        at_once = GPU_BATCHES if resources.has_gpu() else resources.processors()
+        return Computing(self.engine, resources.processors(), at_once, resources.has_gpu())
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> "Options":
+        """Read the command line and the environment.
+
+        Raises:
+            UserError: Something can't be read, is missing, or contradicts itself; the message lists all of it.
+            SystemExit: Help was asked for, and given.
+        """
+        environ = variables() if environ is None else environ
+        given = vars(_parser().parse_args(arguments))
+        problems: list[str] = []
+        values = {name: _value(name, given[name], environ, problems) for name in OPTIONS}
+        _fill_places(values, base_folder(environ))
+        problems += [
+            f"--{name} (or {OPTIONS[name].variable}) is missing; give {OPTIONS[name].metavar}"
+            for name in ("model", "input", "output")
+            if not values[name]
+        ]
+        values["shard"] = _shard_meant(values, environ, problems)
+        del values["shards"]
+        if problems:
+            raise UserError(problems)
+        return cls(**values)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `batch --help` lists the options")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="batch",
+        description="Add predictions to files of rows. Options may also be given as environment variables.",
+        allow_abbrev=False,
+    )
+    for name, option in OPTIONS.items():
+        help_text = f"{option.meaning} [{option.variable}; default: {option.default_in_words}]".replace("%", "%%")
+        taking = {"metavar": option.metavar} if option.metavar else {"action": "store_const", "const": "true"}
+        parser.add_argument(_flag(name), dest=name, help=help_text, **taking)  # type: ignore[arg-type]  # of two kinds
+    return parser
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _value(name: str, given: str | None, environ: Mapping[str, str], problems: list[str]) -> Any:
+    option = OPTIONS[name]
+    text = (environ.get(option.variable, "") if given is None else given).strip()
+    if not text:
+        return option.default
+    try:
+        return option.parse(text)
+    except (ValueError, KeyError):
+        takes = str(option.parse.__doc__).rstrip(".")
+        problems.append(f"{_flag(name)} (or {option.variable}): must be {takes}")
+        return option.default
+
+
+def _fill_places(values: dict[str, Any], base: Path) -> None:
+    """Fill in what SageMaker's places are, where the user named none."""
+    processing = base / PROCESSING
+    usual = {
+        "model": (processing / "model", base / "model"),
+        "input": (processing / "input",),
+        "rejects": (processing / "rejects",),
+    }
+    for name, folders in usual.items():
+        there = next((str(folder) for folder in folders if folder.is_dir()), "")
+        values[name] = values[name] or there
+    if processing.is_dir():
+        values["output"] = values["output"] or str(processing / "output")
+    values["rejects"] = values["rejects"] or values["output"]
+
+
+def _shard_meant(values: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> Shard:
+    """Return the part to do, of what was given and what the platform says."""
+    if values["shard"] is not None:
+        if values["shards"] is not None:
+            problems.append("--shard and --shards are both given; give one")
+        return cast("Shard", values["shard"])
+    try:
+        meant = shards.of_array_job(values["shards"], environ)
+        return meant or shards.of_processing_job(base_folder(environ), values["input"]) or shards.WHOLE
+    except UserError as error:
+        problems += error.problems
+    return shards.WHOLE
+
+
+def table() -> str:
+    """Return the documentation of :data:`OPTIONS`, a Markdown table."""
+    rows = []
+    for name, option in OPTIONS.items():
+        shown = f"{_flag(name)} {option.metavar}".strip().replace("|", r"\|")
+        rows.append(f"| `{shown}` | `{option.variable}` | {option.default_in_words} | {option.meaning} |")
+    return "\n".join(["| option | variable | default | meaning |", "|---|---|---|---|", *rows])

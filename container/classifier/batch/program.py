@@ -1,0 +1,95 @@
+"""The program ``batch``: every file of rows, one after the other, becomes a file of predictions."""
+
+import logging
+import tempfile
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from classifier import engines, environment
+from classifier.batch import inputs, model, places, task
+from classifier.batch.job import Job
+from classifier.batch.options import Options
+from classifier.batch.progress import Tally
+from classifier.errors import UserError
+
+log = logging.getLogger(__name__)
+
+DONE, FAILED, REJECTED = 0, 1, 3
+EXIT_CODES = {
+    DONE: "all rows are predicted",
+    FAILED: "the log says why; files that were finished before stay",
+    REJECTED: "all files are done, but some rows could not be read: the lists of rejects name them",
+    130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM; started again, it goes on with the files that are not finished",
+}
+CHATTY_LOGGERS = ("absl", "tensorflow", "boto3", "botocore", "s3transfer", "urllib3")
+VARIABLES = {**engines.VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a job; return its exit code, one of :data:`EXIT_CODES`.
+
+    Args:
+        arguments: The command line's, without the program's name; None for the process's own.
+    """
+    environment.configure_logging(quiet=CHATTY_LOGGERS)
+    environment.set_defaults(VARIABLES)
+    try:
+        return run(Options.parse(arguments))
+    except UserError as error:
+        for problem in error.problems:
+            log.error("event=failed note=%r", problem)  # noqa: TRY400  no traceback
+    except OSError as error:  # a full disk, a file that may not be read
+        log.error("event=failed note=%r", f"{error.filename or 'a file that is written'}: {error.strerror}")  # noqa: TRY400
+    except SystemExit as end:  # a signal, or a call for help
+        if end.code:
+            log.warning("event=stopped code=%s", end.code)
+        return int(end.code or DONE)
+    except Exception as error:  # noqa: BLE001  its words might quote a text, so that only its place is logged
+        places_of_error = "".join(traceback.format_tb(error.__traceback__))
+        log.error("event=failed error=%s\n%s", type(error).__name__, places_of_error)  # noqa: TRY400
+    return FAILED
+
+
+def run(options: Options) -> int:
+    """Predict every file that is not finished yet; return the exit code.
+
+    Raises:
+        UserError: The job can't be done as it is described, or some of its files can't; the others are done first.
+    """
+    inputs.check_apart(options)
+    source = places.to_read(options.input)
+    results, rejects = places.to_write(options.output), places.to_write(options.rejects)
+    names = inputs.chosen(source.files(), options)
+    computing = options.computing
+    log.info(
+        "event=start input=%r files=%d output=%r shard=%d/%d threads=%d batches_at_once=%d",
+        options.input, len(names), options.output, options.shard.number, options.shard.count, computing.threads,
+        computing.batches_at_once,
+    )  # fmt: skip
+    pool = ThreadPoolExecutor(computing.batches_at_once, thread_name_prefix="predict")
+    with tempfile.TemporaryDirectory(prefix="batch-") as name:
+        try:
+            folder = model.opened(options.model, Path(name) / "model")
+            digest = model.digest(folder)
+            return _all_files(Job(options, source, results, rejects, folder, digest, pool, Path(name)), names)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _all_files(job: Job, names: Sequence[str]) -> int:
+    total = Tally()
+    problems: list[str] = []
+    failed = 0
+    for name in names:
+        try:
+            total.add(task.predict(job, name))
+        except UserError as error:
+            failed += 1
+            problems += [f"{job.source.address(name)}: {problem}" for problem in error.problems]
+    log.info("event=done files=%d failed=%d rows=%d rejected=%d", len(names), failed, total.rows, total.rejected)
+    if problems:
+        raise UserError(problems)
+    return REJECTED if total.rejected else DONE

@@ -1,0 +1,191 @@
+"""One file of rows becomes one file of predictions: whole or not there, and once."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from classifier.batch import inputs, predicting, tables
+from classifier.batch.job import Job
+from classifier.batch.places import Facts
+from classifier.batch.progress import Tally, Watch
+from classifier.batch.records import Added, Record, Reject, Table
+from classifier.batch.results import RejectList, writing
+from classifier.batch.shards import Shard
+from classifier.batch.tables import BrokenFileError
+from classifier.errors import UserError
+from classifier.modalities import files
+from classifier.modalities.files import LENIENT, Source, open_text
+
+log = logging.getLogger(__name__)
+
+FINGERPRINT, ROWS, REJECTED = "fingerprint", "rows", "rejected"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file, and what is to become of it.
+
+    Attributes:
+        job: What it shares with other files.
+        name: Its name below the input's place.
+        fingerprint: What its result is known by.
+    """
+
+    job: Job
+    name: str
+    fingerprint: str
+
+    @property
+    def output(self) -> str:
+        """What its result is called."""
+        return self.job.options.shard.name(self.name, "output")
+
+    @property
+    def rejects(self) -> str:
+        """What its list of rejects is called, which is of the file's kind, or, of no kind that is read, CSV."""
+        is_read = self.job.options.format or inputs.suffix(self.name) in (*files.TABLES, *files.PERHAPS_TABLES)
+        return self.job.options.shard.name(self.name if is_read else f"{self.name}.csv", "rejects")
+
+    @property
+    def unfinished_output(self) -> Path:
+        """Where its result is written."""
+        return self.job.results.unfinished(self.output, self.job.scratch)
+
+    @property
+    def unfinished_rejects(self) -> Path:
+        """Where its list of rejects is written."""
+        return self.job.rejects.unfinished(self.rejects, self.job.scratch)
+
+    @property
+    def lists_objects(self) -> bool:
+        """Whether its rejects are listed as JSON Lines."""
+        return (tables.KINDS.get(self.job.options.format) or inputs.suffix(self.rejects)) in files.JSON_LINES
+
+    def facts(self, tally: Tally) -> Facts:
+        """Return what is to be remembered of its result."""
+        return {FINGERPRINT: self.fingerprint, ROWS: str(tally.rows), REJECTED: str(tally.rejected)}
+
+
+def predict(job: Job, name: str) -> Tally:
+    """Write a file's result and its list of rejects, unless they are there; return what they came to.
+
+    Raises:
+        UserError: The file can't be read, or has bad rows and may have none.
+    """
+    task = Task(job, name, job.fingerprint(name))
+    before = _finished(task)
+    if before is not None:
+        log.info("event=skipped file=%r rows=%d rejected=%d note='finished before'", name, before.rows, before.rejected)
+        return before
+    path = job.source.fetch(name, job.scratch)
+    try:
+        return _predicted(task, path)
+    except BrokenFileError as error:
+        _list_rejects(task, [Reject(0, " ".join(error.problems))])
+        raise
+    finally:
+        for unfinished in (task.unfinished_output, task.unfinished_rejects):
+            unfinished.unlink(missing_ok=True)
+        if path.is_relative_to(job.scratch):
+            path.unlink()
+
+
+def _finished(task: Task) -> Tally | None:
+    """Return what a result that is there came to; None where it has to be made, or may not have come to that."""
+    facts = task.job.results.facts(task.output)
+    if facts is None or facts.get(FINGERPRINT) != task.fingerprint:
+        return None
+    tally = Tally(int(facts[ROWS]), int(facts[REJECTED]))
+    return None if tally.rejected and task.job.options.fail_on_rejects else tally
+
+
+def _predicted(task: Task, path: Path) -> Tally:
+    """Do a file that is here.
+
+    Raises:
+        BrokenFileError: Nothing of it can be read, or not to its end.
+        UserError: It has bad rows and may have none.
+    """
+    options = task.job.options
+    source = tables.source(path, task.name, options)
+    table = tables.read(source, options, Added(task.job.predictor.labels, options.probabilities))
+    log.info("event=table file=%r %s", task.name, table)
+    own = _own_rows(source, table, options.shard)
+    if options.fail_on_rejects:
+        _refuse_rejects(task, source, table, own)
+    tally = _write(task, source, table, own)
+    if tally.rejected:
+        task.job.rejects.publish(task.unfinished_rejects, task.rejects, task.facts(tally))
+    else:
+        task.job.rejects.remove(task.rejects)
+    task.job.results.publish(task.unfinished_output, task.output, task.facts(tally))
+    return tally
+
+
+def _own_rows(source: Source, table: Table, shard: Shard) -> range | None:
+    """Return which of a file's rows are this job's part, counted from 0 with those that can't be read; None for all."""
+    if shard.count == 1:
+        return None
+    with _records(source, table, None) as (records, _):
+        total = sum(1 for _ in records)
+    rows = shard.rows(total)
+    log.info("event=shard file=%r part=%d/%d rows=%d of=%d", source.name, shard.number, shard.count, len(rows), total)
+    return rows
+
+
+def _refuse_rejects(task: Task, source: Source, table: Table, own: range | None) -> None:
+    with _records(source, table, own) as (records, _):
+        count = _list_rejects(task, (record for record in records if isinstance(record, Reject)))
+    if count:
+        where = task.job.rejects.address(task.rejects)
+        raise UserError(f"{count} rows can't be read, and may not be (--fail-on-rejects): {where} lists them")
+
+
+def _list_rejects(task: Task, rejects: Iterable[Reject]) -> int:
+    """Publish the list of a file of which nothing is predicted, unless it is empty; return how many are in it."""
+    with writing(task.unfinished_rejects, task.rejects) as file:
+        listed = RejectList(file, as_objects=task.lists_objects)
+        listed.add(rejects)
+    if listed.count:
+        facts = task.facts(Tally(0, listed.count))
+        task.job.rejects.publish(task.unfinished_rejects, task.rejects, facts)
+    return listed.count
+
+
+def _write(task: Task, source: Source, table: Table, own: range | None) -> Tally:
+    """Write a file's result and its list of rejects where they are looked for by nobody yet."""
+    job = task.job
+    watch = Watch(task.name)
+    with (
+        _records(source, table, own) as (records, share),
+        writing(task.unfinished_output, task.output) as result,
+        writing(task.unfinished_rejects, task.rejects) as listed,
+    ):
+        rejects = RejectList(listed, as_objects=task.lists_objects)
+        if job.options.shard.is_first:
+            result.write(table.start)
+        blocks = predicting.blocks(records)
+        at_once = job.options.computing.batches_at_once
+        for block, probabilities in predicting.predicted(blocks, job.predictor, job.pool, at_once):
+            result.write(table.lines(predicting.answers(block, probabilities, table.added)))
+            rejects.add(block.rejects)
+            watch.count(len(block.rows), len(block.rejects))
+            watch.line(share() if own is None else watch.tally.total / len(own))
+    watch.done()
+    return watch.tally
+
+
+@contextmanager
+def _records(source: Source, table: Table, own: range | None) -> Iterator[tuple[Iterator[Record], Callable[[], float]]]:
+    """Open a file: give what it is made of, or a range of that, and what says how much of its bytes is read."""
+    with tables.reading(source), open_text(source, LENIENT) as file:
+        size = source.path.stat().st_size
+        records = table.records(file)
+        yield (
+            records if own is None else islice(records, own.start, own.stop),
+            lambda: os.lseek(file.fileno(), 0, os.SEEK_CUR) / size,
+        )

@@ -1,0 +1,488 @@
+"""``batch``: rows in, rows with predictions out, as `serve` would answer them; started again after any end."""
+
+import gzip
+import json
+import shutil
+import signal
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch_helpers import hidden, objects, rows, run, start, visible
+from classifier import predictor
+from classifier.batch import folders, progress, task
+from classifier.batch.job import Job
+from classifier.batch.lines import LONGEST_ROW
+from classifier.batch.options import Options
+from classifier.engines import Computing
+from classifier.engines.choice import FLOAT32
+from classifier.predictor import Predictor
+from jobs import rows as labelled
+from serving_helpers import serving, wait_until
+
+TEXTS = [
+    "the film was good",
+    "she works, and he too",
+    'it was "bad"',
+    "two\nlines of it",
+    "Großes Café 価格",
+    "smoke " * 99,
+]
+CLAIMS = "id,date,amount,state,part,narrative\n" + "".join(
+    f'{number},2024-01-0{number},{number}.50,CA,door,"{text.replace(chr(34), 2 * chr(34))}"\n'
+    for number, text in enumerate(TEXTS)
+)
+MEGABYTE = 1 << 20
+
+pytestmark = pytest.mark.usefixtures("own_logging")
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Path:
+    path = tmp_path / "in" / "claims.csv"
+    path.parent.mkdir()
+    path.write_text(CLAIMS, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture(scope="session")
+def asked(tiny_model: Path) -> Callable[[Sequence[str]], list[list[float]]]:
+    """What `serve`'s predictor says of texts."""
+    model = predictor.load(tiny_model, Computing(FLOAT32, threads=1))
+    return lambda texts: model.predict(texts).tolist()
+
+
+def many_rows(count: int) -> str:
+    return "id,text\n" + "".join(f"{number},the car is {'red ' * (number % 9)}\n" for number in range(count))
+
+
+# --- results
+
+
+@pytest.fixture(scope="module")
+def served(tiny_model: Path) -> Iterator[Callable[[Sequence[str]], list[dict[str, object]]]]:
+    """Ask a server's `/invocations`."""
+    with serving(tiny_model, {"SERVING_ENGINE": FLOAT32}) as server:
+
+        def ask(texts: Sequence[str]) -> list[dict[str, object]]:
+            body = "\n".join(json.dumps({"text": text}) for text in texts)
+            answer = server.ask(body, Content_Type="application/jsonlines", Accept="application/jsonlines")
+            return [json.loads(line) for line in answer.text.splitlines()]
+
+        yield ask
+
+
+def assert_like_served(predicted: Sequence[Sequence[str]], answers: Sequence[dict[str, object]]) -> None:
+    """Compare a label and a probability a row with a server's answers; a processor may round batches differently."""
+    assert len(predicted) == len(answers)
+    for (label, probability, *_), answer in zip(predicted, answers, strict=True):
+        assert float(probability) == pytest.approx(max(answer["probabilities"]), abs=1e-5)  # type: ignore[call-overload]
+        assert label == str(answer["predicted_label"]) or float(probability) < 0.5001
+
+
+def test_every_column_comes_back_in_order_with_what_invocations_answers_for_its_text(
+    claims: Path, output: Path, tiny_model: Path, served: Callable[[Sequence[str]], list[dict[str, object]]]
+) -> None:
+    assert run(tiny_model, claims, output) == 0
+    header, *found = rows(output / "claims_output.csv")
+    assert header == ["id", "date", "amount", "state", "part", "narrative", "predicted_label", "probability"]
+    assert [row[:-2] for row in found] == rows(claims)[1:]
+    assert_like_served([row[-2:] for row in found], served(TEXTS))
+    assert visible(output) == ["claims_output.csv"]
+
+
+def test_real_posts_with_line_breaks_in_them_are_answered_as_invocations_does(
+    output: Path,
+    tiny_model: Path,
+    shared: Callable[[str], Path],
+    served: Callable[[Sequence[str]], list[dict[str, object]]],
+) -> None:
+    data = shared("data/text/20news4/test/data.csv")
+    assert run(tiny_model, data, output) == 0
+    before, found = rows(data), rows(output / "data_output.csv")
+    assert [row[:-2] for row in found] == before
+    assert_like_served([row[-2:] for row in found], served([text for _, text in before]))
+
+
+def test_json_lines_gzip_and_csv_of_the_same_texts_are_answered_alike(
+    claims: Path, output: Path, tiny_model: Path
+) -> None:
+    folder = claims.parent
+    (folder / "claims.csv.gz").write_bytes(gzip.compress(CLAIMS.encode()))
+    (folder / "sub").mkdir()
+    (folder / "sub" / "claims.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    assert run(tiny_model, folder, output, "--probabilities") == 0
+    assert visible(output) == ["claims_output.csv", "claims_output.csv.gz", "sub/claims_output.jsonl"]
+    header, *found = rows(output / "claims_output.csv")
+    assert header[6:] == ["predicted_label", "probability", "probability_0", "probability_1"]
+    assert rows(output / "claims_output.csv.gz") == [header, *found]
+    for row, item in zip(found, objects(output / "sub" / "claims_output.jsonl"), strict=True):
+        assert row[6] == str(item["predicted_label"])
+        assert [float(number) for number in row[7:]] == pytest.approx(list(item.values())[2:], abs=1e-6)
+
+
+def test_more_rows_than_a_block_keep_their_order_whatever_their_lengths(
+    tmp_path: Path, output: Path, tiny_model: Path, asked: Callable[[Sequence[str]], list[list[float]]]
+) -> None:
+    (tmp_path / "rows.csv").write_text(many_rows(5000))
+    assert run(tiny_model, tmp_path / "rows.csv", output, "--probabilities") == 0
+    _, *found = rows(output / "rows_output.csv")
+    assert [int(row[0]) for row in found] == list(range(5000))
+    expected = asked([row[1] for row in found[:9]])
+    np.testing.assert_allclose([list(map(float, row[-2:])) for row in found[9:18]], expected, atol=1e-5)
+
+
+# --- rejects
+
+
+def test_bad_rows_are_listed_the_others_predicted_and_the_exit_code_is_3(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims.write_text(CLAIMS + "7,2024-01-01,secret\n8,2024-01-01,1,CA,door,fine again\n")
+    assert run(tiny_model, claims, output, "--rejects", str(output / "rejects")) == 3
+    assert [row[0] for row in rows(output / "claims_output.csv")[1:]] == ["0", "1", "2", "3", "4", "5", "8"]
+    reason = "3 columns where there should be 6; put a text that has commas in quotes"
+    assert rows(output / "rejects" / "claims_rejects.csv") == [["line", "reason"], ["9", reason]]
+    log = capsys.readouterr().out
+    assert "event=done files=1 failed=0 rows=7 rejected=1" in log
+    assert "secret" not in log
+
+
+def test_rejects_of_json_lines_are_json_lines(tmp_path: Path, output: Path, tiny_model: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"text": "good"}\n{"text": 5}\n')
+    assert run(tiny_model, tmp_path / "x.jsonl", output) == 3
+    (reject,) = objects(output / "x_rejects.jsonl")
+    assert reject == {"line": 2, "reason": 'the text is a number; write a string: {"text": "..."}'}
+
+
+def test_where_rejects_are_fatal_nothing_of_the_file_is_predicted_and_all_are_listed(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (claims.parent / "good.csv").write_text(CLAIMS)
+    claims.write_text(CLAIMS + "7\n" + "8\n")
+    assert run(tiny_model, claims.parent, output, "--fail-on-rejects") == 1
+    assert visible(output) == ["claims_rejects.csv", "good_output.csv"]
+    assert [row[0] for row in rows(output / "claims_rejects.csv")] == ["line", "9", "10"]
+    assert "2 rows can't be read" in capsys.readouterr().out
+
+
+def test_a_broken_file_is_a_reject_and_exit_code_1_and_the_others_are_done(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(many_rows(3000).encode())
+    (claims.parent / "cut.csv.gz").write_bytes(packed[:-50])
+    (claims.parent / "two.csv").write_text("a,b\none two three,four five six\n")
+    assert run(tiny_model, claims.parent, output) == 1
+    assert visible(output) == ["claims_output.csv", "cut_rejects.csv.gz", "two_rejects.csv"]
+    ((_, (line, reason)), (_, (_, other))) = rows(output / "cut_rejects.csv.gz"), rows(output / "two_rejects.csv")
+    assert (line, "in the middle of its gzip data" in reason) == ("0", True)
+    assert "several columns look like text; give --text-column" in other
+    log = capsys.readouterr().out
+    assert "event=done files=3 failed=2 rows=6 rejected=0" in log
+    assert log.count("event=failed") == 2
+
+
+def test_what_is_no_data_is_a_reject_too(tmp_path: Path, output: Path, tiny_model: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG")
+    assert run(tiny_model, tmp_path / "photo.png", output) == 1
+    assert visible(output) == ["photo.png_rejects.csv"]
+
+
+def test_a_list_of_rejects_goes_when_the_file_was_put_right(claims: Path, output: Path, tiny_model: Path) -> None:
+    claims.write_text(CLAIMS + "7\n")
+    assert run(tiny_model, claims, output) == 3
+    claims.write_text(CLAIMS)
+    assert run(tiny_model, claims, output) == 0
+    assert visible(output) == ["claims_output.csv"]
+
+
+# --- which files
+
+
+def test_files_that_are_no_tables_are_left_out_and_named(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("README.txt", "photo.png", "_SUCCESS", ".hidden.csv", "claims.manifest"):
+        (claims.parent / name).write_text("something else\n")
+    (claims.parent / "empty.csv").touch()
+    assert run(tiny_model, claims.parent, output) == 0
+    assert visible(output) == ["claims_output.csv"]
+    assert "left out: README.txt, empty.csv, photo.png" in capsys.readouterr().out
+
+
+def test_a_file_that_is_given_is_read_whatever_its_name_hides(tmp_path: Path, output: Path, tiny_model: Path) -> None:
+    for name in ("_claims.csv", ".hidden.csv", "more.manifest"):
+        path = tmp_path / name
+        path.write_text('{"source": "the film was good"}\n' if name == "more.manifest" else CLAIMS, encoding="utf-8")
+        assert run(tiny_model, path, output) == 0
+    assert visible(output) == ["_claims_output.csv", "more_output.manifest"]
+
+
+def test_a_full_disk_is_said_and_leaves_no_result(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (output / ".batch").mkdir(parents=True)
+    (output / ".batch" / "claims_output.csv.part").symlink_to("/dev/full")
+    assert run(tiny_model, claims, output) == 1
+    assert "No space left on device" in capsys.readouterr().out
+    assert visible(output) == []
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (("in", "in/out"), "lies in the input"),
+        (("in", "in"), "lies in the input"),
+        (("nothing", "out"), "no such file or folder"),
+        (("empty", "out"), "no file of rows in it"),
+        (("in/claims.csv", "in/claims.csv"), "can't be written to"),
+    ],
+)
+def test_places_that_can_not_be_are_refused_before_anything_is_done(
+    tmp_path: Path,
+    claims: Path,
+    tiny_model: Path,
+    capsys: pytest.CaptureFixture[str],
+    places: tuple[str, str],
+    words: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(tiny_model, tmp_path / places[0], tmp_path / places[1]) == 1
+    log = capsys.readouterr().out
+    assert words in log
+    assert "event=model" not in log
+    assert claims.read_text(encoding="utf-8") == CLAIMS
+
+
+def test_the_model_may_be_an_archive_or_a_folder_with_one(
+    tmp_path: Path, claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "models" / "model"), "gztar", tiny_model)
+    assert run(archive, claims, output) == 0
+    assert run(tmp_path / "models", claims, output) == 0
+    assert run(tiny_model, claims, output) == 0
+    assert capsys.readouterr().out.count("event=skipped") == 2  # it is the same model
+
+
+def test_what_is_no_model_is_said(
+    tmp_path: Path, claims: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.tar.gz").write_bytes(b"none")
+    for model, words in (
+        (tmp_path / "model.tar.gz", "can't be unpacked"),
+        (claims.parent, "no model"),
+        ("x", "no such"),
+    ):
+        assert run(model, claims, output) == 1
+        assert words in capsys.readouterr().out
+    assert visible(output) == []
+
+
+# --- again
+
+
+def test_a_finished_file_is_skipped_without_the_model_and_its_rejects_are_remembered(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims.write_text(CLAIMS + "7\n")
+    assert run(tiny_model, claims, output) == 3
+    written = (output / "claims_output.csv").stat().st_mtime_ns
+    capsys.readouterr()
+    assert run(tiny_model, claims, output) == 3
+    log = capsys.readouterr().out
+    assert "event=skipped file='claims.csv' rows=6 rejected=1" in log
+    assert "event=model" not in log
+    assert (output / "claims_output.csv").stat().st_mtime_ns == written
+
+
+def test_a_finished_file_with_rejects_is_none_where_there_may_be_none(
+    claims: Path, output: Path, tiny_model: Path
+) -> None:
+    claims.write_text(CLAIMS + "7\n")
+    assert run(tiny_model, claims, output) == 3
+    assert run(tiny_model, claims, output, "--fail-on-rejects") == 1
+
+
+@pytest.mark.parametrize("change", ["input", "model", "option", "result", "gone", "record"])
+def test_a_result_of_another_input_model_or_option_is_not_finished(
+    tmp_path: Path, claims: Path, output: Path, tiny_model: Path, change: str
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    assert run(model, claims, output) == 0
+    result = output / "claims_output.csv"
+    if change == "input":
+        claims.write_text(CLAIMS.replace("film", "door"), encoding="utf-8")
+    elif change == "model":
+        (model / "note.txt").write_text("another")
+    elif change == "result":
+        result.write_text("id\n")
+    elif change == "gone":
+        result.unlink()
+    elif change == "record":
+        (output / ".batch" / "claims_output.csv.json").write_text("{")
+    before = result.stat().st_mtime_ns if result.exists() else 0
+    assert run(model, claims, output, *(["--probabilities"] if change == "option" else [])) == 0
+    assert result.stat().st_mtime_ns != before
+    assert [row[:6] for row in rows(result)] == rows(claims)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_that_was_ended_anywhere_leaves_no_result_and_does_all_the_next_time(
+    tmp_path: Path, output: Path, tiny_model: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text(CLAIMS)
+    (tmp_path / "in" / "b.csv").write_text(many_rows(30_000))
+    arguments = ("--model", str(tiny_model), "--input", str(tmp_path / "in"), "--output", str(output))
+    process = start(*arguments)
+    part = output / ".batch" / "b_output.csv.part"
+    wait_until(lambda: (part.exists() and part.stat().st_size > 0) or process.poll() is not None)
+    process.send_signal(number)
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode == (143 if number == signal.SIGTERM else -number), log
+    assert visible(output) == ["a_output.csv"]
+    assert run(tiny_model, tmp_path / "in", output) == 0
+    assert visible(output) == ["a_output.csv", "b_output.csv"]
+    assert hidden(output) == ["a_output.csv.json", "b_output.csv.json"]
+    assert [row[0] for row in rows(output / "b_output.csv")[1:]] == [str(index) for index in range(30_000)]
+
+
+# --- parts
+
+
+@pytest.mark.parametrize(("name", "packed"), [("rows.csv", False), ("rows.csv.gz", True)])
+def test_parts_put_together_are_the_whole(
+    tmp_path: Path,
+    output: Path,
+    tiny_model: Path,
+    name: str,
+    packed: bool,
+) -> None:
+    content = many_rows(300).replace("7,the car", "7,the,car").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    assert run(tiny_model, tmp_path / name, output / "whole") == 3
+    codes = [run(tiny_model, tmp_path / name, output / "parts", "--shard", f"{number}/4") for number in range(4)]
+    assert set(codes) <= {0, 3}
+    parts = sorted(path for path in (output / "parts").iterdir() if "_output." in path.name)
+    assert [path.name for path in parts] == [f"rows_output.0000{n}-of-00004.csv{'.gz' * packed}" for n in range(4)]
+    (tmp_path / f"joined{parts[0].suffix}").write_bytes(b"".join(path.read_bytes() for path in parts))
+    joined, whole = rows(tmp_path / f"joined{parts[0].suffix}"), rows(output / "whole" / f"rows_output{name[4:]}")
+    assert [row[:-1] for row in joined] == [row[:-1] for row in whole]
+    assert [float(row[-1]) for row in joined[1:]] == pytest.approx([float(row[-1]) for row in whole[1:]], abs=1e-5)
+    listed = [row for path in (output / "parts").glob("rows_rejects.*") for row in rows(path)[1:]]
+    assert sorted(listed) == sorted(rows(output / "whole" / f"rows_rejects{name[4:]}")[1:])
+
+
+def test_a_part_whose_rows_must_be_good_looks_at_its_own_only(tmp_path: Path, output: Path, tiny_model: Path) -> None:
+    (tmp_path / "rows.csv").write_text(many_rows(100) + "100\n")
+    assert run(tiny_model, tmp_path / "rows.csv", output, "--shard", "0/2", "--fail-on-rejects") == 0
+    assert run(tiny_model, tmp_path / "rows.csv", output, "--shard", "1/2", "--fail-on-rejects") == 1
+
+
+# --- how it runs
+
+
+def test_progress_is_told_with_rows_a_second_and_the_time_left(
+    tmp_path: Path, output: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    (tmp_path / "rows.csv").write_text(many_rows(5000))
+    assert run(tiny_model, tmp_path / "rows.csv", output) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "event=progress" in line]
+    assert len(lines) == 5
+    assert "file='rows.csv' rows=1024 rejected=0 rows_per_second=" in lines[0]
+    done = [float(line.partition("done=")[2].partition("%")[0]) for line in lines]
+    assert done == sorted(done)
+    assert done[-1] == 100.0
+    assert lines[-1].endswith("seconds_left=0")
+
+
+def test_as_a_program_it_needs_no_tensorflow_and_no_option_in_a_processing_job(
+    tmp_path: Path, claims: Path, tiny_model: Path
+) -> None:
+    processing = tmp_path / "ml" / "processing"
+    (processing / "model").mkdir(parents=True)
+    shutil.make_archive(str(processing / "model" / "model"), "gztar", tiny_model)
+    shutil.copytree(claims.parent, processing / "input")
+    process = start(environ={"CLASSIFIER_BASE_DIR": str(tmp_path / "ml")})
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert visible(processing / "output") == ["claims_output.csv"]
+    assert "engine=openvino" in log
+    assert "tensorflow" not in log.lower()
+
+
+def test_a_wrong_option_and_a_fault_of_ours_are_exit_code_1_and_quote_no_text(
+    claims: Path,
+    output: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(tiny_model, claims, output, "--formal") == 1
+    assert "unrecognized arguments: --formal; `batch --help` lists the options" in capsys.readouterr().out
+
+    def fails(_: Predictor, texts: Sequence[str]) -> None:
+        raise RuntimeError(texts[0])
+
+    monkeypatch.setattr(Predictor, "predict", fails)
+    monkeypatch.setattr(predictor, "load", lambda *_: Predictor(None, (0, 1)))  # type: ignore[arg-type]  # it has no engine
+    assert run(tiny_model, claims, output) == 1
+    log = capsys.readouterr().out
+    assert "event=failed error=RuntimeError" in log
+    assert "the film" not in log
+    assert visible(output) == []
+
+
+class Constant:
+    """A model that computes nothing."""
+
+    labels = ("a", "b")
+    engine_name = engine_reason = ""
+
+    def predict(self, texts: Sequence[str]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+        return np.full((len(texts), 2), 0.5, np.float32)
+
+
+@pytest.mark.parametrize("kind", ["rows", "an open quote", "no line end"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, kind: str) -> None:
+    """A file several times as large as what may be held: rows, a quote that is never closed, a line without an end."""
+    path = tmp_path / "rows.csv"
+    with path.open("w") as file:
+        file.write('1,"an open quote' if kind == "an open quote" else "0,good\n")
+        for number in range(30_000):
+            file.write(f"{number},{'x' * 1990}" + ("" if kind == "no line end" else "\n"))
+    assert path.stat().st_size > 12 * LONGEST_ROW
+    told = Options.parse(["--model", "m", "--input", str(path), "--output", str(tmp_path / "out")], {})
+    results = folders.to_write(tmp_path / "out")
+    with ThreadPoolExecutor(2) as pool:
+        job = Job(told, folders.to_read(path), results, results, tmp_path, "", pool, tmp_path / "scratch")
+        vars(job)["predictor"] = Constant()
+        tracemalloc.start()
+        tally = task.predict(job, "rows.csv")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert (tally.rows, tally.rejected) == {"rows": (30_001, 0), "an open quote": (29_999, 1), "no line end": (1, 1)}[
+        kind
+    ]
+    assert peak < 30 * MEGABYTE, peak
+
+
+def test_labelled_rows_without_a_header_come_back_with_their_labels(
+    tmp_path: Path, output: Path, tiny_model: Path
+) -> None:
+    (tmp_path / "data.csv").write_text(labelled([(0, "the film was good"), (1, "it was a bad one")]))
+    assert run(tiny_model, tmp_path / "data.csv", output) == 0
+    assert [row[:2] for row in rows(output / "data_output.csv")] == [
+        ["0", "the film was good"],
+        ["1", "it was a bad one"],
+    ]
