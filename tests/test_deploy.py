@@ -13,7 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Stack:
 
     aws: Aws
     folder: Path
+    prefix: str = PREFIX
 
     def deploy(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run_script(self.folder / "deploy.sh", *arguments, **self.aws.environment)
@@ -62,16 +63,26 @@ class Stack:
 
     def resource(self, name: str) -> str:
         """Return the name that AWS gave a resource of the template."""
-        pages = self.aws.client("cloudformation").list_stack_resources(StackName=PREFIX)["StackResourceSummaries"]
+        pages = self.aws.client("cloudformation").list_stack_resources(StackName=self.prefix)["StackResourceSummaries"]
         found = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in pages if "LogicalResourceId" in each}
         return str(found[name])
 
     def parameters(self) -> dict[str, str]:
-        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=PREFIX)["Stacks"]
+        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName=self.prefix)["Stacks"]
         return {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
 
+    def listen(self) -> None:
+        """Do what moto's CloudFormation does not, and keep its Lambda from emptying the queue."""
+        bucket = template_file.read()["Resources"]["InputBucket"]["Properties"]
+        assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+        self.aws.client("s3").put_bucket_notification_configuration(
+            Bucket=f"{self.prefix}-predict-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        trigger = self.resource("StarterTrigger")
+        self.aws.client("lambda").update_event_source_mapping(UUID=trigger, Enabled=False)
+
     def put(self, key: str, content: bytes) -> None:
-        self.aws.client("s3").put_object(Bucket=INPUT, Key=key, Body=content)
+        self.aws.client("s3").put_object(Bucket=f"{self.prefix}-predict-bucket", Key=key, Body=content)
 
     def waiting(self) -> list[dict[str, str]]:
         """Take every message from the queue of files that came in."""
@@ -84,7 +95,8 @@ class Stack:
         assert function["Handler"] == "starter.handler.handle"
         with zipfile.ZipFile(io.BytesIO(self.code())) as archive:
             archive.extractall(place)
-        environment = self.aws.environment | function["Environment"]["Variables"] | {"PYTHONPATH": str(place)}
+        variables = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
+        environment = self.aws.environment | variables | {"PYTHONPATH": str(place)}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", CALL],
             cwd=place,
@@ -148,14 +160,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         (refusal,) = json.loads(s3.get_bucket_policy(Bucket=f"{PREFIX}-lambda-code")["Policy"])["Statement"]
         assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         s3.delete_bucket_policy(Bucket=f"{PREFIX}-lambda-code")
-        # Nor does its CloudFormation know of a bucket's notifications; and its Lambda would empty the queue.
-        bucket = template_file.read()["Resources"]["InputBucket"]["Properties"]
-        assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
-        s3.put_bucket_notification_configuration(
-            Bucket=INPUT, NotificationConfiguration={"EventBridgeConfiguration": {}}
-        )
-        s3.put_bucket_versioning(Bucket=INPUT, VersioningConfiguration={"Status": "Enabled"})
-        aws.client("lambda").update_event_source_mapping(UUID=made.resource("StarterTrigger"), Enabled=False)
+        s3.create_bucket(Bucket="other")
+        made.listen()
         yield made
 
 
@@ -209,7 +215,6 @@ def test_a_file_of_another_kind_is_refused_with_a_note(stack: Stack, tmp_path: P
 
 def test_files_of_another_bucket_start_nothing(stack: Stack) -> None:
     s3 = stack.aws.client("s3")
-    s3.create_bucket(Bucket="other")
     s3.put_bucket_notification_configuration(Bucket="other", NotificationConfiguration={"EventBridgeConfiguration": {}})
     s3.put_object(Bucket="other", Key="claims.csv", Body=b"text\n")
     assert stack.waiting() == []
@@ -263,6 +268,36 @@ def test_a_file_becomes_a_file_of_predictions_and_a_broken_row_a_reject_and_an_a
     assert "2" in objects["rejects/new/bad_rejects.csv"].splitlines()[1]
     assert any("--bad-" in event["detail"]["jobName"] for event in stack.failures())
     assert not any("--good-" in event["detail"]["jobName"] for event in stack.failures())
+
+
+def test_with_transform_a_file_becomes_a_transform_job_and_no_part_of_aws_batch_is_made(
+    stack: Stack, tmp_path: Path
+) -> None:
+    s3 = stack.aws.client("s3")
+    s3.put_object(Bucket="other", Key="code.zip", Body=stack.code())
+    text = (ROOT / "deploy" / "template.yaml").read_text(encoding="utf-8")
+    given = {"s3uniqueprefix": "acme", "IMAGE": IMAGE, "ModelDataUrl": MODEL, "RunOn": "transform"}
+    stack.aws.client("cloudformation").create_stack(
+        StackName="acme",
+        TemplateBody=text.replace("Code: lambda\n", "Code: {S3Bucket: other, S3Key: code.zip}\n"),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+    )
+    other = replace(stack, prefix="acme")
+    other.listen()
+    other.put("in/claims.jsonl.gz", b"{}")
+    assert other.call_function(other.waiting(), tmp_path) == {"batchItemFailures": []}
+    sagemaker = stack.aws.client("sagemaker")
+    (summary,) = sagemaker.list_transform_jobs()["TransformJobSummaries"]
+    job = sagemaker.describe_transform_job(TransformJobName=summary["TransformJobName"])
+    assert other.resource("Model").endswith(f"/{job['ModelName']}")
+    assert job["TransformOutput"]["S3OutputPath"] == "s3://acme-batch-results/results/in"
+    ended = {"TransformJobName": job["TransformJobName"], "TransformJobStatus": "Failed"}
+    others = [{**ended, "TransformJobName": f"{PREFIX}--a-1"}, {**ended, "TransformJobStatus": "Completed"}]
+    for detail in [*others, ended]:
+        stack.fail("aws.sagemaker", "SageMaker Transform Job State Change", detail)
+    assert [event["detail"] for event in other.failures()] == [ended]
+    with pytest.raises(KeyError):
+        other.resource("ComputeEnvironment")
 
 
 def test_a_second_deployment_hands_over_what_is_given_and_leaves_the_network_alone(tmp_path: Path) -> None:
@@ -336,10 +371,6 @@ def test_the_files_stay_where_they_are_not_to_go_and_are_not_built_over(stack: S
     done = stack.undeploy(f"s3uniqueprefix={PREFIX}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Kept the bucket {INPUT}, with all that is in it." in done.stdout
-    s3 = stack.aws.client("s3")
-    for bucket in (INPUT, RESULTS):  # moto deletes what the template says to keep
-        if bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
-            s3.create_bucket(Bucket=bucket)
     done = stack.deploy(*NEW)
     assert done.returncode == 1
     assert f"the bucket {INPUT} is there, but the stack {PREFIX} is not" in done.stderr

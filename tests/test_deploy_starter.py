@@ -190,7 +190,7 @@ def test_a_transform_job_reads_that_very_object_and_none_whose_name_begins_alike
     prefix, name = json.loads(content)
     assert prefix["prefix"] + name == f"s3://{INPUT}/{key}"
     assert prefix["prefix"].endswith("/")
-    assert job["TransformOutput"]["S3OutputPath"] == f"s3://{RESULTS}/results/{key[: len(key) - len(name)]}"
+    assert job["TransformOutput"]["S3OutputPath"] + "/" == f"s3://{RESULTS}/results/{key[: len(key) - len(name)]}"
 
 
 def test_csv_goes_to_a_transform_job_whole_as_a_line_break_in_a_text_would_tear_it_apart(transforming: Aws) -> None:

@@ -70,7 +70,7 @@ def request(arrival: Arrival, settings: Settings, manifest: str) -> dict[str, An
             "SplitType": how["SplitType"],
         },
         "TransformOutput": {
-            "S3OutputPath": f"s3://{settings.results_bucket}/results/{arrival.folder}",
+            "S3OutputPath": f"s3://{settings.results_bucket}/results/{arrival.folder}".removesuffix("/"),
             "Accept": how["ContentType"],
             "AssembleWith": how["AssembleWith"],
         },
