@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws_helpers import Aws, running_aws
-from starter import handler
+from classifier.modalities import files
+from starter import batch_job, handler
 from starter.arrival import LONGEST_JOB_NAME, LONGEST_KEY, Arrival
 
 PREFIX = "acme-claims"
@@ -253,28 +254,53 @@ def test_a_job_can_be_told_by_its_files_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "size", "reason"),
+    ("key", "reason"),
     [
-        ("claims.xlsx", 10, "not a CSV or JSON Lines file by its name; save it as .csv or .jsonl"),
-        ("Ä b+c/model.tar.gz", 10, "not a CSV or JSON Lines file by its name"),
-        ("claims", 10, "not a CSV or JSON Lines file by its name"),
-        ("csv", 10, "not a CSV or JSON Lines file by its name"),
-        ("claims.csv.zip", 10, "not a CSV or JSON Lines file by its name"),
-        ("claims.csv", 0, "the file is empty"),
+        (
+            "claims.xlsx",
+            "by its name no file of rows; save it as one (.csv, .tsv, .jsonl, .ndjson, each also with .gz)",
+        ),
+        ("Ä b+c/model.tar.gz", "by its name no file of rows"),
+        ("claims", "by its name no file of rows"),
+        ("csv", "by its name no file of rows"),
+        ("claims.csv.zip", "by its name no file of rows"),
     ],
 )
 def test_what_can_not_be_computed_is_refused_with_a_note_among_the_rejects(
-    aws: Aws, caplog: pytest.LogCaptureFixture, key: str, size: int, reason: str
+    aws: Aws, caplog: pytest.LogCaptureFixture, key: str, reason: str
 ) -> None:
     with caplog.at_level("INFO"):
-        assert handle(event_of(key, size=size)) == []
+        assert handle(event_of(key)) == []
     ((where, note),) = aws.objects(RESULTS).items()
     assert where == f"rejects/{key}_rejects.csv"
     header, (line, words) = csv.reader(note.splitlines())
-    assert (header, line) == (["line", "reason"], "")
+    assert (header, line) == (["line", "reason"], "0")
     assert words.startswith(reason)
     assert f"refused='s3://{INPUT}/{key}'" in caplog.text
     assert submitted(aws) == []
+
+
+@pytest.mark.parametrize("key", ["a.b/claims.csv", "a.b/claims.csv.gz", "a.b/claims.JSONL"])
+def test_an_empty_file_is_refused_where_the_list_of_its_rejects_would_be(aws: Aws, key: str) -> None:
+    assert handle(event_of(key, size=0)) == []
+    assert aws.objects(RESULTS) == {
+        "rejects/a.b/claims_rejects.csv": "line,reason\n0,the file is empty; drop it again with its rows\n"
+    }
+    assert submitted(aws) == []
+
+
+@pytest.mark.parametrize("key", ["a.csv", "a.tsv.gz", "a.b.jsonl", "a.NDJSON"])
+def test_every_kind_of_file_that_batch_knows_by_its_name_is_taken(aws: Aws, key: str) -> None:
+    assert handle(event_of(key)) == []
+    assert len(submitted(aws)) == 1
+    assert set(batch_job.FORMATS) == set(files.TABLES)
+
+
+def test_a_transform_job_is_not_given_tabs_which_it_does_not_read(transforming: Aws) -> None:
+    assert handle(event_of("a.tsv"), event_of("b.ndjson")) == []
+    assert "(.csv, .jsonl, .ndjson, each also with .gz)" in transforming.objects(RESULTS)["rejects/a.tsv_rejects.csv"]
+    (job,) = transforms(transforming)
+    assert job["TransformInput"]["ContentType"] == "application/jsonlines"
 
 
 @pytest.mark.parametrize("key", ["folder/", "a/.DS_Store", "_SUCCESS", "a/_temporary/part.csv/", ".claims.csv.swp"])

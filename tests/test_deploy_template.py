@@ -258,6 +258,16 @@ def test_jobs_may_read_their_model_and_no_other(template: dict[str, Any]) -> Non
     assert texts == {"Fn::Sub": "${InputBucket.Arn}/*"}
 
 
+def test_jobs_may_write_results_and_rejects_and_take_back_rejects_only(template: dict[str, Any]) -> None:
+    granted = {each["Sid"]: each for name, each in statements(template) if name == "JobPolicy"}
+    results, rejects = ({"Fn::Sub": f"${{ResultsBucket.Arn}}/{folder}/*"} for folder in ("results", "rejects"))
+    assert set(granted) == {"ReadModelAndTexts", "WriteResultsAndRejects", "TakeBackRejects"}
+    assert granted["WriteResultsAndRejects"]["Action"] == ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    assert granted["WriteResultsAndRejects"]["Resource"] == [results, rejects]
+    assert granted["TakeBackRejects"]["Action"] == "s3:DeleteObject"
+    assert granted["TakeBackRejects"]["Resource"] == rejects
+
+
 @pytest.mark.parametrize(
     ("parameter", "wrong"),
     [

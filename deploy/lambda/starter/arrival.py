@@ -3,12 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-FORMATS = (".csv", ".jsonl")
 LONGEST_JOB_NAME = 63  # of SageMaker; AWS Batch takes 128
 LONGEST_KEY = 900  # bytes; S3 takes 1,024, and a result's is longer than its file's
 
@@ -78,12 +77,18 @@ def is_silent(arrival: Arrival) -> bool:
     return arrival.name.startswith((".", "_")) or not arrival.name
 
 
-def refusal(arrival: Arrival) -> str | None:
-    """Say why no job is started for the file, and what to do; None if one is to be."""
+def refusal(arrival: Arrival, formats: Collection[str]) -> str | None:
+    """Say why no job is started for the file, and what to do; None if one is to be.
+
+    Args:
+        arrival: The file.
+        formats: The endings of names that a job reads.
+    """
     if len(arrival.key.encode()) > LONGEST_KEY:
         return f"the name, with its folders, is longer than {LONGEST_KEY} bytes; shorten it and drop the file again"
-    if arrival.format not in FORMATS:
-        return "not a CSV or JSON Lines file by its name; save it as .csv or .jsonl (also .gz) and drop it again"
+    if arrival.format not in formats:
+        known = ", ".join(formats)
+        return f"by its name no file of rows; save it as one ({known}, each also with .gz) and drop it again"
     if arrival.size == 0:
         return "the file is empty; drop it again with its rows"
     return None

@@ -5,6 +5,8 @@ import boto3
 from starter.arrival import Arrival
 from starter.settings import Settings
 
+FORMATS: tuple[str, ...] = (".csv", ".tsv", ".jsonl", ".ndjson")
+
 
 def start(arrival: Arrival, settings: Settings) -> bool:
     """Submit the file's job, and return True; or return False if there is one of its name already.

@@ -5,8 +5,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
 import boto3
 from botocore.exceptions import ClientError
@@ -17,7 +17,18 @@ from starter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-STARTERS = {"batch": batch_job.start, "transform": transform_job.start}
+
+class Kind(Protocol):
+    """What a module about a kind of jobs offers."""
+
+    FORMATS: tuple[str, ...]
+
+    def start(self, arrival: Arrival, settings: Settings) -> bool:
+        """Start the file's job; return whether there was none of its name."""
+        ...
+
+
+KINDS: Mapping[str, Kind] = {"batch": batch_job, "transform": transform_job}
 # What AWS answers when there is too much at once; the file is left in the queue and comes again.
 BUSY = {
     "ResourceLimitExceeded",
@@ -48,15 +59,16 @@ def handle(event: Mapping[str, Any], _context: object) -> dict[str, list[dict[st
 
 def settle(arrival: Arrival, settings: Settings) -> bool:
     """Start the file's job, or refuse the file, and return True; return False if it must wait."""
+    kind = KINDS[settings.run_on]
     job = arrival.job_name(settings.name_prefix)
     if is_silent(arrival):
         logger.info("ignored=%r note='no file to compute'", arrival.address)
         return True
     try:
-        if reason := refusal(arrival):
-            note = write_note(arrival, reason, settings)
+        if reason := refusal(arrival, kind.FORMATS):
+            note = write_note(arrival, reason, kind.FORMATS, settings)
             logger.warning("refused=%r reason=%r note=%r", arrival.address, reason, note)
-        elif STARTERS[settings.run_on](arrival, settings):
+        elif kind.start(arrival, settings):
             logger.info("started=%s file=%r bytes=%d", job, arrival.address, arrival.size)
         else:
             logger.info("there_already=%s file=%r", job, arrival.address)
@@ -72,12 +84,16 @@ def settle(arrival: Arrival, settings: Settings) -> bool:
     return True
 
 
-def write_note(arrival: Arrival, reason: str, settings: Settings) -> str:
-    """Put the reason among the rejects, where who dropped the file looks for results, and return the note's address."""
-    too_long = len(arrival.key.encode()) > LONGEST_KEY
-    key = f"rejects/{arrival.job_name(settings.name_prefix) if too_long else arrival.key}_rejects.csv"
+def write_note(arrival: Arrival, reason: str, formats: Collection[str], settings: Settings) -> str:
+    """Put the reason where ``batch`` lists what it can't read of a file, and return the note's address."""
+    if len(arrival.key.encode()) > LONGEST_KEY:
+        stem = arrival.job_name(settings.name_prefix)
+    else:
+        ending = len(arrival.format) + len(".gz") * arrival.compressed if arrival.format in formats else 0
+        stem = arrival.key[: len(arrival.key) - ending]
+    key = f"rejects/{stem}_rejects.csv"
     rows = io.StringIO(newline="")
-    csv.writer(rows, lineterminator="\n").writerows([("line", "reason"), ("", reason)])
+    csv.writer(rows, lineterminator="\n").writerows([("line", "reason"), (0, reason)])
     body = rows.getvalue().encode()
     boto3.client("s3").put_object(Bucket=settings.results_bucket, Key=key, Body=body, ContentType="text/csv")
     return f"s3://{settings.results_bucket}/{key}"

@@ -13,6 +13,13 @@ HOUR = 3600  # seconds; the longest that SageMaker waits for an answer
 
 # SageMaker splits at every line break. In CSV that tears a text with a line break in it apart, so that a file is one
 # request, as long as it may be (0), which the image reads as a stream. JSON Lines have no break within a record.
+_JSON_LINES = {
+    "ContentType": "application/jsonlines",
+    "SplitType": "Line",
+    "AssembleWith": "Line",
+    "MaxPayloadInMB": 6,
+    "JoinSource": "Input",
+}
 REQUESTS: dict[str, dict[str, Any]] = {
     ".csv": {
         "ContentType": "text/csv",
@@ -21,14 +28,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "MaxPayloadInMB": 0,
         "JoinSource": "None",
     },
-    ".jsonl": {
-        "ContentType": "application/jsonlines",
-        "SplitType": "Line",
-        "AssembleWith": "Line",
-        "MaxPayloadInMB": 6,
-        "JoinSource": "Input",
-    },
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
 }
+FORMATS = tuple(REQUESTS)
 
 
 class TooManyJobsError(Exception):
