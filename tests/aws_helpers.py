@@ -23,10 +23,9 @@ class Aws:
     url: str
 
     @property
-    def environment(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """What a program needs to talk to it, and to nobody else."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return clean | {
+        return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -34,8 +33,13 @@ class Aws:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a program on this machine, with nothing else about AWS in it."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return clean | self.settings | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""

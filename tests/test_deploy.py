@@ -4,15 +4,17 @@ AWS is moto's server. Events go through its EventBridge and its queues, and the 
 run by another Python with the variables that the stack gives it.
 """
 
+import csv
 import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from typing import Any
 import pytest
 
 from aws_helpers import ACCOUNT, REGION, Aws, running_aws
+from image_helpers import IMAGE as IMAGE_HERE
+from image_helpers import require_image
 from jobs import ROOT, Job
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -229,45 +233,54 @@ def test_a_job_that_failed_or_rejected_rows_is_logged_and_counted_and_others_are
     assert [event["detail"] for event in stack.failures()] == [ended]
 
 
+def natively(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run a job's command here, and return its exit code."""
+    program = BATCH.parent / command[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **variables, "PATH": path}
+    return subprocess.run([program, *command[1:]], env=environment, timeout=120, check=False).returncode
+
+
+def in_docker(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run a job's command in the image, and return its exit code."""
+    require_image()
+    settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+    docker = ["docker", "run", "--rm", "--network", "host", *settings, IMAGE_HERE]
+    return subprocess.run([*docker, *command], timeout=120, check=False).returncode
+
+
 @pytest.mark.skipif(not BATCH.exists(), reason="the program batch is not there yet")
+@pytest.mark.parametrize("run_batch", [natively, pytest.param(in_docker, marks=pytest.mark.image)])
 def test_a_file_becomes_a_file_of_predictions_and_a_broken_row_a_reject_and_an_alarm(
-    stack: Stack, job: Job, tmp_path: Path
+    stack: Stack, job: Job, tmp_path: Path, run_batch: Callable[[Sequence[str], Mapping[str, str]], int]
 ) -> None:
     job.train()
     archive = shutil.make_archive(str(tmp_path / "model"), "gztar", job.model)
     s3 = stack.aws.client("s3")
     s3.create_bucket(Bucket="models")
     s3.upload_file(archive, "models", MODEL.removeprefix("s3://models/"))
-    codes = {}
-    for name, content in (
-        ("good", b'id,text\n1,"the film\nwas good"\n2,a bad film\n'),
-        ("bad", b"id,text\n1,good,3\n2,bad\n"),
+    here = run_batch.__name__
+    for name, content, code in (
+        (f"good-{here}", b'id,text\n1,"the film\nwas good"\n2,a bad film\n', 0),
+        (f"bad-{here}", b"id,text\n1,good,3\n2,bad\n", 3),
     ):
         stack.put(f"new/{name}.csv", content)
-        stack.call_function(stack.waiting(), tmp_path / "function")
-        (started,) = (each for each in stack.jobs() if f"--{name}-" in each["jobName"])
+        assert stack.call_function(stack.waiting(), tmp_path / "function") == {"batchItemFailures": []}
+        (started,) = (each for each in stack.jobs() if f"--{name.replace('_', '-')}-" in each["jobName"])
         variables = {each["name"]: each["value"] for each in started["container"]["environment"] if each["value"]}
-        program, *arguments = started["container"]["command"]
-        done = subprocess.run(
-            [str(BATCH.parent / program), *arguments],
-            env=stack.aws.environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        codes[name] = done.returncode
-        if done.returncode:
-            detail = {"jobName": started["jobName"], "jobId": started["jobId"], "jobQueue": stack.resource("JobQueue")}
-            ended = {"status": "FAILED", "container": {"exitCode": done.returncode}}
-            stack.fail("aws.batch", "Batch Job State Change", detail | ended)
-    assert codes == {"good": 0, "bad": 3}
+        assert run_batch(started["container"]["command"], stack.aws.settings | variables) == code
+        detail = {"jobName": started["jobName"], "jobQueue": started["jobQueue"], "container": {"exitCode": code}}
+        stack.fail("aws.batch", "Batch Job State Change", detail | {"status": "FAILED" if code else "SUCCEEDED"})
     objects = stack.aws.objects(RESULTS)
-    assert objects["results/new/good_output.csv"].startswith("id,text,predicted_label,probability")
-    assert "results/new/bad_output.csv" in objects
-    assert "2" in objects["rejects/new/bad_rejects.csv"].splitlines()[1]
-    assert any("--bad-" in event["detail"]["jobName"] for event in stack.failures())
-    assert not any("--good-" in event["detail"]["jobName"] for event in stack.failures())
+    header, *rows = csv.reader(io.StringIO(objects[f"results/new/good-{here}_output.csv"]))
+    assert header == ["id", "text", "predicted_label", "probability"]
+    assert [row[:2] for row in rows] == [["1", "the film\nwas good"], ["2", "a bad film"]]
+    assert objects[f"results/new/bad-{here}_output.csv"].splitlines()[1].startswith("2,bad,")
+    assert objects[f"rejects/new/bad-{here}_rejects.csv"].startswith("line,reason\n2,")
+    assert f"rejects/new/good-{here}_rejects.csv" not in objects
+    failed = [event["detail"]["jobName"] for event in stack.failures()]
+    assert started["jobName"] in failed
+    assert not any("--good-" in name for name in failed)
 
 
 def test_with_transform_a_file_becomes_a_transform_job_and_no_part_of_aws_batch_is_made(
@@ -358,10 +371,10 @@ def test_a_missing_region_and_missing_credentials_are_named(recorder: Callable[[
 
 def test_make_hands_its_variables_over() -> None:
     make = ["make", "--directory", str(ROOT), "--dry-run"]
-    for verb, arguments in (("deploy", list(NEW)), ("undeploy", [NEW[0], "data=delete"])):
+    for verb, arguments in (("deploy", [*NEW, "TextColumn=the text, in full"]), ("undeploy", [NEW[0], "data=delete"])):
         done = subprocess.run([*make, verb, *arguments], capture_output=True, text=True, timeout=60, check=True)
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"deploy/{verb}.sh"))
-        assert set(line.split()[1:]) == set(arguments)
+        assert set(shlex.split(line)[1:]) == set(arguments)
 
 
 # These two take the stack away, and come last.
