@@ -13,9 +13,10 @@ TEXT ?= The pedal goes soft and the car takes longer to stop.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
-SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
+SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench soak lock clean
+.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
+    soak deploy deploy-check undeploy lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -88,8 +89,17 @@ bench: setup  ## this project beside its peers: serving, training, growth; an ho
 soak: setup  ## ten minutes of load and abuse of a server, and a table of how it bore them
 	python tools/soak.py
 
+deploy:  ## files in S3 to files of predictions: make deploy s3uniqueprefix=... IMAGE=... ModelDataUrl=s3://...
+	deploy/deploy.sh $(MAKEOVERRIDES)
+
+undeploy:  ## remove that; make undeploy s3uniqueprefix=... data=delete removes the files, too
+	deploy/undeploy.sh $(MAKEOVERRIDES)
+
+deploy-check: setup  ## the CloudFormation template: AWS's rules, and those of what is safe
+	deploy/check.sh
+
 lock:  ## renew the locks in requirements/ (needs uv)
 	tools/lock.sh
 
 clean:  ## remove what was built
-	rm -rf build .venv .venv-bench .venv-bench-ours .venv-bench-toolkit .venv-sdk2 .venv-sdk3 .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build .venv .venv-bench .venv-bench-ours .venv-bench-toolkit .venv-deploy .venv-sdk2 .venv-sdk3 .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

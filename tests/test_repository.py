@@ -13,7 +13,10 @@ from jobs import ROOT
 sys.path.insert(0, str(ROOT / "tools"))
 import make_docs
 
-PROGRAMS = ("container/train", "container/serve", "container/batch", "build_and_push.sh", ".ci/run")
+PROGRAMS = (
+    "container/train", "container/serve", "container/batch", "build_and_push.sh", "deploy/deploy.sh", "deploy/undeploy.sh",
+    ".ci/run",
+)  # fmt: skip
 REQUIRED = """
 T01-T08 T13 T15 T16 T20-T39 T50-T57 T70-T72 T80-T83 T85 T86 C01-C13 U01-U09
 H01-H15 H17-H32 H34 H35 H37 H39-H41 A01-A05 B02-B13 S01-S06 S09 M01-M11 P01 P02 D01-D06
@@ -86,6 +89,6 @@ def test_the_two_dockerfiles_differ_only_in_the_lock_and_what_a_gpu_needs() -> N
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(readme.splitlines()) <= 250
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "deploy" / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

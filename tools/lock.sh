@@ -23,6 +23,7 @@ lock --override "$unneeded_on_cpus" --extra cpu --extra dev --constraints requir
 lock --override "$unneeded" --extra gpu pyproject.toml --output-file requirements/gpu.txt
 lock requirements/sdk2.in --output-file requirements/sdk2.txt
 lock --override requirements/sdk3.override requirements/sdk3.in --output-file requirements/sdk3.txt
+lock requirements/deploy.in --output-file requirements/deploy.txt
 # PyTorch for CPUs is on no public index but its own; for GPUs it is on the public one.
 torch_wheels=${PIP_FIND_LINKS:-https://download.pytorch.org/whl/cpu/torch/}
 lock --find-links "$torch_wheels" bench/requirements.in --output-file bench/requirements.txt

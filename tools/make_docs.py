@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "container"))
 
+import template  # noqa: E402
 from classifier.batch import options, program  # noqa: E402  the package is not installed
 from classifier.encoders import catalog  # noqa: E402
 from classifier.hyperparameters.schema import SCHEMA, WITHOUT_EFFECT, Hyperparameter  # noqa: E402
@@ -48,6 +49,9 @@ def pages() -> dict[Path, str]:
         docs / "http.md": replaced(docs / "http.md", {"settings": settings.table()}),
         docs / "operations.md": replaced(docs / "operations.md", {"metrics": metrics.metric_table()}),
         docs / "contract.md": replaced(docs / "contract.md", {"tests": contract_table()}),
+        ROOT / "deploy" / "README.md": replaced(
+            ROOT / "deploy" / "README.md", {"parameters": template.parameter_table()}
+        ),
     }
 
 
