@@ -14,8 +14,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import make_docs
 
 PROGRAMS = (
-    "container/train", "container/serve", "container/batch", "build_and_push.sh", "deploy/deploy.sh", "deploy/undeploy.sh",
-    ".ci/run",
+    "container/train", "container/serve", "container/batch", "build_and_push.sh", "deploy/deploy.sh",
+    "deploy/undeploy.sh", ".ci/run",
 )  # fmt: skip
 REQUIRED = """
 T01-T08 T13 T15 T16 T20-T39 T50-T57 T70-T72 T80-T83 T85 T86 C01-C13 U01-U09
