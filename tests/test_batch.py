@@ -398,8 +398,8 @@ def test_progress_is_told_with_rows_a_second_and_the_time_left(
     (tmp_path / "rows.csv").write_text(many_rows(5000))
     assert run(tiny_model, tmp_path / "rows.csv", output) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "event=progress" in line]
-    assert len(lines) == 5
-    assert "file='rows.csv' rows=1024 rejected=0 rows_per_second=" in lines[0]
+    assert len(lines) == 10
+    assert "file='rows.csv' rows=512 rejected=0 rows_per_second=" in lines[0]
     done = [float(line.partition("done=")[2].partition("%")[0]) for line in lines]
     assert done == sorted(done)
     assert done[-1] == 100.0

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from classifier.batch.records import Added, Answer, Record, Reject, Row
 from classifier.predictor import Predictor
 
-# Texts of like lengths share a batch within a block; a block is a second's work of a processor, or some.
-BLOCK_ROWS = 1024
-BLOCK_CHARACTERS = 1 << 20
+# Texts of like lengths share a batch within a block. A block is about a second's work of a processor, be it of
+# sentences or of long texts, so that a file of some hundred rows keeps all of them at work.
+BLOCK_ROWS = 512
+BLOCK_CHARACTERS = 1 << 17
 
 Probabilities = NDArray[np.float32]
 
