@@ -1,6 +1,7 @@
 """AWS as moto's server plays it: the AWS CLI and boto3 talk to it as they come; jobs and functions do not run."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,7 @@ class Aws:
     @property
     def environment(self) -> dict[str, str]:
         """The whole environment of a program on this machine, with nothing else about AWS in it."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return clean | self.settings | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        return elsewhere() | self.settings | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service."""
@@ -61,6 +61,19 @@ class Aws:
         s3 = self.client("s3")
         keys = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
         return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys}
+
+
+def elsewhere() -> dict[str, str]:
+    """Return this process's environment with nothing about AWS in it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def run_script(script: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a script from an unrelated folder with no AWS settings but those given."""
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment = elsewhere() | nowhere | {"AWS_EC2_METADATA_DISABLED": "true"} | settings
+    command = [str(script), *arguments]
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ from classifier.serving.invocation import Answer, Invocation, Service, Usage, in
 from classifier.serving.settings import ServingSettings
 from serving_helpers import SERVE, wait_until
 
+# The application sets up the root logger.
+pytestmark = pytest.mark.usefixtures("own_logging")
+
 LABELS = ("no", "yes")
 CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 MANIFEST = {"baseline": {"rows": 4, "labels": {"no": 0.25, "yes": 0.75}, "top_probability": 0.9, "tokens": 7.5}}
@@ -69,16 +72,6 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def client(engine: FakeEngine) -> FlaskClient:
     return client_of(engine)
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """The application sets up the root logger; put back what was there."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def code_of(answer: TestResponse) -> str:

@@ -14,6 +14,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from aws_helpers import run_script
 from classifier import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -49,15 +50,6 @@ class Ecr:
         url = f"https://{REGISTRY}/v2/{repository}/tags/list"
         answer = requests.get(url, auth=("AWS", PASSWORD), verify=str(self.certificate), timeout=10)
         return sorted(answer.json()["tags"])
-
-
-def run_script(script: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the script from an unrelated folder with no AWS settings but those given."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    environment = clean | nowhere | {"AWS_EC2_METADATA_DISABLED": "true"} | settings
-    command = [str(script), *arguments]
-    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def docker(*arguments: str, **settings: str) -> str:

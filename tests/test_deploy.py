@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from aws_helpers import ACCOUNT, REGION, Aws, running_aws
+from aws_helpers import ACCOUNT, REGION, Aws, run_script, running_aws
 from image_helpers import IMAGE as IMAGE_HERE
 from image_helpers import require_image
 from jobs import ROOT, Job
@@ -40,15 +40,6 @@ BATCH = ROOT / "container" / "batch"
 
 # moto's CloudFormation says so of bucket policies, alarms and the like, which it knows only without CloudFormation.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")
-
-
-def run_script(script: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a script from an unrelated folder with no AWS settings but those given."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    environment = clean | nowhere | {"AWS_EC2_METADATA_DISABLED": "true"} | settings
-    command = [str(script), *arguments]
-    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @dataclass(frozen=True)

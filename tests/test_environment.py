@@ -125,15 +125,10 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path, content: str) -> N
         read(tmp_path)
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_log_lines_are_single_and_carry_their_time(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        configure_logging()
-        logging.getLogger("classifier.test").info("event=test value=%d", 3)
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    configure_logging()
+    logging.getLogger("classifier.test").info("event=test value=%d", 3)
     line = capsys.readouterr().out
     assert line.endswith("INFO event=test value=3\n")
     assert line[:2] == "20"

@@ -22,10 +22,8 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def lines(monkeypatch: pytest.MonkeyPatch, own_logging: None) -> Iterator[Lines]:  # noqa: ARG001
     """The lines written since the last call, from a standard output that can hold ASCII only."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     raw = io.BytesIO()
     ascii_only = io.TextIOWrapper(raw, encoding="ascii")
     monkeypatch.setattr(sys, "stdout", ascii_only)
@@ -40,8 +38,6 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     yield read
     ascii_only.detach()
     logging.captureWarnings(False)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def test_an_event_of_ours_is_one_json_object_with_its_fields_H34(lines: Lines) -> None:

@@ -112,10 +112,11 @@ def _foreign(folder: Path) -> Artifact:
 
 def _is_table(value: Any, rows: int, columns: int) -> bool:
     """Say whether a value is so many lists of so many numbers."""
-    return (isinstance(value, list) and len(value) == rows) and all(
-        isinstance(row, list) and len(row) == columns and all(isinstance(number, int | float) for number in row)
-        for row in value
-    )
+
+    def is_row(row: Any) -> bool:
+        return isinstance(row, list) and len(row) == columns and all(isinstance(each, int | float) for each in row)
+
+    return isinstance(value, list) and len(value) == rows and all(map(is_row, value))
 
 
 def _labels_beside(folders: Sequence[Path]) -> tuple[Label, ...]:

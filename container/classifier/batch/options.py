@@ -9,14 +9,13 @@ from typing import Any, NoReturn, cast
 from classifier import resources
 from classifier.batch import shards
 from classifier.batch.shards import Shard
-from classifier.engines import Computing
+from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
 
 CSV, JSON_LINES = "csv", "jsonl"
 PROCESSING = "processing"
-GPU_BATCHES = 2  # one is computed while the other comes and goes; not measured
 MOST_SHARDS = 10_000  # what an array job of AWS Batch may have
 
 

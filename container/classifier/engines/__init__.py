@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # the processes that only look after others need no numpy
     import numpy as np
     from numpy.typing import NDArray
 
+# Batches at once on a GPU: one is computed while the other comes and goes; not measured.
+GPU_BATCHES = 2
+
 VARIABLES: Mapping[str, str] = {"TOKENIZERS_PARALLELISM": "false"}
 """What engines' libraries should find in the environment.
 

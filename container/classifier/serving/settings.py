@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier import resources
-from classifier.engines import Computing
+from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
@@ -18,7 +18,6 @@ GPU_BATCH_TOKENS = 16384
 # Measured with two processors, against a batch on each: 0.7 of the time until a lone text is answered, 1.1 times the
 # texts a second of 8 connections, 0.9 to 1.3 times those of 32, and 30 MB less. Not measured with more.
 PROCESSORS_A_BATCH = 2
-GPU_BATCHES = 2  # one is computed while the other comes and goes; not measured
 MODELS_PERCENT = 90
 # Of the memory, the part that bodies which are read whole may take once they are texts.
 WHOLE_SHARE = 8
