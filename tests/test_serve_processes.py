@@ -213,7 +213,8 @@ def test_a_stop_does_not_wait_longer_than_the_platform_does_H27(model: Path) -> 
             connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nsleep 9")
             time.sleep(0.7)
             assert running.stop() == 0
-        assert not any(alive(process) for process in family)
+        # The processes of a killed group end when the kernel gets to them, not before ``serve`` has gone.
+        wait_until(lambda: not any(alive(process) for process in family), 5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
