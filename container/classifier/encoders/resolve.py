@@ -1,6 +1,7 @@
 """Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,22 @@ from classifier.encoders import archives, catalog
 from classifier.environment import channel_files
 from classifier.errors import UserError
 
-FAMILIES = ("convolutional", "recurrent", "bert", "hub")  # in the order they are tried, the choosiest first
+TEXT, IMAGE = "text", "image"
+# Of each modality, in the order they are tried, the choosiest first.
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    TEXT: ("convolutional", "recurrent", "bert", "hub"),
+    IMAGE: ("image_network", "keras_image", "hub_image"),
+}
+TAKEN: Mapping[str, str] = {
+    TEXT: (
+        "a checkpoint of BERT, DistilBERT or ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub "
+        "SavedModel"
+    ),
+    IMAGE: (
+        "one file of weights of InceptionV3, MobileNet, MobileNetV2, EfficientNetV2B0 or ResNet50 as Keras saves it "
+        "(.h5, .weights.h5, .keras), or a TensorFlow Hub SavedModel that encodes images"
+    ),
+}
 
 
 class Family(Protocol):
@@ -35,16 +51,22 @@ class EncoderFiles:
     folder: Path
 
 
-def in_image(model_id: str, pretrained: Path) -> EncoderFiles:
+def in_image(model_id: str, pretrained: Path, modality: str = TEXT) -> EncoderFiles:
     """Find an encoder in the image.
 
     Args:
         model_id: Its id, or another of its names.
         pretrained: The folder of the encoders in the image.
+        modality: What it must encode.
 
     Raises:
         UserError: There is no such encoder there; the message says how to get it.
     """
+    if modality == IMAGE:
+        raise UserError(
+            f"hyperparameter model_id={model_id!r}: the image holds no encoder of images; put {TAKEN[IMAGE]}, on the "
+            "channel `model`, or set model_id to cnn for a network that begins from nothing"
+        )
     held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
     name = model_id if model_id in held else catalog.identify(model_id)
     if name not in held:
@@ -68,17 +90,18 @@ def _how_to_get(model_id: str, held: list[str]) -> str:
     )
 
 
-def recognised(folder: Path, name: str) -> EncoderFiles:
+def recognised(folder: Path, name: str, modality: str = TEXT) -> EncoderFiles:
     """Say what an encoder's files are.
 
     Args:
         folder: The files, unpacked.
         name: How to call the encoder, where no folder of its own names it.
+        modality: What it must encode.
 
     Raises:
         UserError: They are no encoder.
     """
-    for family in FAMILIES:
+    for family in FAMILIES[modality]:
         module: Family = importlib.import_module(f"classifier.encoders.{family}")
         candidates = [folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())]
         matching = [candidate for candidate in candidates if module.recognise(candidate)]
@@ -89,8 +112,7 @@ def recognised(folder: Path, name: str) -> EncoderFiles:
         return EncoderFiles(matching[0].name, family, matching[0])
     found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
-        f"{name}: no encoder among its files ({found}); it takes a checkpoint of BERT, DistilBERT or "
-        "ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub SavedModel, loose or as one .tar.gz"
+        f"{name}: no encoder among its files ({found}); it takes {TAKEN[modality]}, loose or as one .tar.gz"
     )
 
 

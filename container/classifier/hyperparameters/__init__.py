@@ -58,6 +58,12 @@ class Hyperparameters:
     n_layers: int
     bidirectional: bool
     kernel_size: int
+    modality: str
+    augmentation: bool
+    augmentation_random_flip: str
+    augmentation_random_rotation: float
+    augmentation_random_zoom: float
+    image_range: str
     seed: int
 
     @classmethod

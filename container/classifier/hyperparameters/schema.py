@@ -15,6 +15,7 @@ TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # the values of model_id that train a network of their own
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 ADAMS = ("adam", "adamw")
+IMAGES = "images"  # in words, when a hyperparameter matters for them alone
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,42 @@ OURS: Mapping[str, Hyperparameter] = {
     ),
     "kernel_size": Hyperparameter(
         integer(1, 64), 5, "Words a filter sees at once.", used_with=("model_id", ("cnn",)), tunable=True
+    ),
+    "modality": Hyperparameter(
+        choice("auto", "text", "image"),
+        "auto",
+        "What is classified: texts or images; `auto` looks which of them the training channel holds.",
+    ),
+    "augmentation": Hyperparameter(
+        boolean(),
+        False,
+        "Flip, turn and zoom images at random while training, each time otherwise.",
+        when=IMAGES,
+    ),
+    "augmentation_random_flip": Hyperparameter(
+        choice("horizontal_and_vertical", "horizontal", "vertical", "None"),
+        "horizontal_and_vertical",
+        "The directions in which half of the images are mirrored.",
+        used_with=("augmentation", (True,)),
+    ),
+    "augmentation_random_rotation": Hyperparameter(
+        number(-1, 1),
+        0.2,
+        "The largest angle by which an image is turned, either way, as a share of a full turn.",
+        used_with=("augmentation", (True,)),
+    ),
+    "augmentation_random_zoom": Hyperparameter(
+        number(-1, 1),
+        0.1,
+        "The largest share by which an image is zoomed, in or out.",
+        used_with=("augmentation", (True,)),
+    ),
+    "image_range": Hyperparameter(
+        choice("auto", "0..1", "-1..1", "0..255"),
+        "auto",
+        "What the encoder wants the numbers of a pixel to be; `auto` is what is known of a network of Keras, and 0..1, "
+        "as TensorFlow Hub has it, of another. The log says which it is; a wrong one costs accuracy.",
+        when=IMAGES,
     ),
     "seed": Hyperparameter(
         integer(0, 2**31 - 1),

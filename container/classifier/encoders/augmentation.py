@@ -1,0 +1,90 @@
+"""Pictures turned, mirrored and zoomed at random while training, as AWS's built-in algorithm for images does it.
+
+The ranges mean what they mean in Keras's ``RandomFlip``, ``RandomRotation`` and ``RandomZoom``, by which the built-in
+algorithm explains them; what lies outside of the picture is filled with its mirror image, as theirs. All three are one
+map of places here, so that a picture is interpolated once.
+"""
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from classifier.encoders.dropout import Drawing
+from classifier.hyperparameters import Hyperparameters
+
+HORIZONTAL, VERTICAL = "horizontal", "vertical"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How much a picture may be changed.
+
+    Attributes:
+        flip: ``horizontal``, ``vertical``, ``horizontal_and_vertical`` or ``None``.
+        rotation: The largest angle in either direction, as a share of a full turn.
+        zoom: The largest share by which a picture's content becomes smaller or larger.
+    """
+
+    flip: str
+    rotation: float
+    zoom: float
+
+
+class Augmentation(Drawing):
+    """float32[batch, height, width, 3] to the same shape, each picture changed by its own random numbers."""
+
+    def __init__(self, changes: Changes, seed: int) -> None:
+        super().__init__("augmentation", seed, dtype="float32")
+        self.changes = changes
+
+    def call(self, pictures: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Change them, while training."""
+        if not training:
+            return pictures
+        shape = tf.shape(pictures)
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=pictures,
+            transforms=_about_the_centre(self._maps(shape[0]), tf.cast(shape[1:3] - 1, tf.float32) / 2),
+            output_shape=shape[1:3],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="REFLECT",
+        )
+
+    def _maps(self, batch: tf.Tensor) -> tf.Tensor:
+        """Return float32[batch, 2, 2]: from a place of a changed picture, x and y, to its place in the picture."""
+        horizontal, vertical, turn, zoom = tf.unstack(
+            tf.random.stateless_uniform([4, batch], self.next_seed(), minval=-1.0, maxval=1.0)
+        )
+        angle = turn * (2 * math.pi * self.changes.rotation)
+        scale = 1 + zoom * self.changes.zoom
+        x = scale * (tf.sign(horizontal) if HORIZONTAL in self.changes.flip else 1.0)
+        y = scale * (tf.sign(vertical) if VERTICAL in self.changes.flip else 1.0)
+        rows = [[x * tf.cos(angle), -x * tf.sin(angle)], [y * tf.sin(angle), y * tf.cos(angle)]]
+        return tf.transpose(tf.stack([tf.stack(row) for row in rows]), [2, 0, 1])
+
+
+def _about_the_centre(maps: tf.Tensor, centre: tf.Tensor) -> tf.Tensor:
+    """Return what TensorFlow calls transforms, float32[batch, 8], of maps that leave the centre where it is.
+
+    Args:
+        maps: float32[batch, 2, 2].
+        centre: Its y and x, float32[2].
+    """
+    middle = centre[::-1]
+    shifts = middle - tf.linalg.matvec(maps, middle)
+    rows = tf.concat([maps, shifts[:, :, tf.newaxis]], axis=2)
+    return tf.pad(tf.reshape(rows, [-1, 6]), [[0, 0], [0, 2]])
+
+
+def augmentation(settings: Hyperparameters) -> Augmentation | None:
+    """Return what the job's hyperparameters ask for, None where they ask for nothing."""
+    if not settings.augmentation:
+        return None
+    changes = Changes(
+        settings.augmentation_random_flip,
+        abs(settings.augmentation_random_rotation),
+        abs(settings.augmentation_random_zoom),
+    )
+    return Augmentation(changes, settings.seed)

@@ -1,0 +1,185 @@
+"""TensorFlow Hub's image API: any TF2 SavedModel from pictures to vectors.
+
+Source of the interface: TensorFlow Hub's "Common SavedModel APIs for Image Tasks", "Image Feature Vector": the numbers
+of a pixel are from 0 to 1. A model that Keras saved as it was has those of its network instead, and
+``keras_metadata.pb`` names the network.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from classifier.encoders import files
+from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, wanted_by
+from classifier.errors import UserError
+
+with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
+    warnings.simplefilter("ignore", UserWarning)
+    import tensorflow_hub
+
+SAVED_MODEL = "saved_model.pb"
+CONFIG_FILE = "hub_image.json"
+METADATA = "keras_metadata.pb"
+DEPTH = 4  # folders below the channel that are searched
+USUAL_SIDE = 224  # pixels, where a model takes pictures of any size
+LARGEST_SIDE = 1024  # pixels
+IMAGENET_LABELS = (1000, 1001)
+HUBS = "0..1"
+# What the networks of Keras's applications want, by how the names of their models begin; the longest counts.
+WANTED: Mapping[str, str] = {
+    **dict.fromkeys(("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"),
+    **dict.fromkeys(("resnet50", "resnet101", "resnet152", "vgg"), BLUE_FIRST),
+    **dict.fromkeys(("efficientnet", "mobilenetv3", "convnext", "regnet"), "0..255"),
+}
+NETWORK = re.compile(rf'"name": "({"|".join(sorted(WANTED, key=len, reverse=True))})[^"]*"', re.IGNORECASE)
+# Layers that bring a pixel's numbers from 0 to 255 into a network's range.
+RESCALING = re.compile(r'"class_name": "Rescaling".*?"scale": 0\.0|"function": "math\.truediv"')
+
+
+class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
+    """float32[batch, height, width, 3] to one vector a picture."""
+
+    def __init__(self, loaded: Any) -> None:
+        super().__init__(name="hub")
+        self.encoder = tensorflow_hub.KerasLayer(loaded, trainable=True)
+
+    def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Encode; of an encoder with several outputs, the one made for classification; of a map, its mean."""
+        outputs = self.encoder(values, training=training)
+        if isinstance(outputs, dict):
+            outputs = outputs["default"]
+        return tf.reduce_mean(outputs, axis=[1, 2]) if len(outputs.shape) == 4 else outputs
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What a network wants of a pixel's numbers, and how that is known."""
+
+    wanted: str
+    reason: str
+
+
+def saved_models(folder: Path) -> list[Path]:
+    """Return the folders at or below this one that hold a SavedModel."""
+    patterns = ["/".join(["*"] * depth + [SAVED_MODEL]) for depth in range(DEPTH)]
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds something of this family."""
+    return bool(saved_models(folder))
+
+
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+    """Load the one encoder in a folder.
+
+    Args:
+        folder: Its files.
+        name: How to call the encoder where no folder of its own names it.
+        max_sequence_length: Of no use here, as of every encoder of images.
+        seed: The same; what random numbers a SavedModel draws, it draws by itself.
+
+    Raises:
+        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's image API.
+    """
+    paths = saved_models(folder)
+    if len(paths) != 1:
+        raise UserError(f"the model channel holds {len(paths)} SavedModels; put one encoder of images there")
+    path = paths[0]
+    where = path.relative_to(folder)
+    loaded = _loaded(path, where)
+    height, width = _size(loaded, where)
+    saved = files.settings(folder / CONFIG_FILE)
+    known = _range(path / METADATA)
+    layer = PictureLayer(HubNetwork(loaded), wanted_by(saved, known.wanted, CONFIG_FILE))
+    _check(layer, (height, width), where)
+    reason = "the model that is trained further" if saved else known.reason
+    own_name = str(saved.get("name", "")) or (where.name or name)
+    return PictureEncoder("hub_image", own_name, layer, height, width, reason, _write)
+
+
+def _loaded(path: Path, where: Path) -> Any:
+    try:
+        return tensorflow_hub.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = type(error).__name__
+        raise UserError(f"{where}: not a SavedModel that loads ({reason}); copy it again") from error
+
+
+def _size(loaded: Any, where: Path) -> tuple[int, int]:
+    """Return the height and width of pictures that an encoder reads, as its call's signature says.
+
+    Raises:
+        UserError: It reads no pictures.
+    """
+    functions = loaded.__call__.concrete_functions if callable(loaded) else None
+    if not functions:
+        raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
+    (inputs, *_), _ = functions[0].structured_input_signature
+    if isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string or isinstance(inputs, dict):
+        raise UserError(
+            f"{where}: takes texts, and the training channel holds images; put an encoder of images on the model "
+            "channel, or leave the channel out"
+        )
+    if not isinstance(inputs, tf.TensorSpec) or inputs.dtype != tf.float32 or not _is_picture(inputs.shape):
+        raise UserError(
+            f"{where}: does not take float32[batch, height, width, 3]; use an image feature vector of TensorFlow Hub, "
+            "or a model of Keras with that input"
+        )
+    height, width = (side or USUAL_SIDE for side in inputs.shape[1:3])
+    if max(height, width) > LARGEST_SIDE:
+        raise UserError(f"{where}: takes pictures of {height} by {width} pixels; a side must be {LARGEST_SIDE} at most")
+    return height, width
+
+
+def _is_picture(shape: tf.TensorShape) -> bool:
+    return shape.rank == 4 and shape[0] is None and shape[3] == 3
+
+
+def _range(metadata: Path) -> _Range:
+    """Say what a SavedModel wants of a pixel's numbers, by what Keras wrote beside it."""
+    text = metadata.read_bytes().decode("utf-8", "replace") if metadata.is_file() else ""
+    if RESCALING.search(text):
+        return _Range("0..255", f"{METADATA} names a layer that scales pixels")
+    names = NETWORK.findall(text)
+    if not names:
+        return _Range(HUBS, "TensorFlow Hub's image API")
+    return _Range(WANTED[names[0].lower()], f"{METADATA} names the network {names[0]}")
+
+
+def _check(layer: PictureLayer, size: tuple[int, int], where: Path) -> None:
+    """Ask an encoder two pictures at random.
+
+    Raises:
+        UserError: It gives no vectors, or those of a classifier.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    try:
+        vectors = layer(pixels).numpy()
+    except (ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
+        reason = type(error).__name__
+        raise UserError(
+            f"{where}: gives no vector a picture ({reason}); use an image feature vector of TensorFlow Hub"
+        ) from error
+    if vectors.ndim != 2:
+        raise UserError(f"{where}: gives {vectors.ndim} dimensions, where a vector a picture has 2; use another model")
+    chances = vectors.min() >= 0 and np.allclose(vectors.sum(axis=1), 1, atol=1e-3)
+    if chances or vectors.shape[1] in IMAGENET_LABELS:
+        raise UserError(
+            f"{where}: is a classifier, which gives {vectors.shape[1]} labels instead of a vector; use the feature "
+            "vector of the same network, or save it without its top layer"
+        )
+
+
+def _write(encoder: PictureEncoder, folder: Path) -> None:
+    content = {"name": encoder.name, "image_range": encoder.layer.wanted}
+    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    tf.saved_model.save(encoder.layer.network.encoder.resolved_object, str(folder / "encoder"))

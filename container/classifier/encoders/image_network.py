@@ -1,0 +1,142 @@
+"""A small convolutional network over pixels that is trained from nothing: ``model_id=cnn`` where images are classified.
+
+After the first networks of this kind (LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998),
+with what came later: rectifiers, a norm after every convolution, and the mean of the last map. The norm is over groups
+of a picture's own channels (Wu and He, "Group Normalization", 2018): a picture's vector does not depend on the others
+of its batch, nor, as a batch norm's would, on how long it was trained.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from classifier.encoders import files
+from classifier.encoders.pictures import PictureEncoder, PictureLayer, wanted_by
+from classifier.errors import UserError, at_most
+from classifier.hyperparameters import Hyperparameters
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+MODEL_TYPE = "image_cnn"
+SIDE = 128  # pixels
+FILTERS = (32, 64, 128, 256)  # of each block, after which height and width are halved
+GROUP = 8  # channels that are normed together
+RANGE = "-1..1"
+
+
+class Block(tf_keras.layers.Layer):  # type: ignore[misc]
+    """A convolution, its norm and a rectifier, and of every two by two places the strongest."""
+
+    def __init__(self, filters: int, number: int, seed: int) -> None:
+        super().__init__(name=f"block_{number}")
+        self.convolution = tf_keras.layers.Conv2D(
+            filters,
+            3,
+            strides=2 if number == 0 else 1,  # the first one sees most places, and little in each
+            padding="same",
+            use_bias=False,
+            kernel_initializer=tf_keras.initializers.HeNormal(seed=seed + number),
+            name="convolution",
+        )
+        self.norm = tf_keras.layers.GroupNormalization(filters // GROUP, name="norm")
+        self.strongest = tf_keras.layers.MaxPooling2D(padding="same")
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        """Return half the height and width."""
+        return self.strongest(tf.nn.relu(self.norm(self.convolution(values))))
+
+
+class ImageNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
+    """float32[batch, height, width, 3] to one vector a picture, the mean of the last map."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(name="cnn")
+        self.blocks = [Block(filters, number, seed) for number, filters in enumerate(FILTERS)]
+
+    def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: ARG002  Keras asks for it
+        """Encode."""
+        for block in self.blocks:
+            values = block(values)
+        return tf.reduce_mean(values, axis=[1, 2])
+
+    def named(self) -> dict[str, tf.Variable]:
+        """Return the weights by the names they have in a file."""
+        return {
+            f"{block.name}.{name}": variable
+            for block in self.blocks
+            for name, variable in (
+                ("convolution.kernel", block.convolution.kernel),
+                ("norm.scale", block.norm.gamma),
+                ("norm.shift", block.norm.beta),
+            )
+        }
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds a network of this kind."""
+    there = all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
+    return there and files.settings(folder / CONFIG_FILE).get("model_type") == MODEL_TYPE
+
+
+def build(records: Sequence[Any], settings: Hyperparameters, vectors: Path | None) -> PictureEncoder:  # noqa: ARG001
+    """Make a network that has learned nothing yet.
+
+    Args:
+        records: The training pictures, of which it need not know anything.
+        settings: The job's hyperparameters.
+        vectors: Of no use here; there are no words.
+    """
+    return _made("cnn", settings.seed, RANGE)
+
+
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+    """Build the network that was saved.
+
+    Args:
+        folder: Its files.
+        name: How the log and the manifest call it.
+        max_sequence_length: Of no use here, as of every encoder of images.
+        seed: The same.
+
+    Raises:
+        UserError: A file is broken, or the weights are not this network's.
+    """
+    try:
+        weights = load_file(folder / WEIGHTS_FILE)
+    except SafetensorError as error:
+        raise UserError(f"{WEIGHTS_FILE}: not a safetensors file ({error}); copy the model again") from None
+    encoder = _made(name, seed, wanted_by(files.settings(folder / CONFIG_FILE), RANGE, CONFIG_FILE))
+    _assign(encoder.layer.network.named(), weights)
+    return encoder
+
+
+def _made(name: str, seed: int, wanted: str) -> PictureEncoder:
+    layer = PictureLayer(ImageNetwork(seed), wanted)
+    layer(tf.zeros([1, SIDE, SIDE, 3], tf.uint8))
+    return PictureEncoder("image_network", name, layer, SIDE, SIDE, "how it is made", _write)
+
+
+def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]]) -> None:
+    problems = [
+        f"{WEIGHTS_FILE}: weight {name} is missing or of another shape; copy the model again"
+        for name, variable in variables.items()
+        if name not in weights or weights[name].shape != tuple(variable.shape)
+    ]
+    if problems:
+        raise UserError(at_most(problems))
+    for name, variable in variables.items():
+        variable.assign(weights[name].astype(np.float32))
+
+
+def _write(encoder: PictureEncoder, folder: Path) -> None:
+    content = {"model_type": MODEL_TYPE, **encoder.reads, "image_range": encoder.layer.wanted}
+    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    save_file({name: weight.numpy() for name, weight in encoder.layer.network.named().items()}, folder / WEIGHTS_FILE)

@@ -1,0 +1,171 @@
+"""Networks of Keras's library of applications, with weights of ImageNet or of the user's own from a file of Keras.
+
+Which network a file is of is known by its weights alone: the number of its batch norms and of their channels, and then
+the shape of every layer. A top layer in it is left out. Nothing is built as the file says it, so nothing in it can run.
+
+Sources: the applications of Keras (github.com/keras-team/tf-keras, ``tf_keras/src/applications``), and what each wants
+of a pixel's numbers, its ``preprocess_input``.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from tf_keras import applications
+
+from classifier.encoders import files, keras_files
+from classifier.encoders.keras_files import NORM, OTHER, Layers
+from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, wanted_by
+from classifier.errors import UserError
+
+CONFIG_FILE = "keras_image.json"
+WEIGHTS_FILE = "weights.h5"
+# A size in a file's name, as in mobilenet_1_0_160_tf_no_top.h5, or in what it says of the network's input.
+SIZE_IN_NAME = re.compile(r"[_-](96|128|160|192|224|299)(?=[_.-])")
+SIZE_IN_CONFIG = re.compile(
+    r'"batch_(?:input_)?shape": (?:\{"class_name": "__tuple__", "items": )?\[null, (\d+), (\d+), 3\]'
+)
+SMALLEST_SIDE, LARGEST_SIDE = 32, 1024  # pixels; below, Keras builds none of these networks
+
+
+@dataclass(frozen=True)
+class Application:
+    """One network of the library.
+
+    Attributes:
+        build: The function that builds it.
+        norms: How many batch norms it has, and how many channels these have together.
+        wanted: What it wants a pixel's numbers to be, a name of :data:`classifier.encoders.pictures.RANGES`.
+        side: Pixels of a side of the pictures it was trained with.
+        arguments: What the function is told besides.
+    """
+
+    build: Callable[..., Any]
+    norms: tuple[int, int]
+    wanted: str
+    side: int = 224
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def network(self, height: int, width: int) -> Any:
+        """Build it, with weights at random: float32[batch, height, width, 3] to the mean of its last map's vectors."""
+        shape = (height, width, 3)
+        return self.build(weights=None, include_top=False, pooling="avg", input_shape=shape, **self.arguments)
+
+
+APPLICATIONS: Mapping[str, Application] = {
+    "inception_v3": Application(applications.InceptionV3, (94, 17216), "-1..1", 299),
+    **{
+        f"mobilenet_v1_{round(100 * alpha):03}": Application(
+            applications.MobileNet, (27, channels), "-1..1", arguments={"alpha": alpha}
+        )
+        for alpha, channels in ((0.25, 2736), (0.5, 5472), (0.75, 8208), (1.0, 10944))
+    },
+    **{
+        f"mobilenet_v2_{round(100 * alpha):03}": Application(
+            applications.MobileNetV2, (52, channels), "-1..1", arguments={"alpha": alpha}
+        )
+        for alpha, channels in ((0.35, 7040), (0.5, 9272), (0.75, 13320), (1.0, 17056), (1.3, 22128), (1.4, 23968))
+    },
+    "efficientnet_v2_b0": Application(applications.EfficientNetV2B0, (59, 30304), "0..255"),
+    "resnet50": Application(applications.ResNet50, (53, 26560), BLUE_FIRST),
+}
+TAKEN = "InceptionV3, MobileNet, MobileNetV2, EfficientNetV2B0 or ResNet50, with or without its top layer"
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds a file that Keras may have written."""
+    return bool(keras_files.found(folder))
+
+
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+    """Build the network that a folder's one file of weights is of, and give it the weights.
+
+    Args:
+        folder: The file, and, of an encoder that was saved, what network it is of.
+        name: How to call the encoder where the log would know it by no better name.
+        max_sequence_length: Of no use here, as of every encoder of images.
+        seed: The same; the network draws no random numbers.
+
+    Raises:
+        UserError: There are several files, or it is damaged, or of another network.
+    """
+    paths = keras_files.found(folder)
+    if len(paths) != 1:
+        raise UserError(
+            f"the model channel holds {len(paths)} files of Keras ({', '.join(path.name for path in paths)}); put one "
+            "there, with the weights of the encoder to use"
+        )
+    path = paths[0]
+    layers, config = keras_files.read(path)
+    saved = files.settings(folder / CONFIG_FILE)
+    height, width = _size(saved, path.name, config)
+    for application_name, application in _candidates(layers):
+        height, width = height or application.side, width or application.side
+        network = application.network(height, width)
+        if not _assign(network, layers):
+            continue
+        layer = PictureLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
+        layer(tf.zeros([1, height, width, 3], tf.uint8))
+        own_name = str(saved.get("name", "")) or f"{application_name}_{height}"
+        return PictureEncoder(
+            "keras_image", own_name, layer, height, width, f"the application {application_name}", _write
+        )
+    raise UserError(
+        f"{path.name}: not the weights of a network that is known here; it must be {TAKEN}, as Keras's applications "
+        "save it (another network of TensorFlow can be given as a SavedModel: docs/images.md)"
+    )
+
+
+def _size(saved: Mapping[str, Any], name: str, config: str) -> tuple[int, int]:
+    """Return the height and width of pictures that the file is for; 0 where nothing says it."""
+    shown = SIZE_IN_CONFIG.search(config)
+    named = SIZE_IN_NAME.search(name)
+    if saved:
+        sides = [saved.get("height"), saved.get("width")]
+    elif shown:
+        sides = [int(side) for side in shown.groups()]
+    else:
+        sides = [int(named[1])] * 2 if named else [0, 0]
+    if any(type(side) is not int or not (side == 0 or SMALLEST_SIDE <= side <= LARGEST_SIDE) for side in sides):
+        raise UserError(
+            f"{CONFIG_FILE if saved else name}: is for pictures of {sides[0]} by {sides[1]} pixels; a side must be from "
+            f"{SMALLEST_SIDE} to {LARGEST_SIDE}"
+        )
+    return sides[0], sides[1]
+
+
+def _candidates(layers: Layers) -> Iterator[tuple[str, Application]]:
+    norms = layers.get(NORM, [])
+    shown = len(norms), sum(arrays[0].size for arrays in norms)
+    return ((name, each) for name, each in APPLICATIONS.items() if each.norms == shown)
+
+
+def _assign(network: Any, layers: Layers) -> bool:
+    """Give a network the weights; say whether they are its own, and leave it as it was where they are not."""
+    variables: dict[str, list[list[tf.Variable]]] = defaultdict(list)
+    for layer in network.layers:
+        if layer.weights:
+            variables[keras_files.kind([tuple(each.shape) for each in layer.weights])].append(layer.weights)
+    pairs = []
+    for kind, places in variables.items():
+        given = layers.get(kind, [])[: len(places)]  # a top layer of the same kind comes after them
+        if kind == OTHER or [[tuple(each.shape) for each in place] for place in places] != [
+            [array.shape for array in arrays] for arrays in given
+        ]:
+            return False
+        pairs += [pair for place, arrays in zip(places, given, strict=True) for pair in zip(place, arrays, strict=True)]
+    for variable, array in pairs:
+        variable.assign(array)
+    return True
+
+
+def _write(encoder: PictureEncoder, folder: Path) -> None:
+    content = {"name": encoder.name, **encoder.reads, "image_range": encoder.layer.wanted}
+    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    tf_keras.Model.save_weights(encoder.layer.network, folder / WEIGHTS_FILE)

@@ -1,0 +1,199 @@
+"""What the encoders of images share: pictures as an array, how the numbers of a pixel are scaled, and the layer.
+
+A picture is uint8[height, width, 3], red, green and blue, of the size that the encoder reads.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+
+from classifier import resources
+from classifier.encoders.augmentation import augmentation
+from classifier.errors import UserError
+from classifier.hyperparameters import Hyperparameters
+from classifier.pixels import Picture, Pixels, decode
+
+log = logging.getLogger(__name__)
+
+LARGEST_IN_MEMORY = 1 << 30  # bytes; 7,000 pictures of 224 by 224
+# Mean blue, green and red of ImageNet's pictures, which the networks of the library Caffe were trained without.
+IMAGENET_MEAN = (103.939, 116.779, 123.68)
+BLUE_FIRST = "0..255, blue first, less the mean colour"
+AUTO = "auto"
+
+# What a network wants a pixel's numbers to be, and how 0 to 255 become it.
+RANGES: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "0..1": lambda values: values / 255.0,
+    "-1..1": lambda values: values / 127.5 - 1.0,
+    "0..255": lambda values: values,
+    BLUE_FIRST: lambda values: values[..., ::-1] - tf.constant(IMAGENET_MEAN),
+}
+
+Record = bytes | Picture | Pixels
+
+
+def wanted_by(saved: Mapping[str, Any], usual: str, file: str) -> str:
+    """Return what a saved encoder's network wants a pixel's numbers to be.
+
+    Args:
+        saved: What the file says that was written with it.
+        usual: What the network wants where the file says nothing.
+        file: Its name.
+
+    Raises:
+        UserError: The file says what is no name of :data:`RANGES`.
+    """
+    wanted = saved.get("image_range", usual)
+    if wanted not in RANGES:
+        raise UserError(f"{file}: image_range must be one of {', '.join(RANGES)}; copy the model again")
+    return str(wanted)
+
+
+class Pictures:
+    """Records as an array of pixels, uint8[records, height, width, 3], decoded when they are asked for.
+
+    Where all of them are small enough together, what was decoded once is kept.
+
+    Args:
+        records: Encoded pictures, files, or pixels.
+        height: Of a picture, in pixels.
+        width: Of a picture, in pixels.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, records: Sequence[Record], height: int, width: int) -> None:
+        self.records = records
+        self.shape = (len(records), height, width, 3)
+        small = int(np.prod(self.shape)) <= LARGEST_IN_MEMORY
+        self._kept: dict[int, Pixels] | None = {} if small else None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return some pictures, uint8[indices, height, width, 3].
+
+        Raises:
+            PixelsError: One of them is no picture.
+        """
+        some = np.empty((len(indices), *self.shape[1:]), np.uint8)
+
+        def put(place: int) -> None:
+            some[place] = self._picture(int(indices[place]))
+
+        with ThreadPoolExecutor(resources.processors()) as threads:
+            for _ in threads.map(put, range(len(indices))):
+                pass
+        return some
+
+    def _picture(self, index: int) -> Pixels:
+        if self._kept is not None and index in self._kept:
+            return self._kept[index]
+        picture = decode(self.records[index], self.shape[1], self.shape[2])
+        if self._kept is not None:
+            self._kept[index] = picture
+        return picture
+
+
+class PictureLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """uint8[batch, height, width, 3] to one vector a picture, float32[batch, vector].
+
+    Args:
+        network: A layer from float32[batch, height, width, 3] to the vectors.
+        wanted: What the network wants a pixel's numbers to be, a name of :data:`RANGES`.
+    """
+
+    def __init__(self, network: Any, wanted: str) -> None:
+        super().__init__(name="pictures")
+        self.network = network
+        self.wanted = wanted
+        self.augmentation: Any = None
+
+    def call(self, pixels: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Encode.
+
+        Batch norms always use what they learned of all pictures, as they do in an answer: a batch's own mean and
+        variance, of a few pictures that are not like ImageNet's, would undo what was learned (as the guide "Transfer
+        learning and fine-tuning" of Keras says).
+        """
+        values = tf.cast(pixels, tf.float32)
+        if self.augmentation is not None:
+            values = self.augmentation(values, training=training)
+        return tf.cast(self.network(RANGES[self.wanted](values), training=False), tf.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureEncoder:
+    """An encoder of images; the other attributes are those of :class:`classifier.encoders.Encoder`.
+
+    Attributes:
+        height: Of the pictures it reads, in pixels.
+        width: Of the pictures it reads, in pixels.
+        wanted_from: How it is known what the network wants a pixel's numbers to be, for the log.
+        write: Writes the files that the family's ``load`` reads into a folder.
+    """
+
+    family: str
+    name: str
+    layer: PictureLayer
+    height: int
+    width: int
+    wanted_from: str
+    write: Callable[["PictureEncoder", Path], None]
+    pooling: str = "mean"
+    tokens: bool = False
+    max_sequence_length: int = 0
+    unknown_id: None = None
+    tokenizer: None = None
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """What the layer reads."""
+        return tf.TensorSpec([None, self.height, self.width, 3], tf.uint8, name="pixels")
+
+    @property
+    def reads(self) -> dict[str, int]:
+        """How large a picture is that it reads."""
+        return {"height": self.height, "width": self.width}
+
+    @property
+    def augments(self) -> bool:
+        """Whether training reads a record differently each time."""
+        return self.layer.augmentation is not None
+
+    def arrays(self, records: Sequence[Record]) -> Pictures:
+        """Return all records as one array, whose first axis is the records."""
+        return Pictures(records, self.height, self.width)
+
+    def tokenize(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Leave pictures as they are."""
+        return pixels
+
+    def portable_tokenizer(self) -> None:
+        """Return None: pictures have no tokens."""
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder, as it is now, in the form that the family's ``load`` reads."""
+        self.write(self, folder)
+
+
+def adapt(encoder: PictureEncoder, settings: Hyperparameters) -> None:
+    """Let an encoder read pictures as the job's hyperparameters say, and log how it does."""
+    layer, reason = encoder.layer, encoder.wanted_from
+    if settings.image_range != AUTO:
+        layer.wanted, reason = settings.image_range, "hyperparameter image_range"
+    layer.augmentation = augmentation(settings)
+    log.info(
+        "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%s",
+        encoder.height, encoder.width, layer.wanted, reason,
+        "none" if layer.augmentation is None else layer.augmentation.changes,
+    )  # fmt: skip
