@@ -13,9 +13,11 @@ warmed up and lowered.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from classifier import IMAGE, TEXT
 
 HUB = "https://tfhub.dev/"
 UNCASED = "tensorflow/bert_en_uncased_preprocess/3"
@@ -264,6 +266,16 @@ def defaults(model_id: str) -> Mapping[str, Any]:
     """Return the hyperparameters that suit an encoder better than everybody's defaults do."""
     entry = find(model_id)
     return entry.defaults if entry else {}
+
+
+def image_defaults(_: str) -> Mapping[str, Any]:
+    """Return the hyperparameters that suit an encoder of images."""
+    return {"model_id": "cnn", "learning_rate": 1e-3}
+
+
+def defaults_of(modality: str) -> Callable[[str], Mapping[str, Any]]:
+    """Return what gives an encoder's own hyperparameters by its id, of one modality."""
+    return {TEXT: defaults, IMAGE: image_defaults}[modality]
 
 
 def table() -> str:

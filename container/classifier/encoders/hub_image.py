@@ -35,7 +35,9 @@ IMAGENET_LABELS = (1000, 1001)
 HUBS = "0..1"
 # What the networks of Keras's applications want, by how the names of their models begin; the longest counts.
 WANTED: Mapping[str, str] = {
-    **dict.fromkeys(("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"),
+    **dict.fromkeys(
+        ("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"
+    ),
     **dict.fromkeys(("resnet50", "resnet101", "resnet152", "vgg"), BLUE_FIRST),
     **dict.fromkeys(("efficientnet", "mobilenetv3", "convnext", "regnet"), "0..255"),
 }

@@ -7,10 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from classifier.modalities import csv_rows, files, json_rows, rows
-from classifier.modalities.files import Source
+from classifier.modalities.files import Source, find
+from classifier.modalities.labels import check
+from classifier.modalities.report import findings
 from classifier.modalities.rows import BadDataError, Harvest, Label
 
-__all__ = ["Examples", "Label", "examples", "harvest", "read_channel", "sorted_labels"]
+__all__ = [
+    "Examples", "Label", "check", "examples", "find", "findings", "harvest", "read_channel", "sorted_labels",
+]  # fmt: skip
 
 READERS: Mapping[str, Callable[[Source, str, Harvest], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
 

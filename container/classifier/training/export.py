@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ LIBRARIES = (
     "tensorflow-hub",
     "tensorflow-text",
     "numpy",
+    "pillow",
     "safetensors",
 )
 
@@ -53,7 +54,7 @@ class Trained:
         metrics: The model's figures.
         checked: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :data:`classifier.artifact.PROBES`, float32[probes, labels].
+        probes: Its answers for :func:`classifier.artifact.probes_of`, float32[probes, labels].
     """
 
     encoder: Encoder
@@ -81,14 +82,32 @@ class Comparison:
     unknown: int | None
 
 
-class ServingModule(tf.Module):  # type: ignore[misc]
-    """The exported model: texts in, probabilities out, at one go."""
+class _Module(tf.Module):  # type: ignore[misc]
+    """An exported model."""
+
+    network: Any = None  # the function that other engines can compute, from numbers to probabilities
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
         self.encoder = encoder.layer
-        self.tokenizer = encoder.tokenizer
         self.head = head
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What is exported, by name."""
+        return {"serving_default": self.network}
+
+    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        vectors = self.encoder(inputs, training=False)
+        return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
+
+
+class ServingModule(_Module):
+    """Texts in, probabilities out, at one go."""
+
+    def __init__(self, encoder: Encoder, head: Any) -> None:
+        super().__init__(encoder, head)
+        self.tokenizer = encoder.tokenizer
         self._tokenize = encoder.tokenize
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
@@ -101,10 +120,6 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         """What is exported, by name."""
         return {"serving_default": self.serve}
 
-    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors = self.encoder(inputs, training=False)
-        return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
-
 
 class TwoStepModule(ServingModule):
     """The same, and its two steps apart: who serves it knows what a text costs before it is computed."""
@@ -112,6 +127,7 @@ class TwoStepModule(ServingModule):
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
         self._unknown_id = NO_ID if encoder.unknown_id is None else encoder.unknown_id
+        self.network = self.classify
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -139,11 +155,22 @@ class TwoStepModule(ServingModule):
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
 
 
-def save(encoder: Encoder, head: Any, folder: Path) -> ServingModule:
+class NumbersModule(_Module):
+    """Numbers in, as the encoder's layer reads them, where it is not TensorFlow that makes records ready."""
+
+    def __init__(self, encoder: Encoder, head: Any) -> None:
+        super().__init__(encoder, head)
+        self.network = tf.function(self._probabilities, input_signature=[encoder.signature])
+
+
+def save(encoder: Encoder, head: Any, folder: Path) -> Any:
     """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
-    module = (TwoStepModule if encoder.tokens else ServingModule)(encoder, head)
+    module = _MODULES[encoder.signature.dtype](encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
+
+
+_MODULES: Mapping[Any, type[_Module]] = {tf.int32: TwoStepModule, tf.string: ServingModule, tf.uint8: NumbersModule}
 
 
 def export(
@@ -173,10 +200,10 @@ def export(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
-        if "classify" in module.functions:
+        if module.network is not None:
             checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
-            classify = module.functions["classify"].get_concrete_function()
-            manifest["engines"] = forms.write(work, classify, trained.encoder, exported, checked, interruption)
+            network = module.network.get_concrete_function()
+            manifest["engines"] = forms.write(work, network, trained.encoder, exported, checked, interruption)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info(
@@ -196,7 +223,7 @@ def _write_weights(work: Path, trained: Trained) -> None:
 
 def _compare(exported: Predictor, trained: Trained, interruption: Interruption) -> Comparison:
     """Ask the exported model our own texts, and the checked rows: all of them, or some where the job is to stop."""
-    largest = float(np.abs(exported.predict(artifact.PROBES) - trained.probes).max())
+    largest = float(np.abs(exported.predict(artifact.probes_of(exported.modality)) - trained.probes).max())
     compared = tokens = unknown = 0
     while compared < len(trained.answers) and not (compared and interruption.requested()):
         expected = trained.answers[compared : compared + COMPARED_AT_ONCE]
@@ -243,7 +270,7 @@ def _golden(trained: Trained, data: Data) -> dict[str, Any]:
         "rows": [
             {
                 "place": trained.checked.places[index],
-                "salted_sha256": salted_hash(data.digest, trained.checked.texts[index]),
+                "salted_sha256": salted_hash(data.digest, str(trained.checked.texts[index])),
                 "label": int(trained.checked.targets[index]),
                 "probabilities": trained.answers[index].tolist(),
             }
@@ -256,12 +283,12 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,
-        "modality": "text",
+        "modality": data.modality,
         "encoder": {
             "family": trained.encoder.family,
             "name": trained.encoder.name,
             "pooling": trained.encoder.pooling,
-            "max_sequence_length": trained.encoder.max_sequence_length,
+            **trained.encoder.reads,
         },
         "labels": list(data.labels),
         "hyperparameters": asdict(settings),
