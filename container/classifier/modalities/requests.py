@@ -119,8 +119,8 @@ IMAGES = Requests(
     item=_decoded,
     item_forms='an object with one string as "b64", the bytes of a picture in base64',
     body_forms=(
-        'a picture, a list of pictures, or {"instances": [...]}, and nothing else; a picture is {"b64": "..."}, its bytes '
-        "in base64"
+        'a picture, a list of pictures, or {"instances": [...]}, and nothing else; a picture is {"b64": "..."}, its '
+        "bytes in base64"
     ),
     refusals=dict.fromkeys(
         ("text/plain", TEXT),

@@ -61,8 +61,8 @@ class Bounds:
 def read(stream: Stream, kind: str, bounds: Bounds, requests: Requests = TEXTS) -> Body:
     """Read a body of one of the five kinds that ``media_types.request_type`` tells apart.
 
-    Records on their own and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of these a part is
-    held, however long they are. A byte order mark at the start of a text, or of texts, is dropped.
+    Records on their own and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of
+    these a part is held, however long they are. A byte order mark at the start is dropped, but of bytes.
 
     Raises:
         RequestError: 400, when the body is empty, or one of those that are read whole is not UTF-8 or not JSON as it
