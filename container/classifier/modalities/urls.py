@@ -69,7 +69,7 @@ def fetch(url: str, hosts: Collection[str]) -> bytes:
             found = _get(_target(url, hosts), deadline)
             if isinstance(found, bytes):
                 return found
-            url = urljoin(url, found)
+            url = _joined(url, found)
     except TimeoutError:
         raise _not_read(f"it took longer than {MOST_SECONDS:g} seconds") from None
     except ssl.SSLCertVerificationError:
@@ -127,6 +127,14 @@ def _target(url: str, hosts: Collection[str]) -> _Target:
         raise _not_allowed("ALLOW_IMAGE_URLS does not name its host, or not with its port")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Target(parts.scheme == "https", host, port, parts.netloc, path)
+
+
+def _joined(url: str, location: str) -> str:
+    """Return where a redirect leads, which may be no URL."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _get(target: _Target, deadline: float) -> bytes | str:
