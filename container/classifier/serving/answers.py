@@ -91,7 +91,7 @@ def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[
 
 def _answers(form: _Form, most: int | None, chunks: Chunks) -> Iterator[str]:
     for records, probabilities in chunks:
-        good = sum(isinstance(record, str) for record in records)
+        good = sum(not isinstance(record, RequestError) for record in records)
         if good != len(probabilities):
             raise ValueError(f"{len(probabilities)} rows of probabilities for {good} records")
         rows = _rows(probabilities, most)

@@ -10,6 +10,7 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.modalities import urls
 from classifier.serving import media_types
 
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
@@ -210,6 +211,13 @@ SETTINGS: Mapping[str, Setting] = {
         "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
         "`answer` in JSON Lines and CSV, `refuse` in JSON",
     ),
+    "allowed_hosts": Setting(
+        ("ALLOW_IMAGE_URLS",),
+        urls.parse_hosts,
+        frozenset(),
+        "Hosts that pictures may be fetched from, whose URLs are then sent as `text/plain`.",
+        "none: URLs are refused",
+    ),
     "inference_output": Setting(
         ("SAGEMAKER_INFERENCE_OUTPUT",),
         media_types.parse_columns,
@@ -281,6 +289,7 @@ class ServingSettings:
     max_lines: int
     max_tokens: int
     bad_records: str
+    allowed_hosts: frozenset[str]
     inference_output: tuple[str, ...]
     default_accept: str
     batch: bool
