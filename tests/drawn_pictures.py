@@ -1,6 +1,10 @@
-"""Labelled pictures that a program draws: the same ones at every call, in colours that say nothing of the label."""
+"""Labelled pictures that a program draws: the same ones at every call, in colours that say nothing of the label.
+
+`python drawn_pictures.py FOLDER` writes a training channel of forty a label, for those who have none at hand.
+"""
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,3 +65,7 @@ def _stripes(draw: ImageDraw.ImageDraw, size: tuple[int, int], chance: np.random
 def _colour(chance: np.random.Generator, darkest: int, brightest: int) -> tuple[int, int, int]:
     red, green, blue = chance.integers(darkest, brightest, 3).tolist()
     return red, green, blue
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), range(40))
