@@ -21,7 +21,7 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
 from classifier.training import forms
 from classifier.training.data import Data, Split
-from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, Checked
+from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, MOST_COMPARED, Checked
 from classifier.training.interruption import Interruption
 from classifier.training.previous import salted_hash
 from classifier.training.progress import in_both_forms
@@ -70,16 +70,18 @@ class Comparison:
     """What was seen when the exported model was asked what the trained one had answered.
 
     Attributes:
-        rows: How many of the checked rows it was asked.
+        rows: How many of the checked rows, the first ones, were looked at.
         difference: The largest of a probability.
-        tokens: Of those rows together; None where the model takes texts whole.
+        tokens: Of those rows together; None where the model takes records whole.
         unknown: How many of the tokens stand for something the vocabulary lacks; None where that can't be told.
+        asked: How many rows were asked, of those or of others.
     """
 
     rows: int
     difference: float
     tokens: int | None
     unknown: int | None
+    asked: int = 0
 
 
 class _Module(tf.Module):  # type: ignore[misc]
@@ -194,20 +196,20 @@ def export(
         manifest = _manifest(trained, data, settings)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))
-        comparison = _compare(exported, trained, interruption)
+        checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
+        comparison = _compare(exported, trained, checked.sample(MOST_COMPARED), interruption)
         if not comparison.difference <= LARGEST_DIFFERENCE:
             raise RuntimeError(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
         if module.network is not None:
-            checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
             network = module.network.get_concrete_function()
             manifest["engines"] = forms.write(work, network, trained.encoder, exported, checked, interruption)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info(
-        "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.rows, comparison.difference, equals
+        "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.asked, comparison.difference, equals
     )
     log.info("Exported - %s", colons)
     return replace(exported, manifest=manifest)
@@ -221,20 +223,24 @@ def _write_weights(work: Path, trained: Trained) -> None:
     save_file({"kernel": dense.kernel.numpy(), "bias": dense.bias.numpy()}, work / artifact.HEAD_FILE)
 
 
-def _compare(exported: Predictor, trained: Trained, interruption: Interruption) -> Comparison:
-    """Ask the exported model our own texts, and the checked rows: all of them, or some where the job is to stop."""
-    largest = float(np.abs(exported.predict(artifact.probes_of(exported.modality)) - trained.probes).max())
-    compared = tokens = unknown = 0
-    while compared < len(trained.answers) and not (compared and interruption.requested()):
-        expected = trained.answers[compared : compared + COMPARED_AT_ONCE]
-        texts = exported.prepare(trained.checked.texts[compared : compared + len(expected)])
-        largest = max(largest, float(np.abs(exported.answer(texts) - expected).max()))
+def _compare(exported: Predictor, trained: Trained, some: Checked, interruption: Interruption) -> Comparison:
+    """Ask the exported model our own records and some of the checked rows: fewer where the job is to stop.
+
+    What the rows have of tokens is counted of all of them, for that takes no computing.
+    """
+    largest = float(np.abs(exported.predict(artifact.probes_of(exported.modality)) - some.probes).max())
+    compared = 0
+    while compared < len(some.answers) and not (compared and interruption.requested()):
+        expected = some.answers[compared : compared + COMPARED_AT_ONCE]
+        answers = exported.predict(some.rows.texts[compared : compared + len(expected)])
+        largest = max(largest, float(np.abs(answers - expected).max()))
         compared += len(expected)
-        tokens += sum(text.tokens for text in texts)
-        unknown += sum(text.unknown for text in texts)
-    counted = trained.encoder.tokens
-    told = counted and trained.encoder.unknown_id is not None
-    return Comparison(compared, largest, tokens if counted else None, unknown if told else None)
+    if not trained.encoder.tokens:
+        return Comparison(len(trained.answers), largest, None, None, compared)
+    texts = exported.prepare(trained.checked.texts[: compared if interruption.requested() else None])
+    told = trained.encoder.unknown_id is not None
+    tokens, unknown = sum(text.tokens for text in texts), sum(text.unknown for text in texts)
+    return Comparison(len(texts), largest, tokens, unknown if told else None, compared)
 
 
 def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: Comparison) -> dict[str, Any]:
@@ -243,9 +249,9 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
     It is of the held-out rows, or of some training rows where none were held out.
 
     Args:
-        answers: The trained model's, float32[rows, labels], for the rows that were compared.
+        answers: The trained model's, float32[rows, labels], for the rows that were looked at.
         labels: The labels, in the order of the answers.
-        comparison: What was seen of those rows.
+        comparison: What was seen of the rows.
 
     Returns:
         How many rows; which share of them is given each label; the mean of the largest probability; the mean number

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import xml.etree.ElementTree as ET
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ SHARE_OF_LABELS_KEPT = 0.998
 ACCURACY_LOST = 0.002
 FEW_ROWS = 500  # of which one may change
 COMPARED_AT_ONCE = 64
+# Rows. What computes in the same numbers differs on the first ones already, if it differs.
+MOST_COMPARED = 256
+MOST_JUDGED = 5_000  # of these 0.2 % are ten
 # Sums and norms cost little; computed in float32 whatever the rest is, a third less is lost by rounding.
 _KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
 
@@ -46,6 +49,13 @@ class Checked:
     answers: NDArray[np.float32]
     probes: NDArray[np.float32]
     held_out: bool
+
+    def sample(self, most: int) -> "Checked":
+        """Return so many of the rows at most, as far from one another as can be."""
+        if len(self.answers) <= most:
+            return self
+        indices = np.linspace(0, len(self.answers) - 1, most).astype(np.int64)
+        return replace(self, rows=self.rows.take(indices), answers=self.answers[indices])
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,8 @@ def write(
     found: dict[str, Evidence] = {}
     for name in PRECISIONS:
         if all(evidence.accepted for evidence in found.values()):
-            found[name] = _evidence(name, folder, exported, checked, interruption, folds_case=folds_case)
+            some = checked.sample(MOST_COMPARED if name == FLOAT32 else MOST_JUDGED)
+            found[name] = _evidence(name, folder, exported, some, interruption, folds_case=folds_case)
             _log(name, found[name])
     if not found[FLOAT32].accepted:
         shutil.rmtree(folder)
