@@ -309,7 +309,8 @@ def _scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
     if not transparent:
         return np.asarray(image.convert("RGB"))
     coloured = np.asarray(image).astype(np.uint16)
-    return np.minimum(coloured[..., :3] + (255 - coloured[..., 3:]), 255).astype(np.uint8)
+    on_white: Pixels = np.minimum(coloured[..., :3] + (255 - coloured[..., 3:]), 255).astype(np.uint8)
+    return on_white
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:

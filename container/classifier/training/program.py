@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import TEXT, artifact, environment, hyperparameters
+from classifier import artifact, environment, hyperparameters, modalities
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -57,7 +57,8 @@ def train(environ: Environment, interruption: Interruption) -> None:
         UserError: The job can't be done as it is described.
     """
     artifact.clear_unfinished(environ.model_folder)
-    modality = TEXT
+    settings = Hyperparameters.parse(environ.hyperparameters)
+    modality, reason = modalities.choose(settings.modality, environ.channels)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
@@ -65,6 +66,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         defaults = before.defaults if before is not None else catalog.defaults_of(modality)
         settings = Hyperparameters.parse(environ.hyperparameters, defaults)
         _log_start(environ, settings)
+        log.info("event=modality name=%s reason=%r", modality, reason)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)
         found = _tables(environ, settings, modality)
         interruption.check()
