@@ -29,6 +29,8 @@ FEW_ROWS = 500  # of which one may change
 COMPARED_AT_ONCE = 64
 # Rows. What computes in the same numbers differs on the first ones already, if it differs.
 MOST_COMPARED = 256
+# Who serves asks our own records again, and takes a form that is further off than PROBE_TOLERANCE for a damaged one.
+MOST_OFF = artifact.PROBE_TOLERANCE / 2
 MOST_JUDGED = 5_000  # of these 0.2 % are ten
 # Sums and norms cost little; computed in float32 whatever the rest is, a third less is lost by rounding.
 _KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
@@ -143,7 +145,10 @@ def _evidence(
             return Evidence(accepted=False, reason="the job was told to stop before it was compared")
         piece = slice(start, start + COMPARED_AT_ONCE)
         answers[piece] = predictor.predict(checked.rows.texts[piece])
-    return judged(name, answers, checked, difference)
+    evidence = judged(name, answers, checked, difference)
+    if evidence.accepted and difference > MOST_OFF:
+        return replace(evidence, accepted=False, reason=f"it answers records of our own otherwise, by {difference:.3f}")
+    return evidence
 
 
 def judged(name: str, answers: NDArray[np.float32], checked: Checked, difference: float) -> Evidence:
