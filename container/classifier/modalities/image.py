@@ -55,11 +55,12 @@ def is_picture(path: Path) -> bool:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Return the files of a channel that are the user's, at any depth, sorted; links to folders are not followed."""
+    """Return the files of a channel that are the user's, at any depth, and links to folders, not followed; sorted."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _is_left_behind(name)]
-        found += [Path(parent, name) for name in names if not _is_left_behind(name)]
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        found += [Path(parent, name) for name in (*names, *links) if not _is_left_behind(name)]
     return sorted(found)
 
 
@@ -76,19 +77,23 @@ def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False)
     paths = files_of(folder)
     if files.is_absent(folder, channel, paths, harvest, LEADS, sharded=sharded):
         return []
-    sources, left_out = [], []
+    sources, others, named = [], [], set()
     for path in paths:
-        source = Source(path, f"{channel}/{_shown(path.relative_to(folder))}", _label(path, folder))
+        relative = path.relative_to(folder)
+        source = Source(path, f"{channel}/{_shown(relative)}", _label(relative))
         wrong = _misplaced(source, channel)
         if wrong:
             harvest.problem(source.name, 0, wrong)
+            named.add(relative.parts[0])
         elif is_picture(path):
             sources.append(source)
-        elif path.is_file() and path.stat().st_size:
-            left_out.append(str(_shown(path.relative_to(folder))))
-    if left_out:
-        harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}")
-    _check_folders(folder, channel, sources, harvest, sharded=sharded)
+        else:
+            others.append(path)
+    _note_left_out(folder, others, harvest)
+    labels = {source.kind for source in sources}
+    _check_labels(labels, channel, harvest)
+    if not sharded:
+        _check_empty(folder, channel, labels | named, harvest)
     if not sources and not harvest.problems:
         harvest.problem(f"channel {channel}", 0, f"no picture in it; {LEADS}, each with its pictures")
     return sources
@@ -154,9 +159,9 @@ def _is_left_behind(name: str) -> bool:
     return name.startswith(".") or name.lower() in LEFT_BEHIND or name.lower().endswith(LEFT_BEHIND_ENDINGS)
 
 
-def _label(path: Path, folder: Path) -> str:
+def _label(relative: Path) -> str:
     """Return the folder at the channel's top that a file is in; nothing where it is at the top itself."""
-    first, *others = path.relative_to(folder).parts
+    first, *others = relative.parts
     return first if others else ""
 
 
@@ -172,28 +177,43 @@ def _misplaced(source: Source, channel: str) -> str:
     if suffix in SUFFIXES_NOT_READ:
         return f"a {suffix} file is not read; save it as one of {', '.join(SUFFIXES)}"
     if suffix not in SUFFIXES:
-        return ""
+        return "a link to a folder, which is not followed; put the folder itself here" if source.path.is_dir() else ""
     if not source.kind:
         return f"a picture outside of the labels' folders; put it in {channel}/<its label>/"
     return "" if source.path.is_file() else "no file, or a link that leads nowhere; put the picture itself here"
 
 
-def _check_folders(folder: Path, channel: str, sources: Sequence[Source], harvest: Harvest, *, sharded: bool) -> None:
-    """Name what is wrong with labels' folders as such."""
-    filled = {source.kind for source in sources}
-    for label in sorted(filled):
-        wrong = label_problem(label) if label.isprintable() else "the label has a character that can't be printed"
+def _note_left_out(folder: Path, others: Sequence[Path], harvest: Harvest) -> None:
+    left_out = [_shown(path.relative_to(folder)) for path in others if path.is_file() and path.stat().st_size]
+    if left_out:
+        harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}")
+
+
+def _check_labels(labels: Collection[str], channel: str, harvest: Harvest) -> None:
+    """Name folders whose names can't be labels, or are none."""
+    for label in sorted(labels):
+        bad = "" if label.isprintable() or _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
+        wrong = bad or label_problem(label)
         if wrong:
-            harvest.problem(f"{channel}/{_shown(Path(label))}", 0, f"{wrong}; give the folder another name")
-    if filled and all(label.lower() in NO_LABELS for label in filled):
-        harvest.problem(
-            f"channel {channel}", 0, f"its folders are {', '.join(sorted(filled))}, which are no labels; {LEADS}"
-        )
-    known = filled | {problem.file.removeprefix(f"{channel}/").partition("/")[0] for problem in harvest.problems}
-    for path in sorted(folder.iterdir()) if not sharded else ():
-        if path.is_dir() and not _is_left_behind(path.name) and not {path.name, _shown(Path(path.name))} & known:
-            words = "a link, which is not followed" if path.is_symlink() else "no picture in this folder"
-            harvest.problem(f"{channel}/{_shown(Path(path.name))}", 0, f"{words}; put pictures in, or take it out")
+            harvest.problem(f"{channel}/{_shown(Path(label))}", 0, wrong)
+    if labels and all(label.lower() in NO_LABELS for label in labels):
+        names = ", ".join(sorted(labels))
+        harvest.problem(f"channel {channel}", 0, f"its folders are called {names}, which are no labels; {LEADS}")
+
+
+def _is_utf_8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_empty(folder: Path, channel: str, filled: Collection[str], harvest: Harvest) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
+            words = "no picture in this folder; put some in, or take it out"
+            harvest.problem(f"{channel}/{_shown(Path(path.name))}", 0, words)
 
 
 def _look(source: Source) -> Picture | str:
