@@ -35,7 +35,9 @@ IMAGENET_LABELS = (1000, 1001)
 HUBS = "0..1"
 # What the networks of Keras's applications want, by how the names of their models begin; the longest counts.
 WANTED: Mapping[str, str] = {
-    **dict.fromkeys(("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"),
+    **dict.fromkeys(
+        ("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"
+    ),
     **dict.fromkeys(("resnet50", "resnet101", "resnet152", "vgg"), BLUE_FIRST),
     **dict.fromkeys(("efficientnet", "mobilenetv3", "convnext", "regnet"), "0..255"),
 }
@@ -124,7 +126,7 @@ def _size(loaded: Any, where: Path) -> tuple[int, int]:
     if not functions:
         raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
     (inputs, *_), _ = functions[0].structured_input_signature
-    if isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string or isinstance(inputs, dict):
+    if isinstance(inputs, dict) or (isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string):
         raise UserError(
             f"{where}: takes texts, and the training channel holds images; put an encoder of images on the model "
             "channel, or leave the channel out"
