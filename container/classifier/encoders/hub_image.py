@@ -126,7 +126,7 @@ def _size(loaded: Any, where: Path) -> tuple[int, int]:
     if not functions:
         raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
     (inputs, *_), _ = functions[0].structured_input_signature
-    if isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string or isinstance(inputs, dict):
+    if isinstance(inputs, dict) or (isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string):
         raise UserError(
             f"{where}: takes texts, and the training channel holds images; put an encoder of images on the model "
             "channel, or leave the channel out"

@@ -4,6 +4,9 @@ There are two layouts of HDF5. The older one (``.h5`` of Keras 2, and of Keras 3
 the order of the network, each with the names of its weights. The newer one (``.weights.h5``, and ``.keras``, which is
 an archive of it) numbers layers of a class, and the weights of a layer. Both keep, within a class of layers, the
 network's order; so that is what layers are known by here, and names, which a network makes up anew each time, are not.
+
+Only where the older layout holds a network within a network is it otherwise: weights that were trained come first
+there, but all have the names that they had in that network, whose order is that in which the layers were made.
 """
 
 import io
@@ -12,7 +15,8 @@ import re
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,21 @@ Array = NDArray[np.float32]
 Layers = Mapping[str, list[list[Array]]]
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds.
+
+    Attributes:
+        layers: The weights of every layer, float32 each, by kind.
+        by_name: Whether layers of a kind are in the order of their names (:func:`natural`), not in the network's.
+        config: What the file says of the network, as JSON; empty where it says nothing.
+    """
+
+    layers: Layers
+    by_name: bool
+    config: str
+
+
 def found(folder: Path) -> list[Path]:
     """Return the files of a folder that Keras may have written."""
     return sorted(path for path in folder.glob("*") if path.name.lower().endswith(SUFFIXES) and path.is_file())
@@ -48,11 +67,13 @@ def kind(shapes: Sequence[tuple[int, ...]]) -> str:
     return DEPTHWISE if shapes[0][-1] == 1 else KERNEL
 
 
-def read(path: Path) -> tuple[Layers, str]:
-    """Read a file's layers, by kind and in the order they have in the network, and what it says of the network.
+def natural(name: str) -> list[str | int]:
+    """Return what sorts ``conv2d_10`` after ``conv2d_9``, and ``conv2d`` before both."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
-    Returns:
-        The weights of every layer, float32 each, and a JSON text, empty where the file says nothing.
+
+def read(path: Path) -> Stored:
+    """Read a file.
 
     Raises:
         UserError: It is no such file, or is damaged.
@@ -67,34 +88,44 @@ def read(path: Path) -> tuple[Layers, str]:
         ) from error
 
 
-def _opened(path: Path) -> tuple[Layers, str]:
+def _opened(path: Path) -> Stored:
     if not path.name.lower().endswith(".keras"):
         with h5py.File(path) as file:
-            return _by_kind(file), _text(file.attrs.get(CONFIG, ""))
+            return _stored(file, _text(file.attrs.get(CONFIG, "")))
     with zipfile.ZipFile(path) as archive:
         if archive.getinfo(MEMBER).file_size > LARGEST_MEMBER:
             raise ValueError(MEMBER)
         content = archive.read(MEMBER)
         config = archive.read("config.json").decode()
     with h5py.File(io.BytesIO(content)) as file:
-        return _by_kind(file), config
+        return _stored(file, config)
 
 
-def _by_kind(file: Any) -> Layers:
-    top = file["model_weights"] if "model_weights" in file else file
-    layers: dict[str, list[list[Array]]] = defaultdict(list)
-    for arrays in _in_order(top) if LAYOUT in top.attrs else _numbered(top):
-        layers[kind([array.shape for array in arrays])].append(arrays)
-    return layers
+def _stored(file: Any, config: str) -> Stored:
+    top = file.get("model_weights", file)
+    if LAYOUT not in top.attrs:
+        return Stored(_by_kind(_numbered(top)), by_name=False, config=config)
+    groups = [_parts(top[_text(name)]) for name in top.attrs[LAYOUT]]
+    by_name = any(len(group) > 1 for group in groups)
+    named = [item for group in groups for item in group.items()]
+    if by_name:
+        named.sort(key=lambda item: natural(item[0]))
+    return Stored(_by_kind(arrays for _, arrays in named), by_name, config)
 
 
-def _in_order(top: Any) -> Iterator[list[Array]]:
-    """Yield the layers of the older layout; of a network within the network, each of its layers."""
-    for name in map(_text, top.attrs[LAYOUT]):
-        layers: dict[str, list[Array]] = defaultdict(list)
-        for weight in map(_text, top[name].attrs["weight_names"]):
-            layers[weight.rpartition("/")[0]].append(_values(top[name][weight]))
-        yield from layers.values()
+def _by_kind(layers: Iterable[list[Array]]) -> Layers:
+    kinds: dict[str, list[list[Array]]] = defaultdict(list)
+    for arrays in layers:
+        kinds[kind([array.shape for array in arrays])].append(arrays)
+    return kinds
+
+
+def _parts(group: Any) -> dict[str, list[Array]]:
+    """Return the weights of a layer of the older layout by its name; of a network, those of each of its layers."""
+    parts: dict[str, list[Array]] = defaultdict(list)
+    for weight in map(_text, group.attrs["weight_names"]):
+        parts[weight.rpartition("/")[0]].append(_values(group[weight]))
+    return parts
 
 
 def _numbered(top: Any) -> Iterator[list[Array]]:
@@ -106,13 +137,8 @@ def _numbered(top: Any) -> Iterator[list[Array]]:
             folders.append(name)
 
     top.visititems(visit)
-    for name in sorted(folders, key=_natural):
-        yield [_values(top[name][key]) for key in sorted(top[name], key=_natural)]
-
-
-def _natural(name: str) -> list[str | int]:
-    """Return what sorts ``conv2d_10`` after ``conv2d_9``, and ``conv2d`` before both."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    for name in sorted(folders, key=natural):
+        yield [_values(top[name][key]) for key in sorted(top[name], key=natural)]
 
 
 def _values(data: Any) -> Array:

@@ -20,7 +20,7 @@ import tf_keras
 from tf_keras import applications
 
 from classifier.encoders import files, keras_files
-from classifier.encoders.keras_files import NORM, OTHER, Layers
+from classifier.encoders.keras_files import NORM, OTHER, Layers, Stored, natural
 from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, wanted_by
 from classifier.errors import UserError
 
@@ -102,13 +102,13 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
             "there, with the weights of the encoder to use"
         )
     path = paths[0]
-    layers, config = keras_files.read(path)
+    stored = keras_files.read(path)
     saved = files.settings(folder / CONFIG_FILE)
-    height, width = _size(saved, path.name, config)
-    for application_name, application in _candidates(layers):
+    height, width = _size(saved, path.name, stored.config)
+    for application_name, application in _candidates(stored.layers):
         height, width = height or application.side, width or application.side
         network = application.network(height, width)
-        if not _assign(network, layers):
+        if not _assign(network, stored):
             continue
         layer = PictureLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
         layer(tf.zeros([1, height, width, 3], tf.uint8))
@@ -123,21 +123,27 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 
 
 def _size(saved: Mapping[str, Any], name: str, config: str) -> tuple[int, int]:
-    """Return the height and width of pictures that the file is for; 0 where nothing says it."""
+    """Return the height and width of pictures that the file is for; 0 where nothing says it.
+
+    Raises:
+        UserError: It is for pictures of a size that is not read.
+    """
     shown = SIZE_IN_CONFIG.search(config)
     named = SIZE_IN_NAME.search(name)
+    height, width = (0, 0)
     if saved:
-        sides = [saved.get("height"), saved.get("width")]
+        height, width = saved.get("height", 0), saved.get("width", 0)
     elif shown:
-        sides = [int(side) for side in shown.groups()]
-    else:
-        sides = [int(named[1])] * 2 if named else [0, 0]
-    if any(type(side) is not int or not (side == 0 or SMALLEST_SIDE <= side <= LARGEST_SIDE) for side in sides):
+        height, width = int(shown[1]), int(shown[2])
+    elif named:
+        height = width = int(named[1])
+    allowed = (0, *range(SMALLEST_SIDE, LARGEST_SIDE + 1))
+    if height not in allowed or width not in allowed:
         raise UserError(
-            f"{CONFIG_FILE if saved else name}: is for pictures of {sides[0]} by {sides[1]} pixels; a side must be from "
-            f"{SMALLEST_SIDE} to {LARGEST_SIDE}"
+            f"{CONFIG_FILE if saved else name}: is for pictures of {height} by {width} pixels; a side must be "
+            f"from {SMALLEST_SIDE} to {LARGEST_SIDE}"
         )
-    return sides[0], sides[1]
+    return height, width
 
 
 def _candidates(layers: Layers) -> Iterator[tuple[str, Application]]:
@@ -146,15 +152,16 @@ def _candidates(layers: Layers) -> Iterator[tuple[str, Application]]:
     return ((name, each) for name, each in APPLICATIONS.items() if each.norms == shown)
 
 
-def _assign(network: Any, layers: Layers) -> bool:
+def _assign(network: Any, stored: Stored) -> bool:
     """Give a network the weights; say whether they are its own, and leave it as it was where they are not."""
     variables: dict[str, list[list[tf.Variable]]] = defaultdict(list)
-    for layer in network.layers:
+    layers = sorted(network.layers, key=lambda layer: natural(layer.name)) if stored.by_name else network.layers
+    for layer in layers:
         if layer.weights:
             variables[keras_files.kind([tuple(each.shape) for each in layer.weights])].append(layer.weights)
     pairs = []
     for kind, places in variables.items():
-        given = layers.get(kind, [])[: len(places)]  # a top layer of the same kind comes after them
+        given = stored.layers.get(kind, [])[: len(places)]  # a top layer of the same kind comes after them
         if kind == OTHER or [[tuple(each.shape) for each in place] for place in places] != [
             [array.shape for array in arrays] for arrays in given
         ]:

@@ -64,7 +64,7 @@ BUILT_IN: Mapping[str, Hyperparameter] = {
         "Step size. Given, it stays the same throughout (but see `adamw` and `epoch_factor`).",
         f"{WHOLE_NETWORK_LEARNING_RATE:.0e} for a whole transformer, warmed up over `warmup_steps_fraction` of the "
         f"steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer only, for word vectors, `cnn` and "
-        "`lstm`",
+        "`lstm`; 0.01 for the top layer of images, with `encoder_learning_rate_decay=0.003`",
         aliases=("adam-learning-rate", "lr"),
         tunable=True,
     ),
@@ -168,7 +168,7 @@ OURS: Mapping[str, Hyperparameter] = {
         name("the name of an encoder"),
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
-        "or `cnn` or `lstm`, which begin from nothing.",
+        "or `cnn` or `lstm`, which begin from nothing. Of images: what is on the `model` channel, or else `cnn`.",
         alias_kinds={"cnn": boolean("cnn", "lstm")},
     ),
     "max_sequence_length": Hyperparameter(
@@ -195,7 +195,8 @@ OURS: Mapping[str, Hyperparameter] = {
     "encoder_learning_rate_decay": Hyperparameter(
         number(0, 1),
         1.0,
-        "Each layer of the encoder learns at so many times the rate of the layer above it; 1 treats all alike.",
+        "Each layer of the encoder learns at so many times the rate of the layer above it; 1 treats all alike. An "
+        "encoder of images is one layer, and its default 0.003.",
         when="whole network",
         idle=(lambda chosen: chosen["train_only_top_layer"], "only the top layer is trained"),
         tunable=True,

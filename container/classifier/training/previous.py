@@ -80,7 +80,10 @@ class Previous:
 
     def defaults(self, _: str) -> Mapping[str, Any]:
         """Return the hyperparameters that go on as they were where the job gives none."""
-        return {**catalog.defaults_of(self.modality)(self.name), "max_sequence_length": self.max_sequence_length}
+        return {
+            **catalog.defaults_of(self.modality, brought=True)(self.name),
+            "max_sequence_length": self.max_sequence_length,
+        }
 
 
 def read(folder: Path) -> Previous | None:

@@ -63,7 +63,11 @@ def train(environ: Environment, interruption: Interruption) -> None:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
         before = previous.read(channel) if channel else None
-        defaults = before.defaults if before is not None else catalog.defaults_of(modality)
+        defaults = (
+            before.defaults
+            if before is not None
+            else catalog.defaults_of(modality, brought="model" in environ.channels)
+        )
         settings = Hyperparameters.parse(environ.hyperparameters, defaults)
         _log_start(environ, settings)
         log.info("event=modality name=%s reason=%r", modality, reason)
