@@ -183,7 +183,7 @@ SETTINGS: Mapping[str, Setting] = {
         ("SERVING_MAX_WHOLE_MB",),
         _whole_number(1, 1024),
         100,
-        "The largest body of one text or of `application/json`, which is read whole, into memory; a larger one is "
+        "The largest body of one record or of `application/json`, which is read whole, into memory; a larger one is "
         "answered 413. JSON Lines and CSV are read as a stream.",
     ),
     "max_records": Setting(
@@ -209,7 +209,7 @@ SETTINGS: Mapping[str, Setting] = {
         _bad_records,
         "",
         "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
-        "`answer` in JSON Lines and CSV, `refuse` in JSON",
+        "`answer` in JSON Lines and CSV, else `refuse`",
     ),
     "allowed_hosts": Setting(
         ("ALLOW_IMAGE_URLS",),
