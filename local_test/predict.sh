@@ -8,7 +8,8 @@ Usage: [PORT=8080] ./predict.sh <payload> [content-type] [accept]
 
   <payload>        a file: see payloads/
   [content-type]   by default from the file's name: application/x-text for .txt, text/csv for .csv,
-                   application/json for .json, application/jsonlines for .jsonl
+                   application/json for .json, application/jsonlines for .jsonl, application/x-image for
+                   .jpg, .jpeg, .png, .bmp and .gif
   [accept]         "application/json;verbose" (the default), application/json, application/jsonlines or text/csv
 
   ./predict.sh payloads/lines.csv text/csv text/csv
@@ -25,6 +26,7 @@ case $payload in
     *.csv) content_type=text/csv ;;
     *.json) content_type=application/json ;;
     *.jsonl) content_type=application/jsonlines ;;
+    *.jpg | *.jpeg | *.png | *.bmp | *.gif) content_type=application/x-image ;;
     *) content_type=${2:-} ;;
 esac
 [[ -n $content_type ]] || { echo "predict.sh: the name of $payload tells no content type; give one" >&2; usage; }

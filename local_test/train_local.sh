@@ -2,17 +2,17 @@
 # Train as SageMaker does: run IMAGE train over test_dir, a miniature /opt/ml.
 set -euo pipefail
 
-if [[ $# -ne 1 || $1 == -* ]]; then
+if [[ $# -lt 1 || $# -gt 2 || $1 == -* ]]; then
     cat >&2 <<'EOF'
-Usage: ./train_local.sh <image>
+Usage: ./train_local.sh <image> [folder]
 
-Trains on test_dir/input/data/training with the hyperparameters in test_dir/input/config/hyperparameters.json.
-The model goes to test_dir/model, which is emptied first; why a job failed to test_dir/output/failure.
+Trains on input/data/training in the folder, by default test_dir, with the hyperparameters in
+input/config/hyperparameters.json. The model goes to model, which is emptied first; why a job failed to output/failure.
 EOF
     exit 2
 fi
 image=$1
-test_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/test_dir
+test_dir=$(cd "${2:-$(dirname "${BASH_SOURCE[0]}")/test_dir}" && pwd)
 
 # In the image, because what an earlier job left there belongs to root.
 docker run --rm --volume "$test_dir:/opt/ml" "$image" sh -c 'rm -rf /opt/ml/model/* /opt/ml/output/*'

@@ -1,15 +1,21 @@
 """A faster form of a model is kept only where it was seen to give the model's labels."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from classifier import artifact
+from classifier.engines import Prepared, openvino_model
 from classifier.engines.choice import BFLOAT16, FLOAT32
+from classifier.predictor import Predictor
 from classifier.training import forms
 from classifier.training.data import Split
 from classifier.training.forms import Checked
+from classifier.training.interruption import Interruption
 from jobs import Job, rows
 
 
@@ -54,6 +60,43 @@ def test_a_form_in_float32_must_give_the_probabilities_and_not_only_the_labels()
     assert not forms.judged(FLOAT32, answers + np.float32(2e-3), known, 0.0).accepted
     assert not forms.judged(FLOAT32, answers, known, 0.1).accepted  # the probes' difference
     assert forms.judged(BFLOAT16, answers + np.float32(2e-3), known, 0.1).accepted
+
+
+class Shifted:
+    """An engine whose every probability is off by as much."""
+
+    precision = "bfloat16"
+
+    def __init__(self, off: float) -> None:
+        self.off = off
+
+    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+        return [Prepared(text, 1) for text in texts]
+
+    def predict(self, batch: Sequence[Prepared]) -> Any:
+        return np.tile(np.array([[0.6 - self.off, 0.4 + self.off]], np.float32), (len(batch), 1))
+
+
+@pytest.mark.parametrize(("off", "accepted"), [(0.02, True), (0.04, False)])
+def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
+    monkeypatch: pytest.MonkeyPatch, off: float, accepted: bool
+) -> None:
+    known, _ = checked(100)
+    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(artifact.PROBES), 1)))
+    monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
+    exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
+    evidence = forms._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
+    assert (evidence.accepted, evidence.equal_labels) == (accepted, 1.0)
+    assert accepted or "by 0.040" in evidence.reason
+
+
+@pytest.mark.parametrize("count", [5, 1000])
+def test_a_sample_of_rows_is_spread_over_all_of_them(count: int) -> None:
+    known, _ = checked(count, right=0.5)
+    some = known.sample(100)
+    assert len(some.answers) == len(some.rows.texts) == min(count, 100)
+    assert some.rows.places[:: len(some.answers) - 1] == ("0", str(count - 1))
+    assert abs(float(some.rows.targets.mean()) - float(known.rows.targets.mean())) < 0.02
 
 
 def test_without_validation_rows_no_form_that_rounds_is_accepted_and_the_manifest_says_why(job: Job) -> None:

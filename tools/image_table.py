@@ -34,6 +34,7 @@ WHO = {
     "tokenizers": "serving on processors",
     "numpy": "both programs",
     "pandas": "training: reads the data",
+    "pillow": "pictures, in both programs",
     "setuptools": "tensorflow-hub, which imports pkg_resources",
 }
 

@@ -1,3 +1,6 @@
 """Fine-tune and serve classifiers the way Amazon SageMaker runs containers."""
 
 __version__ = "0.1.0"
+
+# The kinds of records that are classified: modalities.
+TEXT, IMAGE = "text", "image"

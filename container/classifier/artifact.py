@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier import IMAGE, TEXT
 from classifier.errors import UserError
 
 FORMAT_VERSION = 1
@@ -20,7 +21,7 @@ GOLDEN_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
 
-# Texts of our own, answered by training and asked again by serving before it calls itself ready.
+# Texts of our own; see :func:`probes_of`.
 PROBES = (
     "",
     "It works.",
@@ -42,8 +43,8 @@ class Artifact:
         folder: Where it is.
         labels: The labels, in the order of the probabilities, integers or names as the training data had them.
         manifest: Everything else that is known of the model; nothing, of a model that another program made.
-        probes: The answers training got for :data:`PROBES`, a list each with a number a label; None where they are
-            not known.
+        probes: The answers training got for the model's :func:`probes_of`, a list each with a number a label; None
+            where they are not known.
         saved_model: The SavedModel's folder.
     """
 
@@ -52,6 +53,25 @@ class Artifact:
     manifest: Mapping[str, Any]
     probes: Sequence[Sequence[float]] | None
     saved_model: Path
+
+    @property
+    def modality(self) -> str:
+        """What kind of records it answers."""
+        return modality_of(self.manifest)
+
+
+def modality_of(manifest: Mapping[str, Any]) -> str:
+    """Return what kind of records a model answers; one that another program made answers texts."""
+    return str(manifest.get("modality", TEXT))
+
+
+def probes_of(modality: str) -> Sequence[Any]:
+    """Return records of our own, which training answers and serving asks again before it calls itself ready."""
+    if modality != IMAGE:
+        return PROBES
+    from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
+
+    return pixels.probes()
 
 
 def is_model(folder: Path) -> bool:
@@ -85,7 +105,7 @@ def load(folder: Path) -> Artifact:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
     labels = tuple(_read(root / LABELS_FILE).get("labels", ()))
     probes = _read(root / GOLDEN_FILE).get("probes", [])
-    if not _is_table(probes, len(PROBES), len(labels)):
+    if not _is_table(probes, len(probes_of(modality_of(manifest))), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {GOLDEN_FILE} are not of the same model; deploy it whole")
     return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER)
 

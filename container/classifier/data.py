@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from classifier import IMAGE, TEXT, modalities
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.modalities import files
@@ -28,16 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
+    try:
+        modality = _modality(given)
+    except UserError as error:
+        parser.error(str(error))
     named = {"training": given.file, "validation": given.validation, "test": given.test}
     held_back = _HeldBack()
     logging.basicConfig(level=logging.INFO, handlers=[held_back], force=True)
     found = {role: Harvest() for role, paths in named.items() if paths}
     sources = {
-        role: [source for path in named[role] for source in _sources(path, harvest)] for role, harvest in found.items()
+        role: [source for path in named[role] for source in _sources(path, harvest, modality)]
+        for role, harvest in found.items()
     }
     if any(_repeats(named[role], read) for role, read in sources.items()):
         parser.error("a file is given twice")
-    problems = _problems(sources, found, given)
+    problems = _problems(sources, found, modality, given)
     # The problems go before what the log says of the same files.
     for line in [*at_most(_grouped(problems), GROUPS_SHOWN), *held_back.lines]:
         print(line)  # noqa: T201  a program's answer
@@ -46,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _problems(
-    sources: Mapping[str, Sequence[Source]], found: Mapping[str, Harvest], given: argparse.Namespace
+    sources: Mapping[str, Sequence[Source]], found: Mapping[str, Harvest], modality: str, given: argparse.Namespace
 ) -> Sequence[Problem | str]:
     """Do what a job would do with files before it trains, and return what would end it."""
     try:
-        tables = data.read_sources(sources, given.header, found)
+        tables = data.read_sources(sources, given.header, found, modality)
         labels = data.labels_of(tables)
         data.prepare(
             tables,
@@ -95,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--header", choices=("auto", "true", "false"), default="auto", help="whether a table's first row is a header"
     )
+    command.add_argument(
+        "--modality",
+        choices=(modalities.AUTO, TEXT, IMAGE),
+        default=modalities.AUTO,
+        help="whether the files are tables of text, or folders of pictures",
+    )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
 
@@ -106,10 +118,21 @@ def _existing(name: str) -> Path:
     return path
 
 
-def _sources(path: Path, harvest: Harvest) -> list[Source]:
+def _modality(given: argparse.Namespace) -> str:
+    """Return what kind of records the files to train on are; a file by itself is a table.
+
+    Raises:
+        UserError: A folder may be either.
+    """
+    folders = [path for path in given.file if path.is_dir()]
+    channels = {modalities.TRAINING[0]: folders[0]} if folders else {}
+    return modalities.choose(given.modality, channels)[0]
+
+
+def _sources(path: Path, harvest: Harvest, modality: str) -> list[Source]:
     if path.is_dir():
-        return files.find(path, str(path), harvest)
-    wrong = files.not_read(path)
+        return modalities.of(modality).find(path, str(path), harvest)
+    wrong = files.not_read(path) if modality == TEXT else "a file; give the folder that the labels' folders are in"
     if wrong:
         harvest.problem(str(path), 0, wrong)
         return []

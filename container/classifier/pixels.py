@@ -8,7 +8,7 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +24,18 @@ from PIL.PngImagePlugin import PngImageFile
 Pixels = NDArray[np.uint8]  # [height, width, 3]: red, green, blue
 
 READ = "JPEG, PNG, BMP or GIF"
+MOST_BYTES = 1 << 28
 MOST_PIXELS = 50_000_000
 MOST_PIXELS_A_SIDE = 65_535
+PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 # A progressive JPEG comes in about ten scans, each of which is a walk over the whole picture, however few its bytes.
-MOST_SCANS = 100
+MOST_SCANS = 50
 # A JPEG can be decoded at an eighth, a quarter or half its size; that is still this many times what is needed.
 DRAFT = 2
 
 FORMATS: Mapping[bytes, type[ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    PNG_BEGINS: PngImageFile,
     b"GIF8": GifImageFile,
     b"BM": BmpImageFile,
 }
@@ -81,11 +83,14 @@ TURNS: Mapping[int, Image.Transpose] = {
 ON_THEIR_SIDE = frozenset({5, 6, 7, 8})
 
 # A marker of JPEG; FF 00 within a scan is data, and D0 to D7 part data that can be decoded alone.
-MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, EXIF_SEGMENT = 0xD8, 0xD9, 0xDA, 0xE1
 WITHOUT_LENGTH = frozenset({0x01, START_OF_IMAGE})
 # APP1 to APP13, APP15 and comments; APP0 (JFIF) and APP14 (Adobe) say how colours are written.
 ABOUT_THE_PICTURE = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
+# What of a PNG is the picture; the lengths of a chunk's length and kind, and of its checksum.
+CHUNKS, EXIF_CHUNK = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}), b"eXIf"
+CHUNK_BEGIN, CHUNK_END = 8, 4
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,14 @@ class Picture:
     Attributes:
         path: The file.
         sha256: SHA-256 of its content, as hexadecimal.
+        height: In pixels, upright; 0 where it was not measured.
+        width: In pixels, upright; 0 where it was not measured.
     """
 
     path: Path
     sha256: str
+    height: int = 0
+    width: int = 0
 
     def __str__(self) -> str:
         return self.sha256
@@ -106,6 +115,20 @@ class Picture:
 
 class PixelsError(Exception):
     """Bytes that are no picture, or none that is read; the message says what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A picture's first frame as it lies in the file, perhaps smaller; and how it is turned there."""
+
+    image: Image.Image
+    orientation: int
+    height: int
+    width: int
+
+    @property
+    def lies(self) -> bool:
+        return self.orientation in ON_THEIR_SIDE
 
 
 def decode(record: bytes | Picture | Pixels, height: int, width: int) -> Pixels:
@@ -123,20 +146,43 @@ def decode(record: bytes | Picture | Pixels, height: int, width: int) -> Pixels:
         PixelsError: It is no picture, broken, or too large.
     """
     if isinstance(record, np.ndarray):
-        return (
-            record if record.shape == (height, width, 3) else _scaled(Image.fromarray(record), UPRIGHT, height, width)
-        )
-    content = record.path.read_bytes() if isinstance(record, Picture) else record
-    return _scaled(*_loaded(content, DRAFT * max(height, width)), height, width)
+        return record if record.shape == (height, width, 3) else _scaled(Image.fromarray(record), (width, height))
+    content = read(record.path) if isinstance(record, Picture) else record
+    frame = _first_frame(content, DRAFT * max(height, width))
+    if not frame.lies:
+        return _turned(_scaled(frame.image, (width, height)), frame.orientation)
+    return _turned(_scaled(frame.image, (height, width)), frame.orientation)
+
+
+def measure(content: bytes) -> tuple[int, int]:
+    """Decode a picture as cheaply as shows every damage, and return its height and width in pixels, upright.
+
+    Raises:
+        PixelsError: :func:`decode` can't read it.
+    """
+    frame = _first_frame(content, 1)
+    return (frame.width, frame.height) if frame.lies else (frame.height, frame.width)
 
 
 def inspect(content: bytes | Path) -> str:
     """Say what is wrong with a picture, and what to do; nothing where :func:`decode` can read it."""
     try:
-        _loaded(content.read_bytes() if isinstance(content, Path) else content, 1)
+        measure(read(content) if isinstance(content, Path) else content)
     except PixelsError as error:
         return str(error)
     return ""
+
+
+def read(path: Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        PixelsError: It is too large.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise PixelsError(f"{size:,} bytes; make it smaller: {MOST_BYTES:,} are read")
+    return path.read_bytes()
 
 
 def probes() -> tuple[bytes, ...]:
@@ -154,24 +200,21 @@ def probes() -> tuple[bytes, ...]:
     )
 
 
-def _loaded(content: bytes, side: int) -> tuple[Image.Image, int]:
-    """Decode a picture's first frame; return it and how it is turned. A JPEG may come smaller, but not below `side`."""
+def _first_frame(content: bytes, side: int) -> _Frame:
+    """Decode a picture's first frame; a JPEG may come smaller, but neither side below `side`."""
     opener = next((opener for magic, opener in FORMATS.items() if content.startswith(magic)), None)
     if opener is None:
         raise PixelsError(_what_else(content))
-    orientation = UPRIGHT
-    if opener is JpegImageFile:
-        content, orientation = _bare(content)
+    content, orientation = BARE.get(opener, _as_it_is)(content)
     try:
         image = opener(io.BytesIO(content))
-        _check_size(*image.size)
+        width, height = image.size
+        _check_size(width, height)
         image.draft(None, (side, side))
         image.load()
     except BROKEN as error:
         raise PixelsError("a picture that is cut off or damaged; copy it again, or save it anew") from error
-    if opener is PngImageFile:
-        orientation = _orientation(image.info.get("exif", b""))
-    return image, orientation
+    return _Frame(image, orientation, height, width)
 
 
 def _check_size(width: int, height: int) -> None:
@@ -190,7 +233,11 @@ def _what_else(content: bytes) -> str:
     return next(known, f"no picture that is read; {CONVERT}")
 
 
-def _bare(content: bytes) -> tuple[bytes, int]:
+def _as_it_is(content: bytes) -> tuple[bytes, int]:
+    return content, UPRIGHT
+
+
+def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
     """Return a JPEG without what is about the picture, and its orientation.
 
     Raises:
@@ -214,6 +261,26 @@ def _bare(content: bytes) -> tuple[bytes, int]:
     return b"".join([*kept, content[begun:]]), orientation
 
 
+def _bare_png(content: bytes) -> tuple[bytes, int]:
+    """Return a PNG without what is about the picture, and its orientation."""
+    kept, orientation, position, kind = [PNG_BEGINS], UPRIGHT, len(PNG_BEGINS), b""
+    while position < len(content) and kind != b"IEND":
+        begin = position + CHUNK_BEGIN
+        kind, end = content[position + 4 : begin], begin + int.from_bytes(content[position : position + 4], "big")
+        if kind in CHUNKS:
+            kept.append(content[position : end + CHUNK_END])
+        elif kind == EXIF_CHUNK:
+            orientation = _orientation(content[begin:end])
+        position = end + CHUNK_END
+    return b"".join(kept), orientation
+
+
+BARE: Mapping[type[ImageFile], Callable[[bytes], tuple[bytes, int]]] = {
+    JpegImageFile: _bare_jpeg,
+    PngImageFile: _bare_png,
+}
+
+
 def _orientation(exif: bytes) -> int:
     """Return EXIF's orientation, 1 to 8; 1, upright, where it says none."""
     directory = exif.removeprefix(EXIF)
@@ -229,23 +296,26 @@ def _orientation(exif: bytes) -> int:
     return UPRIGHT
 
 
-def _scaled(image: Image.Image, orientation: int, height: int, width: int) -> Pixels:
-    """Return a picture's colours, scaled and turned; what is transparent is white."""
-    size = (height, width) if orientation in ON_THEIR_SIDE else (width, height)
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
+    """Return a picture's colours, scaled to a width and height; what is transparent is white."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     transparent = "transparency" in image.info or image.mode in {"LA", "PA", "RGBA"}
     if transparent:  # a transparent pixel's own colour must not run into those beside it
-        image = image.convert("RGBA").convert("RGBa")
+        image = (image if image.mode == "RGBA" else image.convert("RGBA")).convert("RGBa")
     elif image.mode not in {"L", "RGB", "CMYK"}:
-        image = image.convert("RGB")
+        image = image.convert("L" if image.mode == "1" else "RGB")
     image = image.resize(size, Image.Resampling.BILINEAR)
-    if orientation in TURNS:
-        image = image.transpose(TURNS[orientation])
     if not transparent:
         return np.asarray(image.convert("RGB"))
     coloured = np.asarray(image).astype(np.uint16)
-    return np.minimum(coloured[..., :3] + (255 - coloured[..., 3:]), 255).astype(np.uint8)
+    on_white: Pixels = np.minimum(coloured[..., :3] + (255 - coloured[..., 3:]), 255).astype(np.uint8)
+    return on_white
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """Return pixels upright that lie as EXIF's orientation says."""
+    return np.asarray(Image.fromarray(pixels).transpose(TURNS[orientation])) if orientation in TURNS else pixels
 
 
 def _encoded(image: Image.Image, kind: str, **settings: int) -> bytes:

@@ -1,6 +1,6 @@
-"""Texts to probabilities over an engine: what serves, and what training checks its own export with."""
+"""Records to probabilities over an engine: what serves, and what training checks its own export with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import artifact
+from classifier import IMAGE, TEXT, artifact
 from classifier.artifact import Artifact, Label
 from classifier.engines import Computing, Engine, Prepared, choice
 from classifier.engines.choice import TENSORFLOW, Stored
-from classifier.errors import UserError
+from classifier.errors import RequestError, UserError
 
 PREPARED_AT_ONCE = 512  # texts
 BATCH_SIZE = 32  # texts
@@ -40,12 +40,25 @@ class Predictor:
     engine_name: str = TENSORFLOW
     engine_reason: str = ""
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        """Return the texts ready to compute, in their order; of any number of them.
+    @property
+    def modality(self) -> str:
+        """What kind of records it answers."""
+        return artifact.modality_of(self.manifest)
+
+    def check(self, record: Any) -> Any:
+        """Return a record of a request as it is prepared: a text as it is, a picture's file as pixels.
+
+        Raises:
+            RequestError: 400, when it can't be read.
+        """
+        return _CHECKS[self.modality](record, self.manifest)
+
+    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+        """Return the records ready to compute, in their order; of any number of them.
 
         Of a text, :data:`LONGEST_TEXT` characters are read.
         """
-        texts = [text[:LONGEST_TEXT] for text in texts]
+        texts = [text[:LONGEST_TEXT] if isinstance(text, str) else text for text in texts]
         pieces = (texts[start : start + PREPARED_AT_ONCE] for start in range(0, len(texts), PREPARED_AT_ONCE))
         return [text for piece in pieces for text in self.engine.prepare(piece)]
 
@@ -73,13 +86,29 @@ class Predictor:
             probabilities[batch] = self.compute([prepared[index] for index in batch])
         return probabilities
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(texts), labels], of any number of texts, in their order.
+    def predict(self, texts: Sequence[Any]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(texts), labels], of any number of records, in their order.
 
         Raises:
             ArithmeticError: The model answered something that is not a number.
         """
         return self.answer(self.prepare(texts))
+
+
+def _as_it_is(record: Any, _: Mapping[str, Any]) -> Any:
+    return record
+
+
+def _pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
+    from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
+
+    try:
+        return pixels.decode(record, manifest["encoder"]["height"], manifest["encoder"]["width"])
+    except pixels.PixelsError as error:
+        raise RequestError(400, "invalid_record", f"the picture is {error}") from None
+
+
+_CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {TEXT: _as_it_is, IMAGE: _pixels}
 
 
 def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:
@@ -119,7 +148,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
 
 def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
     try:
-        return predictor.predict(artifact.PROBES)
+        return predictor.predict(artifact.probes_of(predictor.modality))
     except Exception as error:
         raise UserError(
             f"{folder}: the model does not answer its test texts ({type(error).__name__}); it must take any texts, and "

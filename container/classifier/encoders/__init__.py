@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # the catalogue is here too, and asked before anybody waits for TensorFlow
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import tensorflow as tf
+
+    from classifier.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,16 @@ class PortableTokenizer:
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors.
+    """Turns records, which are texts or pictures, into vectors.
 
     Attributes:
         family: The module it comes from.
         name: Which encoder it is, for the log and the manifest.
-        pooling: How a text's vector is made of its tokens' vectors: ``mean``, ``max``, ``pooler``, ``cls``, or ``own``
-            where the encoder's graph decides.
-        tokens: Whether :meth:`tokenize` gives token ids; otherwise it gives the texts themselves.
-        layer: A tf_keras layer from what :meth:`tokenize` gives to float32[batch, width].
+        pooling: How a record's vector is made of those of its tokens, or places: ``mean``, ``max``, ``pooler``,
+            ``cls``, or ``own`` where the encoder's graph decides.
+        tokens: Whether the layer reads the token ids that :meth:`tokenize` gives; otherwise it reads what
+            :meth:`arrays` gives.
+        layer: A tf_keras layer from what it reads to float32[batch, width].
     """
 
     family: str
@@ -50,8 +54,23 @@ class Encoder(Protocol):
         ...
 
     @property
+    def signature(self) -> tf.TensorSpec:
+        """What the layer reads of any number of records."""
+        ...
+
+    @property
+    def reads(self) -> Mapping[str, int]:
+        """How much of a record it reads, for the manifest: ``max_sequence_length``, or ``height`` and ``width``."""
+        ...
+
+    @property
+    def augments(self) -> bool:
+        """Whether training reads a record differently each time."""
+        ...
+
+    @property
     def max_sequence_length(self) -> int:
-        """Tokens of a text that are read."""
+        """Tokens of a text that are read; 0 where records are no texts."""
         ...
 
     @property
@@ -66,6 +85,14 @@ class Encoder(Protocol):
 
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length], 0 after a text's end, or leave it as it is."""
+        ...
+
+    def adapt(self, settings: Hyperparameters) -> None:
+        """Let it read records in training as a job's hyperparameters say; what is exported reads them as they are."""
+        ...
+
+    def arrays(self, records: Sequence[Any]) -> Any:
+        """Return the records as the layer reads them, an array whose first axis is the records."""
         ...
 
     def portable_tokenizer(self) -> PortableTokenizer | None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from classifier.encoders import PortableTokenizer, architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
+from classifier.encoders.texts import ReadsTexts
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
@@ -30,7 +31,7 @@ GENERATOR = "generator_predictions.dense.weight"
 
 
 @dataclass(frozen=True, eq=False)
-class BertEncoder:
+class BertEncoder(ReadsTexts):
     """A loaded checkpoint; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:

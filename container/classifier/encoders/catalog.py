@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from classifier import IMAGE, TEXT
 from classifier.hyperparameters import DEFAULT_ENCODER, FROM_SCRATCH
 
 HUB = "https://tfhub.dev/"
@@ -287,6 +288,16 @@ def image_defaults(*, brought: bool) -> Callable[[str], Mapping[str, Any]]:
         return {"model_id": chosen, **({} if chosen in FROM_SCRATCH else IMAGE_DEFAULTS)}
 
     return defaults_of
+
+
+def defaults_of(modality: str, *, brought: bool) -> Callable[[str], Mapping[str, Any]]:
+    """Return what gives the hyperparameters that suit an encoder of a modality, by its ``model_id``.
+
+    Args:
+        modality: What it encodes.
+        brought: Whether the job has a ``model`` channel.
+    """
+    return {TEXT: defaults, IMAGE: image_defaults(brought=brought)}[modality]
 
 
 def table() -> str:

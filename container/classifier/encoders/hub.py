@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
 import tf_keras
 
+from classifier.encoders.texts import ReadsTexts
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -48,7 +49,7 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, eq=False)
-class HubEncoder:
+class HubEncoder(ReadsTexts):
     """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:

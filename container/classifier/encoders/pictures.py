@@ -170,6 +170,18 @@ class PictureEncoder:
         """Whether training reads a record differently each time."""
         return self.layer.augmentation is not None
 
+    def adapt(self, settings: Hyperparameters) -> None:
+        """Let it read pictures as the job's hyperparameters say, and log how it does."""
+        reason = self.wanted_from
+        if settings.image_range != AUTO:
+            self.layer.wanted, reason = settings.image_range, "hyperparameter image_range"
+        self.layer.augmentation = augmentation(settings)
+        log.info(
+            "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%s",
+            self.height, self.width, self.layer.wanted, reason,
+            "none" if self.layer.augmentation is None else self.layer.augmentation.changes,
+        )  # fmt: skip
+
     def arrays(self, records: Sequence[Record]) -> Pictures:
         """Return all records as one array, whose first axis is the records."""
         return Pictures(records, self.height, self.width)
@@ -184,16 +196,3 @@ class PictureEncoder:
     def save(self, folder: Path) -> None:
         """Write the encoder, as it is now, in the form that the family's ``load`` reads."""
         self.write(self, folder)
-
-
-def adapt(encoder: PictureEncoder, settings: Hyperparameters) -> None:
-    """Let an encoder read pictures as the job's hyperparameters say, and log how it does."""
-    layer, reason = encoder.layer, encoder.wanted_from
-    if settings.image_range != AUTO:
-        layer.wanted, reason = settings.image_range, "hyperparameter image_range"
-    layer.augmentation = augmentation(settings)
-    log.info(
-        "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%s",
-        encoder.height, encoder.width, layer.wanted, reason,
-        "none" if layer.augmentation is None else layer.augmentation.changes,
-    )  # fmt: skip

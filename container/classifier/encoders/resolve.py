@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from classifier import IMAGE, TEXT
 from classifier.encoders import archives, catalog
 from classifier.environment import channel_files
 from classifier.errors import UserError
 
-TEXT, IMAGE = "text", "image"
 # Of each modality, in the order they are tried, the choosiest first.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     TEXT: ("convolutional", "recurrent", "bert", "hub"),

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from classifier.encoders import PortableTokenizer, files, word_vectors
 from classifier.encoders.dropout import Dropout
+from classifier.encoders.texts import ReadsTexts
 from classifier.encoders.words import RESERVED, UNKNOWN, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
@@ -67,7 +68,7 @@ def mask(word_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class WordEncoder:
+class WordEncoder(ReadsTexts):
     """A network and its vocabulary; the attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:

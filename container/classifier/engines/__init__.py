@@ -25,7 +25,7 @@ them.
 
 @dataclass(frozen=True)
 class Prepared:
-    """One text, ready to compute; only the engine that prepared it can compute it.
+    """One record, ready to compute; only the engine that prepared it can compute it.
 
     The first and last token that a network may want ([CLS], [SEP]) are among ``tokens``, for they cost as much as
     any. They are never unknown, so the share of unknown tokens is one of all tokens, over many texts together: the
@@ -33,8 +33,9 @@ class Prepared:
     be compared; a mean of each text's share can't, as short texts would weigh as much as long ones.
 
     Attributes:
-        content: What the engine computes with: token ids, int32[tokens], or the text's UTF-8 bytes.
-        tokens: What it costs in a batch, 1 or more; an estimate from its length where they are not ``counted``.
+        content: What the engine computes with: token ids, int32[tokens], the text's UTF-8 bytes, or a picture's pixels,
+            uint8[height, width, 3].
+        tokens: What it costs in a batch, 1 or more; an estimate from its size where they are not ``counted``.
         unknown: Tokens that stand for something the vocabulary lacks.
         counted: Whether the text was cut into tokens, and ``tokens`` and ``unknown`` are what was found.
     """

@@ -1,6 +1,6 @@
-"""Runs a model in OpenVINO's form (token ids in, probabilities out) on CPUs, without TensorFlow.
+"""Runs a model in OpenVINO's form (token ids or pixels in, probabilities out) on CPUs, without TensorFlow.
 
-Beside the network there is the tokenizer, in the form of the ``tokenizers`` library.
+Beside a network that reads token ids there is the tokenizer, in the form of the ``tokenizers`` library.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import queue
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino
@@ -17,12 +17,47 @@ from numpy.typing import NDArray
 
 from classifier.engines import Computing, Prepared, tokenization
 from classifier.engines.padding import LENGTH_STEP, padded
+from classifier.engines.pictures import Pictures
 from classifier.engines.tokenization import Tokenization
 from classifier.errors import UserError
 
 NETWORK, WEIGHTS, TOKENIZER = "model.xml", "model.bin", "tokenizer.json"
 MAPPINGS = Path("/proc/self/maps")
+PICTURES_RANK = 4  # of uint8[batch, height, width, 3]; texts are int32[batch, length]
 PRECISIONS: Mapping[str, Any] = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
+
+
+class Preparation(Protocol):
+    """What makes records ready for a network."""
+
+    def prepare(self, records: Sequence[Any]) -> list[Prepared]:
+        """Return each record ready to compute."""
+        ...
+
+    def together(self, batch: Sequence[Prepared]) -> NDArray[Any]:
+        """Return records as the one array that the network reads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Makes texts ready.
+
+    Attributes:
+        tokenization: The tokenizer.
+        longest: Tokens of the longest text that the network reads.
+    """
+
+    tokenization: Tokenization
+    longest: int
+
+    def prepare(self, records: Sequence[str]) -> list[Prepared]:
+        """Return each text's token ids, without padding."""
+        return self.tokenization.prepare(records)
+
+    def together(self, batch: Sequence[Prepared]) -> NDArray[np.int32]:
+        """Return texts as one array, int32[len(batch), length], padded to the longest or more."""
+        return padded([text.content for text in batch], LENGTH_STEP, self.longest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +65,13 @@ class OpenVinoEngine:
     """A compiled network.
 
     Attributes:
-        tokenization: The tokenizer.
+        preparation: What makes records ready for it.
         compiled: The network, ready for this processor.
-        longest: Tokens of the longest text it reads.
         requests: What computes one batch at a time each, those that are idle.
     """
 
-    tokenization: Tokenization
+    preparation: Preparation
     compiled: Any
-    longest: int
     requests: "queue.SimpleQueue[Any]" = field(default_factory=queue.SimpleQueue)
 
     @property
@@ -47,16 +80,16 @@ class OpenVinoEngine:
         kind = self.compiled.get_property("INFERENCE_PRECISION_HINT")
         return next((name for name, each in PRECISIONS.items() if each == kind), str(kind))
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        """Return each text's token ids, without padding."""
-        return self.tokenization.prepare(texts)
+    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+        """Return each record ready to compute."""
+        return self.preparation.prepare(texts)
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more."""
-        token_ids = padded([text.content for text in batch], LENGTH_STEP, self.longest)
+        """Return the probabilities, float32[len(batch), labels], of one batch."""
+        inputs = self.preparation.together(batch)
         request = self.requests.get()
         try:
-            probabilities: NDArray[np.float32] = request.infer({0: token_ids}, share_inputs=True)[0]
+            probabilities: NDArray[np.float32] = request.infer({0: inputs}, share_inputs=True)[0]
         finally:
             self.requests.put(request)
         return probabilities
@@ -66,8 +99,8 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
     """Read a model and make it ready for this processor.
 
     Args:
-        folder: Its three files.
-        longest: Tokens of the longest text it reads.
+        folder: Its files: two of the network, and a tokenizer where it reads token ids.
+        longest: Tokens of the longest text it reads, where it reads texts.
         precision: One of :data:`PRECISIONS`; its weights are float32 in any case.
         computing: What it may use.
         folds_case: Whether letters are folded before the tokenizer.
@@ -75,10 +108,7 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
     Raises:
         UserError: A file is missing or broken.
     """
-    missing = [name for name in (NETWORK, WEIGHTS, TOKENIZER) if not (folder / name).is_file()]
-    if missing:
-        raise UserError(f"{folder}: incomplete, without {', '.join(missing)}; deploy what training wrote, whole")
-    tokens = tokenization.load(folder / TOKENIZER, folds_case=folds_case)
+    _check_whole(folder, NETWORK, WEIGHTS)
     settings = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
         "NUM_STREAMS": computing.batches_at_once,
@@ -92,12 +122,26 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
         compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", settings)
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
-    engine = OpenVinoEngine(tokens, compiled, longest)
+    shape = compiled.inputs[0].partial_shape
+    if len(shape) == PICTURES_RANK:
+        preparation: Preparation = Pictures(shape[1].get_length(), shape[2].get_length())
+        first = Prepared(np.zeros([part.get_length() for part in list(shape)[1:]], np.uint8), 1)
+    else:
+        _check_whole(folder, TOKENIZER)
+        preparation = Texts(tokenization.load(folder / TOKENIZER, folds_case=folds_case), longest)
+        first = Prepared(np.zeros(1, np.int32), 1)
+    engine = OpenVinoEngine(preparation, compiled)
     for _ in range(computing.batches_at_once):
         engine.requests.put(compiled.create_infer_request())
-    engine.predict([Prepared(np.zeros(1, np.int32), 1)])  # now weights are laid out anew, which no request waits for
+    engine.predict([first])  # now weights are laid out anew, which no request waits for
     _let_go_of(_mapped(folder / WEIGHTS) - others)
     return engine
+
+
+def _check_whole(folder: Path, *names: str) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"{folder}: incomplete, without {', '.join(missing)}; deploy what training wrote, whole")
 
 
 def _mapped(path: Path) -> set[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Runs a TensorFlow SavedModel that takes texts and answers probabilities."""
+"""Runs a TensorFlow SavedModel that takes texts, or pixels, and answers probabilities."""
 
 import functools
 import gc
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from classifier.engines import Engine, Prepared
 from classifier.engines.padding import LENGTH_STEP, padded
+from classifier.engines.pictures import Pictures
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
@@ -100,6 +101,33 @@ class TextsEngine:
 
 
 @dataclass(frozen=True)
+class PixelsEngine:
+    """A loaded SavedModel that takes pixels.
+
+    Attributes:
+        model: The loaded object; it owns the variables the function uses.
+        function: Its serving signature.
+        input_name: The name of the signature's one argument.
+        pictures: What makes pictures ready for it.
+    """
+
+    model: Any
+    function: Function
+    input_name: str
+    pictures: Pictures
+
+    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+        """Return each picture's pixels."""
+        return self.pictures.prepare(texts)
+
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(batch), labels], of one batch."""
+        together = tf.constant(self.pictures.together(batch))
+        probabilities: NDArray[np.float32] = self.function(**{self.input_name: together})[OUTPUT].numpy()
+        return probabilities
+
+
+@dataclass(frozen=True)
 class ForeignEngine:
     """A SavedModel of another program; what it answers may be probabilities or logits.
 
@@ -166,7 +194,7 @@ def load(folder: Path, longest: int = 0) -> Engine:
         longest: Tokens of the longest text it reads, where that is known.
 
     Raises:
-        UserError: Its files are broken, or it has no signature from strings to probabilities.
+        UserError: Its files are broken, or it has no signature that answers probabilities.
     """
     model = _loaded(folder)
     function = model.signatures.get(SIGNATURE) if hasattr(model, "signatures") else None
@@ -174,7 +202,10 @@ def load(folder: Path, longest: int = 0) -> Engine:
         raise UserError(f"{folder}: the SavedModel has no signature {SIGNATURE!r} with an output {OUTPUT!r}")
     if {TOKENIZE, CLASSIFY} <= set(model.signatures):
         return TokensEngine(model, model.signatures[TOKENIZE], model.signatures[CLASSIFY], longest)
-    (input_name,) = function.structured_input_signature[1]
+    ((input_name, spec),) = function.structured_input_signature[1].items()
+    if spec.dtype == tf.uint8:
+        _, height, width, _ = spec.shape
+        return PixelsEngine(model, function, input_name, Pictures(height, width))
     return TextsEngine(model, function, input_name)
 
 

@@ -1,1 +1,103 @@
-"""Kinds of records: one module each, which reads a channel of them."""
+"""Kinds of records: a module each, which reads a channel of them and says what is wrong with it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from classifier import IMAGE, TEXT
+from classifier.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classifier.modalities.files import Source
+    from classifier.modalities.report import Finding
+    from classifier.modalities.rows import Harvest, Label
+    from classifier.modalities.text import Examples
+
+AUTO = "auto"
+# By either of these names a job has its channel to train on.
+TRAINING = ("training", "train")
+
+
+class Modality(Protocol):
+    """A kind of records: the functions of its module."""
+
+    NAME: str
+
+    def find(self, folder: Path, channel: str, harvest: "Harvest", *, sharded: bool = False) -> "list[Source]":
+        """Find a channel's files; the harvest gets a problem where there is nothing to read, and notes.
+
+        Args:
+            folder: The channel's folder.
+            channel: Its name, with which the files' names in messages begin.
+            harvest: What is added to.
+            sharded: Whether each host gets a part of the channel's files, which may be none.
+        """
+
+    def harvest(self, sources: "Sequence[Source]", header: str, found: "Harvest", /) -> None:
+        """Read files: the harvest gets their rows, the problems and the notes.
+
+        Args:
+            sources: The files, in order.
+            header: Whether each table's first row is a header: ``true``, ``false`` or ``auto``.
+            found: What is added to.
+        """
+
+    def examples(self, found: "Harvest") -> "Examples":
+        """Return good rows as a table."""
+
+    def check(self, table: "pd.DataFrame", known: "Collection[Label]", /) -> None:
+        """Refuse labels that are none, of a channel that says which labels there are; the known ones are beyond doubt.
+
+        Raises:
+            UserError: There are such labels.
+        """
+
+    def findings(
+        self, splits: "Mapping[str, pd.DataFrame]", labels: "Sequence[Label]", max_sequence_length: int | None, /
+    ) -> "Iterator[Finding]":
+        """Look at all rows of a job.
+
+        Args:
+            splits: The rows by what they are for, ``training`` the first, as :meth:`examples` gives them.
+            labels: All labels.
+            max_sequence_length: How many tokens of a text will be read; None where that is not known.
+        """
+
+
+def of(name: str) -> Modality:
+    """Return a kind of records by its name."""
+    from classifier.modalities import image, text  # noqa: PLC0415  only who reads channels waits for pandas
+
+    kinds: Mapping[str, Modality] = {TEXT: text, IMAGE: image}
+    return kinds[name]
+
+
+def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
+    """Return what kind of records a job has, and why.
+
+    Args:
+        wanted: The kind's name, or ``auto``: that of the channel to train on.
+        channels: The folder of each channel by its name.
+
+    Raises:
+        UserError: That channel holds both a table and folders of pictures.
+    """
+    if wanted != AUTO:
+        return wanted, "modality was given"
+    from classifier.modalities import files, image  # noqa: PLC0415
+
+    channel = next((name for name in TRAINING if name in channels), None)
+    inside = image.files_of(channels[channel]) if channel else []
+    tables = [path for path in inside if files.is_table(path)]
+    pictures = [path for path in inside if image.is_picture(path)]
+    labelled = [path for path in pictures if len(path.relative_to(channels[channel or ""]).parts) > 1]
+    if tables and labelled:
+        raise UserError(
+            f"channel {channel} holds tables of text and folders of pictures, as {tables[0].name} and "
+            f"{labelled[0].name}; set modality to {TEXT} or {IMAGE}, or take one kind out"
+        )
+    if pictures and not tables:
+        return IMAGE, f"channel {channel} holds pictures and no table"
+    return TEXT, "there is a table to train on" if tables else "there are neither tables nor pictures to train on"

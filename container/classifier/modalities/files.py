@@ -67,7 +67,7 @@ class Source:
     Attributes:
         path: Where it lies.
         name: What messages call it, ``channel/file``.
-        kind: What it holds, as ``.csv``, where its name is not to be asked.
+        kind: What it holds, as ``.csv``, where its name is not to be asked; of a picture, its label.
     """
 
     path: Path
@@ -101,6 +101,38 @@ def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False)
     if left_out:
         harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, 5))}")
     return [Source(path, f"{channel}/{path.relative_to(folder).as_posix()}") for path in chosen]
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file is a table of text beyond doubt, by its name."""
+    return _suffix(path) in TABLES
+
+
+def is_absent(folder: Path, channel: str, found: Sequence[Path], harvest: Harvest, cure: str, *, sharded: bool) -> bool:
+    """Return whether a channel has no file at all, and say so.
+
+    Args:
+        folder: The channel's folder.
+        channel: Its name.
+        found: The files in it.
+        harvest: Gets the problem.
+        cure: What to do.
+        sharded: Whether each host gets a part of the channel's files, which may be none.
+    """
+    if found:
+        return False
+    if sharded:
+        harvest.problem(
+            f"this host got no file of channel {channel}",
+            0,
+            "with ShardedByS3Key each host gets a part of the objects; "
+            "use at least as many files as hosts, or FullyReplicated",
+        )
+    elif folder.is_dir():
+        harvest.problem(f"channel {channel}", 0, f"no file in it; {cure}")
+    else:
+        harvest.problem(f"channel {channel}", 0, "the job names it, but it has no files; check its S3 address")
+    return True
 
 
 def open_text(source: Source, errors: str = "strict") -> TextIO:
@@ -174,22 +206,14 @@ def _manifests(folder: Path) -> list[Path]:
 
 def _nothing(folder: Path, channel: str, files: Sequence[Path], harvest: Harvest, *, sharded: bool) -> None:
     """Say why a channel has no table, and what to do."""
-    if sharded and not files:
-        harvest.problem(
-            f"this host got no file of channel {channel}",
-            0,
-            "with ShardedByS3Key each host gets a part of the objects; "
-            "use at least as many files as hosts, or FullyReplicated",
-        )
-    elif not folder.is_dir():
-        harvest.problem(f"channel {channel}", 0, "the job names it, but it has no files; check its S3 address")
-    elif empty := [path for path in sorted(folder.rglob("*")) if path.is_file() and _suffix(path) in TABLES]:
+    absent = sharded and not files
+    empty = [] if absent else [path for path in sorted(folder.rglob("*")) if path.is_file() and _suffix(path) in TABLES]
+    if empty:
         name = empty[0].relative_to(folder).as_posix()
         harvest.problem(f"{channel}/{name}", 0, "the file is empty; write a row a line: a label, a comma, and a text")
-    elif not files:
-        harvest.problem(
-            f"channel {channel}", 0, f"no file in it; its S3 address must lead to the folder that {DATA_FILE} is in"
-        )
+    else:
+        cure = f"its S3 address must lead to the folder that {DATA_FILE} is in"
+        is_absent(folder, channel, files, harvest, cure, sharded=sharded)
     for path in files[:5]:
         harvest.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, not_read(path))
 

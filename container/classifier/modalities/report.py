@@ -1,4 +1,4 @@
-"""What labelled texts look like as a whole, and what in them may be a mistake."""
+"""What labelled texts and other records look like as a whole, and what in them may be a mistake."""
 
 import logging
 import re
@@ -81,25 +81,36 @@ def findings(
         labels: All labels.
         max_sequence_length: How many tokens of a text will be read; None where that is not known.
     """
+    yield from of_labels(splits, labels)
+    for name, table in splits.items():
+        if len(table):
+            yield from _of_texts(name, table, max_sequence_length)
+    for (name, table), (other_name, other) in combinations(splits.items(), 2):
+        yield from leaks(name, table, other_name, other)
+
+
+def of_labels(
+    splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], *, doubtful: bool = True
+) -> Iterator[Finding]:
+    """Say how many rows there are, and of each label.
+
+    Args:
+        splits: As for :func:`findings`.
+        labels: All labels.
+        doubtful: Whether a label may be a text in the wrong column, which is not shown.
+    """
     training = splits["training"]
     counts = training["label"].value_counts().reindex(list(labels), fill_value=0)
     rows = " ".join(f"{name}_rows={len(table)}" for name, table in splits.items())
     yield Finding(
         f"{rows} labels={len(labels)} rows_of_rarest_label={counts.min()} rows_of_commonest_label={counts.max()}"
     )
-    yield from _of_labels(training, counts)
-    for name, table in splits.items():
-        if len(table):
-            yield from _of_texts(name, table, max_sequence_length)
-    for (name, table), (other_name, other) in combinations(splits.items(), 2):
-        yield from _leaks(name, table, other_name, other)
-
-
-def _of_labels(training: pd.DataFrame, counts: "pd.Series[int]") -> Iterator[Finding]:
     places = _places(training.drop_duplicates("label").set_index("label"))
     ordered = counts.sort_values(ascending=False, kind="stable")
-    swapped = names.look_swapped(training)
+    swapped = doubtful and names.look_swapped(training)
     called = {label: _shown(label, 1 if swapped and count else int(count), places) for label, count in ordered.items()}
+    if not doubtful:
+        called = {label: str(label) for label in called}
     shown = [f"{called[label]}: {count}" for label, count in ordered.items()]
     if len(shown) > LABELS_NAMED:
         left_out = f"... {len(shown) - 2 * LABELS_NAMED_AT_EITHER_END} more"
@@ -157,7 +168,7 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
     empty = stripped == ""
     if empty.any():
         yield _note(name, f"empty texts: {empty.sum()}", places[empty])
-    yield from _repeated(name, table[~empty].assign(text=stripped[~empty]))
+    yield from repeated(name, table[~empty].assign(text=stripped[~empty]))
     yield from _run_together(name, table)
 
 
@@ -169,20 +180,26 @@ def _distribution(noun: str, lengths: NDArray[np.int64]) -> str:
     )
 
 
-def _repeated(name: str, table: pd.DataFrame) -> Iterator[Finding]:
-    """Note texts that come more than once, with one label or with several."""
-    repeated = table[table.duplicated("text", keep=False)]
-    if repeated.empty:
+def repeated(name: str, table: pd.DataFrame, noun: str = "texts") -> Iterator[Finding]:
+    """Note texts that come more than once, with one label or with several.
+
+    Args:
+        name: What the rows are for.
+        table: The rows.
+        noun: What their texts are called.
+    """
+    alike = table[table.duplicated("text", keep=False)]
+    if alike.empty:
         return
-    again = repeated[repeated.duplicated("text")]
-    yield _note(name, f"texts that an earlier row has: {len(again)}", _places(again))
-    several = repeated.groupby("text")["label"].transform("nunique") > 1
+    again = alike[alike.duplicated("text")]
+    yield _note(name, f"{noun} that an earlier row has: {len(again)}", _places(again))
+    several = alike.groupby("text")["label"].transform("nunique") > 1
     if several.any():
-        different = repeated[several]
+        different = alike[several]
         # Rows of the same text beside each other, the text that comes first in front.
         order = different.groupby("text", sort=False).ngroup().sort_values(kind="stable").index
         count = different["text"].nunique()
-        yield _note(name, f"texts with more than one label: {count}", _places(different.loc[order]), logging.WARNING)
+        yield _note(name, f"{noun} with more than one label: {count}", _places(different.loc[order]), logging.WARNING)
 
 
 def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
@@ -195,8 +212,18 @@ def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
         yield _note(name, words, _places(tabular[swallowed]), logging.WARNING)
 
 
-def _leaks(name: str, table: pd.DataFrame, other_name: str, other: pd.DataFrame) -> Iterator[Finding]:
-    """Note texts that are in two splits, of which the later then is no honest measure."""
+def leaks(
+    name: str, table: pd.DataFrame, other_name: str, other: pd.DataFrame, noun: str = "texts"
+) -> Iterator[Finding]:
+    """Note texts that are in two splits, of which the later then is no honest measure.
+
+    Args:
+        name: What the first rows are for.
+        table: These rows.
+        other_name: What the later rows are for.
+        other: Those.
+        noun: What their texts are called.
+    """
     if table.empty or other.empty:
         return
     seen = dict(zip(table["text"].str.strip().iloc[::-1], _places(table).iloc[::-1], strict=True))
@@ -207,7 +234,7 @@ def _leaks(name: str, table: pd.DataFrame, other_name: str, other: pd.DataFrame)
         if text in seen
     ]
     if found:
-        yield _note(other_name, f"texts that are in {name} too: {len(found)}", found, logging.WARNING)
+        yield _note(other_name, f"{noun} that are in {name} too: {len(found)}", found, logging.WARNING)
 
 
 def _note(name: str, words: str, places: "Sequence[str] | pd.Series[str]", level: int = logging.INFO) -> Finding:
@@ -220,4 +247,4 @@ def _examples(places: "Sequence[str] | pd.Series[str]") -> str:
 
 
 def _places(table: pd.DataFrame) -> "pd.Series[str]":
-    return table["file"] + ":" + table["line"].astype(str)
+    return (table["file"] + ":" + table["line"].astype(str)).where(table["line"] > 0, table["file"])

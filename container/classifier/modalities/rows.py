@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from classifier.errors import UserError, at_most
 from classifier.modalities.columns import HEADERLESS, Columns
@@ -22,20 +22,20 @@ INVISIBLE = ("Cf", "Zl", "Zp")
 
 
 class Row(NamedTuple):
-    """A labelled text, and where it comes from.
+    """A labelled record, and where it comes from.
 
     Attributes:
         file: The file, ``channel/file``.
-        line: The row's first line, from 1.
+        line: The row's first line, from 1; 0 where it is the whole file.
         label: An integer, or a name.
-        text: The text as it was written.
+        text: The text as it was written, or another kind's record.
         first: Whether it is the first row of a table without a header, which may be a header not recognised as one.
     """
 
     file: str
     line: int
     label: Label
-    text: str
+    text: Any
     first: bool = False
 
 

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from classifier import TEXT
 from classifier.modalities import csv_rows, files, json_rows, rows
-from classifier.modalities.files import Source
+from classifier.modalities.files import Source, find
+from classifier.modalities.labels import check
+from classifier.modalities.report import findings
 from classifier.modalities.rows import BadDataError, Harvest, Label
 
-__all__ = ["Examples", "Label", "examples", "harvest", "read_channel", "sorted_labels"]
+__all__ = [
+    "NAME", "Examples", "Label", "check", "examples", "find", "findings", "harvest", "read_channel", "sorted_labels",
+]  # fmt: skip
 
+NAME = TEXT
 READERS: Mapping[str, Callable[[Source, str, Harvest], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
 
 
@@ -45,7 +51,7 @@ def read_channel(folder: Path, channel: str, *, header: str = "auto") -> Example
         UserError: There are no data, or bad rows: the message lists them by file and line.
     """
     found = Harvest()
-    harvest(files.find(folder, channel, found), header, found)
+    harvest(find(folder, channel, found), header, found)
     if found.problems:
         raise BadDataError(found.problems_in_order())
     return examples(found)

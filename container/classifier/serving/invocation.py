@@ -1,16 +1,18 @@
 """One request, from its body to its answer."""
 
+import itertools
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from classifier.engines import Prepared
 from classifier.errors import RequestError
+from classifier.modalities.requests import OF, Requests
 from classifier.predictor import Predictor
 from classifier.serving import answers, media_types, records
 from classifier.serving.batcher import Batcher, EngineError
@@ -77,7 +79,7 @@ class Service:
         limits: What is taken on at once.
         batcher: What computes.
         metrics: What is counted.
-        preparing: Held while texts are made ready, which takes memory and a processor.
+        preparing: Held while records are made ready, which takes memory and a processor.
     """
 
     settings: ServingSettings
@@ -111,16 +113,23 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     """
     settings = service.settings
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
-    kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch)
+    requests = OF[predictor.modality](settings.allowed_hosts)
+    kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
     streamed = kind in media_types.LINES
+    refuses = (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse"
     bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
-    with service.limits.memory(0 if streamed else records.checked_size(invocation.size, bounds)) as reading:
+    size = 0 if streamed else records.checked_size(invocation.size, bounds, requests)
+    with service.limits.memory(size + requests.fetched_bytes.get(kind, 0)) as reading:
         with reading:
-            body = records.read(_Complete(invocation.body, invocation.size), kind, bounds)
+            body = records.read(_Complete(invocation.body, invocation.size), kind, bounds, requests)
             chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
-            if (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse":
+            if refuses:
                 chunks = _none_bad(chunks, usage)
-        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in _wanted(chunks, invocation))
+        places = itertools.repeat("") if body.single else (f"record {number}: " for number in itertools.count())
+        chunks = (_checked(chunk, places, requests, predictor, service) for chunk in _wanted(chunks, invocation))
+        if refuses:
+            chunks = _none_bad(chunks, usage)
+        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
 
@@ -162,9 +171,30 @@ def _good(chunk: Sequence[Record], usage: Usage) -> Sequence[Record]:
     return chunk
 
 
+def _checked(
+    chunk: Sequence[Record], places: Iterator[str], requests: Requests, predictor: Predictor, service: Service
+) -> Sequence[Record]:
+    """Return a chunk's records as the model takes them; what can't be taken becomes an error, which names its place."""
+    fetched = [_tried(requests.fetch, record) for record in chunk]
+    with service.preparing:
+        return [_tried(predictor.check, *pair) for pair in zip(fetched, places, strict=False)]
+
+
+def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Record:
+    """Take a record a step further, or return its error: a new one, which holds no frame with what it was."""
+    if isinstance(record, RequestError):
+        return record
+    try:
+        return step(record)
+    except RequestError as error:
+        return RequestError(error.status, error.code, f"{place}{error.message}")
+    except Exception as error:  # noqa: BLE001  it may hold a record
+        raise EngineError(error) from None
+
+
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
     """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
-    texts = [record for record in chunk if isinstance(record, str)]
+    texts = [record for record in chunk if not isinstance(record, RequestError)]
     with service.preparing:
         prepared = _prepared(predictor, texts)
     usage.records += len(chunk)
@@ -183,7 +213,7 @@ def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, 
     return probabilities
 
 
-def _prepared(predictor: Predictor, texts: Sequence[str]) -> list[Prepared]:
+def _prepared(predictor: Predictor, texts: Sequence[Any]) -> list[Prepared]:
     try:
         return predictor.prepare(texts)
     except Exception as error:  # noqa: BLE001  it may hold a text

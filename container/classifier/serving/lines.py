@@ -25,18 +25,26 @@ class LineReader:
         start: What was read of it before.
         longest: The most bytes of a line that are held; a longer line is an error, and is dropped.
         piece: How many bytes are read at a time.
+        shorter: What to do about a line that is too long, in words.
 
     Attributes:
         number: The number of the next line, from 1.
     """
 
     def __init__(
-        self, stream: Stream, start: bytes = b"", *, longest: int = LONGEST_LINE, piece: int = PIECE_BYTES
+        self,
+        stream: Stream,
+        start: bytes = b"",
+        *,
+        longest: int = LONGEST_LINE,
+        piece: int = PIECE_BYTES,
+        shorter: str = "send shorter texts",
     ) -> None:
         self.number = 1
         self._stream = stream
         self._longest = longest
         self._piece = piece
+        self._shorter = shorter
         self._held = bytearray(start)
         self._position = 0
         self._ended = False
@@ -55,7 +63,7 @@ class LineReader:
         if size is None:
             self.skip_line()
             megabytes = self._longest >> 20
-            return invalid_record(f"line {number} is longer than {megabytes} MB; send shorter texts")
+            return invalid_record(f"line {number} is longer than {megabytes} MB; {self._shorter}")
         content = self._held[self._position : self._position + size - 1]
         self._take(size, 1)
         return as_text(content.removesuffix(b"\r"), number)

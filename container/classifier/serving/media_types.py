@@ -5,23 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classifier.errors import RequestError
+from classifier.modalities.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, TEXTS, Requests
 
-JSON = "application/json"
-JSON_LINES = "application/jsonlines"
-CSV = "text/csv"
-TEXT = "application/x-text"
-
-REQUEST_TYPES: Mapping[str, str] = {
-    TEXT: TEXT,
-    "text/plain": TEXT,
-    "application/octet-stream": TEXT,
-    JSON: JSON,
-    JSON_LINES: JSON_LINES,
-    "application/jsonl": JSON_LINES,
-    "application/x-ndjson": JSON_LINES,
-    CSV: CSV,
-}
-"""Every spelling of a Content-Type, and the one of the four bodies it stands for."""
+__all__ = ["BYTES", "CSV", "JSON", "JSON_LINES", "LINES", "TEXT"]
 
 ANSWER_TYPES = (JSON, JSON_LINES, CSV)
 _RANGES: Mapping[str, tuple[str, ...]] = {
@@ -33,9 +19,6 @@ ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CS
 
 INFERENCE_OUTPUTS = ("predicted_label", "probability", "probabilities", "labels")
 """What an answer may say of a record; ``SAGEMAKER_INFERENCE_OUTPUT`` chooses, by the names Autopilot gave them."""
-
-LINES = (CSV, JSON_LINES)
-"""The types of a record a line. Batch transform puts the answers of many requests one below the other."""
 
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _WEIGHT = re.compile(r"\d*\.?\d+|\d+\.")
@@ -75,25 +58,27 @@ def parse_columns(text: str) -> tuple[str, ...]:
     return names
 
 
-def request_type(content_type: str, *, must_name_one: bool) -> str:
-    """Return which of the four bodies a Content-Type announces; without one it is a text.
+def request_type(content_type: str, *, must_name_one: bool, requests: Requests = TEXTS) -> str:
+    """Return which of the five bodies a Content-Type announces; without one it is the modality's usual one.
 
     Args:
         content_type: The header's value, empty where there is none.
         must_name_one: Refuse a request without one.
+        requests: What the model reads.
 
     Raises:
         RequestError: 415, for a type or a charset that is not read here.
     """
     if must_name_one and not content_type.strip():
-        raise _unsupported("no Content-Type; set the ContentType of the transform job's input")
-    media_type, parameters = _parse(content_type.strip() or TEXT)
-    if media_type not in REQUEST_TYPES:
-        raise _unsupported("Content-Type is not read here")
-    if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
+        raise _unsupported("no Content-Type; set the ContentType of the transform job's input", requests)
+    media_type, parameters = _parse(content_type.strip() or requests.usual)
+    if media_type not in requests.types:
+        raise _unsupported(requests.refusals.get(media_type, "Content-Type is not read here"), requests)
+    kind = requests.types[media_type]
+    if kind != BYTES and parameters.get("charset", "utf-8").lower() not in _CHARSETS:
         problem = "Content-Type names a charset that is not read here; send UTF-8"
         raise RequestError(415, "unsupported_media_type", problem)
-    return REQUEST_TYPES[media_type]
+    return kind
 
 
 def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
@@ -120,7 +105,7 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
 
 
 def _usual(content_type: str) -> str:
-    lines = REQUEST_TYPES.get(_parse(content_type)[0]) in LINES
+    lines = TEXTS.types.get(_parse(content_type)[0]) in LINES
     return JSON_LINES if lines else JSON
 
 
@@ -164,6 +149,8 @@ def _parse(value: str) -> tuple[str, dict[str, str]]:
     return media_type.strip().lower(), parameters
 
 
-def _unsupported(problem: str) -> RequestError:
-    types = ", ".join(name for name in REQUEST_TYPES if name != "application/octet-stream")
-    return RequestError(415, "unsupported_media_type", f"{problem}; use one of {types}")
+def _unsupported(problem: str, requests: Requests) -> RequestError:
+    types = ", ".join(name for name in requests.types if name != BYTES)
+    return RequestError(
+        415, "unsupported_media_type", f"{problem}; this model reads {requests.records}: use one of {types}"
+    )

@@ -1,4 +1,4 @@
-"""Request bodies to records: texts and JSON are read whole, JSON Lines and CSV as a stream."""
+"""Request bodies to records: a record on its own and JSON are read whole, JSON Lines and CSV as a stream."""
 
 import itertools
 import json
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from classifier.errors import RequestError
+from classifier.modalities.requests import LINES, TEXTS, Requests
 from classifier.serving import csv_texts
 from classifier.serving.lines import PIECE_BYTES, LineReader, Stream, invalid_record
-from classifier.serving.media_types import CSV, JSON, JSON_LINES, TEXT
+from classifier.serving.media_types import BYTES, CSV, JSON, JSON_LINES, TEXT
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 20
 
-Record = str | RequestError
-"""A text, or what is wrong with this one record: status 400, code ``invalid_record``."""
+Record = Any | RequestError
+"""What the model reads, a text or bytes, or what is wrong with this one: status 400, code ``invalid_record``."""
 
 _Content = TypeVar("_Content", str, bytes)
 # {"features": ["..."]} is a record of two, and {"instances": [ ... ]} has two around its records.
@@ -26,12 +27,6 @@ SHORT_LINE = 1 << 16  # characters; whatever a shorter line holds is parsed in n
 _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
 
 _MARK = b"\xef\xbb\xbf"
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_ITEM_FORMS = 'a string, or an object with one string as "text" or "inputs", or a list of one string as "features"'
-_BODY_FORMS = (
-    'a text, a list of texts, or {"instances": [...]}, and nothing else; a text is a string, {"text": "..."}, '
-    '{"inputs": "..."} or {"features": ["..."]}'
-)
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class Body:
     """The records of a request.
 
     Attributes:
-        chunks: The records in the request's order, at most :data:`CHUNK_RECORDS` and about :data:`CHUNK_BYTES` of text
-            at a time. To go on may raise a RequestError 413.
+        chunks: The records in the request's order, at most :data:`CHUNK_RECORDS` and about :data:`CHUNK_BYTES` at a
+            time. To go on may raise a RequestError 413.
         single: Whether the request was one record on its own, and not a list that may hold just one.
     """
 
@@ -63,69 +58,74 @@ class Bounds:
     lines: int = 0
 
 
-def read(stream: Stream, kind: str, bounds: Bounds) -> Body:
-    """Read a body of one of the four kinds that ``media_types.request_type`` tells apart.
+def read(stream: Stream, kind: str, bounds: Bounds, requests: Requests = TEXTS) -> Body:
+    """Read a body of one of the five kinds that ``media_types.request_type`` tells apart.
 
-    Texts and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of these a part is
-    held, however long they are. A byte order mark at the start is dropped.
+    Records on their own and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of
+    these a part is held, however long they are. A byte order mark at the start is dropped, but of bytes.
 
     Raises:
         RequestError: 400, when the body is empty, or one of those that are read whole is not UTF-8 or not JSON as it
             is read here; 413, when one of those is larger, or its list longer, than the bounds.
     """
-    return _READERS[kind](stream, bounds)
+    return _READERS[kind](stream, bounds, requests)
 
 
-def checked_size(size: int, bounds: Bounds) -> int:
+def checked_size(size: int, bounds: Bounds, requests: Requests = TEXTS) -> int:
     """Return the size of a body that is to be read whole.
 
     Raises:
         RequestError: 413, when it is larger than the bounds.
     """
     if size > bounds.whole_bytes:
-        raise _too_large(bounds)
+        raise _too_large(bounds, requests)
     return size
 
 
-def _text(stream: Stream, bounds: Bounds) -> Body:
-    content = _whole(stream, bounds)
+def _text(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    content = _whole_text(stream, bounds, requests)
     return Body(iter([(content.removesuffix("\n").removesuffix("\r"),)]), single=True)
 
 
-def _json(stream: Stream, bounds: Bounds) -> Body:
-    content = _whole(stream, bounds)
+def _bytes(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    return Body(iter([(_not_empty(_whole(stream, bounds, requests)),)]), single=True)
+
+
+def _json(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    content = _whole_text(stream, bounds, requests)
     if _has_more_brackets(content, BRACKETS_A_RECORD * bounds.records + BRACKETS_AROUND):
         raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
-    value = _parsed(content, "the body")
+    value = _parsed(content, "the body", requests)
     items = None if isinstance(value, RequestError) else _items(value)
     if items is None:
-        record = _record(value, "the body")
+        record = _record(value, "the body", requests)
         if isinstance(record, RequestError):
             raise _invalid_body(
-                record.message if isinstance(value, RequestError) else f"the body must be {_BODY_FORMS}"
+                record.message if isinstance(value, RequestError) else f"the body must be {requests.body_forms}"
             )
         return Body(iter([(record,)]), single=True)
     if len(items) > bounds.records:
         raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
-    return Body(_chunks(_record(item, f"record {index}") for index, item in enumerate(items)))
+    records = (_record(item, f"record {index}", requests) for index, item in enumerate(items))
+    return Body(_chunks(records, requests.least_bytes))
 
 
-def _json_lines(stream: Stream, bounds: Bounds) -> Body:
-    return Body(_chunks(_of_json_lines(_lines(stream)), bounds.lines))
+def _json_lines(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    return Body(_chunks(_of_json_lines(_lines(stream, requests), requests), requests.least_bytes, bounds.lines))
 
 
-def _csv(stream: Stream, bounds: Bounds) -> Body:
-    return Body(_chunks(csv_texts.read(_lines(stream)), bounds.lines))
+def _csv(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    return Body(_chunks(csv_texts.read(_lines(stream, requests)), requests.least_bytes, bounds.lines))
 
 
-def _chunks(records: Iterable[Record], most: int = 0) -> Iterator[Sequence[Record]]:
+def _chunks(records: Iterable[Record], least: int, most: int = 0) -> Iterator[Sequence[Record]]:
     chunk: list[Record] = []
     size = 0
     for count, record in enumerate(records, 1):
         if most and count > most:
             raise _too_many(most, "SERVING_MAX_LINES")
         chunk.append(record)
-        size += len(record) if isinstance(record, str) else 0
+        size += 0 if isinstance(record, RequestError) else max(len(record), least)
         if len(chunk) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -133,20 +133,25 @@ def _chunks(records: Iterable[Record], most: int = 0) -> Iterator[Sequence[Recor
         yield chunk
 
 
-def _whole(stream: Stream, bounds: Bounds) -> str:
+def _whole(stream: Stream, bounds: Bounds, requests: Requests) -> bytes:
     content = _read_up_to(stream, bounds.whole_bytes + 1)
     if len(content) > bounds.whole_bytes:
-        raise _too_large(bounds)
+        raise _too_large(bounds, requests)
+    return bytes(content)
+
+
+def _whole_text(stream: Stream, bounds: Bounds, requests: Requests) -> str:
     try:
-        text = content.decode("utf-8")
+        text = _whole(stream, bounds, requests).decode("utf-8")
     except UnicodeDecodeError as error:
         raise _invalid_body(f"the body is not UTF-8 (at byte {error.start}); send UTF-8") from None
     return _not_empty(text.removeprefix("\ufeff"))
 
 
-def _lines(stream: Stream) -> LineReader:
+def _lines(stream: Stream, requests: Requests) -> LineReader:
     start = _read_up_to(stream, len(_MARK) + 1)
-    return LineReader(stream, _not_empty(bytes(start).removeprefix(_MARK)))
+    content = _not_empty(bytes(start).removeprefix(_MARK))
+    return LineReader(stream, content, longest=requests.longest_line, shorter=requests.shorter)
 
 
 def _has_more_brackets(content: str, most: int) -> bool:
@@ -174,16 +179,16 @@ def _not_empty(content: _Content) -> _Content:
     return content
 
 
-def _of_json_lines(lines: LineReader) -> Iterator[Record]:
+def _of_json_lines(lines: LineReader, requests: Requests = TEXTS) -> Iterator[Record]:
     while not lines.at_end():
         where = f"line {lines.number}"
         line = lines.line()
         if isinstance(line, RequestError):
             yield line
         elif len(line) > SHORT_LINE and _has_more_brackets(line, BRACKETS_A_RECORD):
-            yield invalid_record(f"{where} must be {_ITEM_FORMS}, and nothing else")
+            yield invalid_record(f"{where} must be {requests.item_forms}, and nothing else")
         elif line.strip():
-            yield _record(_parsed(line, where), where)
+            yield _record(_parsed(line, where, requests), where, requests)
 
 
 def _items(value: Any) -> list[Any] | None:
@@ -195,31 +200,19 @@ def _items(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def _record(item: Any, where: str) -> Record:
-    """Return the text of one record, in any of the forms a record may have; an error stays what it is."""
+def _record(item: Any, where: str, requests: Requests) -> Record:
+    """Return the record that a value of JSON is, in any of the forms it may have; an error stays what it is."""
     if isinstance(item, RequestError):
         return item
-    if isinstance(item, dict) and len(item) == 1:
-        (name, value), *_ = item.items()
-        item = _FIELDS[name](value) if name in _FIELDS else None
-    if not isinstance(item, str):
-        return invalid_record(f"{where} must be {_ITEM_FORMS}, and nothing else")
-    return item if item.isascii() else _SURROGATES.sub("\ufffd", item)
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _only_one(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else None
+    record = requests.item(item)
+    return invalid_record(f"{where} must be {requests.item_forms}, and nothing else") if record is None else record
 
 
 class _SameKeyTwiceError(Exception):
     pass
 
 
-def _parsed(content: str, where: str) -> Any:
+def _parsed(content: str, where: str, requests: Requests) -> Any:
     """Return what JSON says, or a RequestError: returned, not raised, so that it holds no frame with a text in it."""
     try:
         return _DECODER.decode(content)
@@ -231,7 +224,7 @@ def _parsed(content: str, where: str) -> Any:
     except _SameKeyTwiceError:
         problem = "holds a JSON object with the same key twice"
     except ValueError:  # a number of thousands of digits
-        problem = "is not JSON that is read here; send texts as strings"
+        problem = f"is not JSON that is read here; send {requests.records} as strings"
     return invalid_record(f"{where} {problem}")
 
 
@@ -250,12 +243,13 @@ def _invalid_body(message: str) -> RequestError:
     return RequestError(400, "invalid_body", message)
 
 
-def _too_large(bounds: Bounds) -> RequestError:
+def _too_large(bounds: Bounds, requests: Requests) -> RequestError:
+    streamed = " or ".join(name for name in requests.types if name in LINES)
     return RequestError(
         413,
         "payload_too_large",
-        f"a text or JSON may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send many texts as "
-        f"{JSON_LINES} or {CSV}, which are read as a stream",
+        f"such a body may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send many {requests.records} as "
+        f"{streamed}, which is read as a stream",
     )
 
 
@@ -265,9 +259,9 @@ def _too_many(most: int, setting: str) -> RequestError:
     )
 
 
-_FIELDS: Mapping[str, Callable[[Any], Any]] = {"text": _itself, "inputs": _itself, "features": _only_one}
-_READERS: Mapping[str, Callable[[Stream, Bounds], Body]] = {
+_READERS: Mapping[str, Callable[[Stream, Bounds, Requests], Body]] = {
     TEXT: _text,
+    BYTES: _bytes,
     JSON: _json,
     JSON_LINES: _json_lines,
     CSV: _csv,

@@ -10,6 +10,7 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.modalities import urls
 from classifier.serving import media_types
 
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
@@ -182,7 +183,7 @@ SETTINGS: Mapping[str, Setting] = {
         ("SERVING_MAX_WHOLE_MB",),
         _whole_number(1, 1024),
         100,
-        "The largest body of one text or of `application/json`, which is read whole, into memory; a larger one is "
+        "The largest body of one record or of `application/json`, which is read whole, into memory; a larger one is "
         "answered 413. JSON Lines and CSV are read as a stream.",
     ),
     "max_records": Setting(
@@ -208,7 +209,14 @@ SETTINGS: Mapping[str, Setting] = {
         _bad_records,
         "",
         "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
-        "`answer` in JSON Lines and CSV, `refuse` in JSON",
+        "`answer` in JSON Lines and CSV, else `refuse`",
+    ),
+    "allowed_hosts": Setting(
+        ("ALLOW_IMAGE_URLS",),
+        urls.parse_hosts,
+        frozenset(),
+        "Hosts that pictures may be fetched from, whose URLs are then sent as `text/plain`.",
+        "none: URLs are refused",
     ),
     "inference_output": Setting(
         ("SAGEMAKER_INFERENCE_OUTPUT",),
@@ -281,6 +289,7 @@ class ServingSettings:
     max_lines: int
     max_tokens: int
     bad_records: str
+    allowed_hosts: frozenset[str]
     inference_output: tuple[str, ...]
     default_accept: str
     batch: bool

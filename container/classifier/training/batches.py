@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
+from classifier.encoders.texts import encoded
 from classifier.engines.padding import padded
 from classifier.training.interruption import Interruption
 
@@ -73,13 +74,13 @@ class Rows:
 
 
 def tokenize(
-    encoder: Encoder, texts: Sequence[str], interruption: Interruption | None = None, *, multiple: int = 1
+    encoder: Encoder, texts: Sequence[Any], interruption: Interruption | None = None, *, multiple: int = 1
 ) -> Inputs:
-    """Turn all texts into what the encoder's layer reads.
+    """Turn all records into what the encoder's layer reads.
 
     Args:
         encoder: The encoder.
-        texts: The texts.
+        texts: The records.
         interruption: What may tell the job to stop meanwhile.
         multiple: What the lengths of batches are multiples of.
 
@@ -87,19 +88,15 @@ def tokenize(
         StoppedError: The job was told to stop meanwhile.
     """
     if not encoder.tokens:
-        return Inputs(np.array(_bytes(texts), dtype=object))
+        return Inputs(encoder.arrays(texts))
     function = _compiled(encoder)
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(texts), TOKENIZED_AT_ONCE):
         if interruption is not None:
             interruption.check()
-        batch = function(tf.constant(_bytes(texts[start : start + TOKENIZED_AT_ONCE]))).numpy()
+        batch = function(tf.constant(encoded(texts[start : start + TOKENIZED_AT_ONCE]))).numpy()
         rows.extend(row[row != 0] for row in batch)
     return Inputs(rows, encoder.max_sequence_length, multiple)
-
-
-def _bytes(texts: Sequence[str]) -> list[bytes]:
-    return [text.encode("utf-8", "replace") for text in texts]
 
 
 @functools.lru_cache(maxsize=1)

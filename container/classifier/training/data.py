@@ -5,17 +5,18 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifier import TEXT, modalities
 from classifier.errors import UserError
-from classifier.modalities import files, report, text
-from classifier.modalities import labels as names
+from classifier.modalities import report
 from classifier.modalities.files import Source
 from classifier.modalities.rows import IF_A_HEADER, BadDataError, Harvest, Problem
-from classifier.modalities.text import Label
+from classifier.modalities.text import Label, sorted_labels
 
 log = logging.getLogger(__name__)
 
@@ -34,24 +35,26 @@ class Tables:
         training: The rows to train on, of which some may be held out.
         validation: The validation channel's; None without one.
         test: The test channel's; None without one.
+        modality: What kind of records they are.
     """
 
     training: pd.DataFrame
     validation: pd.DataFrame | None = None
     test: pd.DataFrame | None = None
+    modality: str = TEXT
 
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and the index of each one's label.
+    """Records and the index of each one's label.
 
     Attributes:
-        texts: The texts.
+        texts: The records: texts, or whatever else the modality reads.
         targets: int32[rows], each row's label as its place among the labels.
-        places: Where each row comes from, ``file:line``.
+        places: Where each row comes from, ``file:line``, or the file that it is.
     """
 
-    texts: tuple[str, ...]
+    texts: tuple[Any, ...]
     targets: NDArray[np.int32]
     places: tuple[str, ...]
 
@@ -75,6 +78,7 @@ class Data:
         validation: The rows held out; may be none.
         test: The rows of the test channel, which nothing is chosen by; may be none.
         digest: SHA-256 of the rows of training and validation in their order, as hexadecimal.
+        modality: What kind of records the rows are.
     """
 
     labels: tuple[Label, ...]
@@ -82,6 +86,7 @@ class Data:
     validation: Split
     test: Split
     digest: str
+    modality: str = TEXT
 
 
 def load(
@@ -103,7 +108,13 @@ def load(
     return prepare(tables, labels, validation_split_ratio, seed, max_sequence_length=max_sequence_length)
 
 
-def read(channels: Mapping[str, Path], *, header: str = "auto", sharded: Collection[str] = frozenset()) -> Tables:
+def read(
+    channels: Mapping[str, Path],
+    *,
+    header: str = "auto",
+    sharded: Collection[str] = frozenset(),
+    modality: str = TEXT,
+) -> Tables:
     """Read the job's channels, and log what the user should know of their files.
 
     Args:
@@ -111,6 +122,7 @@ def read(channels: Mapping[str, Path], *, header: str = "auto", sharded: Collect
         header: Whether each table's first row is a header: ``true``, ``false``, or ``auto``, which is where it names
             the columns.
         sharded: The channels of which this host gets a part (``ShardedByS3Key``).
+        modality: What kind of records they hold.
 
     Raises:
         UserError: There is no training channel, or a row of any channel is bad: the message has all of them.
@@ -123,8 +135,8 @@ def read(channels: Mapping[str, Path], *, header: str = "auto", sharded: Collect
     sources: dict[str, list[Source]] = {}
     for role, name in found_roles.items():
         found[role] = Harvest()
-        sources[role] = files.find(channels[name], name, found[role], sharded=name in sharded)
-    return read_sources(sources, header, found)
+        sources[role] = modalities.of(modality).find(channels[name], name, found[role], sharded=name in sharded)
+    return read_sources(sources, header, found, modality)
 
 
 def roles(channels: Collection[str]) -> dict[str, str]:
@@ -138,7 +150,10 @@ def roles(channels: Collection[str]) -> dict[str, str]:
 
 
 def read_sources(
-    sources: Mapping[str, Sequence[Source]], header: str, found: Mapping[str, Harvest] | None = None
+    sources: Mapping[str, Sequence[Source]],
+    header: str,
+    found: Mapping[str, Harvest] | None = None,
+    modality: str = TEXT,
 ) -> Tables:
     """Read files by what they are for: ``training`` and perhaps ``validation`` and ``test``.
 
@@ -146,13 +161,14 @@ def read_sources(
         sources: The files.
         header: As for :func:`read`.
         found: What is already known of them.
+        modality: What kind of records they hold.
 
     Raises:
         UserError: A row is bad: the message has all of them.
     """
     found = found or {role: Harvest() for role in sources}
     for role, harvest in found.items():
-        text.harvest(sources[role], header, harvest)
+        modalities.of(modality).harvest(sources[role], header, harvest)
         for finding in report.of_files(role, harvest):
             log.log(finding.level, "event=data %s", finding.line)
         for note in harvest.notes:
@@ -160,7 +176,8 @@ def read_sources(
     problems = [problem for harvest in found.values() for problem in harvest.problems_in_order()]
     if problems:
         raise BadDataError(problems)
-    return Tables(**{role: text.examples(harvest).table for role, harvest in found.items()})
+    tables = {role: modalities.of(modality).examples(harvest).table for role, harvest in found.items()}
+    return Tables(**tables, modality=modality)
 
 
 def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2) -> tuple[Label, ...]:
@@ -175,8 +192,8 @@ def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2)
         UserError: The training rows' labels can't be labels, are of another kind than the known ones, or are one only.
     """
     table = tables.training
-    names.check(table, known)
-    labels = text.sorted_labels(list(table["label"]))
+    modalities.of(tables.modality).check(table, known)
+    labels = sorted_labels(list(table["label"]))
     if known and isinstance(labels[0], int) != isinstance(known[0], int):
         kind, other = ("integers", "names") if isinstance(labels[0], int) else ("names", "integers")
         raise UserError(
@@ -192,7 +209,7 @@ def new_labels(labels: Sequence[Label], known: Sequence[Label]) -> list[Label]:
     kinds = {type(label) for label in (*labels, *known)}
     if len(kinds) > 1:
         raise UserError("the labels are integers in one place and names in another; use one kind throughout")
-    return text.sorted_labels([label for label in labels if label not in set(known)])
+    return sorted_labels([label for label in labels if label not in set(known)])
 
 
 def prepare(
@@ -218,7 +235,7 @@ def prepare(
     _check_known(tables, labels)
     train, validation = tables.training, tables.validation
     if validation is None:
-        held_out = hold_out(train["label"], validation_split_ratio, seed)
+        held_out = _held_out(train, validation_split_ratio, seed)
         train, validation = train[~held_out], train[held_out]
         if validation_split_ratio and not held_out.any():
             log.warning("event=data note='too few rows to hold any out: there will be no val_accuracy'")
@@ -227,13 +244,38 @@ def prepare(
         "validation": validation,
         "test": train.iloc[:0] if tables.test is None else tables.test,
     }
-    for finding in report.findings(splits, labels, max_sequence_length):
+    for finding in modalities.of(tables.modality).findings(splits, labels, max_sequence_length):
         log.log(finding.level, "event=data %s", finding.line)
     return Data(
         labels,
         **{name: _split(table, labels) for name, table in splits.items()},
         digest=_digest(train, validation),
+        modality=tables.modality,
     )
+
+
+def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:
+    if "share" not in table:
+        return hold_out(table["label"], ratio, seed)
+    return hold_out_by_share(table["label"], table["share"], ratio)
+
+
+def hold_out_by_share(labels: pd.Series, shares: pd.Series, ratio: float) -> NDArray[np.bool_]:
+    """Choose rows to hold out: those whose share is below the ratio, whatever other rows there are.
+
+    Each label keeps at least one row to train on: that of the highest share.
+
+    Args:
+        labels: Each row's label.
+        shares: Each row's place between 0 and 1, which is its own.
+        ratio: About this share of all rows is held out.
+
+    Returns:
+        bool[rows], True where a row is held out.
+    """
+    last = shares.groupby(labels).rank(method="first", ascending=False) == 1
+    held_out: NDArray[np.bool_] = ((shares < ratio) & ~last).to_numpy()
+    return held_out
 
 
 def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
@@ -275,7 +317,11 @@ def _channel_of(names: Sequence[str], channels: Collection[str]) -> str | None:
 
 
 def _place(table: pd.DataFrame) -> str:
-    return f"{table['file'].iloc[0]}:{table['line'].iloc[0]}"
+    return _place_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
+
+
+def _place_of(file: str, line: int) -> str:
+    return f"{file}:{line}" if line else file
 
 
 def _check_known(tables: Tables, labels: tuple[Label, ...]) -> None:
@@ -312,7 +358,7 @@ def _unknown(table: pd.DataFrame, labels: tuple[Label, ...]) -> list[Problem]:
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[label] for label in table["label"]], np.int32)
-    places = tuple(f"{file}:{line}" for file, line in zip(table["file"], table["line"], strict=True))
+    places = tuple(map(_place_of, table["file"], table["line"]))
     return Split(tuple(table["text"]), targets, places)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classifier.artifact import Label
 from classifier.training.batches import Inputs, in_order_of_length
+from classifier.training.data import Split
 from classifier.training.interruption import Interruption
 from classifier.training.vectors import Room, in_memory
 
@@ -129,6 +130,30 @@ def report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], label
         ],
         "confusion_matrix_rows_are_true": confusion.tolist(),
     }
+
+
+def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Sequence[Label]) -> pd.DataFrame:
+    """Return the rows that are given another label than theirs, the surest mistakes first.
+
+    Args:
+        rows: The rows.
+        probabilities: The model's, float32[rows, labels].
+        labels: The labels in the order of the probabilities.
+
+    Returns:
+        A table with the columns ``place``, ``label``, ``predicted_label`` and ``probability``.
+    """
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != rows.targets)
+    table = pd.DataFrame(
+        {
+            "place": [rows.places[index] for index in wrong],
+            "label": [labels[index] for index in rows.targets[wrong]],
+            "predicted_label": [labels[index] for index in predicted[wrong]],
+            "probability": probabilities[wrong, predicted[wrong]],
+        }
+    )
+    return table.sort_values("probability", ascending=False, kind="stable")
 
 
 def _confusion(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.int64]:

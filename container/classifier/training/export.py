@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
 from classifier.training import forms
 from classifier.training.data import Data, Split
-from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, Checked
+from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, MOST_COMPARED, Checked
 from classifier.training.interruption import Interruption
 from classifier.training.previous import salted_hash
 from classifier.training.progress import in_both_forms
@@ -39,6 +39,7 @@ LIBRARIES = (
     "tensorflow-hub",
     "tensorflow-text",
     "numpy",
+    "pillow",
     "safetensors",
 )
 
@@ -53,7 +54,7 @@ class Trained:
         metrics: The model's figures.
         checked: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :data:`classifier.artifact.PROBES`, float32[probes, labels].
+        probes: Its answers for :func:`classifier.artifact.probes_of`, float32[probes, labels].
     """
 
     encoder: Encoder
@@ -69,26 +70,46 @@ class Comparison:
     """What was seen when the exported model was asked what the trained one had answered.
 
     Attributes:
-        rows: How many of the checked rows it was asked.
+        rows: How many of the checked rows, the first ones, were looked at.
         difference: The largest of a probability.
-        tokens: Of those rows together; None where the model takes texts whole.
+        tokens: Of those rows together; None where the model takes records whole.
         unknown: How many of the tokens stand for something the vocabulary lacks; None where that can't be told.
+        asked: How many rows were asked, of those or of others.
     """
 
     rows: int
     difference: float
     tokens: int | None
     unknown: int | None
+    asked: int = 0
 
 
-class ServingModule(tf.Module):  # type: ignore[misc]
-    """The exported model: texts in, probabilities out, at one go."""
+class _Module(tf.Module):  # type: ignore[misc]
+    """An exported model."""
+
+    network: Any = None  # the function that other engines can compute, from numbers to probabilities
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
         self.encoder = encoder.layer
-        self.tokenizer = encoder.tokenizer
         self.head = head
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What is exported, by name."""
+        return {"serving_default": self.network}
+
+    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        vectors = self.encoder(inputs, training=False)
+        return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
+
+
+class ServingModule(_Module):
+    """Texts in, probabilities out, at one go."""
+
+    def __init__(self, encoder: Encoder, head: Any) -> None:
+        super().__init__(encoder, head)
+        self.tokenizer = encoder.tokenizer
         self._tokenize = encoder.tokenize
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
@@ -101,10 +122,6 @@ class ServingModule(tf.Module):  # type: ignore[misc]
         """What is exported, by name."""
         return {"serving_default": self.serve}
 
-    def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors = self.encoder(inputs, training=False)
-        return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
-
 
 class TwoStepModule(ServingModule):
     """The same, and its two steps apart: who serves it knows what a text costs before it is computed."""
@@ -112,6 +129,7 @@ class TwoStepModule(ServingModule):
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
         self._unknown_id = NO_ID if encoder.unknown_id is None else encoder.unknown_id
+        self.network = self.classify
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -139,11 +157,22 @@ class TwoStepModule(ServingModule):
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
 
 
-def save(encoder: Encoder, head: Any, folder: Path) -> ServingModule:
+class NumbersModule(_Module):
+    """Numbers in, as the encoder's layer reads them, where it is not TensorFlow that makes records ready."""
+
+    def __init__(self, encoder: Encoder, head: Any) -> None:
+        super().__init__(encoder, head)
+        self.network = tf.function(self._probabilities, input_signature=[encoder.signature])
+
+
+def save(encoder: Encoder, head: Any, folder: Path) -> Any:
     """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
-    module = (TwoStepModule if encoder.tokens else ServingModule)(encoder, head)
+    module = _MODULES[encoder.signature.dtype](encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
+
+
+_MODULES: Mapping[Any, type[_Module]] = {tf.int32: TwoStepModule, tf.string: ServingModule, tf.uint8: NumbersModule}
 
 
 def export(
@@ -167,20 +196,20 @@ def export(
         manifest = _manifest(trained, data, settings)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))
-        comparison = _compare(exported, trained, interruption)
+        checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
+        comparison = _compare(exported, trained, checked.sample(MOST_COMPARED), interruption)
         if not comparison.difference <= LARGEST_DIFFERENCE:
             raise RuntimeError(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
-        if "classify" in module.functions:
-            checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
-            classify = module.functions["classify"].get_concrete_function()
-            manifest["engines"] = forms.write(work, classify, trained.encoder, exported, checked, interruption)
+        if module.network is not None:
+            network = module.network.get_concrete_function()
+            manifest["engines"] = forms.write(work, network, trained.encoder, exported, checked, interruption)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info(
-        "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.rows, comparison.difference, equals
+        "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.asked, comparison.difference, equals
     )
     log.info("Exported - %s", colons)
     return replace(exported, manifest=manifest)
@@ -194,20 +223,24 @@ def _write_weights(work: Path, trained: Trained) -> None:
     save_file({"kernel": dense.kernel.numpy(), "bias": dense.bias.numpy()}, work / artifact.HEAD_FILE)
 
 
-def _compare(exported: Predictor, trained: Trained, interruption: Interruption) -> Comparison:
-    """Ask the exported model our own texts, and the checked rows: all of them, or some where the job is to stop."""
-    largest = float(np.abs(exported.predict(artifact.PROBES) - trained.probes).max())
-    compared = tokens = unknown = 0
-    while compared < len(trained.answers) and not (compared and interruption.requested()):
-        expected = trained.answers[compared : compared + COMPARED_AT_ONCE]
-        texts = exported.prepare(trained.checked.texts[compared : compared + len(expected)])
-        largest = max(largest, float(np.abs(exported.answer(texts) - expected).max()))
+def _compare(exported: Predictor, trained: Trained, some: Checked, interruption: Interruption) -> Comparison:
+    """Ask the exported model our own records and some of the checked rows: fewer where the job is to stop.
+
+    What the rows have of tokens is counted of all of them, for that takes no computing.
+    """
+    largest = float(np.abs(exported.predict(artifact.probes_of(exported.modality)) - some.probes).max())
+    compared = 0
+    while compared < len(some.answers) and not (compared and interruption.requested()):
+        expected = some.answers[compared : compared + COMPARED_AT_ONCE]
+        answers = exported.predict(some.rows.texts[compared : compared + len(expected)])
+        largest = max(largest, float(np.abs(answers - expected).max()))
         compared += len(expected)
-        tokens += sum(text.tokens for text in texts)
-        unknown += sum(text.unknown for text in texts)
-    counted = trained.encoder.tokens
-    told = counted and trained.encoder.unknown_id is not None
-    return Comparison(compared, largest, tokens if counted else None, unknown if told else None)
+    if not trained.encoder.tokens:
+        return Comparison(len(trained.answers), largest, None, None, compared)
+    texts = exported.prepare(trained.checked.texts[: compared if interruption.requested() else None])
+    told = trained.encoder.unknown_id is not None
+    tokens, unknown = sum(text.tokens for text in texts), sum(text.unknown for text in texts)
+    return Comparison(len(texts), largest, tokens, unknown if told else None, compared)
 
 
 def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: Comparison) -> dict[str, Any]:
@@ -216,9 +249,9 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
     It is of the held-out rows, or of some training rows where none were held out.
 
     Args:
-        answers: The trained model's, float32[rows, labels], for the rows that were compared.
+        answers: The trained model's, float32[rows, labels], for the rows that were looked at.
         labels: The labels, in the order of the answers.
-        comparison: What was seen of those rows.
+        comparison: What was seen of the rows.
 
     Returns:
         How many rows; which share of them is given each label; the mean of the largest probability; the mean number
@@ -243,7 +276,7 @@ def _golden(trained: Trained, data: Data) -> dict[str, Any]:
         "rows": [
             {
                 "place": trained.checked.places[index],
-                "salted_sha256": salted_hash(data.digest, trained.checked.texts[index]),
+                "salted_sha256": salted_hash(data.digest, str(trained.checked.texts[index])),
                 "label": int(trained.checked.targets[index]),
                 "probabilities": trained.answers[index].tolist(),
             }
@@ -256,12 +289,12 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,
-        "modality": "text",
+        "modality": data.modality,
         "encoder": {
             "family": trained.encoder.family,
             "name": trained.encoder.name,
             "pooling": trained.encoder.pooling,
-            "max_sequence_length": trained.encoder.max_sequence_length,
+            **trained.encoder.reads,
         },
         "labels": list(data.labels),
         "hyperparameters": asdict(settings),

@@ -40,7 +40,7 @@ ROWS_CHECKED_WITHOUT_VALIDATION = 64
 MOST_VARIABLES_OF_WORD_VECTORS = 3
 
 
-Answer = Callable[[Sequence[str]], NDArray[np.float32]]
+Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Outcome:
         trained: The model that is kept.
         history: The figures of every epoch.
         reports: Of ``validation`` and ``test``, where there are such rows: the figures of each label.
-        answer: Texts to the model's probabilities, float32[texts, labels].
+        answer: Records to the model's probabilities, float32[records, labels].
     """
 
     trained: Trained
@@ -137,7 +137,7 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, s
         UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
     """
     cluster = setting.cluster
-    files = start.find(setting.channel, setting.previous, settings, setting.scratch)
+    files = start.find(setting.channel, setting.previous, settings, setting.scratch, rows.modality)
     numbers = precision.choose(files, rows, settings, cluster, setting.checkpoints)
     hardware.report(numbers, cluster.replicas)
     with hardware.computing_with(numbers), cluster.strategy.scope():
@@ -174,18 +174,21 @@ def _given_weights(
 def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, setting: Setting) -> None:
     """Let the leader write the model and its figures; no host ends before that is done."""
     if setting.cluster.leader:
-        _write_evaluation(environ.output_data_folder, outcome)
+        _write_evaluation(environ.output_data_folder, outcome, rows)
         if setting.previous is not None and not setting.interruption.requested():
             previous.compare(setting.previous, rows, outcome.answer)
         export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
     setting.cluster.exchange(b"done")
 
 
-def _write_evaluation(folder: Path, outcome: Outcome) -> None:
-    """Write ``evaluation.json``: the figures of every epoch, and of each label where rows were held out."""
+def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
+    """Write the figures of every epoch, and of the rows held out those of each label, and where the wrong ones are."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
     artifact.write_json(folder / "evaluation.json", content)
+    if "validation" in outcome.reports:
+        table = evaluate.misclassified(outcome.trained.checked, outcome.trained.answers, rows.labels)
+        table.to_csv(folder / "misclassified.csv", index=False)
 
 
 def _to_score(rows: Data, setting: Setting) -> dict[str, Split]:
@@ -210,7 +213,7 @@ def _task(network: Network, rows: Data, validation: Held, settings: Hyperparamet
         )
     layer = network.encoder.layer
     deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
-    made_here = network.encoder.family in start.MADE_BY.values()
+    made_here = network.encoder.family in start.MADE_HERE
     transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
     inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, setting)
@@ -247,7 +250,7 @@ def _digests(rows: Data, setting: Setting) -> list[str]:
 
 
 def _tokenized(
-    encoder: Encoder, texts: Sequence[str], name: str, settings: Hyperparameters, setting: Setting
+    encoder: Encoder, texts: Sequence[Any], name: str, settings: Hyperparameters, setting: Setting
 ) -> Inputs:
     multiple = hardware.length_multiple(settings.jit_compile)
     inputs = batches.tokenize(encoder, texts, setting.interruption, multiple=multiple)
@@ -262,8 +265,10 @@ def _tokenized(
 
 
 def _top_layer_task(task: Task, network: Network, setting: Setting) -> Task:
-    """Run the frozen encoder once over all rows, since every epoch would give the same vectors."""
+    """Run the frozen encoder once over all rows, where every epoch would give the same vectors."""
     network.encoder.layer.trainable = False
+    if network.encoder.augments:
+        return task
     room = vectors.in_memory_or(setting.scratch)
     started = time.monotonic()
     training, validation = (
@@ -297,7 +302,7 @@ def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparamet
 def _outcome(
     network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, Held], setting: Setting
 ) -> Outcome:
-    def answer(texts: Sequence[str]) -> NDArray[np.float32]:
+    def answer(texts: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.answers, batches.tokenize(network.encoder, texts)))
 
     reports = {}
@@ -312,7 +317,7 @@ def _outcome(
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
     checked, probabilities = _checked(answer, run, rows, part)
-    probes = answer(artifact.PROBES)
+    probes = answer(artifact.probes_of(rows.modality))
     trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
     return Outcome(trained, run.history, reports, answer)
 

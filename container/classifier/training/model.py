@@ -42,7 +42,7 @@ def build_head(labels: int, settings: Hyperparameters, kept: TopLayer | None = N
 
 
 class Classifier(tf_keras.Model):  # type: ignore[misc]
-    """What an encoder's ``tokenize`` gives, to logits float32[batch, labels]."""
+    """What an encoder's layer reads, to logits float32[batch, labels]."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
@@ -61,7 +61,7 @@ class Network:
     Attributes:
         encoder: The encoder.
         head: The top layer.
-        whole: Both, from what the encoder's ``tokenize`` gives to logits; its variables are built.
+        whole: Both, from what the encoder's layer reads to logits; its variables are built.
     """
 
     encoder: Encoder
@@ -71,15 +71,16 @@ class Network:
     @cached_property
     def answers(self) -> evaluate.Answers:
         """The network as it answers outside of training; made once, for to make it takes a second."""
-        reads = tf.TensorSpec([None, None], tf.int32) if self.encoder.tokens else tf.TensorSpec([None], tf.string)
         vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
-        return evaluate.Answers(evaluate.compiled(self.encoder.layer, reads), evaluate.compiled(self.head, vectors))
+        encode = evaluate.compiled(self.encoder.layer, self.encoder.signature)
+        return evaluate.Answers(encode, evaluate.compiled(self.head, vectors))
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:
     """Put a classifier together."""
     whole = Classifier(encoder, head)
-    whole(encoder.tokenize(tf.constant(["a"])))
+    shape = [size or 1 for size in encoder.signature.shape]
+    whole(tf.zeros(shape, encoder.signature.dtype))
     return Network(encoder, head, whole)
 
 

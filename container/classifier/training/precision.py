@@ -21,13 +21,15 @@ from classifier.training.checkpoint import run_digest
 from classifier.training.cluster import Cluster
 from classifier.training.data import Data
 from classifier.training.hardware import Precision
-from classifier.training.start import MADE_BY
+from classifier.training.start import MADE_HERE
 from classifier.training.trial import BFLOAT16, FLOAT32, Work
 
 log = logging.getLogger(__name__)
 
+SAVED_MODELS = ("hub", "hub_image")  # families
 # A run in bfloat16 ends with the network made anew in float32 and scored again: seconds that a short one does not save.
 STEPS_WORTH_A_TRIAL = 200
+TRIED = "bert"  # the family of the networks whose blocks are tried
 SMALLEST_GAIN = 1.15  # of a block, which is most of a step but not all of it
 MOST_ROWS, MOST_TOKENS = 32, 128  # that are tried: enough to be computing mostly, and soon done
 CHARACTERS_OF_A_TOKEN = 4.5
@@ -45,7 +47,7 @@ def choose(
         cluster: What it computes on.
         memory: A folder that is there again when the job is started again.
     """
-    if files is not None and files.family == "hub":
+    if files is not None and files.family in SAVED_MODELS:
         return Precision(FLOAT32, "a SavedModel computes in numbers of its own")
     if settings.mixed_precision != "auto":
         return Precision(settings.mixed_precision, "given")
@@ -53,8 +55,9 @@ def choose(
         return hardware.by_card(capabilities)
     if settings.train_only_top_layer:
         return Precision(FLOAT32, "no GPU, and the encoder is computed once only")
-    if files is None or files.family in MADE_BY.values():
-        return Precision(FLOAT32, "no GPU, and the network is small")
+    if files is None or files.family != TRIED:
+        small = files is None or files.family in MADE_HERE
+        return Precision(FLOAT32, f"no GPU, and the network is {'small' if small else 'no transformer'}")
     chosen = asdict(_leaders(files, rows, settings, memory)) if cluster.leader else {}
     return Precision(**json.loads(cluster.leaders(json.dumps(chosen).encode())))
 

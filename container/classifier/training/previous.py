@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from classifier import artifact
+from classifier import TEXT, artifact
 from classifier.artifact import Label
 from classifier.encoders import catalog
 from classifier.errors import UserError
@@ -65,6 +65,7 @@ class Previous:
         max_sequence_length: How many tokens of a text it read.
         salt: The digest of the data it was trained on.
         golden: Rows it was scored on.
+        modality: What kind of records it answers.
     """
 
     family: str
@@ -75,10 +76,14 @@ class Previous:
     max_sequence_length: int
     salt: str
     golden: tuple[GoldenRow, ...]
+    modality: str = TEXT
 
     def defaults(self, _: str) -> Mapping[str, Any]:
         """Return the hyperparameters that go on as they were where the job gives none."""
-        return {**catalog.defaults(self.name), "max_sequence_length": self.max_sequence_length}
+        return {
+            **catalog.defaults_of(self.modality, brought=True)(self.name),
+            "max_sequence_length": self.max_sequence_length,
+        }
 
 
 def read(folder: Path) -> Previous | None:
@@ -106,6 +111,7 @@ def read(folder: Path) -> Previous | None:
         int(model.manifest["hyperparameters"]["max_sequence_length"]),
         str(model.manifest.get("data", {}).get("sha256", "")),
         _golden(model.folder / artifact.GOLDEN_FILE, model.labels),
+        model.modality,
     )
 
 
@@ -130,7 +136,7 @@ def _golden(path: Path, labels: Sequence[Label]) -> tuple[GoldenRow, ...]:
 
 
 def salted_hash(salt: str, text: str) -> str:
-    """Return what a row is known by without its text."""
+    """Return what a row is known by without its text, or without what stands for its record's content."""
     return hashlib.sha256((salt + text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -174,13 +180,13 @@ def _shown(rows_of_labels: Mapping[Label, int]) -> str:
     return ", ".join([*shown[:MOST_SHOWN], *([f"and {more} not shown"] if more else [])]) or "none"
 
 
-def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
+def compare(previous: Previous, data: Data, answer: Callable[[Sequence[Any]], NDArray[np.float32]]) -> None:
     """Ask the new model the old one's golden rows, as far as their texts are in the data, and log any fall.
 
     Args:
         previous: The model that was trained further.
         data: The rows of this job; the golden rows are looked for among them by their hashes.
-        answer: Texts to probabilities, float32[texts, labels], of the new model.
+        answer: Records to probabilities, float32[records, labels], of the new model.
     """
     wanted = {row.salted_sha256: row for row in previous.golden if row.label in data.labels}
     texts = _found(wanted, previous.salt, data.validation.texts)
@@ -200,7 +206,7 @@ def compare(previous: Previous, data: Data, answer: Callable[[Sequence[str]], ND
     )  # fmt: skip
 
 
-def _found(wanted: Collection[str], salt: str, texts: Sequence[str]) -> dict[str, str]:
-    """Return the texts whose hashes are wanted, by their hashes."""
-    hashed = {salted_hash(salt, text): text for text in texts}
+def _found(wanted: Collection[str], salt: str, texts: Sequence[Any]) -> dict[str, Any]:
+    """Return the records whose hashes are wanted, by their hashes."""
+    hashed = {salted_hash(salt, str(text)): text for text in texts}
     return {digest: text for digest, text in hashed.items() if digest in wanted}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import artifact, environment, hyperparameters
+from classifier import artifact, environment, hyperparameters, modalities
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -57,16 +57,22 @@ def train(environ: Environment, interruption: Interruption) -> None:
         UserError: The job can't be done as it is described.
     """
     artifact.clear_unfinished(environ.model_folder)
-    settings = Hyperparameters.parse(environ.hyperparameters, catalog.defaults)
+    settings = Hyperparameters.parse(environ.hyperparameters)
+    modality, reason = modalities.choose(settings.modality, environ.channels)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
         before = previous.read(channel) if channel else None
-        if before is not None:
-            settings = Hyperparameters.parse(environ.hyperparameters, before.defaults)
+        defaults = (
+            before.defaults
+            if before is not None
+            else catalog.defaults_of(modality, brought="model" in environ.channels)
+        )
+        settings = Hyperparameters.parse(environ.hyperparameters, defaults)
         _log_start(environ, settings)
+        log.info("event=modality name=%s reason=%r", modality, reason)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)
-        found = _tables(environ, settings)
+        found = _tables(environ, settings, modality)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
         from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
@@ -96,10 +102,10 @@ def _log_start(environ: Environment, settings: Hyperparameters) -> None:
         log.info("event=hyperparameters note=%r", remark)
 
 
-def _tables(environ: Environment, settings: Hyperparameters) -> Tables | UserError:
+def _tables(environ: Environment, settings: Hyperparameters, modality: str) -> Tables | UserError:
     """Read the job's rows; of several hosts, one with bad rows first tells the others."""
     try:
-        return data.read(environ.channels, header=settings.header, sharded=environ.sharded)
+        return data.read(environ.channels, header=settings.header, sharded=environ.sharded, modality=modality)
     except UserError as error:
         if len(environ.hosts) == 1:
             raise

@@ -9,6 +9,7 @@ from typing import Any
 
 import tf_keras
 
+from classifier import IMAGE, TEXT
 from classifier.encoders import Encoder
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.environment import PRETRAINED_FOLDER
@@ -21,11 +22,16 @@ from classifier.training.previous import Previous
 
 log = logging.getLogger(__name__)
 
-MADE_BY: Mapping[str, str] = {"cnn": "convolutional", "lstm": "recurrent"}
+# The families that begin from nothing, by the modality and the `model_id`.
+MADE_BY: Mapping[str, Mapping[str, str]] = {
+    TEXT: {"cnn": "convolutional", "lstm": "recurrent"},
+    IMAGE: {"cnn": "image_network"},
+}
+MADE_HERE = frozenset(family for families in MADE_BY.values() for family in families.values())
 
 
 def find(
-    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path
+    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path, modality: str
 ) -> EncoderFiles | None:
     """Find the encoder's files, in the form that is computed fastest; None where it begins from nothing.
 
@@ -34,30 +40,43 @@ def find(
         previous: The model of this image that the channel holds, if it does.
         settings: The job's hyperparameters.
         scratch: A folder for files of that form; it must last as long as the encoder.
+        modality: What kind of records it is for.
 
     Raises:
         UserError: There is none.
     """
-    files = _found(channel, previous, settings)
+    files = _found(channel, previous, settings, modality)
     if files is None or files.family != "hub":
         return files
     carried: EncoderFiles = _family("hub_bert").carried_over(files, settings.max_sequence_length, scratch)
     return carried
 
 
-def _found(channel: Path | None, previous: Previous | None, settings: Hyperparameters) -> EncoderFiles | None:
+def _found(
+    channel: Path | None, previous: Previous | None, settings: Hyperparameters, modality: str
+) -> EncoderFiles | None:
+    made_by = MADE_BY[modality]
     if previous is not None:
-        if MADE_BY.get(settings.model_id, previous.family) != previous.family:
+        if previous.modality != modality:
+            raise UserError(
+                f"model channel: holds a model of {previous.modality}s, and the training data are {modality}s; "
+                "give a model of their kind, or an encoder"
+            )
+        if made_by.get(settings.model_id, previous.family) != previous.family:
             raise UserError(
                 f"hyperparameter model_id={settings.model_id}: the model channel holds a model made of a "
                 f"{previous.family} encoder; leave model_id out to train that further, or the channel to begin anew"
             )
         return EncoderFiles(previous.name, previous.family, previous.encoder)
-    if settings.model_id in FROM_SCRATCH:
+    if settings.model_id in FROM_SCRATCH and settings.model_id not in made_by:
+        raise UserError(
+            f"hyperparameter model_id={settings.model_id}: is not for {modality}s; use {' or '.join(made_by)}"
+        )
+    if channel is not None and (settings.model_id not in made_by or modality != TEXT):  # of texts, word vectors
+        return recognised(channel, "model channel", modality)
+    if settings.model_id in made_by:
         return None
-    if channel is not None:
-        return recognised(channel, "model channel")
-    return in_image(settings.model_id, PRETRAINED_FOLDER)
+    return in_image(settings.model_id, PRETRAINED_FOLDER, modality)
 
 
 def load_encoder(files: EncoderFiles | None, channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
@@ -75,6 +94,7 @@ def load_encoder(files: EncoderFiles | None, channel: Path | None, settings: Hyp
     tf_keras.utils.set_random_seed(settings.seed)
     encoder = _made(channel, settings, data) if files is None else _loaded(files, settings)
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
+    encoder.adapt(settings)
     return encoder
 
 
@@ -92,7 +112,8 @@ def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encode
             f"hyperparameter model_id={settings.model_id}: begins from nothing, and the model channel holds no file of "
             "word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
         )
-    encoder: Encoder = _family(MADE_BY[settings.model_id]).build(data.training.texts, settings, vectors)
+    family = _family(MADE_BY[data.modality][settings.model_id])
+    encoder: Encoder = family.build(data.training.texts, settings, vectors)
     return encoder
 
 

@@ -1,0 +1,153 @@
+"""What a model of each modality is asked with: which Content-Types it reads, and what in JSON is a record."""
+
+import base64
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from classifier.modalities import urls
+
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
+TEXT = "application/x-text"
+BYTES = "application/octet-stream"
+
+LINES = (CSV, JSON_LINES)
+"""The bodies of a record a line, which are read as a stream."""
+
+_OBJECTS: Mapping[str, str] = {
+    JSON: JSON,
+    JSON_LINES: JSON_LINES,
+    "application/jsonl": JSON_LINES,
+    "application/x-ndjson": JSON_LINES,
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """How requests of one modality are read.
+
+    Attributes:
+        records: What its records are, in words.
+        types: Every spelling of a Content-Type that is read, and the one of the five bodies it stands for.
+        usual: The type of a request that names none.
+        item: Makes a value of JSON a record, or none where it is none.
+        item_forms: What such a value may be, in words.
+        body_forms: What a whole body of JSON may be, in words.
+        refusals: Of types that aren't read, those of which there is more to say, and what.
+        longest_line: Bytes; a longer one is an error in its place.
+        shorter: What to do about such a line, in words.
+        least_bytes: What a record takes at the least once it is read; bounds how many are held at a time.
+        fetched_bytes: How many bytes a record may become by ``fetch``, by the kind of body.
+        fetch: Makes a record that stands for another that one.
+    """
+
+    records: str
+    types: Mapping[str, str]
+    usual: str
+    item: Callable[[Any], str | bytes | None]
+    item_forms: str
+    body_forms: str
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    longest_line: int = 4 << 20
+    shorter: str = "send shorter texts"
+    least_bytes: int = 0
+    fetched_bytes: Mapping[str, int] = field(default_factory=dict)
+    fetch: Callable[[Any], Any] = lambda record: record
+
+
+def _text(item: Any) -> str | None:
+    """Return the text of a value, in any of the forms that a text may have; halves of characters become the unknown."""
+    if isinstance(item, dict) and len(item) == 1:
+        (name, value), *_ = item.items()
+        item = _FIELDS[name](value) if name in _FIELDS else None
+    if not isinstance(item, str):
+        return None
+    return item if item.isascii() else _SURROGATES.sub("\ufffd", item)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _only_one(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else None
+
+
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {"text": _itself, "inputs": _itself, "features": _only_one}
+
+
+def _decoded(item: Any) -> bytes | None:
+    """Return the bytes of ``{"b64": "..."}``; the line breaks that programs put into base64 are no part of it."""
+    value = item.get("b64") if isinstance(item, dict) and len(item) == 1 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except ValueError:
+        return None
+
+
+TEXTS = Requests(
+    records="texts",
+    types={TEXT: TEXT, "text/plain": TEXT, BYTES: TEXT, **_OBJECTS, CSV: CSV},
+    usual=TEXT,
+    item=_text,
+    item_forms='a string, or an object with one string as "text" or "inputs", or a list of one string as "features"',
+    body_forms=(
+        'a text, a list of texts, or {"instances": [...]}, and nothing else; a text is a string, {"text": "..."}, '
+        '{"inputs": "..."} or {"features": ["..."]}'
+    ),
+)
+IMAGES = Requests(
+    records="pictures",
+    types={
+        "application/x-image": BYTES,
+        "image/jpeg": BYTES,
+        "image/jpg": BYTES,
+        "image/png": BYTES,
+        "image/gif": BYTES,
+        "image/bmp": BYTES,
+        BYTES: BYTES,
+        **_OBJECTS,
+    },
+    usual="application/x-image",
+    item=_decoded,
+    item_forms='an object with one string as "b64", the bytes of a picture in base64',
+    body_forms=(
+        'a picture, a list of pictures, or {"instances": [...]}, and nothing else; a picture is {"b64": "..."}, its '
+        "bytes in base64"
+    ),
+    refusals=dict.fromkeys(
+        ("text/plain", TEXT),
+        "the URL of a picture is fetched only where the server's variable ALLOW_IMAGE_URLS names its host",
+    ),
+    longest_line=8 << 20,  # what a real-time endpoint is sent at most, 6 MB, in base64
+    shorter="send smaller pictures, or each as a request of its own",
+    least_bytes=1 << 17,  # the pixels of 209 by 209
+)
+
+
+def _images(hosts: Collection[str]) -> Requests:
+    """Return how pictures are read; their URLs, too, where there are hosts to fetch them from."""
+    if not hosts:
+        return IMAGES
+    return replace(
+        IMAGES,
+        types={**IMAGES.types, **dict.fromkeys(IMAGES.refusals, TEXT)},
+        refusals={},
+        fetched_bytes={TEXT: urls.MOST_BYTES},
+        fetch=partial(_fetched, hosts=hosts),
+    )
+
+
+def _fetched(record: str | bytes, hosts: Collection[str]) -> bytes:
+    return urls.fetch(record, hosts) if isinstance(record, str) else record
+
+
+OF: Mapping[str, Callable[[Collection[str]], Requests]] = {"text": lambda _: TEXTS, "image": _images}
+"""How requests of each modality are read, given the hosts whose URLs may stand for records."""

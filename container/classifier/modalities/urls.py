@@ -1,0 +1,267 @@
+"""Fetches what a URL names from hosts that the operator allows, and from nothing else that can be reached from here.
+
+The client writes the URL and the server opens it, with the server's place in the network: beside it are the platform's
+credentials, other containers and private networks. So a host must be named beforehand, each of its addresses must be a
+public one, the connection goes to the very address that was looked at, and a redirect is a new URL in all of this.
+"""
+
+import functools
+import http.client
+import io
+import ipaddress
+import queue
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urljoin, urlsplit
+
+import certifi
+
+from classifier.errors import RequestError
+
+MOST_BYTES = 20 << 20
+MOST_SECONDS = 10.0
+MOST_REDIRECTS = 3
+LONGEST_URL = 8192  # characters; a presigned URL of S3 has two thousand
+
+_PORTS = {"http": 80, "https": 443}
+_PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_URL}}}")
+_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_NAME}(\.{_NAME})*(:[1-9][0-9]{{0,4}})?")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PIECE_BYTES = 1 << 16
+# Of IPv6, what is neither private, nor multicast, nor another network in disguise.
+_UNICAST = ipaddress.ip_network("2000::/3")
+_6TO4 = ipaddress.ip_network("2002::/16")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+_Resolved = Sequence[tuple[Any, ...]]
+
+
+def parse_hosts(text: str) -> frozenset[str]:
+    """host names parted by commas, each with `:PORT` where that is neither 80 nor 443."""  # noqa: D403
+    hosts = [host.strip().lower() for host in text.split(",")]
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("must be names of hosts")
+    return frozenset(hosts)
+
+
+def fetch(url: str, hosts: Collection[str]) -> bytes:
+    """Return what a URL names, at most :data:`MOST_BYTES` of it, within :data:`MOST_SECONDS`.
+
+    Args:
+        url: Of the scheme ``http`` or ``https``.
+        hosts: Names of hosts, of which only these are asked; with ``:port`` where that is neither 80 nor 443.
+
+    Raises:
+        RequestError: 403 ``url_not_allowed``, for another URL, or a host at an address that isn't public; 400
+            ``url_not_read``, where nothing came, or too much, or too late. Nothing of the URL is in the message.
+    """
+    deadline = time.monotonic() + MOST_SECONDS
+    try:
+        for _ in range(1 + MOST_REDIRECTS):
+            found = _get(_target(url, hosts), deadline)
+            if isinstance(found, bytes):
+                return found
+            url = _joined(url, found)
+    except TimeoutError:
+        raise _not_read(f"it took longer than {MOST_SECONDS:g} seconds") from None
+    except ssl.SSLCertVerificationError:
+        raise _not_read("its host's certificate is not one that is trusted here") from None
+    except (OSError, http.client.HTTPException):
+        raise _not_read("its host does not answer, or not with HTTP") from None
+    raise _not_read(f"it redirects more than {MOST_REDIRECTS} times")
+
+
+def is_public(address: str) -> bool:
+    """Say whether an IP address is one of the public internet, and not of this machine, its networks or its cloud."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:  # what reaches IPv4 from a network without it
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip not in _UNICAST or ip in _6TO4:
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a URL leads.
+
+    Attributes:
+        encrypted: Whether by TLS.
+        host: A name that is allowed.
+        port: Of it.
+        authority: Both, as the URL has them.
+        path: What is asked for there, with the query.
+    """
+
+    encrypted: bool
+    host: str
+    port: int
+    authority: str
+    path: str
+
+
+def _target(url: str, hosts: Collection[str]) -> _Target:
+    if not _PRINTABLE.fullmatch(url):
+        raise _not_allowed(f"it must be one URL of at most {LONGEST_URL} ASCII characters, none of them a space")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _not_allowed("it is not a URL") from None
+    if parts.scheme not in _PORTS:
+        raise _not_allowed("it must begin with http:// or https://")
+    if "@" in parts.netloc:
+        raise _not_allowed("it must hold no user name and no password")
+    host = parts.hostname or ""
+    port = _PORTS[parts.scheme] if port is None else port
+    if f"{host}:{port}" not in hosts and not (host in hosts and port in _PORTS.values()):
+        raise _not_allowed("ALLOW_IMAGE_URLS does not name its host, or not with its port")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return _Target(parts.scheme == "https", host, port, parts.netloc, path)
+
+
+def _joined(url: str, location: str) -> str:
+    """Return where a redirect leads, which may be no URL."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
+
+
+def _get(target: _Target, deadline: float) -> bytes | str:
+    """Return what is there, or where it says that it is."""
+    with _connection(target, deadline) as connection:
+        request = (
+            f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"
+            "Accept: image/*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
+        )
+        connection.settimeout(_left(deadline))
+        connection.sendall(request.encode("ascii"))
+        with http.client.HTTPResponse(cast("socket.socket", _Until(connection, deadline)), method="GET") as response:
+            response.begin()
+            location = response.getheader("Location")
+            if response.status in _REDIRECTS and location:
+                return location
+            if response.status != 200:
+                raise _not_read(f"its host answers {response.status}")
+            return _body(response)
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    content = bytearray()
+    while len(content) <= MOST_BYTES and (piece := response.read(_PIECE_BYTES)):
+        content += piece
+    if len(content) > MOST_BYTES:
+        raise _not_read(f"it names more than {MOST_BYTES >> 20} MB")
+    if response.length:  # of what was announced, still to come
+        raise _not_read("the connection ended before it was there")
+    return bytes(content)
+
+
+@contextmanager
+def _connection(target: _Target, deadline: float) -> Iterator[socket.socket]:
+    addresses = _addresses(target.host, target.port, deadline)
+    with _connected(addresses, target.port, deadline) as plain:
+        if not target.encrypted:
+            yield plain
+            return
+        plain.settimeout(_left(deadline))
+        with _trust().wrap_socket(plain, server_hostname=target.host) as encrypted:
+            yield encrypted
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[str]:
+    """Return the addresses of a host, each once, all of them public."""
+    found: queue.SimpleQueue[_Resolved | OSError] = queue.SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.put(OSError(str(type(error))))
+
+    # It knows no time limit; whoever waits for it does.
+    threading.Thread(target=resolve, name="resolver", daemon=True).start()
+    try:
+        resolved = found.get(timeout=_left(deadline))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(resolved, OSError):
+        raise _not_read("its host has no address")
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in resolved))
+    if not all(is_public(address) for address in addresses):
+        raise _not_allowed("its host is not at a public address")
+    return addresses
+
+
+def _connected(addresses: Sequence[str], port: int, deadline: float) -> socket.socket:
+    """Connect to the first address that answers; each has its share of the time that is left."""
+    for tried, address in enumerate(addresses):
+        try:
+            return socket.create_connection((address, port), _left(deadline) / (len(addresses) - tried))
+        except OSError:
+            if tried + 1 == len(addresses):
+                raise
+    raise OSError
+
+
+class _Until(io.RawIOBase):
+    """What a connection sends until a time, however little of it at once: the one thing HTTPResponse asks a socket for.
+
+    Args:
+        connection: Where it comes from.
+        deadline: When to give up, of the monotonic clock.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return it as a file."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill some of a buffer; return how many bytes, 0 only at the end.
+
+        Raises:
+            TimeoutError: The time is over.
+        """
+        self._connection.settimeout(_left(self._deadline))
+        return self._connection.recv_into(buffer)
+
+
+def _left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Return whose certificates are trusted: those of the system's, and Mozilla's, as images have none of a system."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _not_allowed(problem: str) -> RequestError:
+    return RequestError(403, "url_not_allowed", f"the URL is not fetched: {problem}")
+
+
+def _not_read(problem: str) -> RequestError:
+    return RequestError(400, "url_not_read", f"the URL can't be read: {problem}; try again, or send the picture itself")
