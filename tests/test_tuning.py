@@ -34,6 +34,8 @@ ALL = {
     "encoder_learning_rate_decay": "0.9", "eval_metric": "auc", "mixed_precision": "bfloat16", "jit_compile": "false",
     "epoch_factor": "1", "power_decay": "false", "vocab_size": "100", "embed_size": "8", "hidden_size": "8",
     "n_layers": "2", "bidirectional": "False", "kernel_size": "3", "seed": "7",
+    "modality": "text", "augmentation": "True", "augmentation_random_flip": "vertical",
+    "augmentation_random_rotation": "0.1", "augmentation_random_zoom": "-0.2", "image_range": "0..255",
 }  # fmt: skip
 
 

@@ -80,10 +80,13 @@ def hyperparameter_table() -> str:
 
 def used(line: Hyperparameter) -> str:
     """Return when a hyperparameter matters, in words."""
-    if line.used_with is None:
-        return line.when or "always"
-    name, values = line.used_with
-    return f"`{name}` " + ", ".join(f"`{value}`" for value in values)
+    parts = [f"{line.modality}s"] if line.modality else []
+    if line.used_with is not None:
+        name, values = line.used_with
+        parts.append(f"`{name}` " + ", ".join(f"`{value}`" for value in values))
+    elif line.when:
+        parts.append(line.when)
+    return "; ".join(parts) or "always"
 
 
 def without_effect_table() -> str:

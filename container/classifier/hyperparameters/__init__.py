@@ -117,6 +117,9 @@ def remarks(given: Mapping[str, Any], settings: Hyperparameters) -> list[str]:
         line = SCHEMA.get(_NAMES.get(_plain(given_name), ""))
         if line is None:
             continue
+        if line.modality and settings.modality not in ("auto", line.modality):
+            lines.append(f"{given_name} has no effect: it is for {line.modality}s")
+            continue
         if line.idle is not None and line.idle[0](chosen):
             lines.append(f"{given_name} has no effect: {line.idle[1]}")
         if line.used_with is not None and chosen[line.used_with[0]] not in line.used_with[1]:

@@ -15,7 +15,7 @@ TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # the values of model_id that train a network of their own
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 ADAMS = ("adam", "adamw")
-IMAGES = "images"  # in words, when a hyperparameter matters for them alone
+TEXT, IMAGE = "text", "image"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Hyperparameter:
         default_in_words: How the documentation shows a default of None.
         aliases: Other names of the same thing. Of every name, dashes may stand for underscores.
         alias_kinds: Other names that have other values, and what those are.
+        modality: The one it is for; empty where it is for all.
         used_with: Another hyperparameter and the values of it with which this one matters; empty where it always does.
         when: In words, when it matters, where ``used_with`` can't say it.
         idle: Of all values, whether it does nothing, and why; where ``used_with`` can't say it.
@@ -41,6 +42,7 @@ class Hyperparameter:
     default_in_words: str = ""
     aliases: tuple[str, ...] = ()
     alias_kinds: Mapping[str, Kind] = field(default_factory=dict)
+    modality: str = ""
     used_with: tuple[str, tuple[Any, ...]] | None = None
     when: str = ""
     idle: tuple[Callable[[Mapping[str, Any]], bool], str] | None = None
@@ -173,11 +175,13 @@ OURS: Mapping[str, Hyperparameter] = {
     ),
     "max_sequence_length": Hyperparameter(
         integer(3, 4096), 256, "Tokens of a text that are read; the rest is cut off.", aliases=("seq_len",),
+        modality=TEXT,
     ),
     "header": Hyperparameter(
         choice("auto", "true", "false"),
         "auto",
         "Whether the first row of a table names its columns; `auto` looks whether it does.",
+        modality=TEXT,
     ),
     "class_weights": Hyperparameter(
         choice("none", "balanced"),
@@ -234,27 +238,30 @@ OURS: Mapping[str, Hyperparameter] = {
         idle=(lambda chosen: chosen["epoch_factor"] == 0, "epoch_factor is 0"),
     ),
     "vocab_size": Hyperparameter(
-        integer(1, 1_000_000), 20_000, "Commonest words that are kept.", used_with=("model_id", FROM_SCRATCH),
+        integer(1, 1_000_000), 20_000, "Commonest words that are kept.",
+        modality=TEXT, used_with=("model_id", FROM_SCRATCH),
     ),
     "embed_size": Hyperparameter(
         integer(1, 4096), 300, "Width of the word vectors; that of the file, where a file of vectors is given.",
-        used_with=("model_id", FROM_SCRATCH),
+        modality=TEXT, used_with=("model_id", FROM_SCRATCH),
     ),
     "hidden_size": Hyperparameter(
-        integer(1, 4096), 128, "Width of an LSTM layer, or filters of the CNN.", used_with=("model_id", FROM_SCRATCH),
+        integer(1, 4096), 128, "Width of an LSTM layer, or filters of the CNN.",
+        modality=TEXT, used_with=("model_id", FROM_SCRATCH),
         tunable=True,
     ),
     "n_layers": Hyperparameter(
-        integer(1, 8), 1, "LSTM layers.", used_with=("model_id", ("lstm",)), tunable=True
+        integer(1, 8), 1, "LSTM layers.", modality=TEXT, used_with=("model_id", ("lstm",)), tunable=True
     ),
     "bidirectional": Hyperparameter(
-        boolean(), True, "Read the text in both directions.", used_with=("model_id", ("lstm",)), tunable=True
+        boolean(), True, "Read the text in both directions.", modality=TEXT,
+        used_with=("model_id", ("lstm",)), tunable=True
     ),
     "kernel_size": Hyperparameter(
-        integer(1, 64), 5, "Words a filter sees at once.", used_with=("model_id", ("cnn",)), tunable=True
+        integer(1, 64), 5, "Words a filter sees at once.", modality=TEXT, used_with=("model_id", ("cnn",)), tunable=True
     ),
     "modality": Hyperparameter(
-        choice("auto", "text", "image"),
+        choice("auto", TEXT, IMAGE),
         "auto",
         "What is classified: texts or images; `auto` looks which of them the training channel holds.",
     ),
@@ -262,24 +269,27 @@ OURS: Mapping[str, Hyperparameter] = {
         boolean(),
         False,
         "Flip, turn and zoom images at random while training, each time otherwise.",
-        when=IMAGES,
+        modality=IMAGE,
     ),
     "augmentation_random_flip": Hyperparameter(
         choice("horizontal_and_vertical", "horizontal", "vertical", "None"),
         "horizontal_and_vertical",
         "The directions in which half of the images are mirrored.",
+        modality=IMAGE,
         used_with=("augmentation", (True,)),
     ),
     "augmentation_random_rotation": Hyperparameter(
         number(-1, 1),
         0.2,
         "The largest angle by which an image is turned, either way, as a share of a full turn.",
+        modality=IMAGE,
         used_with=("augmentation", (True,)),
     ),
     "augmentation_random_zoom": Hyperparameter(
         number(-1, 1),
         0.1,
         "The largest share by which an image is zoomed, in or out.",
+        modality=IMAGE,
         used_with=("augmentation", (True,)),
     ),
     "image_range": Hyperparameter(
@@ -287,7 +297,7 @@ OURS: Mapping[str, Hyperparameter] = {
         "auto",
         "What the encoder wants the numbers of a pixel to be; `auto` is what is known of a network of Keras, and 0..1, "
         "as TensorFlow Hub has it, of another. The log says which it is; a wrong one costs accuracy.",
-        when=IMAGES,
+        modality=IMAGE,
     ),
     "seed": Hyperparameter(
         integer(0, 2**31 - 1),

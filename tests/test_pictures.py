@@ -1,0 +1,168 @@
+"""What the encoders of images share: records as an array, ranges of numbers, and which encoder a channel holds."""
+
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+from PIL import Image
+
+import tiny_hub
+import tiny_pictures
+from classifier.encoders import catalog, image_network, pictures
+from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, Pictures
+from classifier.encoders.resolve import FAMILIES, in_image, recognised
+from classifier.errors import UserError
+from classifier.hyperparameters import Hyperparameters, remarks
+from classifier.pixels import Picture, PixelsError
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+class Tint(tf_keras.layers.Layer):  # type: ignore[misc]
+    """The first pixel of each picture."""
+
+    def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        assert training is False
+        return values[:, 0, 0]
+
+
+def tint(family: str = "hub_image") -> PictureEncoder:
+    layer = PictureLayer(Tint(), "0..1")
+    return PictureEncoder(family, "tint", layer, 4, 6, "this test", lambda _, __: None)
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Sequence[pictures.Record]:
+    some = tiny_pictures.pixels(3, 8, 12)
+    (tmp_path / "a.png").write_bytes(png(some[0]))
+    return [Picture(tmp_path / "a.png", "0"), png(some[1]), tiny_pictures.pixels(1, 4, 6)[0]]
+
+
+def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: Sequence[pictures.Record]) -> None:
+    encoder = tint()
+    array = encoder.arrays(records)
+    assert (array.shape, str(array.dtype), len(array)) == ((3, 4, 6, 3), "uint8", 3)
+    some = array[np.array([2, 0])]
+    assert (some.shape, str(some.dtype)) == ((2, 4, 6, 3), "uint8")
+    np.testing.assert_array_equal(some[0], records[2])
+    np.testing.assert_array_equal(some[1], array[[0]][0])
+    assert array[[]].shape == (0, 4, 6, 3)
+    assert encoder.signature.is_compatible_with(tf.constant(some))
+
+
+def test_what_was_decoded_is_kept_where_all_is_small(records: Sequence[pictures.Record], tmp_path: Path) -> None:
+    array = Pictures(records, 4, 6)
+    first = array[[0]]
+    (tmp_path / "a.png").unlink()
+    np.testing.assert_array_equal(array[[0]], first)
+    array[[0]][0, 0, 0] = 1 - array[[0]][0, 0, 0]
+    np.testing.assert_array_equal(array[[0]], first)
+
+
+def test_much_is_decoded_anew_each_time(
+    records: Sequence[pictures.Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 3 * 4 * 6 * 3 - 1)
+    array = Pictures(records, 4, 6)
+    before = array[[0]]
+    (tmp_path / "a.png").write_bytes(png(255 - tiny_pictures.pixels(1, 8, 12)[0]))
+    assert not np.array_equal(array[[0]], before)
+
+
+def test_a_record_that_is_no_picture_is_told() -> None:
+    with pytest.raises(PixelsError):
+        Pictures([b"no picture"], 4, 6)[[0]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "values"),
+    [
+        ("0..1", [1, 0, 0.2]), ("-1..1", [1, -1, -0.6]), ("0..255", [255, 0, 51]),
+        (BLUE_FIRST, [51 - 103.939, -116.779, 255 - 123.68]),
+    ],
+)  # fmt: skip
+def test_a_pixels_numbers_are_what_the_network_wants(wanted: str, values: list[float]) -> None:
+    pixels = np.full((1, 4, 6, 3), [255, 0, 51], np.uint8)
+    np.testing.assert_allclose(PictureLayer(Tint(), wanted)(pixels)[0], values, atol=1e-4)
+
+
+def test_blue_first_is_what_keras_prepares_for_resnet() -> None:
+    pixels = tiny_pictures.pixels(1, 4, 6)
+    prepared = tf_keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
+    np.testing.assert_allclose(PictureLayer(Tint(), BLUE_FIRST)(pixels), prepared[:, 0, 0], atol=1e-4)
+
+
+def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encoder = tint()
+    with caplog.at_level(logging.INFO):
+        pictures.adapt(encoder, Hyperparameters.parse({}))
+        pictures.adapt(encoder, Hyperparameters.parse({"image_range": "0..255"}))
+    assert caplog.messages == [
+        "event=pictures height=4 width=6 range='0..1' range_from='this test' augmentation=none",
+        "event=pictures height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation=none",
+    ]
+    assert float(encoder.layer(np.full((1, 4, 6, 3), 9, np.uint8))[0, 0]) == 9
+
+
+def test_each_family_of_images_is_known_by_its_files(tmp_path: Path) -> None:
+    for name in FAMILIES["image"]:
+        (tmp_path / name).mkdir()
+    image_network.build([], Hyperparameters.parse({}), None).save(tmp_path / "image_network")
+    (tmp_path / "keras_image" / "w.weights.h5").touch()
+    tiny_pictures.write_hub(tmp_path / "hub_image")
+    assert [recognised(tmp_path / name, "x", "image").family for name in FAMILIES["image"]] == list(FAMILIES["image"])
+
+
+def test_what_is_no_encoder_of_images_is_refused_with_what_is(tmp_path: Path, tiny_encoder: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"no encoder among its files \(.*vocab\.txt\); it takes one file of weights of Inc"
+    ):
+        recognised(tiny_encoder, "model channel", "image")
+    (tmp_path / "w.h5").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no encoder among its files \(w\.h5\); it takes a checkpoint of BERT"):
+        recognised(tmp_path, "model channel")
+    assert recognised(tiny_hub.write_letters(tmp_path / "t"), "x", "image").family == "hub_image"  # refused when loaded
+
+
+def test_without_a_channel_there_is_no_encoder_of_images(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"the image holds no encoder of images; put one file of weights of .* set model_id"
+    ):
+        in_image("mobilenet_v2", tmp_path, "image")
+
+
+@pytest.mark.parametrize(
+    ("brought", "given", "chosen", "rate"),
+    [
+        (False, {}, "cnn", None),
+        (True, {}, "model channel", 0.01),
+        (True, {"model_id": "cnn"}, "cnn", None),
+        (True, {"model_id": "mine", "learning_rate": "0.1"}, "mine", 0.1),
+    ],
+)
+def test_an_encoder_of_images_has_defaults_of_its_own(
+    brought: bool, given: dict[str, str], chosen: str, rate: float | None
+) -> None:
+    settings = Hyperparameters.parse(given, catalog.image_defaults(brought=brought))
+    assert (settings.model_id, settings.learning_rate) == (chosen, rate)
+    assert settings.encoder_learning_rate_decay == (1.0 if chosen == "cnn" else 0.003)
+
+
+def test_hyperparameters_of_the_other_modality_are_said_to_do_nothing() -> None:
+    given = {"header": "true", "augmentation": "True", "kernel_size": "3"}
+    image = Hyperparameters.parse({**given, "modality": "image", "model_id": "cnn"})
+    assert remarks(given, image) == [f"{name} has no effect: it is for texts" for name in ("header", "kernel_size")]
+    text = Hyperparameters.parse({**given, "modality": "text", "model_id": "cnn"})
+    assert remarks(given, text) == ["augmentation has no effect: it is for images"]
