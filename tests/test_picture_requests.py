@@ -457,7 +457,7 @@ def test_each_bad_picture_is_named_by_its_number_however_many_there_are(client: 
     rows = [json.loads(line) for line in answer.text.split("\n")]
     wrong = {number: row["error"]["message"] for number, row in enumerate(rows) if "error" in row}
     assert list(wrong) == list(range(2, 30, 3))
-    assert all(message.startswith(f"record {number}: the picture is ") for number, message in wrong.items())
+    assert all(message.startswith(f"record {number}: not read: ") for number, message in wrong.items())
 
 
 def test_batch_transform_without_a_content_type_is_415_B16(engine: FakeEngine) -> None:
