@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 import tiny_pictures
-from classifier.encoders import image_network, pictures
+from classifier.encoders import image_network
 from classifier.encoders.image_network import SIDE
 from classifier.encoders.pictures import PictureEncoder
 from classifier.errors import UserError
@@ -106,7 +106,7 @@ def test_a_network_over_words_is_not_taken_for_one(encoder: PictureEncoder, tmp_
 def test_augmentation_is_for_training_only_and_is_not_saved(tmp_path: Path) -> None:
     encoder, some = built(), tiny_pictures.pixels(2, SIDE)
     plain = encoder.layer(some).numpy()
-    pictures.adapt(encoder, Hyperparameters.parse({"augmentation": "True"}))
+    encoder.adapt(Hyperparameters.parse({"augmentation": "True"}))
     assert encoder.augments
     np.testing.assert_array_equal(encoder.layer(some), plain)
     assert not np.allclose(encoder.layer(some, training=True), plain)
