@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from classifier import IMAGE, TEXT
 from classifier.hyperparameters.kinds import Kind, boolean, choice, integer, name, number
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
@@ -15,7 +16,6 @@ TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # the values of model_id that train a network of their own
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 ADAMS = ("adam", "adamw")
-TEXT, IMAGE = "text", "image"
 
 
 @dataclass(frozen=True)
