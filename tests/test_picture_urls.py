@@ -419,7 +419,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate of ``localhost``, and it with its key, in a folder; nobody trusts it yet."""
     folder = tmp_path_factory.mktemp("certificate")
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key", "-out", folder / "pem"]
+    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/key", "-out", f"{folder}/pem"]
     subprocess.run([*make, *files], check=True, capture_output=True)
     (folder / "both").write_bytes((folder / "key").read_bytes() + (folder / "pem").read_bytes())
     return folder

@@ -105,7 +105,7 @@ def _pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
     try:
         return pixels.decode(record, manifest["encoder"]["height"], manifest["encoder"]["width"])
     except pixels.PixelsError as error:
-        raise RequestError(400, "invalid_record", f"the picture is {error}") from None
+        raise RequestError(400, "invalid_record", f"not read: {error}") from None
 
 
 _CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {TEXT: _as_it_is, IMAGE: _pixels}

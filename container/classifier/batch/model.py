@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from classifier import artifact
+from classifier import TEXT, artifact
 from classifier.batch import buckets
 from classifier.encoders import archives
 from classifier.errors import UserError
@@ -30,6 +30,25 @@ def opened(address: str, scratch: Path) -> Path:
     unpacked = scratch / "unpacked"
     archives.unpack(packed[0], unpacked, address)
     return unpacked
+
+
+def of_texts(folder: Path, address: str) -> Path:
+    """Return a model's folder, if it answers texts.
+
+    Args:
+        folder: The model's.
+        address: What to call it.
+
+    Raises:
+        UserError: It answers other records, or is no whole model.
+    """
+    modality = artifact.load(folder).modality
+    if modality != TEXT:
+        raise UserError(
+            f"{address}: a model of {modality}s, and batch reads rows of text; ask it over HTTP (serve), or let "
+            "SageMaker's batch transform send it a file a request"
+        )
+    return folder
 
 
 def digest(folder: Path) -> str:

@@ -72,7 +72,7 @@ def run(options: Options) -> int:
     pool = ThreadPoolExecutor(computing.batches_at_once, thread_name_prefix="predict")
     with tempfile.TemporaryDirectory(prefix="batch-") as name:
         try:
-            folder = model.opened(options.model, Path(name) / "model")
+            folder = model.of_texts(model.opened(options.model, Path(name) / "model"), options.model)
             digest = model.digest(folder)
             return _all_files(Job(options, source, results, rejects, folder, digest, pool, Path(name)), names)
         finally:

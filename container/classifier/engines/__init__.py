@@ -66,10 +66,10 @@ class Computing:
 class Engine(Protocol):
     """An exported model, ready to compute; safe to call from several threads at once."""
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        """Return the texts as the engine computes with them, in their order.
+    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+        """Return the records as the engine computes with them, in their order.
 
-        All are padded to the longest for a moment, so give hundreds at once and no more.
+        Texts are all padded to the longest for a moment, so give hundreds at once and no more.
         """
         ...
 
