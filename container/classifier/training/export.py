@@ -85,19 +85,19 @@ class Comparison:
 
 
 class _Module(tf.Module):  # type: ignore[misc]
-    """An exported model."""
+    """An exported model.
 
-    network: Any = None  # the function that other engines can compute, from numbers to probabilities
+    Attributes:
+        portable: The signature from numbers to probabilities, which other engines can compute too; empty without one.
+        functions: What is exported, by name.
+    """
+
+    portable = ""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
         self.encoder = encoder.layer
         self.head = head
-
-    @property
-    def functions(self) -> dict[str, Any]:
-        """What is exported, by name."""
-        return {"serving_default": self.network}
 
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         vectors = self.encoder(inputs, training=False)
@@ -126,10 +126,11 @@ class ServingModule(_Module):
 class TwoStepModule(ServingModule):
     """The same, and its two steps apart: who serves it knows what a text costs before it is computed."""
 
+    portable = "classify"
+
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
         self._unknown_id = NO_ID if encoder.unknown_id is None else encoder.unknown_id
-        self.network = self.classify
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -160,12 +161,19 @@ class TwoStepModule(ServingModule):
 class NumbersModule(_Module):
     """Numbers in, as the encoder's layer reads them, where it is not TensorFlow that makes records ready."""
 
+    portable = "serving_default"
+
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
-        self.network = tf.function(self._probabilities, input_signature=[encoder.signature])
+        self.serve = tf.function(self._probabilities, input_signature=[encoder.signature])
+
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What is exported, by name."""
+        return {"serving_default": self.serve}
 
 
-def save(encoder: Encoder, head: Any, folder: Path) -> Any:
+def save(encoder: Encoder, head: Any, folder: Path) -> "_Module":
     """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
     module = _MODULES[encoder.signature.dtype](encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
@@ -203,8 +211,10 @@ def export(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
-        if module.network is not None:
-            network = module.network.get_concrete_function()
+        if module.portable:
+            # As it was written: training may have left the one in memory in a form that is not converted.
+            saved: Any = exported.engine
+            network = saved.model.signatures[module.portable]
             manifest["engines"] = forms.write(work, network, trained.encoder, exported, checked, interruption)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's

@@ -88,7 +88,7 @@ def write(
 
     Args:
         work: The model folder that is being written.
-        network: The TensorFlow function from token ids, or other numbers, to probabilities.
+        network: The signature of the written model from token ids, or other numbers, to probabilities.
         encoder: The trained encoder.
         exported: The model as TensorFlow runs it.
         checked: What is known of its answers.
@@ -105,9 +105,11 @@ def write(
     if tokenizer is not None:
         (folder / openvino_model.TOKENIZER).write_text(tokenizer.definition, encoding="utf-8")
     folds_case = tokenizer is not None and tokenizer.folds_case
+    level = logging.getLogger().level
     try:
         model = openvino.convert_model(network)
     except Exception as error:  # noqa: BLE001  the library has no exceptions of its own; the model is whole without
+        logging.getLogger().setLevel(level)  # which the library had left at ERROR
         log.warning("event=engine name=%s accepted=False note=%r", FLOAT32, f"not converted: {type(error).__name__}")
         shutil.rmtree(folder)
         return {}

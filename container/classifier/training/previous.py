@@ -86,12 +86,17 @@ class Previous:
         }
 
 
-def read(folder: Path) -> Previous | None:
+def read(folder: Path, modality: str = TEXT) -> Previous | None:
     """Read a model that this image trained; None where the folder holds something else.
 
+    Args:
+        folder: The folder.
+        modality: What kind of records it is to be trained on.
+
     Raises:
-        UserError: A part of the model is missing or broken; or it is a model of another program, which can be served
-            but not trained, because its encoder's weights can't be told from the rest.
+        UserError: A part of the model is missing or broken; it answers records of another kind; or it is a model of
+            another program, which can be served but not trained, because its encoder's weights can't be told from the
+            rest.
     """
     if not artifact.is_model(folder):
         return None
@@ -100,6 +105,11 @@ def read(folder: Path) -> Previous | None:
         raise UserError(
             "model channel: a SavedModel that answers probabilities, without the encoder it was made of; it can be "
             "served as it is, but training needs the model.tar.gz of a job of this image, or an encoder"
+        )
+    if model.modality != modality:
+        raise UserError(
+            f"model channel: holds a model of {model.modality}s, and the training data are {modality}s; "
+            "give a model of their kind, or an encoder"
         )
     encoder = model.manifest["encoder"]
     return Previous(

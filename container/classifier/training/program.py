@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sagemaker_training.errors import ClientError
@@ -62,13 +62,13 @@ def train(environ: Environment, interruption: Interruption) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
-        before = previous.read(channel) if channel else None
+        before = previous.read(channel, modality) if channel else None
         defaults = (
             before.defaults
             if before is not None
             else catalog.defaults_of(modality, brought="model" in environ.channels)
         )
-        settings = Hyperparameters.parse(environ.hyperparameters, defaults)
+        settings = replace(Hyperparameters.parse(environ.hyperparameters, defaults), modality=modality)
         _log_start(environ, settings)
         log.info("event=modality name=%s reason=%r", modality, reason)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)

@@ -57,11 +57,6 @@ def _found(
 ) -> EncoderFiles | None:
     made_by = MADE_BY[modality]
     if previous is not None:
-        if previous.modality != modality:
-            raise UserError(
-                f"model channel: holds a model of {previous.modality}s, and the training data are {modality}s; "
-                "give a model of their kind, or an encoder"
-            )
         if made_by.get(settings.model_id, previous.family) != previous.family:
             raise UserError(
                 f"hyperparameter model_id={settings.model_id}: the model channel holds a model made of a "
