@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import artifact, environment, hyperparameters, modalities
+from classifier import TEXT, artifact, environment, hyperparameters, modalities
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -78,7 +78,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
 
         cluster = job.connect(environ.hosts, environ.current_host, interruption)
-        sharded = _sharded(environ, settings)
+        sharded = _sharded(environ, settings, modality)
         setting = job.Setting(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
         with job.peers_watched(cluster):
             tables, labels = job.agree(cluster, found, kept)
@@ -112,13 +112,13 @@ def _tables(environ: Environment, settings: Hyperparameters, modality: str) -> T
         return error
 
 
-def _sharded(environ: Environment, settings: Hyperparameters) -> frozenset[str]:
+def _sharded(environ: Environment, settings: Hyperparameters, modality: str) -> frozenset[str]:
     """Return which rows each host has its own of: ``training``, ``validation``, ``test``."""
     if len(environ.hosts) == 1:
         return frozenset()
     roles = data.roles(environ.channels)
     sharded = {role for role, channel in roles.items() if channel in environ.sharded}
-    if "training" in sharded and settings.model_id in FROM_SCRATCH:
+    if "training" in sharded and settings.model_id in FROM_SCRATCH and modality == TEXT:
         raise UserError(
             f"channel {roles['training']}: model_id={settings.model_id} makes its vocabulary of all rows, so every "
             "host needs them: use FullyReplicated"
