@@ -58,10 +58,16 @@ def test_hosts_with_another_kind_of_records_each_end_with_what_to_do(
         assert "the hosts have images and texts to train on; set modality to the one kind" in job.failure
 
 
-def test_a_network_that_begins_from_nothing_has_no_use_for_a_model_channel(tmp_path: Path) -> None:
+def test_a_network_that_begins_from_nothing_has_no_use_for_a_model_channel(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     job = Job(tmp_path)
     drawn_pictures.write(tmp_path / "input" / "data" / "training", range(3))
     job.channel("model", b"x", "mobilenet.h5")
-    job.configure(hyperparameters={"model_id": "cnn"})
-    with pytest.raises(UserError, match="model_id=cnn: begins from nothing, and there is a model channel; leave one"):
+    job.configure(hyperparameters={"model_id": "cnn", "max_sequence_length": "9"})
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(UserError, match="model_id=cnn: begins from nothing, and there is a model channel; leave one"),
+    ):
         job.train()
+    assert "event=hyperparameters note='max_sequence_length has no effect: it is for texts'" in caplog.messages

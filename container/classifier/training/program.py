@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sagemaker_training.errors import ClientError
@@ -69,7 +69,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
             else catalog.defaults_of(modality, brought="model" in environ.channels)
         )
         settings = Hyperparameters.parse(environ.hyperparameters, defaults)
-        _log_start(environ, settings)
+        _log_start(environ, settings, modality)
         log.info("event=modality name=%s reason=%r", modality, reason)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)
         found = _tables(environ, settings, modality)
@@ -95,10 +95,10 @@ def train(environ: Environment, interruption: Interruption) -> None:
     log.info("event=done")
 
 
-def _log_start(environ: Environment, settings: Hyperparameters) -> None:
+def _log_start(environ: Environment, settings: Hyperparameters, modality: str) -> None:
     given = {name: "default" if value is None else value for name, value in asdict(settings).items()}
     log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
-    for remark in hyperparameters.remarks(environ.hyperparameters, settings):
+    for remark in hyperparameters.remarks(environ.hyperparameters, replace(settings, modality=modality)):
         log.info("event=hyperparameters note=%r", remark)
 
 
