@@ -300,6 +300,7 @@ def test_pictures_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
         (("a.jsonl.gz",), "text", "there is a table to train on"),
         (("rose/a.jpg", "tulip/b.PNG"), "image", "channel training holds pictures and no table"),
         (("rose/a.jpg", "LICENSE.txt", "rose/a.json"), "image", "channel training holds pictures and no table"),
+        (("texts.json", "logo.png"), "text", "there is a table to train on"),
         (("a.jpg", "b.jpg"), "image", "channel training holds pictures and no table"),
         (("notes.txt",), "text", "there are neither tables nor pictures to train on"),
         ((), "text", "there are neither tables nor pictures to train on"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from classifier import pixels
-from classifier.pixels import MOST_PIXELS, MOST_SCANS, Picture, PixelsError, decode, inspect
+from classifier.pixels import MOST_PARTS, MOST_PIXELS, MOST_SCANS, Picture, PixelsError, decode, inspect
 from picture_files import (
     BLUE,
     GIF_COMMENT,
@@ -350,6 +350,13 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
     assert inspect(jpeg[:-2] + last * 10 + jpeg[-2:]) == ""
     assert f"more than {MOST_SCANS} scans" in inspect(jpeg[:-2] + last * MOST_SCANS + jpeg[-2:])
+
+
+def test_a_picture_of_very_many_parts_is_refused() -> None:
+    jpeg, png = encoded(CORNERS, "JPEG"), encoded(CORNERS, "PNG")
+    assert "or 131,072 parts" in inspect(jpeg[:2] + b"\xff\xe0\x00\x02" * MOST_PARTS + jpeg[2:])
+    assert "or 131,072 parts" in inspect(jpeg[:2] + b"\xff\xd8" * MOST_PARTS + jpeg[2:])
+    assert "more than 131,072 parts" in inspect(png[:33] + chunk(b"IDAT", b"") * MOST_PARTS + png[33:])
 
 
 def test_a_file_of_too_many_bytes_is_not_read_at_all(tmp_path: Path) -> None:

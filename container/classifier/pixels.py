@@ -30,6 +30,8 @@ MOST_PIXELS_A_SIDE = 65_535
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 # A progressive JPEG comes in about ten scans, each of which is a walk over the whole picture, however few its bytes.
 MOST_SCANS = 50
+# Segments of a JPEG, chunks of a PNG: of either, a hundred megabytes can hold millions, which take a minute.
+MOST_PARTS = 1 << 17
 # A JPEG can be decoded at an eighth, a quarter or half its size; that is still this many times what is needed.
 DRAFT = 2
 
@@ -241,10 +243,13 @@ def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
     """Return a JPEG without what is about the picture, and its orientation.
 
     Raises:
-        PixelsError: It has more scans than any program writes.
+        PixelsError: It has more scans, or parts, than any program writes.
     """
     kept, orientation, scans, begun, position = [content[:2]], UPRIGHT, 0, len(content), 2
-    while (marker := MARKER.search(content, position)) and marker[1][0] != END_OF_IMAGE:
+    for _ in range(MOST_PARTS):
+        marker = MARKER.search(content, position)
+        if marker is None or marker[1][0] == END_OF_IMAGE:
+            return b"".join([*kept, content[begun:]]), orientation
         kind, begin = marker[1][0], marker.end()
         if kind in WITHOUT_LENGTH:
             position = begin
@@ -257,14 +262,20 @@ def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
         elif kind == EXIF_SEGMENT and orientation == UPRIGHT:
             orientation = _orientation(content[begin + 2 : position])
         if scans > MOST_SCANS:
-            raise PixelsError(f"a JPEG picture of more than {MOST_SCANS} scans; {CONVERT} anew")
-    return b"".join([*kept, content[begun:]]), orientation
+            break
+    raise PixelsError(f"a JPEG picture of more than {MOST_SCANS} scans, or {MOST_PARTS:,} parts; {CONVERT} anew")
 
 
 def _bare_png(content: bytes) -> tuple[bytes, int]:
-    """Return a PNG without what is about the picture, and its orientation."""
+    """Return a PNG without what is about the picture, and its orientation.
+
+    Raises:
+        PixelsError: It has more parts than any program writes.
+    """
     kept, orientation, position, kind = [PNG_BEGINS], UPRIGHT, len(PNG_BEGINS), b""
-    while position < len(content) and kind != b"IEND":
+    for _ in range(MOST_PARTS):
+        if position >= len(content) or kind == b"IEND":
+            return b"".join(kept), orientation
         begin = position + CHUNK_BEGIN
         kind, end = content[position + 4 : begin], begin + int.from_bytes(content[position : position + 4], "big")
         if kind in CHUNKS:
@@ -272,7 +283,7 @@ def _bare_png(content: bytes) -> tuple[bytes, int]:
         elif kind == EXIF_CHUNK:
             orientation = _orientation(content[begin:end])
         position = end + CHUNK_END
-    return b"".join(kept), orientation
+    raise PixelsError(f"a PNG picture of more than {MOST_PARTS:,} parts; {CONVERT} anew")
 
 
 BARE: Mapping[type[ImageFile], Callable[[bytes], tuple[bytes, int]]] = {

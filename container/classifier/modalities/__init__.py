@@ -98,6 +98,10 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
             f"channel {channel} holds tables of text and folders of pictures, as {tables[0].name} and "
             f"{labelled[0].name}; set modality to {TEXT} or {IMAGE}, or take one kind out"
         )
-    if pictures and not tables:
+    perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
+    if pictures and not tables and not perhaps_tables:
         return IMAGE, f"channel {channel} holds pictures and no table"
-    return TEXT, "there is a table to train on" if tables else "there are neither tables nor pictures to train on"
+    return (
+        TEXT,
+        "there is a table to train on" if tables or pictures else "there are neither tables nor pictures to train on",
+    )

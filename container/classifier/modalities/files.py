@@ -108,6 +108,11 @@ def is_table(path: Path) -> bool:
     return _suffix(path) in TABLES
 
 
+def may_be_table(path: Path) -> bool:
+    """Return whether a file is read as a table where there is no other, by its name."""
+    return _suffix(path) in PERHAPS_TABLES
+
+
 def is_absent(folder: Path, channel: str, found: Sequence[Path], harvest: Harvest, cure: str, *, sharded: bool) -> bool:
     """Return whether a channel has no file at all, and say so.
 

@@ -104,6 +104,10 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
     ]
     if wrong:
         raise UserError(wrong)
+    modalities = {theirs["modality"] for theirs in everyones}
+    if len(modalities) > 1:
+        kinds = " and ".join(f"{modality}s" for modality in sorted(modalities))
+        raise UserError(f"the hosts have {kinds} to train on; set modality to the one kind, or take the other out")
     labels = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
     if len(labels) < 2:
         raise UserError("every row on every host has the same label; a classifier needs two labels or more")
@@ -113,7 +117,7 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
 def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[str, Any]:
     """Return this host's labels, or what is wrong with its rows, ready for JSON."""
     try:
-        return {"labels": data.labels_of(_good(found), known, fewest=1)}
+        return {"labels": data.labels_of(_good(found), known, fewest=1), "modality": _good(found).modality}
     except UserError as error:
         return {"error": str(error)}
 

@@ -67,10 +67,15 @@ def _found(
         raise UserError(
             f"hyperparameter model_id={settings.model_id}: is not for {modality}s; use {' or '.join(made_by)}"
         )
-    if channel is not None and (settings.model_id not in made_by or modality != TEXT):  # of texts, word vectors
-        return recognised(channel, "model channel", modality)
     if settings.model_id in made_by:
+        if channel is not None and modality != TEXT:  # of texts, it may hold word vectors
+            raise UserError(
+                f"hyperparameter model_id={settings.model_id}: begins from nothing, and there is a model channel; "
+                "leave one of them out"
+            )
         return None
+    if channel is not None:
+        return recognised(channel, "model channel", modality)
     return in_image(settings.model_id, PRETRAINED_FOLDER, modality)
 
 
