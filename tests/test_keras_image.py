@@ -274,6 +274,14 @@ def test_two_files_of_weights_are_one_too_many(tmp_path: Path, network: Any) -> 
         loaded(tmp_path)
 
 
+def test_no_variable_asks_other_hosts_when_it_is_read(tmp_path: Path, network: Any) -> None:
+    network.save_weights(tmp_path / "w.h5")
+    assert tf.VariableSynchronization.ON_READ in {variable.synchronization for variable in network.variables}
+    assert {variable.synchronization for variable in loaded(tmp_path).layer.variables} == {
+        tf.VariableSynchronization.AUTO
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from classifier.encoders import files
-from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, wanted_by
+from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, same_on_all_replicas, wanted_by
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -110,7 +110,8 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 
 def _loaded(path: Path, where: Path) -> Any:
     try:
-        return tensorflow_hub.load(str(path))
+        with same_on_all_replicas():
+            return tensorflow_hub.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
         reason = type(error).__name__
         raise UserError(f"{where}: not a SavedModel that loads ({reason}); copy it again") from error

@@ -21,7 +21,7 @@ from tf_keras import applications
 
 from classifier.encoders import files, keras_files
 from classifier.encoders.keras_files import NORM, OTHER, Layers, Stored, natural
-from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, wanted_by
+from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, same_on_all_replicas, wanted_by
 from classifier.errors import UserError
 
 CONFIG_FILE = "keras_image.json"
@@ -55,7 +55,8 @@ class Application:
     def network(self, height: int, width: int) -> Any:
         """Build it, with weights at random: float32[batch, height, width, 3] to the mean of its last map's vectors."""
         shape = (height, width, 3)
-        return self.build(weights=None, include_top=False, pooling="avg", input_shape=shape, **self.arguments)
+        with same_on_all_replicas():
+            return self.build(weights=None, include_top=False, pooling="avg", input_shape=shape, **self.arguments)
 
 
 APPLICATIONS: Mapping[str, Application] = {

@@ -6,6 +6,7 @@ A picture is uint8[height, width, 3], red, green and blue, of the size that the 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ def wanted_by(saved: Mapping[str, Any], usual: str, file: str) -> str:
     if wanted not in RANGES:
         raise UserError(f"{file}: image_range must be one of {', '.join(RANGES)}; copy the model again")
     return str(wanted)
+
+
+def same_on_all_replicas() -> AbstractContextManager[None]:
+    """Let networks loaded within have variables that every replica of several holds alike.
+
+    The means and variances of batch norms are made to be averaged over the replicas whenever they are read, which all
+    hosts must then do together; nothing changes them here, and a checkpoint is one host's own affair.
+    """
+
+    def create(following: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
+        return following(**{**arguments, "synchronization": tf.VariableSynchronization.AUTO})
+
+    scope: AbstractContextManager[None] = tf.variable_creator_scope(create)
+    return scope
 
 
 class Pictures:
