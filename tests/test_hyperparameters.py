@@ -214,6 +214,15 @@ def test_a_name_like_no_other_is_refused_with_all_that_are_known() -> None:
         Hyperparameters.parse({"zzz": "1"})
 
 
+def test_names_like_no_other_are_refused_with_one_list_of_those_that_are_known() -> None:
+    with pytest.raises(UserError) as error:
+        Hyperparameters.parse({"zzz": "1", "epoch": "1", "xxx": "1"})
+    nearest, first, last = error.value.problems
+    assert "did you mean" in nearest
+    assert first == "hyperparameter 'zzz' is unknown"
+    assert last.startswith("hyperparameter 'xxx' is unknown; the known ones are epochs, ")
+
+
 def test_all_problems_come_in_one_message() -> None:
     with pytest.raises(UserError) as error:
         Hyperparameters.parse({"epochs": "no", "zzz": "1", "optimizer": "lion"})

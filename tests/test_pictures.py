@@ -110,8 +110,8 @@ def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_i
         encoder.adapt(Hyperparameters.parse({}))
         encoder.adapt(Hyperparameters.parse({"image_range": "0..255"}))
     assert caplog.messages == [
-        "event=pictures height=4 width=6 range='0..1' range_from='this test' augmentation=none",
-        "event=pictures height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation=none",
+        "event=pictures height=4 width=6 range='0..1' range_from='this test' augmentation='none'",
+        "event=pictures height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation='none'",
     ]
     assert float(encoder.layer(np.full((1, 4, 6, 3), 9, np.uint8))[0, 0]) == 9
 

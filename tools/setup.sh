@@ -26,6 +26,10 @@ include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [[ -f $include/Python.h ]] || debian_packages python3-dev
 command -v nginx >/dev/null || debian_packages nginx-light
 
+if [[ -L .venv ]]; then
+    say ".venv is a link, and what it leads to would be emptied; take the link away"
+    exit 1
+fi
 say "making .venv"
 "$python" -m venv --clear .venv
 # --no-deps: the lock is complete, and leaves out the second TensorFlow that tf-keras and others would bring.

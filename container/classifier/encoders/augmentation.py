@@ -30,6 +30,9 @@ class Changes:
     rotation: float
     zoom: float
 
+    def __str__(self) -> str:
+        return f"flip {self.flip}, rotation {self.rotation:g}, zoom {self.zoom:g}"
+
 
 class Augmentation(Drawing):
     """float32[batch, height, width, 3] to the same shape, each picture changed by its own random numbers."""

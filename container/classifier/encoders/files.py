@@ -6,6 +6,20 @@ from typing import Any
 from classifier.environment import read_object
 from classifier.errors import UserError
 
+SAVED_MODEL = "saved_model.pb"
+DEPTH = 4  # folders below the channel that are searched
+
+
+def saved_models(folder: Path) -> list[Path]:
+    """Return the folders at or below this one that hold a SavedModel."""
+    patterns = ["/".join(["*"] * depth + [SAVED_MODEL]) for depth in range(DEPTH)]
+    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
+
+
+def in_channel(path: Path, folder: Path) -> str:
+    """Return what a message calls a file or folder of the ``model`` channel."""
+    return path.relative_to(folder).as_posix() if path != folder else "model channel"
+
 
 def settings(path: Path) -> dict[str, Any]:
     """Read a JSON file of settings; a missing one is empty.

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
 import tf_keras
 
+from classifier.encoders.files import in_channel, saved_models
 from classifier.encoders.texts import ReadsTexts
 from classifier.errors import UserError
 
@@ -23,8 +24,6 @@ with warnings.catch_warnings():  # it imports pkg_resources, which says that it 
     warnings.simplefilter("ignore", UserWarning)
     import tensorflow_hub
 
-SAVED_MODEL = "saved_model.pb"
-DEPTH = 4  # folders below the channel that are searched
 # Hieroglyphs of Egypt and of Anatolia: in no vocabulary, and their last bytes differ, where bytes are tokens.
 _UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
 
@@ -101,12 +100,6 @@ class HubEncoder(ReadsTexts):
             shutil.copytree(self.preprocessor_folder, folder / "preprocessor", copy_function=shutil.copyfile)
 
 
-def saved_models(folder: Path) -> list[Path]:
-    """Return the folders at or below this one that hold a SavedModel."""
-    patterns = ["/".join(["*"] * depth + [SAVED_MODEL]) for depth in range(DEPTH)]
-    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
-
-
 def recognise(folder: Path) -> bool:
     """Say whether a folder holds something of this family."""
     return bool(saved_models(folder))
@@ -130,7 +123,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
             "put one encoder there, and its preprocessor in a folder of its own where it needs one"
         )
     path, encoder = encoders[0]
-    where = path.relative_to(folder)
+    where = in_channel(path, folder)
     takes_tokens = _takes_tokens(encoder, where)
     if takes_tokens != bool(preprocessors):
         raise UserError(
@@ -144,7 +137,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
         max_sequence_length = min(max_sequence_length, _positions(encoder))
         _check_length(layer, max_sequence_length)
     # Of a model of ours the folder is called "encoder", and the name is known.
-    own_name = where.name if where.name not in ("", "encoder") else name
+    own_name = name if path == folder or path.name == "encoder" else path.name
     return HubEncoder(own_name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
 
 
@@ -172,7 +165,7 @@ def _load(path: Path, root: Path) -> Any:
         raise UserError(f"{path.relative_to(root)}: not a SavedModel that loads ({reason}); copy it again") from error
 
 
-def _takes_tokens(encoder: Any, where: Path) -> bool:
+def _takes_tokens(encoder: Any, where: str) -> bool:
     """Say what an encoder's call takes: token ids (True) or strings (False)."""
     functions = encoder.__call__.concrete_functions if callable(encoder) else None
     if not functions:

@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 
 from classifier.encoders import bert, hub, weights
 from classifier.encoders.architectures import ARCHITECTURES, CONFIG, Shape
+from classifier.encoders.files import saved_models
 from classifier.encoders.resolve import EncoderFiles
 from classifier.encoders.transformer import BertLayer, Block
 from classifier.encoders.wordpiece import WordPiece
@@ -101,7 +102,7 @@ def carried_over(files: EncoderFiles, max_sequence_length: int, scratch: Path) -
     Raises:
         UserError: The files hold no encoder that :func:`classifier.encoders.hub.load` loads.
     """
-    if len(hub.saved_models(files.folder)) < 2:  # without a preprocessor it takes texts, or is refused later
+    if len(saved_models(files.folder)) < 2:  # without a preprocessor it takes texts, or is refused later
         return files
     folder = scratch / "carried_over"
     folder.mkdir()

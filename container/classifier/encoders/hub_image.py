@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from classifier.encoders import files
+from classifier.encoders.files import in_channel, saved_models
 from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, same_on_all_replicas, wanted_by
 from classifier.errors import UserError
 
@@ -25,10 +26,8 @@ with warnings.catch_warnings():  # it imports pkg_resources, which says that it 
     warnings.simplefilter("ignore", UserWarning)
     import tensorflow_hub
 
-SAVED_MODEL = "saved_model.pb"
 CONFIG_FILE = "hub_image.json"
 METADATA = "keras_metadata.pb"
-DEPTH = 4  # folders below the channel that are searched
 USUAL_SIDE = 224  # pixels, where a model takes pictures of any size
 LARGEST_SIDE = 1024  # pixels
 IMAGENET_LABELS = (1000, 1001)
@@ -69,12 +68,6 @@ class _Range:
     reason: str
 
 
-def saved_models(folder: Path) -> list[Path]:
-    """Return the folders at or below this one that hold a SavedModel."""
-    patterns = ["/".join(["*"] * depth + [SAVED_MODEL]) for depth in range(DEPTH)]
-    return sorted(path.parent for pattern in patterns for path in folder.glob(pattern))
-
-
 def recognise(folder: Path) -> bool:
     """Say whether a folder holds something of this family."""
     return bool(saved_models(folder))
@@ -90,13 +83,19 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         seed: The same; what random numbers a SavedModel draws, it draws by itself.
 
     Raises:
-        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's image API.
+        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's image API; or the job
+            computes on several devices, which TensorFlow does not do with the graph of such a SavedModel.
     """
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise UserError(
+            "model channel: a SavedModel of images is trained on one host, with one GPU or none; give this job one, or "
+            "put weights of Keras on the model channel"
+        )
     paths = saved_models(folder)
     if len(paths) != 1:
         raise UserError(f"the model channel holds {len(paths)} SavedModels; put one encoder of images there")
     path = paths[0]
-    where = path.relative_to(folder)
+    where = in_channel(path, folder)
     loaded = _loaded(path, where)
     height, width = _size(loaded, where)
     saved = files.settings(folder / CONFIG_FILE)
@@ -104,11 +103,11 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     layer = PictureLayer(HubNetwork(loaded), wanted_by(saved, known.wanted, CONFIG_FILE))
     _check(layer, (height, width), where)
     reason = "the model that is trained further" if saved else known.reason
-    own_name = str(saved.get("name", "")) or (where.name or name)
+    own_name = str(saved.get("name", "")) or (name if path == folder else path.name)
     return PictureEncoder("hub_image", own_name, layer, height, width, reason, _write)
 
 
-def _loaded(path: Path, where: Path) -> Any:
+def _loaded(path: Path, where: str) -> Any:
     try:
         with same_on_all_replicas():
             return tensorflow_hub.load(str(path))
@@ -117,7 +116,7 @@ def _loaded(path: Path, where: Path) -> Any:
         raise UserError(f"{where}: not a SavedModel that loads ({reason}); copy it again") from error
 
 
-def _size(loaded: Any, where: Path) -> tuple[int, int]:
+def _size(loaded: Any, where: str) -> tuple[int, int]:
     """Return the height and width of pictures that an encoder reads, as its call's signature says.
 
     Raises:
@@ -158,7 +157,7 @@ def _range(metadata: Path) -> _Range:
     return _Range(WANTED[names[0].lower()], f"{METADATA} names the network {names[0]}")
 
 
-def _check(layer: PictureLayer, size: tuple[int, int], where: Path) -> None:
+def _check(layer: PictureLayer, size: tuple[int, int], where: str) -> None:
     """Ask an encoder two pictures at random.
 
     Raises:

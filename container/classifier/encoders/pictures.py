@@ -25,6 +25,7 @@ from classifier.pixels import Picture, Pixels, decode
 log = logging.getLogger(__name__)
 
 LARGEST_IN_MEMORY = 1 << 30  # bytes; 7,000 pictures of 224 by 224
+SHARE_OF_MEMORY = 8  # an eighth at most, for each of the pictures to train on, to validate with and to test with
 # Mean blue, green and red of ImageNet's pictures, which the networks of the library Caffe were trained without.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 BLUE_FIRST = "0..255, blue first, less the mean colour"
@@ -53,9 +54,9 @@ def wanted_by(saved: Mapping[str, Any], usual: str, file: str) -> str:
         UserError: The file says what is no name of :data:`RANGES`.
     """
     wanted = saved.get("image_range", usual)
-    if wanted not in RANGES:
+    if not isinstance(wanted, str) or wanted not in RANGES:
         raise UserError(f"{file}: image_range must be one of {', '.join(RANGES)}; copy the model again")
-    return str(wanted)
+    return wanted
 
 
 def same_on_all_replicas() -> AbstractContextManager[None]:
@@ -88,7 +89,7 @@ class Pictures:
     def __init__(self, records: Sequence[Record], height: int, width: int) -> None:
         self.records = records
         self.shape = (len(records), height, width, 3)
-        small = int(np.prod(self.shape)) <= LARGEST_IN_MEMORY
+        small = int(np.prod(self.shape)) <= min(LARGEST_IN_MEMORY, resources.memory() // SHARE_OF_MEMORY)
         self._kept: dict[int, Pixels] | None = {} if small else None
 
     def __len__(self) -> int:
@@ -192,9 +193,9 @@ class PictureEncoder:
             self.layer.wanted, reason = settings.image_range, "hyperparameter image_range"
         self.layer.augmentation = augmentation(settings)
         log.info(
-            "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%s",
+            "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%r",
             self.height, self.width, self.layer.wanted, reason,
-            "none" if self.layer.augmentation is None else self.layer.augmentation.changes,
+            "none" if self.layer.augmentation is None else str(self.layer.augmentation.changes),
         )  # fmt: skip
 
     def arrays(self, records: Sequence[Record]) -> Pictures:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class Hyperparameters:
             origin[name] = given_name
             values[name] = value
         if problems:
-            raise UserError(problems)
+            raise UserError(_with_one_list(problems))
         defaults = {name: line.default for name, line in SCHEMA.items()}
         of_model = defaults_of(values.get("model_id", DEFAULT_ENCODER))
         return cls(**{**defaults, **of_model, **values})
@@ -146,6 +146,7 @@ def _plain(name: str) -> str:
     return name.replace("-", "_")
 
 
+_THE_KNOWN = "the known ones are " + ", ".join(SCHEMA)
 _NAMES = {_plain(alias): name for name, line in SCHEMA.items() for alias in (name, *line.aliases, *line.alias_kinds)}
 
 
@@ -164,7 +165,15 @@ def _suggestion(name: str) -> str:
     nearest = difflib.get_close_matches(_plain(name.lower()), _NAMES, n=1)
     if nearest:
         return f"did you mean {nearest[0]!r}?"
-    return "the known ones are " + ", ".join(SCHEMA)
+    return _THE_KNOWN
+
+
+def _with_one_list(problems: Sequence[str]) -> list[str]:
+    """Return problems so that the list of all names is in one of them, the last: a failure reason is soon too long."""
+    short = [problem.removesuffix(f"; {_THE_KNOWN}") for problem in problems]
+    unlike = [problem for problem, whole in zip(short, problems, strict=True) if problem != whole]
+    others = [problem for problem in short if problem not in unlike]
+    return [*others, *unlike[:-1], *(f"{problem}; {_THE_KNOWN}" for problem in unlike[-1:])]
 
 
 def _shown(text: str) -> str:

@@ -238,7 +238,7 @@ def prepare(
         held_out = _held_out(train, validation_split_ratio, seed)
         train, validation = train[~held_out], train[held_out]
         if validation_split_ratio and not held_out.any():
-            log.warning("event=data note='too few rows to hold any out: there will be no val_accuracy'")
+            log.warning("event=data note='no row is held out: there will be no val_accuracy'")
     splits = {
         "training": train,
         "validation": validation,
