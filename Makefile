@@ -36,7 +36,7 @@ demo: setup  ## train on the bundled data, serve, ask three questions
 	python tools/demo.py
 
 test: setup  ## all tests that need no Docker
-	pytest -m "not image" --numprocesses 2 --dist loadfile
+	pytest -m "not image" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## style, types, layers, shell scripts, generated pages
 	ruff format --check .
