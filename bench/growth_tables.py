@@ -115,8 +115,9 @@ def latency_table(records: Sequence[Record]) -> str:
 def latencies(records: Sequence[Record]) -> dict[int, tuple[float, float]]:
     """Return the medians of p50 and p99, in milliseconds, by classes."""
     served = [record for record in records if good(record) and "serving" in record]
-    flat = [{**record, **record["serving"], "plot": "served"} for record in served]
-    p50, p99 = (_by_growth(flat, "served", "head", name) for name in ("p50_ms", "p99_ms"))
+    names = ("p50_ms", "p99_ms")
+    flat = [{**record, **{name: record["serving"][name] for name in names}, "plot": "served"} for record in served]
+    p50, p99 = (_by_growth(flat, "served", "head", name) for name in names)
     return {classes: (p50[classes], p99[classes]) for classes in p50}
 
 
