@@ -119,6 +119,18 @@ class Job:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+def check_data(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m classifier.data` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "classifier.data", *map(str, arguments)],
+        cwd=ROOT / "container",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
+    )
+
+
 def rows(pairs: Sequence[tuple[object, str]]) -> str:
     """Write rows as the built-in algorithm wants them: label, text in quotes."""
     return "".join(f'{label},"{text.replace(chr(34), chr(34) * 2)}"\n' for label, text in pairs)

@@ -24,8 +24,13 @@ from typing import Any
 
 import psutil
 import requests
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from classifier import artifact
+from classifier.predictor import Predictor
+from classifier.serving.app import create_app
+from classifier.serving.settings import ServingSettings
 
 SERVE = Path(__file__).resolve().parents[1] / "container" / "serve"
 LABELS = ("negative", "neutral, or so", "positive")
@@ -197,6 +202,26 @@ def code_of(answer: requests.Response) -> str:
     assert "<" not in answer.text
     assert "Traceback" not in answer.text
     return str(content["error"]["code"])
+
+
+def client_of(
+    engine: Any, labels: tuple[str, ...], manifest: Mapping[str, Any], environ: Mapping[str, str]
+) -> FlaskClient:
+    """A client of the application in this process, ready to answer with an engine."""
+    settings = ServingSettings.from_environ(environ)
+    client = create_app(settings, lambda _: Predictor(engine, labels, manifest)).test_client()
+    wait_until(lambda: client.get("/ping").status_code == 200)
+    return client
+
+
+def error_of(answer: TestResponse) -> tuple[str, str]:
+    """The short name of an error of that application and its words, after a look at the answer's form."""
+    assert answer.content_type == "application/json"
+    content = json.loads(answer.data)
+    assert list(content) == ["error"]
+    assert set(content["error"]) == {"code", "message"}
+    assert "Traceback" not in content["error"]["message"]
+    return content["error"]["code"], content["error"]["message"]
 
 
 def free_port() -> int:

@@ -20,13 +20,14 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
+import serving_helpers
 from classifier.engines import Prepared
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
 from classifier.serving.app import create_app
 from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
 from classifier.serving.settings import ServingSettings
-from serving_helpers import SERVE, wait_until
+from serving_helpers import SERVE, error_of, wait_until
 
 # The application sets up the root logger.
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -58,10 +59,7 @@ class FakeEngine:
 
 
 def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
-    settings = ServingSettings.from_environ(environ)
-    client = create_app(settings, lambda _: Predictor(engine, LABELS, MANIFEST)).test_client()
-    wait_until(lambda: client.get("/ping").status_code == 200)
-    return client
+    return serving_helpers.client_of(engine, LABELS, MANIFEST, environ)
 
 
 @pytest.fixture
@@ -76,12 +74,7 @@ def client(engine: FakeEngine) -> FlaskClient:
 
 def code_of(answer: TestResponse) -> str:
     """The short name of an error, after a look at the answer's form."""
-    assert answer.content_type == "application/json"
-    content = json.loads(answer.data)
-    assert list(content) == ["error"]
-    assert set(content["error"]) == {"code", "message"}
-    assert "Traceback" not in content["error"]["message"]
-    return str(content["error"]["code"])
+    return error_of(answer)[0]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What is said of data before training: in the job's log, and by the check command."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from classifier.training import data
-from jobs import ROOT
+from jobs import ROOT, check_data
 
 TEXTS = [f"secret{number} word " + "more " * (number % 7) for number in range(40)]
 ROWS = [(("fire", "brakes")[number % 2], text) for number, text in enumerate(TEXTS)]
@@ -189,20 +188,9 @@ def test_known_labels_without_rows_are_counted(tmp_path: Path, caplog: pytest.Lo
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "classifier.data", *map(str, arguments)],
-        cwd=ROOT / "container",
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
-    )
-
-
 def test_the_command_reports_on_good_data_and_ends_with_0(tmp_path: Path) -> None:
     training, validation = write(tmp_path, "training", ROWS), write(tmp_path, "validation", ROWS[:3])
-    ended = check("check", training, "--validation", validation / "data.csv", "--max-sequence-length", "6")
+    ended = check_data("check", training, "--validation", validation / "data.csv", "--max-sequence-length", "6")
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines[0].startswith("rows=training note='files read: ")
@@ -216,7 +204,7 @@ def test_the_command_names_all_problems_of_all_files_and_ends_with_1(tmp_path: P
     first, second = write(tmp_path, "a", ROWS) / "data.csv", write(tmp_path, "b", ROWS) / "data.csv"
     with second.open("a") as file:
         file.write("1,2,3\n" * 30 + ",secret\n")
-    ended = check("check", first, second)
+    ended = check_data("check", first, second)
     assert ended.returncode == 1
     lines = ended.stdout.splitlines()
     assert lines[0].startswith(f"{second}:41: 3 columns; ")
@@ -230,7 +218,7 @@ def test_the_command_shows_some_of_many_problems(tmp_path: Path) -> None:
     paths = [write(tmp_path, f"part{number}", ROWS) / "data.csv" for number in range(30)]
     for path in paths:
         path.write_text("fire,a\nbrakes,b\nfire,c\nfire,d,e\n")
-    lines = check("check", *paths).stdout.splitlines()
+    lines = check_data("check", *paths).stdout.splitlines()
     assert len([line for line in lines if "3 columns" in line]) == 20
     assert lines[20] == "... and 10 more"
     assert lines[-1] == "problems: 30"
@@ -242,22 +230,22 @@ def test_the_command_refuses_the_names_of_files_that_a_job_refuses(tmp_path: Pat
         ("data.dat", "not read; what is read is a .csv"),
         ("noext", "not read; what is read is a .csv"),
     ):
-        ended = check("check", path.rename(path.with_name(name)))
+        ended = check_data("check", path.rename(path.with_name(name)))
         path.with_name(name).rename(path)
         assert ended.returncode == 1
         assert words in ended.stdout.splitlines()[0]
 
 
 def test_the_command_finds_what_training_refuses_later(tmp_path: Path) -> None:
-    ended = check("check", write(tmp_path, "training", [("fire", "a"), ("fire", "b")]))
+    ended = check_data("check", write(tmp_path, "training", [("fire", "a"), ("fire", "b")]))
     assert ended.returncode == 1
     assert "every row has the same label" in ended.stdout
 
 
 def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
     folder = write(tmp_path, "training", [("mood", "posting"), *ROWS])
-    assert check("check", folder).returncode == 1
-    assert check("check", folder, "--header", "true").returncode == 0
+    assert check_data("check", folder).returncode == 1
+    assert check_data("check", folder, "--header", "true").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -274,7 +262,7 @@ def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage_of_the_command_ends_with_2(arguments: tuple[str, ...]) -> None:
-    ended = check(*arguments)
+    ended = check_data(*arguments)
     assert ended.returncode == 2
     assert "usage: python -m classifier.data" in ended.stderr
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from classifier.modalities import image
 from classifier.modalities.rows import BadDataError, Harvest
 from classifier.pixels import Picture
 from classifier.training import data
-from jobs import ROOT
+from jobs import check_data
 from picture_files import drawn, encoded, noise, png_that_says
 
 
@@ -337,19 +335,8 @@ def test_a_job_without_a_channel_to_train_on_is_one_of_texts_whose_words_are_goo
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def check(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "classifier.data", "check", *map(str, arguments)],
-        cwd=ROOT / "container",
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
-    )
-
-
 def test_the_command_reports_on_folders_of_pictures(tmp_path: Path) -> None:
-    ended = check(flowers(tmp_path / "a"), "--test", flowers(tmp_path / "b", first=9))
+    ended = check_data("check", flowers(tmp_path / "a"), "--test", flowers(tmp_path / "b", first=9))
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert any(line.startswith("training_rows=") and " test_rows=6 labels=2 " in line for line in lines)
@@ -360,7 +347,7 @@ def test_the_command_names_all_that_is_wrong_with_pictures_and_ends_with_1(tmp_p
     channel, file = flowers(tmp_path), tmp_path / "rose" / "a.jpg"
     file.write_bytes(b"x")
     (channel / "lily").mkdir()
-    ended = check(channel, "--test", file)
+    ended = check_data("check", channel, "--test", file)
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[:4] == [
         f"{channel}/lily: no picture in this folder; put some in, or take it out",
@@ -373,8 +360,8 @@ def test_the_command_names_all_that_is_wrong_with_pictures_and_ends_with_1(tmp_p
 def test_the_command_asks_for_the_kind_where_it_is_in_doubt(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     (channel / "data.csv").write_text("rose,a\ntulip,b\n")
-    ended = check(channel)
+    ended = check_data("check", channel)
     assert ended.returncode == 2
     assert "set modality to text or image" in ended.stderr
-    assert check(channel, "--modality", "image").returncode == 0
-    assert check(channel, "--modality", "text").returncode == 0
+    assert check_data("check", channel, "--modality", "image").returncode == 0
+    assert check_data("check", channel, "--modality", "text").returncode == 0

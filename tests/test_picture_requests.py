@@ -20,13 +20,13 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
+import serving_helpers
 from classifier.engines import Prepared
 from classifier.errors import RequestError, UserError
 from classifier.modalities import requests, urls
 from classifier.modalities.requests import BYTES, IMAGES, JSON, JSON_LINES, TEXT
 from classifier.predictor import Predictor
 from classifier.serving import media_types, records
-from classifier.serving.app import create_app
 from classifier.serving.invocation import Invocation, Service, Usage, invoke
 from classifier.serving.records import CHUNK_BYTES, Body, Bounds, Record
 from classifier.serving.settings import ServingSettings
@@ -45,7 +45,7 @@ from picture_helpers import (
     probabilities,
 )
 from record_helpers import BOUNDS, Made, Trickle, all_of
-from serving_helpers import wait_until
+from serving_helpers import error_of, wait_until
 
 # The application sets up the root logger.
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -302,10 +302,7 @@ class FakeEngine:
 
 
 def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
-    settings = ServingSettings.from_environ(environ)
-    client = create_app(settings, lambda _: Predictor(engine, LABELS, MANIFEST)).test_client()
-    wait_until(lambda: client.get("/ping").status_code == 200)
-    return client
+    return serving_helpers.client_of(engine, LABELS, MANIFEST, environ)
 
 
 @pytest.fixture
@@ -321,16 +318,6 @@ def client(engine: FakeEngine) -> FlaskClient:
 def ask(client: FlaskClient, body: bytes, content_type: str = "", accept: str = "") -> TestResponse:
     headers = {"Content-Type": content_type, "Accept": accept}
     return client.post("/invocations", data=body, headers={name: text for name, text in headers.items() if text})
-
-
-def error_of(answer: TestResponse) -> tuple[str, str]:
-    """The short name of an error and its words, after a look at the answer's form."""
-    assert answer.content_type == "application/json"
-    content = json.loads(answer.data)
-    assert list(content) == ["error"]
-    assert set(content["error"]) == {"code", "message"}
-    assert "Traceback" not in content["error"]["message"]
-    return content["error"]["code"], content["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from classifier.errors import RequestError
-from classifier.modalities import urls
+from classifier.modalities import requests, urls
 from picture_helpers import drawn
 
 PICTURE = drawn("green")
@@ -213,7 +213,7 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
     ],
 )  # fmt: skip
 def test_a_name_that_is_allowed_is_not_asked_at_an_address_that_is_not_public(host: Host, name: str) -> None:
-    hosts = urls.parse_hosts(f"{name},{name}:{host.port}")
+    hosts = requests.parse_hosts(f"{name},{name}:{host.port}")
     assert "public address" in refusal(host.url(host=name), *hosts)
     assert "public address" in refusal(f"http://{name}/latest/meta-data/", *hosts)
     assert host.asked == []
@@ -402,7 +402,7 @@ def test_a_name_that_is_nobodys_and_one_that_takes_long_to_find(monkeypatch: pyt
     ],
 )
 def test_hosts_are_names_parted_by_commas(text: str, hosts: set[str]) -> None:
-    assert urls.parse_hosts(text) == hosts
+    assert requests.parse_hosts(text) == hosts
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_hosts_are_names_parted_by_commas(text: str, hosts: set[str]) -> None:
 )
 def test_other_hosts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="names of hosts"):
-        urls.parse_hosts(text)
+        requests.parse_hosts(text)
 
 
 @pytest.fixture(scope="module")

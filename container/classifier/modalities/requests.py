@@ -4,10 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
-
-from classifier.modalities import urls
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
@@ -25,6 +22,8 @@ _OBJECTS: Mapping[str, str] = {
     "application/x-ndjson": JSON_LINES,
 }
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_NAME}(\.{_NAME})*(:[1-9][0-9]{{0,4}})?")
 
 
 @dataclass(frozen=True)
@@ -132,21 +131,27 @@ IMAGES = Requests(
 )
 
 
+def parse_hosts(text: str) -> frozenset[str]:
+    """host names parted by commas, each with `:PORT` where that is neither 80 nor 443."""  # noqa: D403
+    hosts = [host.strip().lower() for host in text.split(",")]
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("must be names of hosts")
+    return frozenset(hosts)
+
+
 def _images(hosts: Collection[str]) -> Requests:
     """Return how pictures are read; their URLs, too, where there are hosts to fetch them from."""
     if not hosts:
         return IMAGES
+    from classifier.modalities import urls  # noqa: PLC0415  it brings TLS, which takes a server's start 26 ms
+
     return replace(
         IMAGES,
         types={**IMAGES.types, **dict.fromkeys(IMAGES.refusals, TEXT)},
         refusals={},
         fetched_bytes={TEXT: urls.MOST_BYTES},
-        fetch=partial(_fetched, hosts=hosts),
+        fetch=lambda record: urls.fetch(record, hosts) if isinstance(record, str) else record,
     )
-
-
-def _fetched(record: str | bytes, hosts: Collection[str]) -> bytes:
-    return urls.fetch(record, hosts) if isinstance(record, str) else record
 
 
 OF: Mapping[str, Callable[[Collection[str]], Requests]] = {"text": lambda _: TEXTS, "image": _images}

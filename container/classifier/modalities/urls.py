@@ -32,8 +32,6 @@ LONGEST_URL = 8192  # characters; a presigned URL of S3 has two thousand
 
 _PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_URL}}}")
-_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"{_NAME}(\.{_NAME})*(:[1-9][0-9]{{0,4}})?")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PIECE_BYTES = 1 << 16
 # Of IPv6, what is neither private, nor multicast, nor another network in disguise.
@@ -42,14 +40,6 @@ _6TO4 = ipaddress.ip_network("2002::/16")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 _Resolved = Sequence[tuple[Any, ...]]
-
-
-def parse_hosts(text: str) -> frozenset[str]:
-    """host names parted by commas, each with `:PORT` where that is neither 80 nor 443."""  # noqa: D403
-    hosts = [host.strip().lower() for host in text.split(",")]
-    if not all(_HOST.fullmatch(host) for host in hosts):
-        raise ValueError("must be names of hosts")
-    return frozenset(hosts)
 
 
 def fetch(url: str, hosts: Collection[str]) -> bytes:

@@ -10,7 +10,7 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
-from classifier.modalities import urls
+from classifier.modalities.requests import parse_hosts
 from classifier.serving import media_types
 
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
@@ -213,7 +213,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "allowed_hosts": Setting(
         ("ALLOW_IMAGE_URLS",),
-        urls.parse_hosts,
+        parse_hosts,
         frozenset(),
         "Hosts that pictures may be fetched from, whose URLs are then sent as `text/plain`.",
         "none: URLs are refused",

@@ -20,11 +20,10 @@ from classifier.modalities.text import Label, sorted_labels
 
 log = logging.getLogger(__name__)
 
-TRAINING_CHANNELS = ("training", "train")
 VALIDATION_CHANNELS = ("validation",)
 TEST_CHANNELS = ("test", "testing")
 # The last two are the SageMaker SDK's own.
-KNOWN_CHANNELS = (*TRAINING_CHANNELS, *VALIDATION_CHANNELS, *TEST_CHANNELS, "model", "code", "sm_drivers")
+KNOWN_CHANNELS = (*modalities.TRAINING, *VALIDATION_CHANNELS, *TEST_CHANNELS, "model", "code", "sm_drivers")
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def roles(channels: Collection[str]) -> dict[str, str]:
     Raises:
         UserError: Two channels are for the same.
     """
-    names = {"training": TRAINING_CHANNELS, "validation": VALIDATION_CHANNELS, "test": TEST_CHANNELS}
+    names = {"training": modalities.TRAINING, "validation": VALIDATION_CHANNELS, "test": TEST_CHANNELS}
     return {role: name for role, names in names.items() if (name := _channel_of(names, channels)) is not None}
 
 
