@@ -83,10 +83,10 @@ def growth(records: Sequence[Record]) -> str:
     prefix = f"growth{_of_gpus(records)}"
     draw(curves, PAGE.parent / prefix)
     plots = dict.fromkeys(curve.plot for curve in curves)
-    pictures = [f"![Seconds of training against {growth_tables.PLOTS[plot]}]({prefix}-{plot}.svg)" for plot in plots]
+    images = [f"![Seconds of training against {growth_tables.PLOTS[plot]}]({prefix}-{plot}.svg)" for plot in plots]
     parts = [growth_tables.cost_table, growth_tables.memory_table, growth_tables.latency_table]
     written = [part(records) for part in parts]
-    return TARGETS + "\n\n".join(["\n".join(growth_tables.targets_table(records)), *written, *pictures])
+    return TARGETS + "\n\n".join(["\n".join(growth_tables.targets_table(records)), *written, *images])
 
 
 def draw(curves: Sequence[growth_tables.Curve], prefix: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures changed at random while training: by how much, how often, and always the same for a seed."""
+"""Images changed at random while training: by how much, how often, and always the same for a seed."""
 
 import numpy as np
 import pytest
@@ -11,16 +11,16 @@ from classifier.hyperparameters import Hyperparameters
 SIDE = 33
 
 
-def changed(changes: Changes, pictures: NDArray[np.float32], seed: int = 1) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = Augmentation(changes, seed)(tf.constant(pictures), training=True).numpy()
+def changed(changes: Changes, images: NDArray[np.float32], seed: int = 1) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = Augmentation(changes, seed)(tf.constant(images), training=True).numpy()
     return result
 
 
 def drawn(count: int) -> NDArray[np.float32]:
-    """Return one picture many times: bright at the right, and a little at the top."""
+    """Return one image many times: bright at the right, and a little at the top."""
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    picture = np.stack([x, SIDE - y, x * 0 + 7], axis=-1)
-    return np.repeat(picture[np.newaxis], count, axis=0)
+    image = np.stack([x, SIDE - y, x * 0 + 7], axis=-1)
+    return np.repeat(image[np.newaxis], count, axis=0)
 
 
 def about(share: float) -> object:
@@ -29,8 +29,8 @@ def about(share: float) -> object:
 
 def test_nothing_is_changed_outside_of_training() -> None:
     layer = Augmentation(Changes("horizontal", 0.2, 0.1), 1)
-    pictures = drawn(4)
-    np.testing.assert_array_equal(layer(pictures), pictures)
+    images = drawn(4)
+    np.testing.assert_array_equal(layer(images), images)
     assert int(layer.calls) == 0
 
 
@@ -43,17 +43,17 @@ def test_nothing_is_changed_outside_of_training() -> None:
         ("horizontal_and_vertical", dict.fromkeys([(1, 1), (-1, 1), (1, -1), (-1, -1)], 0.25)),
     ],
 )
-def test_half_of_the_pictures_are_mirrored_in_each_direction_that_is_asked_for(
+def test_half_of_the_images_are_mirrored_in_each_direction_that_is_asked_for(
     flip: str, shares: dict[tuple[int, int], float]
 ) -> None:
-    pictures = drawn(400)
-    results = changed(Changes(flip, 0.0, 0.0), pictures)
+    images = drawn(400)
+    results = changed(Changes(flip, 0.0, 0.0), images)
     for (x, y), share in shares.items():
-        mirrored = pictures[:, ::y, ::x]
+        mirrored = images[:, ::y, ::x]
         assert float(np.isclose(results, mirrored, atol=1e-3).all(axis=(1, 2, 3)).mean()) == about(share)
 
 
-def test_pictures_are_turned_by_no_more_than_the_largest_angle_either_way() -> None:
+def test_images_are_turned_by_no_more_than_the_largest_angle_either_way() -> None:
     middle = slice(SIDE // 2 - 5, SIDE // 2 + 6)
     reds = changed(Changes("None", 0.1, 0.0), drawn(300))[:, middle, middle, 0]
     across = reds[:, 5, 10] - reds[:, 5, 0]
@@ -64,7 +64,7 @@ def test_pictures_are_turned_by_no_more_than_the_largest_angle_either_way() -> N
     np.testing.assert_allclose(np.hypot(across, down), 10, atol=1e-2)
 
 
-def test_pictures_are_zoomed_in_and_out_about_their_centre() -> None:
+def test_images_are_zoomed_in_and_out_about_their_centre() -> None:
     results = changed(Changes("None", 0.0, 0.25), drawn(300))
     centre = SIDE // 2
     np.testing.assert_allclose(
@@ -74,14 +74,14 @@ def test_pictures_are_zoomed_in_and_out_about_their_centre() -> None:
     assert (scales.min(), scales.max()) == (pytest.approx(0.75, abs=0.02), pytest.approx(1.25, abs=0.02))
 
 
-def test_what_lies_outside_of_the_picture_is_its_mirror_image_and_no_black() -> None:
+def test_what_lies_outside_of_the_image_is_its_mirror_image_and_no_black() -> None:
     assert changed(Changes("None", 0.0, 0.5), drawn(50))[..., 2].min() == pytest.approx(7, abs=1e-3)
 
 
 def test_a_seed_gives_the_same_changes_and_every_batch_others() -> None:
-    changes, pictures = Changes("horizontal_and_vertical", 0.2, 0.1), drawn(6)
+    changes, images = Changes("horizontal_and_vertical", 0.2, 0.1), drawn(6)
     layers = [Augmentation(changes, seed) for seed in (1, 1, 2)]
-    first, same, other = ([layer(pictures, training=True).numpy() for _ in range(2)] for layer in layers)
+    first, same, other = ([layer(images, training=True).numpy() for _ in range(2)] for layer in layers)
     np.testing.assert_array_equal(first, same)
     assert not np.allclose(first[0], first[1])
     assert not np.allclose(first[0], other[0])
@@ -89,11 +89,11 @@ def test_a_seed_gives_the_same_changes_and_every_batch_others() -> None:
 
 
 def test_a_layer_whose_weights_are_put_back_goes_on_as_it_would_have() -> None:
-    changes, pictures = Changes("horizontal", 0.2, 0.1), drawn(3)
+    changes, images = Changes("horizontal", 0.2, 0.1), drawn(3)
     layer, resumed = Augmentation(changes, 3), Augmentation(changes, 3)
-    layer(pictures, training=True)
+    layer(images, training=True)
     resumed.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(layer(pictures, training=True), resumed(pictures, training=True))
+    np.testing.assert_array_equal(layer(images, training=True), resumed(images, training=True))
 
 
 def test_the_hyperparameters_say_how_much_and_nothing_is_changed_without_being_asked_for() -> None:

@@ -11,7 +11,7 @@ from classifier.batch.lines import LONGEST_ROW
 from classifier.batch.options import Options
 from classifier.batch.records import Added, Answer, Record, Reject, Row, Table
 from classifier.batch.tables import BrokenFileError
-from classifier.modalities.files import LENIENT, Source, open_text
+from classifier.tabular.files import LENIENT, Source, open_text
 
 ADDED = Added(("brakes", "fire"), each=False)
 CLAIMS = """\

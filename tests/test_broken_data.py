@@ -95,7 +95,7 @@ TABLE: Mapping[str, Broken] = {
     "such a header above a label of one row": csv(
         "mood,posting\n" + NAMES + "axle,text\n", 1, "if it is data, set header to false"
     ),
-    "rows swallowed by a quote": csv(NAMES + 'fire,"a\nbrakes,b\nfire,c"\n', 13, "close the quote before them"),
+    "rows in an unclosed quote": csv(NAMES + 'fire,"a\nbrakes,b\nfire,c"\n', 13, "close the quote before them"),
     "a label with an invisible character": csv(NAMES + "fire\u200b,text\n", 13, "take it out, or write the label anew"),
     "only a header": whole("label,text\n", "data.csv", "the file holds no rows; each is a label, a comma, and a text"),
     "blank lines": whole("\n\n\n", "data.csv", "the file holds no rows"),

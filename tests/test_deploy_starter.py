@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws_helpers import Aws, running_aws
-from classifier.modalities import files
+from classifier.tabular import files
 from starter import batch_job, handler
 from starter.arrival import LONGEST_JOB_NAME, LONGEST_KEY, Arrival
 

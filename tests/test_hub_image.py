@@ -11,9 +11,9 @@ import tensorflow as tf
 import tf_keras
 
 import tiny_hub
-import tiny_pictures
+import tiny_images
 from classifier.encoders import hub, hub_image
-from classifier.encoders.pictures import PictureEncoder
+from classifier.encoders.images import ImageEncoder
 from classifier.errors import UserError
 
 REAL = "encoders/mobilenet_v1_025_224_feature_vector_savedmodel"
@@ -21,10 +21,10 @@ REAL = "encoders/mobilenet_v1_025_224_feature_vector_savedmodel"
 
 @pytest.fixture(scope="module")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_pictures.write_hub(tmp_path_factory.mktemp("colours"))
+    return tiny_images.write_hub(tmp_path_factory.mktemp("colours"))
 
 
-def loaded(folder: Path) -> PictureEncoder:
+def loaded(folder: Path) -> ImageEncoder:
     assert hub_image.recognise(folder)
     return hub_image.load(folder, "model channel")
 
@@ -33,23 +33,23 @@ def test_an_encoder_is_found_loaded_and_trainable(colours: Path) -> None:
     encoder = loaded(colours)
     assert (encoder.name, encoder.reads, encoder.layer.wanted) == ("colours", {"height": 8, "width": 8}, "0..1")
     assert encoder.wanted_from == "TensorFlow Hub's image API"
-    pictures = tiny_pictures.pixels(3, 8)
+    images = tiny_images.pixels(3, 8)
     weights = encoder.layer.trainable_variables
     assert len(weights) == 1
-    np.testing.assert_allclose(encoder.layer(pictures), (pictures / 255).mean(axis=(1, 2)) @ weights[0], atol=1e-5)
+    np.testing.assert_allclose(encoder.layer(images), (images / 255).mean(axis=(1, 2)) @ weights[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["map", "dictionary"])
 def test_a_map_becomes_its_mean_and_of_several_outputs_the_one_for_classification_is_taken(
     colours: Path, tmp_path: Path, form: str
 ) -> None:
-    pictures = tiny_pictures.pixels(2, 8)
-    encoder = loaded(tiny_pictures.write_hub(tmp_path, form))
-    np.testing.assert_allclose(encoder.layer(pictures), loaded(colours).layer(pictures), atol=1e-5)
+    images = tiny_images.pixels(2, 8)
+    encoder = loaded(tiny_images.write_hub(tmp_path, form))
+    np.testing.assert_allclose(encoder.layer(images), loaded(colours).layer(images), atol=1e-5)
 
 
-def test_an_encoder_of_pictures_of_any_size_reads_the_usual_one(tmp_path: Path) -> None:
-    assert loaded(tiny_pictures.write_hub(tmp_path, side=None)).reads == {"height": 224, "width": 224}
+def test_an_encoder_of_images_of_any_size_reads_the_usual_one(tmp_path: Path) -> None:
+    assert loaded(tiny_images.write_hub(tmp_path, side=None)).reads == {"height": 224, "width": 224}
 
 
 def test_a_saved_encoder_loads_and_answers_the_same(colours: Path, tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_a_saved_encoder_loads_and_answers_the_same(colours: Path, tmp_path: Pat
     encoder.save(tmp_path)
     again = loaded(tmp_path)
     assert (again.name, again.reads, again.layer.wanted) == ("colours", encoder.reads, "0..255")
-    pictures = tiny_pictures.pixels(2, 8)
-    np.testing.assert_allclose(again.layer(pictures), encoder.layer(pictures))
+    images = tiny_images.pixels(2, 8)
+    np.testing.assert_allclose(again.layer(images), encoder.layer(images))
     assert len(again.layer.trainable_variables) == 1
 
 
@@ -104,12 +104,12 @@ def test_a_model_that_scales_pixels_itself_gets_them_as_they_are(tmp_path: Path)
 @pytest.mark.parametrize("form", ["chances", "logits"])
 def test_a_classifier_is_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(UserError, match=r"colours: is a classifier, which gives (4|1001) labels instead of a vector"):
-        loaded(tiny_pictures.write_hub(tmp_path, form))
+        loaded(tiny_images.write_hub(tmp_path, form))
 
 
 def test_what_gives_no_vectors_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="colours: gives 1 dimensions, where a vector a picture has 2"):
-        loaded(tiny_pictures.write_hub(tmp_path, "number"))
+    with pytest.raises(UserError, match="colours: gives 1 dimensions, where a vector an image has 2"):
+        loaded(tiny_images.write_hub(tmp_path, "number"))
 
 
 def test_an_encoder_of_texts_is_refused_for_images_and_the_reverse(colours: Path, tmp_path: Path) -> None:
@@ -159,6 +159,6 @@ def test_a_range_that_is_none_is_told(colours: Path, tmp_path: Path) -> None:
         loaded(tmp_path)
 
 
-def test_pictures_that_are_too_large_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="takes pictures of 5000 by 5000 pixels; a side must be 1024 at most"):
-        loaded(tiny_pictures.write_hub(tmp_path, side=5000))
+def test_images_that_are_too_large_are_not_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="takes images of 5000 by 5000 pixels; a side must be 1024 at most"):
+        loaded(tiny_images.write_hub(tmp_path, side=5000))

@@ -1,79 +1,73 @@
-"""A job of two hosts: two containers on a network of their own, as the platform starts them."""
+"""Jobs of images on two hosts, each of which gets a part of them: two processes of this machine."""
 
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import move
 
 import pytest
 
+import drawn_images
 from classifier import predictor
-from image_helpers import Container, docker, require_image, run, started
-from jobs import ROWS, Job, rows
+from classifier.errors import UserError
+from jobs import Job
+from test_cluster import free_ports, run_all
 
-pytestmark = pytest.mark.image
-
-HOSTS = ("algo-1", "algo-2")
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Iterator[Path]:
-    """A folder for the hosts; what the containers' root writes there is removed by a container's root."""
-    require_image()
-    yield tmp_path
-    run("--volume", f"{tmp_path}:/work", "IMAGE", "find", "/work", "-mindepth", "1", "-delete")
+SHARDED = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
 
 
 @pytest.fixture
-def network() -> Iterator[str]:
-    """A network without a way out, on which containers know each other by name."""
-    require_image()
-    name = f"image-test-{uuid.uuid4().hex[:12]}"
-    docker("network", "create", "--internal", name)
-    yield name
-    docker("network", "rm", name)
+def two(tmp_path: Path) -> Callable[[Sequence[str]], list[Job]]:
+    """Make a job of two hosts whose training channels hold files of these names."""
 
-
-@pytest.fixture
-def hosts(work: Path, network: str, tiny_encoder: Path) -> Iterator[list[tuple[Job, Container]]]:
-    """Two hosts that train for long, the second one started some time after the first."""
-    with ExitStack() as stack:
-        started_hosts = []
-        for host in HOSTS:
-            job = Job.create(work / host, encoder=tiny_encoder)
-            job.channel("training", rows(ROWS * 8))
-            resources = {"current_host": host, "hosts": list(HOSTS), "network_interface_name": "eth0"}
+    def make(names: Sequence[str]) -> list[Job]:
+        hosts = sorted(f"127.0.0.1:{port}" for port in free_ports(2))
+        jobs = [Job(tmp_path / f"host-{number}") for number in range(len(hosts))]
+        for job, host, name in zip(jobs, hosts, names, strict=True):
+            job.channel("training", "rose,a text\ntulip,another text\n" * 4, name)
             job.configure(
-                hyperparameters={"epochs": "1000", "batch_size": "8", "learning_rate": "0.0001"},
-                resourceconfig=resources,
+                hyperparameters={"epochs": "1", "batch_size": "8"},
+                inputdataconfig={"training": SHARDED},
+                resourceconfig={"current_host": host, "hosts": hosts},
             )
-            options = ("--network", network, "--network-alias", host, "--volume", f"{job.base}:/opt/ml")
-            started_hosts.append((job, stack.enter_context(started(*options, "IMAGE", "train"))))
-            time.sleep(3)
-        started_hosts[0][1].wait_for("event=epoch epoch=1/")
-        yield started_hosts
+        return jobs
+
+    return make
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_when_a_host_is_killed_the_other_ends_within_a_minute_with_a_message_T54(
-    hosts: list[tuple[Job, Container]], killed: int
+def test_each_host_may_have_images_and_labels_of_its_own_T33(two: Callable[[Sequence[str]], list[Job]]) -> None:
+    jobs = two(("LICENSE.txt", "LICENSE.txt"))
+    for number, job in enumerate(jobs):
+        drawn_images.write(job.base / "input" / "data" / "training", range(8 * number, 8 * number + 8))
+    for job, label in zip(jobs, ("disc", "stripes"), strict=True):
+        move(job.base / "input" / "data" / "training" / label, job.base / "other-hosts")
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    assert predictor.load(jobs[0].model).labels == ("disc", "dots", "stripes")
+    assert json.loads((jobs[0].model / "manifest.json").read_text())["encoder"]["family"] == "image_network"
+
+
+def test_hosts_with_another_kind_of_records_each_end_with_what_to_do(
+    two: Callable[[Sequence[str]], list[Job]],
 ) -> None:
-    docker("kill", hosts[killed][1].name)
-    before = time.monotonic()
-    job, other = hosts[1 - killed]
-    ended = other.wait()
-    assert time.monotonic() - before < 60
-    assert ended.code == 1
-    assert job.failure.startswith(f"host {HOSTS[1 - killed]}: another host of the job ({HOSTS[killed]}) ended")
-    assert not (job.model / "1").exists()
+    jobs = two(("data.csv", "LICENSE.txt"))
+    drawn_images.write(jobs[1].base / "input" / "data" / "training", range(3))
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [1, 1]
+    for job in jobs:
+        assert "the hosts have images and texts to train on; set modality to the one kind" in job.failure
 
 
-def test_a_stop_of_all_hosts_keeps_the_best_model_and_ends_each_with_code_0_T08_T55(
-    hosts: list[tuple[Job, Container]],
+def test_a_network_that_begins_from_nothing_has_no_use_for_a_model_channel(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for _, container in hosts:
-        docker("kill", "--signal", "TERM", container.name)
-    assert [container.wait().code for _, container in hosts] == [0, 0]
-    assert predictor.load(hosts[0][0].model).labels == (0, 1)
-    assert not hosts[1][0].model.exists()
+    job = Job(tmp_path)
+    drawn_images.write(tmp_path / "input" / "data" / "training", range(3))
+    job.channel("model", b"x", "mobilenet.h5")
+    job.configure(hyperparameters={"model_id": "cnn", "max_sequence_length": "9"})
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(UserError, match="model_id=cnn: begins from nothing, and there is a model channel; leave one"),
+    ):
+        job.train()
+    assert "event=hyperparameters note='max_sequence_length has no effect: it is for texts'" in caplog.messages

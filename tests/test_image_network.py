@@ -10,23 +10,23 @@ import tf_keras
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-import tiny_pictures
+import tiny_images
 from classifier.encoders import image_network
 from classifier.encoders.image_network import SIDE
-from classifier.encoders.pictures import PictureEncoder
+from classifier.encoders.images import ImageEncoder
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
 
 
-def built(seed: int = 1) -> PictureEncoder:
+def built(seed: int = 1) -> ImageEncoder:
     return image_network.build([], Hyperparameters.parse({"seed": str(seed)}), None)
 
 
 def stripes(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Return pictures of stripes on a random background, across or down, and which they are."""
+    """Return images of stripes on a random background, across or down, and which they are."""
     generator = np.random.default_rng(seed)
     targets = np.arange(count, dtype=np.int32) % 2
-    some = tiny_pictures.pixels(count, SIDE, seed=seed) // 2
+    some = tiny_images.pixels(count, SIDE, seed=seed) // 2
     for place, target in enumerate(targets):
         lines = ((np.arange(SIDE) + generator.integers(16)) // 8 % 2 * 120).astype(np.uint8)
         some[place] += (lines[:, np.newaxis] if target else lines[np.newaxis])[..., np.newaxis]
@@ -34,32 +34,32 @@ def stripes(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]
 
 
 @pytest.fixture(scope="module")
-def encoder() -> PictureEncoder:
+def encoder() -> ImageEncoder:
     return built()
 
 
-def test_it_says_what_it_is(encoder: PictureEncoder) -> None:
+def test_it_says_what_it_is(encoder: ImageEncoder) -> None:
     assert (encoder.family, encoder.name, encoder.reads) == ("image_network", "cnn", {"height": SIDE, "width": SIDE})
-    assert encoder.layer(tiny_pictures.pixels(2, SIDE)).shape == (2, 256)
-    assert encoder.layer(tiny_pictures.pixels(2, SIDE)).dtype == tf.float32
+    assert encoder.layer(tiny_images.pixels(2, SIDE)).shape == (2, 256)
+    assert encoder.layer(tiny_images.pixels(2, SIDE)).dtype == tf.float32
 
 
-def test_a_seed_gives_the_same_network_and_another_another(encoder: PictureEncoder) -> None:
-    some = tiny_pictures.pixels(2, SIDE)
+def test_a_seed_gives_the_same_network_and_another_another(encoder: ImageEncoder) -> None:
+    some = tiny_images.pixels(2, SIDE)
     np.testing.assert_array_equal(built().layer(some), encoder.layer(some))
     assert not np.allclose(built(2).layer(some), encoder.layer(some))
 
 
-def test_a_pictures_vector_does_not_depend_on_the_pictures_beside_it(encoder: PictureEncoder) -> None:
-    some = tiny_pictures.pixels(5, SIDE)
+def test_an_images_vector_does_not_depend_on_the_images_beside_it(encoder: ImageEncoder) -> None:
+    some = tiny_images.pixels(5, SIDE)
     np.testing.assert_allclose(encoder.layer(some, training=True)[:1], encoder.layer(some[:1]), atol=1e-5)
 
 
-def test_one_colour_alone_is_no_trouble(encoder: PictureEncoder) -> None:
+def test_one_colour_alone_is_no_trouble(encoder: ImageEncoder) -> None:
     assert np.isfinite(encoder.layer(np.zeros((1, SIDE, SIDE, 3), np.uint8))).all()
 
 
-def test_it_learns_what_it_never_saw_from_batches_of_few_pictures() -> None:
+def test_it_learns_what_it_never_saw_from_batches_of_few_images() -> None:
     encoder = built()
     model = tf_keras.Sequential([encoder.layer, tf_keras.layers.Dense(2)])
     model.compile(
@@ -71,17 +71,17 @@ def test_it_learns_what_it_never_saw_from_batches_of_few_pictures() -> None:
     assert model.evaluate(*stripes(40, 2), verbose=0)[1] >= 0.95
 
 
-def test_a_saved_network_loads_and_answers_the_same(encoder: PictureEncoder, tmp_path: Path) -> None:
+def test_a_saved_network_loads_and_answers_the_same(encoder: ImageEncoder, tmp_path: Path) -> None:
     assert not image_network.recognise(tmp_path)
     encoder.save(tmp_path)
     assert image_network.recognise(tmp_path)
     again = image_network.load(tmp_path, "again", seed=9)
     assert (again.name, again.layer.wanted) == ("again", "-1..1")
-    some = tiny_pictures.pixels(2, SIDE)
+    some = tiny_images.pixels(2, SIDE)
     np.testing.assert_array_equal(again.layer(some), encoder.layer(some))
 
 
-def test_what_is_wrong_with_saved_files_is_told(encoder: PictureEncoder, tmp_path: Path) -> None:
+def test_what_is_wrong_with_saved_files_is_told(encoder: ImageEncoder, tmp_path: Path) -> None:
     encoder.save(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     weights.pop("block_0.norm.scale")
@@ -97,14 +97,14 @@ def test_what_is_wrong_with_saved_files_is_told(encoder: PictureEncoder, tmp_pat
         image_network.load(tmp_path, "x")
 
 
-def test_a_network_over_words_is_not_taken_for_one(encoder: PictureEncoder, tmp_path: Path) -> None:
+def test_a_network_over_words_is_not_taken_for_one(encoder: ImageEncoder, tmp_path: Path) -> None:
     encoder.save(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "cnn"}))
     assert not image_network.recognise(tmp_path)
 
 
 def test_augmentation_is_for_training_only_and_is_not_saved(tmp_path: Path) -> None:
-    encoder, some = built(), tiny_pictures.pixels(2, SIDE)
+    encoder, some = built(), tiny_images.pixels(2, SIDE)
     plain = encoder.layer(some).numpy()
     encoder.adapt(Hyperparameters.parse({"augmentation": "True"}))
     assert encoder.augments

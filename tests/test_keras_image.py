@@ -14,10 +14,10 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
-import tiny_pictures
+import tiny_images
 from classifier.encoders import hub_image, keras_image
+from classifier.encoders.images import ImageEncoder
 from classifier.encoders.keras_image import APPLICATIONS
-from classifier.encoders.pictures import PictureEncoder
 from classifier.errors import UserError
 
 REAL = "encoders/mobilenet_2_5_224_tf_no_top.h5"
@@ -31,25 +31,25 @@ def built(name: str = SMALLEST, *, top: bool = False, side: int = SIDE) -> Any:
     application = APPLICATIONS[name]
     how: dict[str, Any] = {"include_top": True, "classes": 7} if top else {"include_top": False, "pooling": "avg"}
     network = application.build(weights=None, input_shape=(side, side, 3), **how, **application.arguments)
-    return tiny_pictures.with_random_weights(network)
+    return tiny_images.with_random_weights(network)
 
 
-def expected(network: Any, pictures: NDArray[np.uint8], *, top: bool = False) -> NDArray[np.float32]:
+def expected(network: Any, images: NDArray[np.uint8], *, top: bool = False) -> NDArray[np.float32]:
     """Return the vectors that Keras's own preparation and network give."""
-    prepared = tf_keras.applications.mobilenet.preprocess_input(pictures.astype(np.float32))
+    prepared = tf_keras.applications.mobilenet.preprocess_input(images.astype(np.float32))
     body = tf_keras.Model(network.inputs, network.get_layer("conv_pw_13_relu").output) if top else network
     vectors = body(prepared).numpy()
     result: NDArray[np.float32] = vectors.mean(axis=(1, 2)) if top else vectors
     return result
 
 
-def loaded(folder: Path) -> PictureEncoder:
+def loaded(folder: Path) -> ImageEncoder:
     assert keras_image.recognise(folder)
     return keras_image.load(folder, "model channel")
 
 
-def answers(encoder: PictureEncoder, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = encoder.layer(pictures).numpy()
+def answers(encoder: ImageEncoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = encoder.layer(images).numpy()
     return result
 
 
@@ -64,26 +64,26 @@ def with_top() -> Any:
 
 
 @pytest.fixture
-def real(shared: Callable[[str], Path], tmp_path: Path) -> PictureEncoder:
+def real(shared: Callable[[str], Path], tmp_path: Path) -> ImageEncoder:
     copy(shared(REAL), tmp_path)
     return loaded(tmp_path)
 
 
-def test_the_real_weights_are_known_for_what_they_are(real: PictureEncoder) -> None:
+def test_the_real_weights_are_known_for_what_they_are(real: ImageEncoder) -> None:
     assert (real.name, real.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
     assert real.layer.wanted == "-1..1"
     assert sum(int(np.prod(each.shape)) for each in real.layer.network.weights) == 218_544
 
 
 def test_the_real_weights_give_the_vectors_of_the_same_network_as_a_saved_model(
-    real: PictureEncoder, shared: Callable[[str], Path]
+    real: ImageEncoder, shared: Callable[[str], Path]
 ) -> None:
     other = hub_image.load(shared("encoders/mobilenet_v1_025_224_feature_vector_savedmodel"), "x")
-    pictures = tiny_pictures.pixels(3, 224)
-    vectors = answers(real, pictures)
+    images = tiny_images.pixels(3, 224)
+    vectors = answers(real, images)
     assert vectors.shape == (3, 256)
     assert vectors.std() > 0.1
-    np.testing.assert_allclose(answers(other, pictures), vectors, atol=1e-4)
+    np.testing.assert_allclose(answers(other, images), vectors, atol=1e-4)
 
 
 @pytest.mark.parametrize("file", ["w_96.h5", "w_96.hdf5", "W_96.H5", "w_96.weights.h5", "w.keras", "whole.h5"])
@@ -98,8 +98,8 @@ def test_a_file_in_every_form_that_keras_writes_gives_its_networks_vectors(
     written.rename(tmp_path / file)
     encoder = loaded(tmp_path)
     assert encoder.reads == {"height": SIDE, "width": SIDE}
-    pictures = tiny_pictures.pixels(2, SIDE)
-    np.testing.assert_allclose(answers(encoder, pictures), expected(saved, pictures, top=top), atol=1e-5)
+    images = tiny_images.pixels(2, SIDE)
+    np.testing.assert_allclose(answers(encoder, images), expected(saved, images, top=top), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -112,8 +112,8 @@ def test_a_file_of_keras_3_gives_its_networks_vectors(tmp_path: Path, network: A
     )
     newer.set_weights(network.get_weights())
     (newer.save_weights if file.startswith("w_") else newer.save)(tmp_path / file)
-    pictures = tiny_pictures.pixels(2, SIDE)
-    np.testing.assert_allclose(answers(loaded(tmp_path), pictures), expected(network, pictures), atol=1e-5)
+    images = tiny_images.pixels(2, SIDE)
+    np.testing.assert_allclose(answers(loaded(tmp_path), images), expected(network, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("file", ["w.h5", "w.keras"])
@@ -126,8 +126,8 @@ def test_a_network_within_a_users_own_model_is_found(tmp_path: Path, network: An
     model = tf_keras.Sequential([tf_keras.Input((SIDE, SIDE, 3)), body, *heads])
     model.compile("adam", "mse")
     model.save(tmp_path / file)
-    pictures = tiny_pictures.pixels(2, SIDE)
-    np.testing.assert_allclose(answers(loaded(tmp_path), pictures), expected(network, pictures), atol=1e-5)
+    images = tiny_images.pixels(2, SIDE)
+    np.testing.assert_allclose(answers(loaded(tmp_path), images), expected(network, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2_035", "efficientnet_v2_b0"])
@@ -156,14 +156,14 @@ def test_the_size_is_the_files_names_or_else_the_networks_usual(
     assert loaded(tmp_path).reads == {"height": side, "width": side}
 
 
-def test_batch_norms_keep_what_they_learned_of_all_pictures_while_their_scales_are_trained(
+def test_batch_norms_keep_what_they_learned_of_all_images_while_their_scales_are_trained(
     tmp_path: Path, network: Any
 ) -> None:
     network.save_weights(tmp_path / "w_32.h5")
     encoder = loaded(tmp_path)
-    pictures = tiny_pictures.pixels(4, 224)
+    images = tiny_images.pixels(4, 224)
     before = [each.numpy() for each in encoder.layer.network.non_trainable_weights]
-    np.testing.assert_allclose(encoder.layer(pictures, training=True), encoder.layer(pictures), atol=1e-6)
+    np.testing.assert_allclose(encoder.layer(images, training=True), encoder.layer(images), atol=1e-6)
     for ours, kept in zip(encoder.layer.network.non_trainable_weights, before, strict=True):
         np.testing.assert_array_equal(ours, kept)
     names = {variable.name.rpartition("/")[2] for variable in encoder.layer.trainable_variables}
@@ -181,8 +181,8 @@ def test_a_saved_encoder_loads_and_answers_the_same(tmp_path: Path, network: Any
     encoder.save(tmp_path / "saved")
     again = loaded(tmp_path / "saved")
     assert (again.name, again.reads, again.layer.wanted) == (encoder.name, encoder.reads, "0..1")
-    pictures = tiny_pictures.pixels(2, SIDE)
-    np.testing.assert_array_equal(answers(again, pictures), answers(encoder, pictures))
+    images = tiny_images.pixels(2, SIDE)
+    np.testing.assert_array_equal(answers(again, images), answers(encoder, images))
     network.load_weights(tmp_path / "saved" / "weights.h5")  # as any user of Keras can
 
 
@@ -285,9 +285,9 @@ def test_no_variable_asks_other_hosts_when_it_is_read(tmp_path: Path, network: A
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"height": 0, "width": "big"}, "is for pictures of 0 by big pixels; a side must be from 32 to 1024"),
-        ({"height": 16, "width": 32}, "is for pictures of 16 by 32 pixels"),
-        ({"height": 32, "width": 100_000}, "is for pictures of 32 by 100000 pixels"),
+        ({"height": 0, "width": "big"}, "is for images of 0 by big pixels; a side must be from 32 to 1024"),
+        ({"height": 16, "width": 32}, "is for images of 16 by 32 pixels"),
+        ({"height": 32, "width": 100_000}, "is for images of 32 by 100000 pixels"),
         ({"height": 32, "width": 32, "image_range": "-5..5"}, r"image_range must be one of 0\.\.1, -1\.\.1, "),
         ([], "not a JSON object"),
     ],

@@ -1,4 +1,4 @@
-"""Pictures to pixels: every format and every way of writing colours, and files that were made to do harm."""
+"""Images to pixels: every format and every way of writing colours, and files that were made to do harm."""
 
 import hashlib
 import random
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from classifier import pixels
-from classifier.pixels import MOST_PARTS, MOST_PIXELS, MOST_SCANS, Picture, PixelsError, decode, inspect
-from picture_files import (
+from classifier.pixels import MOST_PARTS, MOST_PIXELS, MOST_SCANS, ImageSource, PixelsError, decode, inspect
+from labelled_images import (
     BLUE,
     GIF_COMMENT,
     GIF_FRAME,
@@ -41,10 +41,10 @@ NEARLY = 12
 TO_THE_BYTE = 1
 
 
-def means(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+def means(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the mean colour of each quarter: top left, top right, bottom left, bottom right; float[4, 3]."""
-    height, width = picture.shape[0] // 2, picture.shape[1] // 2
-    quarters = [picture[y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    quarters = [image[y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
     # The middle of each, away from where colours meet.
     return np.array([quarter[2:-2, 2:-2].mean(axis=(0, 1)) for quarter in quarters])
 
@@ -108,11 +108,11 @@ FORMATS: Mapping[str, tuple[bytes, int]] = {
 def test_every_format_gives_the_colours_that_were_drawn(name: str) -> None:
     content, tolerance = FORMATS[name]
     assert inspect(content) == ""
-    picture = decode(content, 20, 24)
-    assert picture.shape == (20, 24, 3)
-    assert picture.dtype == np.uint8
-    np.testing.assert_allclose(means(picture), [RED, GREEN, BLUE, WHITE], atol=tolerance)
-    np.testing.assert_array_equal(picture, decode(content, 20, 24))
+    image = decode(content, 20, 24)
+    assert image.shape == (20, 24, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(means(image), [RED, GREEN, BLUE, WHITE], atol=tolerance)
+    np.testing.assert_array_equal(image, decode(content, 20, 24))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_half_transparent_is_mixed_with_white_and_not_with_what_it_hides
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_upright_as_exif_says(orientation: int, order: str) -> None:
+def test_images_are_turned_upright_as_exif_says(orientation: int, order: str) -> None:
     turned = {
         1: CORNERS,
         2: CORNERS.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
@@ -159,8 +159,8 @@ def test_pictures_are_turned_upright_as_exif_says(orientation: int, order: str) 
         "PNG that says it at its end": png[:-12] + chunk(b"eXIf", exif(orientation, order)) + png[-12:],
     }
     for name, content in contents.items():
-        picture = decode(content, 20, 24)
-        np.testing.assert_allclose(means(picture), [RED, GREEN, BLUE, WHITE], atol=NEARLY, err_msg=name)
+        image = decode(content, 20, 24)
+        np.testing.assert_allclose(means(image), [RED, GREEN, BLUE, WHITE], atol=NEARLY, err_msg=name)
         assert pixels.measure(content) == (32, 48)
 
 
@@ -173,8 +173,8 @@ def test_pictures_are_turned_upright_as_exif_says(orientation: int, order: str) 
 )  # fmt: skip
 def test_exif_that_is_broken_turns_nothing(content: bytes) -> None:
     jpeg = encoded(CORNERS, "JPEG", quality=95)
-    picture = decode(jpeg[:2] + exif_segment(content) + jpeg[2:], 20, 24)
-    np.testing.assert_allclose(means(picture), [RED, GREEN, BLUE, WHITE], atol=NEARLY)
+    image = decode(jpeg[:2] + exif_segment(content) + jpeg[2:], 20, 24)
+    np.testing.assert_allclose(means(image), [RED, GREEN, BLUE, WHITE], atol=NEARLY)
 
 
 def test_a_large_photograph_comes_out_as_its_small_self() -> None:
@@ -187,28 +187,28 @@ def test_a_large_photograph_comes_out_as_its_small_self() -> None:
 
 
 def test_pixels_of_the_right_size_are_returned_as_they_are() -> None:
-    picture = corners(20, 24)
-    assert decode(picture, 20, 24) is picture
-    assert decode(picture, 10, 12).shape == (10, 12, 3)
+    image = corners(20, 24)
+    assert decode(image, 20, 24) is image
+    assert decode(image, 10, 12).shape == (10, 12, 3)
 
 
 def test_a_file_is_decoded_as_its_content_is(tmp_path: Path) -> None:
     content = encoded(noise(3), "PNG")
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    picture = Picture(path, hashlib.sha256(content).hexdigest())
-    assert str(picture) == picture.sha256
-    np.testing.assert_array_equal(decode(picture, 16, 16), decode(content, 16, 16))
+    image = ImageSource(path, hashlib.sha256(content).hexdigest())
+    assert str(image) == image.sha256
+    np.testing.assert_array_equal(decode(image, 16, 16), decode(content, 16, 16))
     assert inspect(path) == ""
 
 
-def test_probes_are_pictures_of_different_kinds_and_always_the_same() -> None:
+def test_probes_are_images_of_different_kinds_and_always_the_same() -> None:
     first, again = pixels.probes(), pixels.probes()
     decoded = [decode(content, 32, 32) for content in first]
     for one, other in zip(decoded, again, strict=True):
         np.testing.assert_array_equal(one, decode(other, 32, 32))
-    assert len({picture.tobytes() for picture in decoded}) == len(first) >= 4
-    assert all(np.ptp(picture) > 100 for picture in decoded)
+    assert len({image.tobytes() for image in decoded}) == len(first) >= 4
+    assert all(np.ptp(image) > 100 for image in decoded)
 
 
 def test_threads_get_the_pixels_that_one_alone_gets() -> None:
@@ -218,44 +218,44 @@ def test_threads_get_the_pixels_that_one_alone_gets() -> None:
     assert together == [decode(content, 20, 24).tobytes() for content in contents]
 
 
-# --- what is no picture ---------------------------------------------------------------------------------------------
+# --- what is no image ---------------------------------------------------------------------------------------------
 
 JPEG, PNG, GIF, BMP = (encoded(noise(5, 64), kind) for kind in ("JPEG", "PNG", "GIF", "BMP"))
-DAMAGED = "a picture that is cut off or damaged; copy it again, or save it anew"
+DAMAGED = "an image that is cut off or damaged; copy it again, or save it anew"
 
-NO_PICTURES: Mapping[str, tuple[bytes, str]] = {
+NO_IMAGES: Mapping[str, tuple[bytes, str]] = {
     "nothing": (b"", "empty"),
-    "text": (b"label,text\n1,good\n", "no picture that is read; save it as JPEG, PNG, BMP or GIF"),
-    "zeros": (bytes(5000), "no picture that is read"),
+    "text": (b"label,text\n1,good\n", "no image that is read; save it as JPEG, PNG, BMP or GIF"),
+    "zeros": (bytes(5000), "no image that is read"),
     "JPEG cut off in its header": (JPEG[:100], DAMAGED),
-    "JPEG cut off in its picture": (JPEG[: len(JPEG) // 2], DAMAGED),
+    "JPEG cut off in its image": (JPEG[: len(JPEG) // 2], DAMAGED),
     "JPEG of three bytes": (JPEG[:3], DAMAGED),
     "PNG cut off in its header": (PNG[:20], DAMAGED),
-    "PNG cut off in its picture": (PNG[: len(PNG) // 2], DAMAGED),
+    "PNG cut off in its image": (PNG[: len(PNG) // 2], DAMAGED),
     "PNG with a wrong byte": (PNG[:500] + bytes([PNG[500] ^ 255]) + PNG[501:], DAMAGED),
     "PNG of no width": (png_that_says(0, 10), DAMAGED),
     "GIF cut off": (GIF[: len(GIF) // 2], DAMAGED),
     "GIF without a frame": (gif_parts()[0] + b";", DAMAGED),
     "BMP cut off": (BMP[: len(BMP) // 2], DAMAGED),
     "BMP of two bytes": (b"BM", DAMAGED),
-    "WebP": (encoded(noise(1), "WEBP"), "a WebP picture; save it as JPEG, PNG, BMP or GIF"),
-    "AVIF": (b"\x00\x00\x00\x1cftypavif" + bytes(20), "an AVIF picture; save it as"),
-    "HEIC": (b"\x00\x00\x00\x1cftypheic" + bytes(20), "a HEIC picture, as phones take them; save it as"),
-    "TIFF": (encoded(noise(1), "TIFF"), "a TIFF picture; save it as"),
+    "WebP": (encoded(noise(1), "WEBP"), "a WebP image; save it as JPEG, PNG, BMP or GIF"),
+    "AVIF": (b"\x00\x00\x00\x1cftypavif" + bytes(20), "an AVIF image; save it as"),
+    "HEIC": (b"\x00\x00\x00\x1cftypheic" + bytes(20), "a HEIC image, as phones take them; save it as"),
+    "TIFF": (encoded(noise(1), "TIFF"), "a TIFF image; save it as"),
     "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "an SVG drawing; save it as"),
-    "PDF": (b"%PDF-1.7\n", "a PDF; save its pictures as"),
+    "PDF": (b"%PDF-1.7\n", "a PDF; save its images as"),
     "ZIP": (b"PK\x03\x04" + bytes(30), "an archive; unpack it"),
-    "film": (b"\x00\x00\x00\x1cftypisom" + bytes(20), "a film"),
-    "web page": (b"<!DOCTYPE html><p>not found", "a web page, not a picture; download the picture itself"),
+    "video": (b"\x00\x00\x00\x1cftypisom" + bytes(20), "a video"),
+    "web page": (b"<!DOCTYPE html><p>not found", "a web page, not an image; download the image itself"),
     "error of S3": (b"<?xml version='1.0'?><Error><Code/></Error>", "an error message of S3"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the file"),
-    "base64": (b"/9j/4AAQSkZJRgABAQAAAQABAAD", "base64 of a picture; give the bytes that it stands for"),
+    "base64": (b"/9j/4AAQSkZJRgABAQAAAQABAAD", "base64 of an image; give the bytes that it stands for"),
 }
 
 
-@pytest.mark.parametrize("name", NO_PICTURES)
-def test_what_is_no_picture_is_called_by_what_it_is(name: str) -> None:
-    content, words = NO_PICTURES[name]
+@pytest.mark.parametrize("name", NO_IMAGES)
+def test_what_is_no_image_is_called_by_what_it_is(name: str) -> None:
+    content, words = NO_IMAGES[name]
     assert inspect(content).startswith(words)
     with pytest.raises(PixelsError, match=re.escape(words)):
         decode(content, 16, 16)
@@ -276,7 +276,7 @@ def test_whatever_is_broken_at_random_gives_pixels_or_says_so() -> None:
 
 
 def peak_megabytes(content: bytes) -> float:
-    """Return what Python took to look at a picture; what Pillow's own pixels take is bounded by their number."""
+    """Return what Python took to look at an image; what Pillow's own pixels take is bounded by their number."""
     tracemalloc.start()
     inspect(content)
     _, peak = tracemalloc.get_traced_memory()
@@ -287,7 +287,7 @@ def peak_megabytes(content: bytes) -> float:
 @pytest.mark.parametrize(
     ("width", "height"), [(10_000, 10_000), (2**31 - 1, 2**31 - 1), (65_536, 1), (1, 65_536), (MOST_PIXELS + 1, 1)]
 )
-def test_a_picture_that_says_it_is_huge_is_refused_by_its_header(width: int, height: int) -> None:
+def test_an_image_that_says_it_is_huge_is_refused_by_its_header(width: int, height: int) -> None:
     content = png_that_says(width, height)
     assert inspect(content).startswith(f"{width:,} by {height:,} pixels; make it smaller: 50,000,000 in all are read")
     assert peak_megabytes(content) < 1
@@ -310,7 +310,7 @@ def test_other_formats_are_refused_by_their_headers_too(kind: str) -> None:
     assert inspect(content).startswith("65,535 by 65,535 pixels")
 
 
-def test_a_frame_of_a_gif_can_not_be_larger_than_a_picture_may_be() -> None:
+def test_a_frame_of_a_gif_can_not_be_larger_than_an_image_may_be() -> None:
     begin, _, end = gif_parts()
     frame = b"," + struct.pack("<HHHHB", 0, 0, 9_000, 9_000, 0) + b"\x02\x02\x44\x01\x00"
     assert inspect(begin + frame + end).startswith("9,000 by 9,000 pixels")
@@ -352,7 +352,7 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     assert f"more than {MOST_SCANS} scans" in inspect(jpeg[:-2] + last * MOST_SCANS + jpeg[-2:])
 
 
-def test_a_picture_of_very_many_parts_is_refused() -> None:
+def test_an_image_of_very_many_parts_is_refused() -> None:
     jpeg, png = encoded(CORNERS, "JPEG"), encoded(CORNERS, "PNG")
     assert "or 131,072 parts" in inspect(jpeg[:2] + b"\xff\xe0\x00\x02" * MOST_PARTS + jpeg[2:])
     assert "or 131,072 parts" in inspect(jpeg[:2] + b"\xff\xd8" * MOST_PARTS + jpeg[2:])

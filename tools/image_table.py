@@ -1,4 +1,4 @@
-"""Write into docs/image.md what fills an image: `python tools/image_table.py text-classification:cpu`."""
+"""Write into docs/docker-image.md what fills an image: `python tools/image_table.py text-classification:cpu`."""
 
 import json
 import re
@@ -34,7 +34,7 @@ WHO = {
     "tokenizers": "serving on processors",
     "numpy": "both programs",
     "pandas": "training: reads the data",
-    "pillow": "pictures, in both programs",
+    "pillow": "images, in both programs",
     "setuptools": "tensorflow-hub, which imports pkg_resources",
 }
 

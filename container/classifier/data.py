@@ -9,9 +9,9 @@ from pathlib import Path
 from classifier import IMAGE, TEXT, modalities
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
-from classifier.modalities import files
-from classifier.modalities.files import Source
-from classifier.modalities.rows import BadDataError, Harvest, Problem
+from classifier.tabular import files
+from classifier.tabular.files import Source
+from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data
 
 GOOD, BAD = 0, 1
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = {"training": given.file, "validation": given.validation, "test": given.test}
     held_back = _HeldBack()
     logging.basicConfig(level=logging.INFO, handlers=[held_back], force=True)
-    found = {role: Harvest() for role, paths in named.items() if paths}
+    found = {role: ReadResult() for role, paths in named.items() if paths}
     sources = {
-        role: [source for path in named[role] for source in _sources(path, harvest, modality)]
-        for role, harvest in found.items()
+        role: [source for path in named[role] for source in _sources(path, result, modality)]
+        for role, result in found.items()
     }
     if any(_repeats(named[role], read) for role, read in sources.items()):
         parser.error("a file is given twice")
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _problems(
-    sources: Mapping[str, Sequence[Source]], found: Mapping[str, Harvest], modality: str, given: argparse.Namespace
+    sources: Mapping[str, Sequence[Source]], found: Mapping[str, ReadResult], modality: str, given: argparse.Namespace
 ) -> Sequence[Problem | str]:
     """Do what a job would do with files before it trains, and return what would end it."""
     try:
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--modality",
         choices=(modalities.AUTO, TEXT, IMAGE),
         default=modalities.AUTO,
-        help="whether the files are tables of text, or folders of pictures",
+        help="whether the files are tables of text, or folders of images",
     )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
@@ -129,12 +129,12 @@ def _modality(given: argparse.Namespace) -> str:
     return modalities.choose(given.modality, channels)[0]
 
 
-def _sources(path: Path, harvest: Harvest, modality: str) -> list[Source]:
+def _sources(path: Path, result: ReadResult, modality: str) -> list[Source]:
     if path.is_dir():
-        return modalities.of(modality).find(path, str(path), harvest)
+        return modalities.of(modality).find(path, str(path), result)
     wrong = files.not_read(path) if modality == TEXT else "a file; give the folder that the labels' folders are in"
     if wrong:
-        harvest.problem(str(path), 0, wrong)
+        result.problem(str(path), 0, wrong)
         return []
     return [Source(path, str(path))]
 

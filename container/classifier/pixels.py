@@ -1,6 +1,6 @@
-"""Pictures to pixels: the one piece of code that decodes, turns and scales them, for training and for serving.
+"""Images to pixels: the one piece of code that decodes, turns and scales them, for training and for serving.
 
-Whatever the bytes are, the work is bounded: how large a picture is, is known from its header before any of it is
+Whatever the bytes are, the work is bounded: how large an image is, is known from its header before any of it is
 decoded; of what else is in a file, nothing is read but which way up it is.
 """
 
@@ -28,7 +28,7 @@ MOST_BYTES = 1 << 28
 MOST_PIXELS = 50_000_000
 MOST_PIXELS_A_SIDE = 65_535
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
-# A progressive JPEG comes in about ten scans, each of which is a walk over the whole picture, however few its bytes.
+# A progressive JPEG comes in about ten scans, each of which is a walk over the whole image, however few its bytes.
 MOST_SCANS = 50
 # Segments of a JPEG, chunks of a PNG: of either, a hundred megabytes can hold millions, which take a minute.
 MOST_PARTS = 1 << 17
@@ -50,29 +50,29 @@ BROKEN = (
 CONVERT = f"save it as {READ}"
 HEAD_BYTES = 4096
 OTHERS: Mapping[bytes, str] = {
-    rb"RIFF.{4}WEBP": f"a WebP picture; {CONVERT}",
-    rb".{4}ftyp(?:hei|hev|mif1|msf1)": f"a HEIC picture, as phones take them; {CONVERT}",
-    rb".{4}ftypavi[fs]": f"an AVIF picture; {CONVERT}",
-    rb"II\*\x00|MM\x00\*": f"a TIFF picture; {CONVERT}",
-    rb"\x00\x00\x00\x0cJXL |\xff\x0a": f"a JPEG XL picture; {CONVERT}",
-    rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51": f"a JPEG 2000 picture; {CONVERT}",
+    rb"RIFF.{4}WEBP": f"a WebP image; {CONVERT}",
+    rb".{4}ftyp(?:hei|hev|mif1|msf1)": f"a HEIC image, as phones take them; {CONVERT}",
+    rb".{4}ftypavi[fs]": f"an AVIF image; {CONVERT}",
+    rb"II\*\x00|MM\x00\*": f"a TIFF image; {CONVERT}",
+    rb"\x00\x00\x00\x0cJXL |\xff\x0a": f"a JPEG XL image; {CONVERT}",
+    rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51": f"a JPEG 2000 image; {CONVERT}",
     rb"8BPS": f"a Photoshop file; {CONVERT}",
     rb"\x00\x00\x01\x00": f"an icon; {CONVERT}",
-    rb".{4}ftyp": f"a film; take pictures of it, and save them as {READ}",
-    rb"%PDF-\d": f"a PDF; save its pictures as {READ}",
+    rb".{4}ftyp": f"a video; export stills of it, and save them as {READ}",
+    rb"%PDF-\d": f"a PDF; save its images as {READ}",
     rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!|.{257}ustar": "an archive; unpack it",
     rb"(\xef\xbb\xbf)?version https://git-lfs": "a Git LFS pointer, not the file; run git lfs pull",
     rb"(\xef\xbb\xbf)?\s*(<\?xml.*)?<svg": f"an SVG drawing; {CONVERT}",
-    rb"(\xef\xbb\xbf)?\s*<\?xml.*<Error>": "an error message of S3, not a picture; download the file again",
-    rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)": "a web page, not a picture; download the picture itself",
-    rb"data:image/|/9j/|iVBORw0KGgo|R0lGOD": "base64 of a picture; give the bytes that it stands for",
+    rb"(\xef\xbb\xbf)?\s*<\?xml.*<Error>": "an error message of S3, not an image; download the file again",
+    rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)": "a web page, not an image; download the image itself",
+    rb"data:image/|/9j/|iVBORw0KGgo|R0lGOD": "base64 of an image; give the bytes that it stands for",
 }
 
 EXIF = b"Exif\x00\x00"
 BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
 ORIENTATION_TAG, SHORT = 0x0112, 3
 UPRIGHT = 1
-# What brings a picture upright, by EXIF's orientation (CIPA DC-008, 4.6.4).
+# What brings an image upright, by EXIF's orientation (CIPA DC-008, 4.6.4).
 TURNS: Mapping[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -89,14 +89,14 @@ MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, EXIF_SEGMENT = 0xD8, 0xD9, 0xDA, 0xE1
 WITHOUT_LENGTH = frozenset({0x01, START_OF_IMAGE})
 # APP1 to APP13, APP15 and comments; APP0 (JFIF) and APP14 (Adobe) say how colours are written.
-ABOUT_THE_PICTURE = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
-# What of a PNG is the picture; the lengths of a chunk's length and kind, and of its checksum.
+ABOUT_THE_IMAGE = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
+# What of a PNG is the image; the lengths of a chunk's length and kind, and of its checksum.
 CHUNKS, EXIF_CHUNK = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}), b"eXIf"
 CHUNK_BEGIN, CHUNK_END = 8, 4
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageSource:
     """A file of a channel. As a string it is what stands for its content.
 
     Attributes:
@@ -116,12 +116,12 @@ class Picture:
 
 
 class PixelsError(Exception):
-    """Bytes that are no picture, or none that is read; the message says what is wrong, and what to do."""
+    """Bytes that are no image, or none that is read; the message says what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A picture's first frame as it lies in the file, perhaps smaller; and how it is turned there."""
+    """An image's first frame as it lies in the file, perhaps smaller; and how it is turned there."""
 
     image: Image.Image
     orientation: int
@@ -133,23 +133,23 @@ class _Frame:
         return self.orientation in ON_THEIR_SIDE
 
 
-def decode(record: bytes | Picture | Pixels, height: int, width: int) -> Pixels:
-    """Return a picture as a model reads it: its first frame, upright, in colours, on white, scaled to a size.
+def decode(record: bytes | ImageSource | Pixels, height: int, width: int) -> Pixels:
+    """Return an image as a model reads it: its first frame, upright, in colours, on white, scaled to a size.
 
     Args:
         record: What is in a file; the file; or pixels, which are returned as they are where they are of that size.
         height: In pixels.
-        width: In pixels; the whole picture is stretched to this size.
+        width: In pixels; the whole image is stretched to this size.
 
     Returns:
         uint8[height, width, 3].
 
     Raises:
-        PixelsError: It is no picture, broken, or too large.
+        PixelsError: It is no image, broken, or too large.
     """
     if isinstance(record, np.ndarray):
         return record if record.shape == (height, width, 3) else _scaled(Image.fromarray(record), (width, height))
-    content = read(record.path) if isinstance(record, Picture) else record
+    content = read(record.path) if isinstance(record, ImageSource) else record
     frame = _first_frame(content, DRAFT * max(height, width))
     if not frame.lies:
         return _turned(_scaled(frame.image, (width, height)), frame.orientation)
@@ -157,7 +157,7 @@ def decode(record: bytes | Picture | Pixels, height: int, width: int) -> Pixels:
 
 
 def measure(content: bytes) -> tuple[int, int]:
-    """Decode a picture as cheaply as shows every damage, and return its height and width in pixels, upright.
+    """Decode an image as cheaply as shows every damage, and return its height and width in pixels, upright.
 
     Raises:
         PixelsError: :func:`decode` can't read it.
@@ -167,7 +167,7 @@ def measure(content: bytes) -> tuple[int, int]:
 
 
 def inspect(content: bytes | Path) -> str:
-    """Say what is wrong with a picture, and what to do; nothing where :func:`decode` can read it."""
+    """Say what is wrong with an image, and what to do; nothing where :func:`decode` can read it."""
     try:
         measure(read(content) if isinstance(content, Path) else content)
     except PixelsError as error:
@@ -188,7 +188,7 @@ def read(path: Path) -> bytes:
 
 
 def probes() -> tuple[bytes, ...]:
-    """Return small pictures of different kinds, always of the same pixels, to compare one model's forms by."""
+    """Return small images of different kinds, always of the same pixels, to compare one model's forms by."""
     down, across = np.mgrid[0:48, 0:64]
     colours = np.stack([across * 4, down * 5, (across * down) % 256], axis=-1).astype(np.uint8)
     squares = ((across // 8 + down // 8) % 3 * 80).astype(np.uint8)
@@ -203,7 +203,7 @@ def probes() -> tuple[bytes, ...]:
 
 
 def _first_frame(content: bytes, side: int) -> _Frame:
-    """Decode a picture's first frame; a JPEG may come smaller, but neither side below `side`."""
+    """Decode an image's first frame; a JPEG may come smaller, but neither side below `side`."""
     opener = next((opener for magic, opener in FORMATS.items() if content.startswith(magic)), None)
     if opener is None:
         raise PixelsError(_what_else(content))
@@ -215,7 +215,7 @@ def _first_frame(content: bytes, side: int) -> _Frame:
         image.draft(None, (side, side))
         image.load()
     except BROKEN as error:
-        raise PixelsError("a picture that is cut off or damaged; copy it again, or save it anew") from error
+        raise PixelsError("an image that is cut off or damaged; copy it again, or save it anew") from error
     return _Frame(image, orientation, height, width)
 
 
@@ -229,10 +229,10 @@ def _check_size(width: int, height: int) -> None:
 
 def _what_else(content: bytes) -> str:
     if not content:
-        return "empty; a picture was to be here"
+        return "empty; an image was to be here"
     head = content[:HEAD_BYTES]
     known = (words for magic, words in OTHERS.items() if re.match(magic, head, re.DOTALL))
-    return next(known, f"no picture that is read; {CONVERT}")
+    return next(known, f"no image that is read; {CONVERT}")
 
 
 def _as_it_is(content: bytes) -> tuple[bytes, int]:
@@ -240,7 +240,7 @@ def _as_it_is(content: bytes) -> tuple[bytes, int]:
 
 
 def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
-    """Return a JPEG without what is about the picture, and its orientation.
+    """Return a JPEG without what is about the image, and its orientation.
 
     Raises:
         PixelsError: It has more scans, or parts, than any program writes.
@@ -257,17 +257,17 @@ def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
         position = begin + max(2, int.from_bytes(content[begin : begin + 2], "big"))
         if kind == START_OF_SCAN:
             scans, begun = scans + 1, min(begun, marker.start())
-        elif not scans and kind not in ABOUT_THE_PICTURE:
+        elif not scans and kind not in ABOUT_THE_IMAGE:
             kept.append(content[marker.start() : position])
         elif kind == EXIF_SEGMENT and orientation == UPRIGHT:
             orientation = _orientation(content[begin + 2 : position])
         if scans > MOST_SCANS:
             break
-    raise PixelsError(f"a JPEG picture of more than {MOST_SCANS} scans, or {MOST_PARTS:,} parts; {CONVERT} anew")
+    raise PixelsError(f"a JPEG image of more than {MOST_SCANS} scans, or {MOST_PARTS:,} parts; {CONVERT} anew")
 
 
 def _bare_png(content: bytes) -> tuple[bytes, int]:
-    """Return a PNG without what is about the picture, and its orientation.
+    """Return a PNG without what is about the image, and its orientation.
 
     Raises:
         PixelsError: It has more parts than any program writes.
@@ -283,7 +283,7 @@ def _bare_png(content: bytes) -> tuple[bytes, int]:
         elif kind == EXIF_CHUNK:
             orientation = _orientation(content[begin:end])
         position = end + CHUNK_END
-    raise PixelsError(f"a PNG picture of more than {MOST_PARTS:,} parts; {CONVERT} anew")
+    raise PixelsError(f"a PNG image of more than {MOST_PARTS:,} parts; {CONVERT} anew")
 
 
 BARE: Mapping[type[ImageFile], Callable[[bytes], tuple[bytes, int]]] = {
@@ -308,7 +308,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
-    """Return a picture's colours, scaled to a width and height; what is transparent is white."""
+    """Return an image's colours, scaled to a width and height; what is transparent is white."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     transparent = "transparency" in image.info or image.mode in {"LA", "PA", "RGBA"}

@@ -46,7 +46,7 @@ class Predictor:
         return artifact.modality_of(self.manifest)
 
     def check(self, record: Any) -> Any:
-        """Return a record of a request as it is prepared: a text as it is, a picture's file as pixels.
+        """Return a record of a request as it is prepared: a text as it is, an image's file as pixels.
 
         Raises:
             RequestError: 400, when it can't be read.

@@ -13,9 +13,9 @@ from classifier.batch.lines import Lines, TooLongError
 from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
-from classifier.modalities import csv_rows, delimiters
-from classifier.modalities.delimiters import NAMES, Delimiter
-from classifier.modalities.files import LENIENT, MARK, Source, is_marked, open_text
+from classifier.tabular import csv_rows, delimiters
+from classifier.tabular.delimiters import NAMES, Delimiter
+from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
 HEADER_AGAIN = "the header again; take this line out"

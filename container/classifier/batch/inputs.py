@@ -8,7 +8,7 @@ from classifier.batch.buckets import SCHEME
 from classifier.batch.options import Options
 from classifier.batch.shards import GZIP
 from classifier.errors import UserError, at_most
-from classifier.modalities import files
+from classifier.tabular import files
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from classifier.batch.lines import Lines, TooLongError
 from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
-from classifier.modalities import json_rows
-from classifier.modalities.files import LENIENT, Source, open_text
-from classifier.modalities.keys import SOURCE, RowError
+from classifier.tabular import json_rows
+from classifier.tabular.files import LENIENT, Source, open_text
+from classifier.tabular.keys import SOURCE, RowError
 
 EXAMPLE = '{"text": "..."}'
 

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import TextIO
 
-from classifier.modalities.files import MARK
+from classifier.tabular.files import MARK
 
 LONGEST_ROW = 4 << 20  # characters
 LINE_ENDS = ("\n", "\r")

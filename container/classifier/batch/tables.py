@@ -8,9 +8,9 @@ from classifier.batch import csv_table, json_table
 from classifier.batch.options import CSV, JSON_LINES, Options
 from classifier.batch.records import Added, Table
 from classifier.errors import UserError
-from classifier.modalities import files
-from classifier.modalities.files import Source
-from classifier.modalities.rows import Harvest
+from classifier.tabular import files
+from classifier.tabular.files import Source
+from classifier.tabular.rows import ReadResult
 
 KINDS = {CSV: ".csv", JSON_LINES: ".jsonl"}
 SAY_THE_FORMAT = "or say --format"
@@ -50,7 +50,7 @@ def read(source: Source, options: Options, added: Added) -> Table:
         BrokenFileError: It is no table, or it can't be told where its texts are.
     """
     with reading(source):
-        found = Harvest()
+        found = ReadResult()
         if not files.is_text(source, found):
             raise UserError(found.problems[0].words)
         if source.suffix in files.JSON_LINES:
@@ -65,7 +65,7 @@ def reading(source: Source) -> Iterator[None]:
     Raises:
         BrokenFileError: Its compression is broken, or there is another user's mistake in it.
     """
-    found = Harvest()
+    found = ReadResult()
     try:
         with files.reading(source, found):
             yield

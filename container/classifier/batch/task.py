@@ -17,8 +17,8 @@ from classifier.batch.results import RejectList, writing
 from classifier.batch.shards import Shard
 from classifier.batch.tables import BrokenFileError
 from classifier.errors import UserError
-from classifier.modalities import files
-from classifier.modalities.files import LENIENT, Source, open_text
+from classifier.tabular import files
+from classifier.tabular.files import LENIENT, Source, open_text
 
 log = logging.getLogger(__name__)
 

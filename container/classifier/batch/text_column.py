@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from classifier.errors import UserError
-from classifier.modalities import columns
+from classifier.tabular import columns
 
 SAMPLE_ROWS = 100
 WORD = re.compile(r"[^\W\d_]+")

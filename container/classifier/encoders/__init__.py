@@ -31,7 +31,7 @@ class PortableTokenizer:
 
 
 class Encoder(Protocol):
-    """Turns records, which are texts or pictures, into vectors.
+    """Turns records, which are texts or images, into vectors.
 
     Attributes:
         family: The module it comes from.

@@ -1,8 +1,8 @@
-"""Pictures turned, mirrored and zoomed at random while training, as AWS's built-in algorithm for images does it.
+"""Images turned, mirrored and zoomed at random while training, as AWS's built-in algorithm for images does it.
 
 The ranges mean what they mean in Keras's ``RandomFlip``, ``RandomRotation`` and ``RandomZoom``, by which the built-in
-algorithm explains them; what lies outside of the picture is filled with its mirror image, as theirs. All three are one
-map of places here, so that a picture is interpolated once.
+algorithm explains them; what lies outside of the image is filled with its mirror image, as theirs. All three are one
+map of places here, so that an image is interpolated once.
 """
 
 import math
@@ -18,12 +18,12 @@ HORIZONTAL, VERTICAL = "horizontal", "vertical"
 
 @dataclass(frozen=True)
 class Changes:
-    """How much a picture may be changed.
+    """How much an image may be changed.
 
     Attributes:
         flip: ``horizontal``, ``vertical``, ``horizontal_and_vertical`` or ``None``.
         rotation: The largest angle in either direction, as a share of a full turn.
-        zoom: The largest share by which a picture's content becomes smaller or larger.
+        zoom: The largest share by which an image's content becomes smaller or larger.
     """
 
     flip: str
@@ -35,19 +35,19 @@ class Changes:
 
 
 class Augmentation(Drawing):
-    """float32[batch, height, width, 3] to the same shape, each picture changed by its own random numbers."""
+    """float32[batch, height, width, 3] to the same shape, each image changed by its own random numbers."""
 
     def __init__(self, changes: Changes, seed: int) -> None:
         super().__init__("augmentation", seed, dtype="float32")
         self.changes = changes
 
-    def call(self, pictures: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Change them, while training."""
         if not training:
-            return pictures
-        shape = tf.shape(pictures)
+            return images
+        shape = tf.shape(images)
         return tf.raw_ops.ImageProjectiveTransformV3(
-            images=pictures,
+            images=images,
             transforms=_about_the_centre(self._maps(shape[0]), tf.cast(shape[1:3] - 1, tf.float32) / 2),
             output_shape=shape[1:3],
             fill_value=0.0,
@@ -56,7 +56,7 @@ class Augmentation(Drawing):
         )
 
     def _maps(self, batch: tf.Tensor) -> tf.Tensor:
-        """Return float32[batch, 2, 2]: from a place of a changed picture, x and y, to its place in the picture."""
+        """Return float32[batch, 2, 2]: from a place of a changed image, x and y, to its place in the image."""
         horizontal, vertical, turn, zoom = tf.unstack(
             tf.random.stateless_uniform([4, batch], self.next_seed(), minval=-1.0, maxval=1.0)
         )

@@ -27,7 +27,7 @@ MULTILINGUAL = 119547  # words of the vocabulary of 104 languages
 LARGE = 24 * 1024  # layers times width from which a network is trained whole only by who asks for it
 LARGE_DEFAULTS: Mapping[str, Any] = {"train_only_top_layer": True, "batch_size": 8}
 # Of encoders of images. A new top layer must learn fast, for there are often few images; what an encoder learned before
-# bears small steps only. Measured with MobileNet on 200 photographs of flowers (docs/images.md).
+# bears small steps only. Measured with MobileNet on 200 photographs of flowers (docs/image-classification.md).
 IMAGE_DEFAULTS: Mapping[str, Any] = {"learning_rate": 0.01, "encoder_learning_rate_decay": 0.003}
 IMAGE_FROM_SCRATCH = "cnn"
 BROUGHT = "model channel"  # stands for the encoder of images whose files are there, whatever that is called

@@ -1,4 +1,4 @@
-"""TensorFlow Hub's image API: any TF2 SavedModel from pictures to vectors.
+"""TensorFlow Hub's image API: any TF2 SavedModel from images to vectors.
 
 Source of the interface: TensorFlow Hub's "Common SavedModel APIs for Image Tasks", "Image Feature Vector": the numbers
 of a pixel are from 0 to 1. A model that Keras saved as it was has those of its network instead, and
@@ -19,7 +19,7 @@ import tf_keras
 
 from classifier.encoders import files
 from classifier.encoders.files import in_channel, saved_models
-from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, same_on_all_replicas, wanted_by
+from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -28,7 +28,7 @@ with warnings.catch_warnings():  # it imports pkg_resources, which says that it 
 
 CONFIG_FILE = "hub_image.json"
 METADATA = "keras_metadata.pb"
-USUAL_SIDE = 224  # pixels, where a model takes pictures of any size
+USUAL_SIDE = 224  # pixels, where a model takes images of any size
 LARGEST_SIDE = 1024  # pixels
 IMAGENET_LABELS = (1000, 1001)
 HUBS = "0..1"
@@ -46,7 +46,7 @@ RESCALING = re.compile(r'"class_name": "Rescaling".*?"scale": 0\.0|"function": "
 
 
 class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
-    """float32[batch, height, width, 3] to one vector a picture."""
+    """float32[batch, height, width, 3] to one vector an image."""
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(name="hub")
@@ -73,7 +73,7 @@ def recognise(folder: Path) -> bool:
     return bool(saved_models(folder))
 
 
-def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
     """Load the one encoder in a folder.
 
     Args:
@@ -100,11 +100,11 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     height, width = _size(loaded, where)
     saved = files.settings(folder / CONFIG_FILE)
     known = _range(path / METADATA)
-    layer = PictureLayer(HubNetwork(loaded), wanted_by(saved, known.wanted, CONFIG_FILE))
+    layer = ImageLayer(HubNetwork(loaded), wanted_by(saved, known.wanted, CONFIG_FILE))
     _check(layer, (height, width), where)
     reason = "the model that is trained further" if saved else known.reason
     own_name = str(saved.get("name", "")) or (name if path == folder else path.name)
-    return PictureEncoder("hub_image", own_name, layer, height, width, reason, _write)
+    return ImageEncoder("hub_image", own_name, layer, height, width, reason, _write)
 
 
 def _loaded(path: Path, where: str) -> Any:
@@ -117,10 +117,10 @@ def _loaded(path: Path, where: str) -> Any:
 
 
 def _size(loaded: Any, where: str) -> tuple[int, int]:
-    """Return the height and width of pictures that an encoder reads, as its call's signature says.
+    """Return the height and width of images that an encoder reads, as its call's signature says.
 
     Raises:
-        UserError: It reads no pictures.
+        UserError: It reads no images.
     """
     functions = loaded.__call__.concrete_functions if callable(loaded) else None
     if not functions:
@@ -131,18 +131,18 @@ def _size(loaded: Any, where: str) -> tuple[int, int]:
             f"{where}: takes texts, and the training channel holds images; put an encoder of images on the model "
             "channel, or leave the channel out"
         )
-    if not isinstance(inputs, tf.TensorSpec) or inputs.dtype != tf.float32 or not _is_picture(inputs.shape):
+    if not isinstance(inputs, tf.TensorSpec) or inputs.dtype != tf.float32 or not _is_image(inputs.shape):
         raise UserError(
             f"{where}: does not take float32[batch, height, width, 3]; use an image feature vector of TensorFlow Hub, "
             "or a model of Keras with that input"
         )
     height, width = (side or USUAL_SIDE for side in inputs.shape[1:3])
     if max(height, width) > LARGEST_SIDE:
-        raise UserError(f"{where}: takes pictures of {height} by {width} pixels; a side must be {LARGEST_SIDE} at most")
+        raise UserError(f"{where}: takes images of {height} by {width} pixels; a side must be {LARGEST_SIDE} at most")
     return height, width
 
 
-def _is_picture(shape: tf.TensorShape) -> bool:
+def _is_image(shape: tf.TensorShape) -> bool:
     return shape.rank == 4 and shape[0] is None and shape[3] == 3
 
 
@@ -157,8 +157,8 @@ def _range(metadata: Path) -> _Range:
     return _Range(WANTED[names[0].lower()], f"{METADATA} names the network {names[0]}")
 
 
-def _check(layer: PictureLayer, size: tuple[int, int], where: str) -> None:
-    """Ask an encoder two pictures at random.
+def _check(layer: ImageLayer, size: tuple[int, int], where: str) -> None:
+    """Ask an encoder two images at random.
 
     Raises:
         UserError: It gives no vectors, or those of a classifier.
@@ -169,10 +169,10 @@ def _check(layer: PictureLayer, size: tuple[int, int], where: str) -> None:
     except (ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
         reason = type(error).__name__
         raise UserError(
-            f"{where}: gives no vector a picture ({reason}); use an image feature vector of TensorFlow Hub"
+            f"{where}: gives no vector an image ({reason}); use an image feature vector of TensorFlow Hub"
         ) from error
     if vectors.ndim != 2:
-        raise UserError(f"{where}: gives {vectors.ndim} dimensions, where a vector a picture has 2; use another model")
+        raise UserError(f"{where}: gives {vectors.ndim} dimensions, where a vector an image has 2; use another model")
     chances = vectors.min() >= 0 and np.allclose(vectors.sum(axis=1), 1, atol=1e-3)
     if chances or vectors.shape[1] in IMAGENET_LABELS:
         raise UserError(
@@ -181,7 +181,7 @@ def _check(layer: PictureLayer, size: tuple[int, int], where: str) -> None:
         )
 
 
-def _write(encoder: PictureEncoder, folder: Path) -> None:
+def _write(encoder: ImageEncoder, folder: Path) -> None:
     content = {"name": encoder.name, "image_range": encoder.layer.wanted}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     tf.saved_model.save(encoder.layer.network.encoder.resolved_object, str(folder / "encoder"))

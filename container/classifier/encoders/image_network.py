@@ -2,7 +2,7 @@
 
 After the first networks of this kind (LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998),
 with what came later: rectifiers, a norm after every convolution, and the mean of the last map. The norm is over groups
-of a picture's own channels (Wu and He, "Group Normalization", 2018): a picture's vector does not depend on the others
+of an image's own channels (Wu and He, "Group Normalization", 2018): an image's vector does not depend on the others
 of its batch, nor, as a batch norm's would, on how long it was trained.
 """
 
@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from classifier.encoders import files
-from classifier.encoders.pictures import PictureEncoder, PictureLayer, wanted_by
+from classifier.encoders.images import ImageEncoder, ImageLayer, wanted_by
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import Hyperparameters
 
@@ -55,7 +55,7 @@ class Block(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 class ImageNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
-    """float32[batch, height, width, 3] to one vector a picture, the mean of the last map."""
+    """float32[batch, height, width, 3] to one vector an image, the mean of the last map."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(name="cnn")
@@ -86,18 +86,18 @@ def recognise(folder: Path) -> bool:
     return there and files.settings(folder / CONFIG_FILE).get("model_type") == MODEL_TYPE
 
 
-def build(records: Sequence[Any], settings: Hyperparameters, vectors: Path | None) -> PictureEncoder:  # noqa: ARG001
+def build(records: Sequence[Any], settings: Hyperparameters, vectors: Path | None) -> ImageEncoder:  # noqa: ARG001
     """Make a network that has learned nothing yet.
 
     Args:
-        records: The training pictures, of which it need not know anything.
+        records: The training images, of which it need not know anything.
         settings: The job's hyperparameters.
         vectors: Of no use here; there are no words.
     """
     return _made("cnn", settings.seed, RANGE)
 
 
-def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
     """Build the network that was saved.
 
     Args:
@@ -118,10 +118,10 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     return encoder
 
 
-def _made(name: str, seed: int, wanted: str) -> PictureEncoder:
-    layer = PictureLayer(ImageNetwork(seed), wanted)
+def _made(name: str, seed: int, wanted: str) -> ImageEncoder:
+    layer = ImageLayer(ImageNetwork(seed), wanted)
     layer(tf.zeros([1, SIDE, SIDE, 3], tf.uint8))
-    return PictureEncoder("image_network", name, layer, SIDE, SIDE, "how it is made", _write)
+    return ImageEncoder("image_network", name, layer, SIDE, SIDE, "how it is made", _write)
 
 
 def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]]) -> None:
@@ -136,7 +136,7 @@ def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]])
         variable.assign(weights[name].astype(np.float32))
 
 
-def _write(encoder: PictureEncoder, folder: Path) -> None:
+def _write(encoder: ImageEncoder, folder: Path) -> None:
     content = {"model_type": MODEL_TYPE, **encoder.reads, "image_range": encoder.layer.wanted}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     save_file({name: weight.numpy() for name, weight in encoder.layer.network.named().items()}, folder / WEIGHTS_FILE)

@@ -20,8 +20,8 @@ import tf_keras
 from tf_keras import applications
 
 from classifier.encoders import files, keras_files
+from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
 from classifier.encoders.keras_files import NORM, OTHER, Layers, Stored, natural
-from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, same_on_all_replicas, wanted_by
 from classifier.errors import UserError
 
 CONFIG_FILE = "keras_image.json"
@@ -41,8 +41,8 @@ class Application:
     Attributes:
         build: The function that builds it.
         norms: How many batch norms it has, and how many channels these have together.
-        wanted: What it wants a pixel's numbers to be, a name of :data:`classifier.encoders.pictures.RANGES`.
-        side: Pixels of a side of the pictures it was trained with.
+        wanted: What it wants a pixel's numbers to be, a name of :data:`classifier.encoders.images.RANGES`.
+        side: Pixels of a side of the images it was trained with.
         arguments: What the function is told besides.
     """
 
@@ -84,7 +84,7 @@ def recognise(folder: Path) -> bool:
     return bool(keras_files.found(folder))
 
 
-def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> PictureEncoder:  # noqa: ARG001
+def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
     """Build the network that a folder's one file of weights is of, and give it the weights.
 
     Args:
@@ -111,23 +111,23 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         network = application.network(height, width)
         if not _assign(network, stored):
             continue
-        layer = PictureLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
+        layer = ImageLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
         layer(tf.zeros([1, height, width, 3], tf.uint8))
         own_name = str(saved.get("name", "")) or f"{application_name}_{height}"
-        return PictureEncoder(
+        return ImageEncoder(
             "keras_image", own_name, layer, height, width, f"the application {application_name}", _write
         )
     raise UserError(
         f"{path.name}: not the weights of a network that is known here; it must be {TAKEN}, as Keras's applications "
-        "save it (another network of TensorFlow can be given as a SavedModel: docs/images.md)"
+        "save it (another network of TensorFlow can be given as a SavedModel: docs/image-classification.md)"
     )
 
 
 def _size(saved: Mapping[str, Any], name: str, config: str) -> tuple[int, int]:
-    """Return the height and width of pictures that the file is for; 0 where nothing says it.
+    """Return the height and width of images that the file is for; 0 where nothing says it.
 
     Raises:
-        UserError: It is for pictures of a size that is not read.
+        UserError: It is for images of a size that is not read.
     """
     shown = SIZE_IN_CONFIG.search(config)
     named = SIZE_IN_NAME.search(name)
@@ -141,7 +141,7 @@ def _size(saved: Mapping[str, Any], name: str, config: str) -> tuple[int, int]:
     allowed = (0, *range(SMALLEST_SIDE, LARGEST_SIDE + 1))
     if height not in allowed or width not in allowed:
         raise UserError(
-            f"{CONFIG_FILE if saved else name}: is for pictures of {height} by {width} pixels; a side must be "
+            f"{CONFIG_FILE if saved else name}: is for images of {height} by {width} pixels; a side must be "
             f"from {SMALLEST_SIDE} to {LARGEST_SIDE}"
         )
     return height, width
@@ -173,7 +173,7 @@ def _assign(network: Any, stored: Stored) -> bool:
     return True
 
 
-def _write(encoder: PictureEncoder, folder: Path) -> None:
+def _write(encoder: ImageEncoder, folder: Path) -> None:
     content = {"name": encoder.name, **encoder.reads, "image_range": encoder.layer.wanted}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     tf_keras.Model.save_weights(encoder.layer.network, folder / WEIGHTS_FILE)

@@ -33,7 +33,7 @@ class Prepared:
     be compared; a mean of each text's share can't, as short texts would weigh as much as long ones.
 
     Attributes:
-        content: What the engine computes with: token ids, int32[tokens], the text's UTF-8 bytes, or a picture's pixels,
+        content: What the engine computes with: token ids, int32[tokens], the text's UTF-8 bytes, or an image's pixels,
             uint8[height, width, 3].
         tokens: What it costs in a batch, 1 or more; an estimate from its size where they are not ``counted``.
         unknown: Tokens that stand for something the vocabulary lacks.

@@ -16,14 +16,14 @@ import openvino
 from numpy.typing import NDArray
 
 from classifier.engines import Computing, Prepared, tokenization
+from classifier.engines.images import Images
 from classifier.engines.padding import LENGTH_STEP, padded
-from classifier.engines.pictures import Pictures
 from classifier.engines.tokenization import Tokenization
 from classifier.errors import UserError
 
 NETWORK, WEIGHTS, TOKENIZER = "model.xml", "model.bin", "tokenizer.json"
 MAPPINGS = Path("/proc/self/maps")
-PICTURES_RANK = 4  # of uint8[batch, height, width, 3]; texts are int32[batch, length]
+IMAGES_RANK = 4  # of uint8[batch, height, width, 3]; texts are int32[batch, length]
 PRECISIONS: Mapping[str, Any] = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 
@@ -123,8 +123,8 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
     shape = compiled.inputs[0].partial_shape
-    if len(shape) == PICTURES_RANK:
-        preparation: Preparation = Pictures(shape[1].get_length(), shape[2].get_length())
+    if len(shape) == IMAGES_RANK:
+        preparation: Preparation = Images(shape[1].get_length(), shape[2].get_length())
         first = Prepared(np.zeros([part.get_length() for part in list(shape)[1:]], np.uint8), 1)
     else:
         _check_whole(folder, TOKENIZER)

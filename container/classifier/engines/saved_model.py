@@ -13,8 +13,8 @@ import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
 from classifier.engines import Engine, Prepared
+from classifier.engines.images import Images
 from classifier.engines.padding import LENGTH_STEP, padded
-from classifier.engines.pictures import Pictures
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
@@ -108,21 +108,21 @@ class PixelsEngine:
         model: The loaded object; it owns the variables the function uses.
         function: Its serving signature.
         input_name: The name of the signature's one argument.
-        pictures: What makes pictures ready for it.
+        images: What makes images ready for it.
     """
 
     model: Any
     function: Function
     input_name: str
-    pictures: Pictures
+    images: Images
 
     def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
-        """Return each picture's pixels."""
-        return self.pictures.prepare(texts)
+        """Return each image's pixels."""
+        return self.images.prepare(texts)
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        together = tf.constant(self.pictures.together(batch))
+        together = tf.constant(self.images.together(batch))
         probabilities: NDArray[np.float32] = self.function(**{self.input_name: together})[OUTPUT].numpy()
         return probabilities
 
@@ -205,7 +205,7 @@ def load(folder: Path, longest: int = 0) -> Engine:
     ((input_name, spec),) = function.structured_input_signature[1].items()
     if spec.dtype == tf.uint8:
         _, height, width, _ = spec.shape
-        return PixelsEngine(model, function, input_name, Pictures(height, width))
+        return PixelsEngine(model, function, input_name, Images(height, width))
     return TextsEngine(model, function, input_name)
 
 

@@ -10,10 +10,10 @@ from classifier.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from classifier.modalities.files import Source
     from classifier.modalities.report import Finding
-    from classifier.modalities.rows import Harvest, Label
     from classifier.modalities.text import Examples
+    from classifier.tabular.files import Source
+    from classifier.tabular.rows import Label, ReadResult
 
 AUTO = "auto"
 # By either of these names a job has its channel to train on.
@@ -25,18 +25,18 @@ class Modality(Protocol):
 
     NAME: str
 
-    def find(self, folder: Path, channel: str, harvest: "Harvest", *, sharded: bool = False) -> "list[Source]":
-        """Find a channel's files; the harvest gets a problem where there is nothing to read, and notes.
+    def find(self, folder: Path, channel: str, result: "ReadResult", *, sharded: bool = False) -> "list[Source]":
+        """Find a channel's files; the result gets a problem where there is nothing to read, and notes.
 
         Args:
             folder: The channel's folder.
             channel: Its name, with which the files' names in messages begin.
-            harvest: What is added to.
+            result: What is added to.
             sharded: Whether each host gets a part of the channel's files, which may be none.
         """
 
-    def harvest(self, sources: "Sequence[Source]", header: str, found: "Harvest", /) -> None:
-        """Read files: the harvest gets their rows, the problems and the notes.
+    def read_sources(self, sources: "Sequence[Source]", header: str, found: "ReadResult", /) -> None:
+        """Read files: the result gets their rows, the problems and the notes.
 
         Args:
             sources: The files, in order.
@@ -44,7 +44,7 @@ class Modality(Protocol):
             found: What is added to.
         """
 
-    def examples(self, found: "Harvest") -> "Examples":
+    def examples(self, found: "ReadResult") -> "Examples":
         """Return good rows as a table."""
 
     def check(self, table: "pd.DataFrame", known: "Collection[Label]", /) -> None:
@@ -82,26 +82,27 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
         channels: The folder of each channel by its name.
 
     Raises:
-        UserError: That channel holds both a table and folders of pictures.
+        UserError: That channel holds both a table and folders of images.
     """
     if wanted != AUTO:
         return wanted, "modality was given"
-    from classifier.modalities import files, image  # noqa: PLC0415
+    from classifier.modalities import image  # noqa: PLC0415
+    from classifier.tabular import files  # noqa: PLC0415
 
     channel = next((name for name in TRAINING if name in channels), None)
     inside = image.files_of(channels[channel]) if channel else []
     tables = [path for path in inside if files.is_table(path)]
-    pictures = [path for path in inside if image.is_picture(path)]
-    labelled = [path for path in pictures if len(path.relative_to(channels[channel or ""]).parts) > 1]
+    images = [path for path in inside if image.is_image(path)]
+    labelled = [path for path in images if len(path.relative_to(channels[channel or ""]).parts) > 1]
     if tables and labelled:
         raise UserError(
-            f"channel {channel} holds tables of text and folders of pictures, as {tables[0].name} and "
+            f"channel {channel} holds tables of text and folders of images, as {tables[0].name} and "
             f"{labelled[0].name}; set modality to {TEXT} or {IMAGE}, or take one kind out"
         )
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
-    if pictures and not tables and not perhaps_tables:
-        return IMAGE, f"channel {channel} holds pictures and no table"
+    if images and not tables and not perhaps_tables:
+        return IMAGE, f"channel {channel} holds images and no table"
     return (
         TEXT,
-        "there is a table to train on" if tables or pictures else "there are neither tables nor pictures to train on",
+        "there is a table to train on" if tables or images else "there are neither tables nor images to train on",
     )

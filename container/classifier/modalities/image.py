@@ -1,4 +1,4 @@
-"""Labelled pictures, in a folder for each label of a channel, with every bad file found and named."""
+"""Labelled images, in a folder for each label of a channel, with every bad file found and named."""
 
 import hashlib
 import logging
@@ -14,20 +14,21 @@ import pandas as pd
 
 from classifier import IMAGE, pixels, resources
 from classifier.errors import at_most
-from classifier.modalities import files, report, text
-from classifier.modalities.files import Source
+from classifier.modalities import report, text
 from classifier.modalities.report import Finding
-from classifier.modalities.rows import Harvest, Label, Row, label_problem
 from classifier.modalities.text import Examples
-from classifier.pixels import Picture, PixelsError
+from classifier.pixels import ImageSource, PixelsError
+from classifier.tabular import files
+from classifier.tabular.files import Source
+from classifier.tabular.rows import Label, ReadResult, Row, label_problem
 
-__all__ = ["NAME", "check", "examples", "files_of", "find", "findings", "harvest", "is_picture"]
+__all__ = ["NAME", "check", "examples", "files_of", "find", "findings", "is_image", "read_sources"]
 
 log = logging.getLogger(__name__)
 
 NAME = IMAGE
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-# Of these somebody would miss their pictures; of other files, as lists and licences, nobody.
+# Of these somebody would miss their images; of other files, as lists and licences, nobody.
 SUFFIXES_NOT_READ = frozenset(
     {
         ".jpe", ".jfif", ".jp2", ".jxl", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".svg", ".ico", ".psd",
@@ -44,13 +45,13 @@ LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 NOTES_NAME = 5
 FILES_AT_ONCE = 1024
 SECONDS_BETWEEN_LINES = 20.0
-# Pictures of one thing have names alike up to here, and are held out together.
+# Images of one thing have names alike up to here, and are held out together.
 SAME_THING = "_nohash_"
 SHARE_BITS = 48
 
 
-def is_picture(path: Path) -> bool:
-    """Return whether a file is a picture that is read, by its name."""
+def is_image(path: Path) -> bool:
+    """Return whether a file is an image that is read, by its name."""
     return path.suffix.lower() in SUFFIXES
 
 
@@ -64,18 +65,18 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False) -> list[Source]:
-    """Find a channel's pictures: those at any depth in a folder at its top, whose name is their label.
+def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
+    """Find a channel's images: those at any depth in a folder at its top, whose name is their label.
 
     Args:
         folder: The channel's folder.
         channel: Its name, with which the files' names in messages begin.
-        harvest: Gets a problem for each picture that is in no label's folder or of another kind, for folders without a
-            picture, and where there is nothing to read; and a note of what is left out.
+        result: Gets a problem for each image that is in no label's folder or of another kind, for folders without a
+            image, and where there is nothing to read; and a note of what is left out.
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
     paths = files_of(folder)
-    if files.is_absent(folder, channel, paths, harvest, LEADS, sharded=sharded):
+    if files.is_absent(folder, channel, paths, result, LEADS, sharded=sharded):
         return []
     sources, others, named = [], [], set()
     for path in paths:
@@ -83,52 +84,52 @@ def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False)
         source = Source(path, f"{channel}/{_shown(relative)}", _label(relative))
         wrong = _misplaced(source, channel)
         if wrong:
-            harvest.problem(source.name, 0, wrong)
+            result.problem(source.name, 0, wrong)
             named.add(relative.parts[0])
-        elif is_picture(path):
+        elif is_image(path):
             sources.append(source)
         else:
             others.append(path)
-    _note_left_out(folder, others, harvest)
+    _note_left_out(folder, others, result)
     labels = {source.kind for source in sources}
-    _check_labels(labels, channel, harvest)
+    _check_labels(labels, channel, result)
     if not sharded:
-        _check_empty(folder, channel, labels | named, harvest)
-    if not sources and not harvest.problems:
-        harvest.problem(f"channel {channel}", 0, f"no picture in it; {LEADS}, each with its pictures")
+        _check_empty(folder, channel, labels | named, result)
+    if not sources and not result.problems:
+        result.problem(f"channel {channel}", 0, f"no image in it; {LEADS}, each with its images")
     return sources
 
 
-def harvest(sources: Sequence[Source], _header: str, found: Harvest) -> None:
-    """Look at every picture, some at a time.
+def read_sources(sources: Sequence[Source], _header: str, found: ReadResult) -> None:
+    """Look at every image, some at a time.
 
     Args:
-        sources: The pictures.
+        sources: The images.
         _header: Says something of tables.
-        found: Gets a row for each good picture, which is of no line, and a problem for each other.
+        found: Gets a row for each good image, which is of no line, and a problem for each other.
     """
     next_line = time.monotonic() + SECONDS_BETWEEN_LINES
     with ThreadPoolExecutor(resources.processors()) as pool:
         for begin in range(0, len(sources), FILES_AT_ONCE):
             some = sources[begin : begin + FILES_AT_ONCE]
             for source, seen in zip(some, pool.map(_look, some), strict=True):
-                if isinstance(seen, Picture):
+                if isinstance(seen, ImageSource):
                     found.rows.append(Row(source.name, 0, source.kind, seen))
                 else:
                     found.problem(source.name, 0, seen)
             if time.monotonic() > next_line:
                 next_line += SECONDS_BETWEEN_LINES
-                log.info("event=data pictures=%d/%d", begin + len(some), len(sources))
+                log.info("event=data images=%d/%d", begin + len(some), len(sources))
 
 
-def examples(found: Harvest) -> Examples:
-    """Return good rows as a table of those of texts' columns, with :class:`Picture` for ``text``, and ``share``.
+def examples(found: ReadResult) -> Examples:
+    """Return good rows as a table of those of texts' columns, with :class:`ImageSource` for ``text``, and ``share``.
 
-    A picture's share is a number from 0 to 1 that its name makes, so that it is held out or not whatever pictures there
+    An image's share is a number from 0 to 1 that its name makes, so that it is held out or not whatever images there
     are beside it.
     """
     table = text.examples(found).table
-    return Examples(table.assign(share=[_share(picture.path.name) for picture in table["text"]]), found.notes)
+    return Examples(table.assign(share=[_share(image.path.name) for image in table["text"]]), found.notes)
 
 
 def check(_table: pd.DataFrame, _known: Collection[Label]) -> None:
@@ -138,7 +139,7 @@ def check(_table: pd.DataFrame, _known: Collection[Label]) -> None:
 def findings(
     splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], _max_sequence_length: int | None = None
 ) -> Iterator[Finding]:
-    """Look at all pictures of a job: labels, sizes, pictures that come again.
+    """Look at all images of a job: labels, sizes, images that come again.
 
     Args:
         splits: The rows by what they are for, ``training`` the first, with the columns of :func:`examples`.
@@ -150,9 +151,9 @@ def findings(
     for name, table in splits.items():
         if len(table):
             yield _sizes(name, table)
-            yield from report.repeated(name, contents[name], "pictures")
+            yield from report.repeated(name, contents[name], "images")
     for (name, table), (other_name, other) in combinations(contents.items(), 2):
-        yield from report.leaks(name, table, other_name, other, "pictures")
+        yield from report.leaks(name, table, other_name, other, "images")
 
 
 def _is_left_behind(name: str) -> bool:
@@ -172,33 +173,33 @@ def _shown(path: Path) -> str:
 
 
 def _misplaced(source: Source, channel: str) -> str:
-    """Say what keeps a file from being read as a labelled picture, but for what is in it."""
+    """Say what keeps a file from being read as a labelled image, but for what is in it."""
     suffix = source.path.suffix.lower()
     if suffix in SUFFIXES_NOT_READ:
         return f"a {suffix} file is not read; save it as one of {', '.join(SUFFIXES)}"
     if suffix not in SUFFIXES:
         return "a link to a folder, which is not followed; put the folder itself here" if source.path.is_dir() else ""
     if not source.kind:
-        return f"a picture outside of the labels' folders; put it in {channel}/<its label>/"
-    return "" if source.path.is_file() else "no file, or a link that leads nowhere; put the picture itself here"
+        return f"an image outside of the labels' folders; put it in {channel}/<its label>/"
+    return "" if source.path.is_file() else "no file, or a link that leads nowhere; put the image itself here"
 
 
-def _note_left_out(folder: Path, others: Sequence[Path], harvest: Harvest) -> None:
+def _note_left_out(folder: Path, others: Sequence[Path], result: ReadResult) -> None:
     left_out = [_shown(path.relative_to(folder)) for path in others if path.is_file() and path.stat().st_size]
     if left_out:
-        harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}")
+        result.general_notes.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}")
 
 
-def _check_labels(labels: Collection[str], channel: str, harvest: Harvest) -> None:
+def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> None:
     """Name folders whose names can't be labels, or are none."""
     for label in sorted(labels):
         bad = "" if label.isprintable() or _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
         wrong = bad or label_problem(label)
         if wrong:
-            harvest.problem(f"{channel}/{_shown(Path(label))}", 0, wrong)
+            result.problem(f"{channel}/{_shown(Path(label))}", 0, wrong)
     if labels and all(label.lower() in NO_LABELS for label in labels):
         names = ", ".join(sorted(labels))
-        harvest.problem(f"channel {channel}", 0, f"its folders are called {names}, which are no labels; {LEADS}")
+        result.problem(f"channel {channel}", 0, f"its folders are called {names}, which are no labels; {LEADS}")
 
 
 def _is_utf_8(name: str) -> bool:
@@ -209,15 +210,15 @@ def _is_utf_8(name: str) -> bool:
     return True
 
 
-def _check_empty(folder: Path, channel: str, filled: Collection[str], harvest: Harvest) -> None:
+def _check_empty(folder: Path, channel: str, filled: Collection[str], result: ReadResult) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
-            words = "no picture in this folder; put some in, or take it out"
-            harvest.problem(f"{channel}/{_shown(Path(path.name))}", 0, words)
+            words = "no image in this folder; put some in, or take it out"
+            result.problem(f"{channel}/{_shown(Path(path.name))}", 0, words)
 
 
-def _look(source: Source) -> Picture | str:
-    """Return a picture that can be read, or what is wrong with it."""
+def _look(source: Source) -> ImageSource | str:
+    """Return an image that can be read, or what is wrong with it."""
     try:
         content = pixels.read(source.path)
         height, width = pixels.measure(content)
@@ -225,7 +226,7 @@ def _look(source: Source) -> Picture | str:
         return str(error)
     except OSError as error:
         return f"can't be read ({error.strerror}); see to it that the job may read it"
-    return Picture(source.path, hashlib.sha256(content).hexdigest(), height, width)
+    return ImageSource(source.path, hashlib.sha256(content).hexdigest(), height, width)
 
 
 def _share(name: str) -> float:
@@ -234,7 +235,7 @@ def _share(name: str) -> float:
 
 
 def _sizes(name: str, table: pd.DataFrame) -> Finding:
-    sides = np.array([sorted((picture.height, picture.width)) for picture in table["text"]], np.int64)
+    sides = np.array([sorted((image.height, image.width)) for image in table["text"]], np.int64)
     shorter, longer = sides[:, 0], sides[:, 1]
     return Finding(
         f"rows={name} shorter_side_median={np.median(shorter):.0f} shorter_side_least={shorter.min()} "

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifier.errors import at_most
-from classifier.modalities import labels as names
-from classifier.modalities.delimiters import NAMES as DELIMITERS
-from classifier.modalities.files import JSON_LINES
-from classifier.modalities.rows import Harvest, Label
+from classifier.tabular import labels as names
+from classifier.tabular.delimiters import NAMES as DELIMITERS
+from classifier.tabular.files import JSON_LINES
+from classifier.tabular.rows import Label, ReadResult
 
 EXAMPLES = 3
 # Of more labels than these, only the commonest and the rarest are named.
@@ -53,18 +53,18 @@ class Finding:
     level: int = logging.INFO
 
 
-def of_files(name: str, harvest: Harvest) -> Iterator[Finding]:
+def of_files(name: str, result: ReadResult) -> Iterator[Finding]:
     """Say which files were read, and which of those to train on are called as if they were something else.
 
     Args:
         name: What the files are for.
-        harvest: What was read.
+        result: What was read.
     """
-    counts = Counter(row.file for row in harvest.rows)
-    read = [f"{file} ({counts[file]} row{'' if counts[file] == 1 else 's'})" for file in harvest.files]
+    counts = Counter(row.file for row in result.rows)
+    read = [f"{file} ({counts[file]} row{'' if counts[file] == 1 else 's'})" for file in result.files]
     if read:
         yield _note(name, f"files read: {', '.join(at_most(read, FILES_NAMED))}", ())
-    odd = [file for file in harvest.files if NOT_TO_TRAIN_ON.intersection(WORD.findall(PurePath(file).name.lower()))]
+    odd = [file for file in result.files if NOT_TO_TRAIN_ON.intersection(WORD.findall(PurePath(file).name.lower()))]
     if odd and name == "training":
         words = "files to train on that are called as if they were something else"
         yield _note(name, f"{words}: {', '.join(at_most(odd, FILES_NAMED))}", (), logging.WARNING)
@@ -206,10 +206,10 @@ def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
     """Note texts that may be several rows, run together by a quote that is not closed."""
     tabular = table[[PurePath(file.lower().removesuffix(".gz")).suffix not in JSON_LINES for file in table["file"]]]
     starts = tuple({f"{label}{delimiter}" for label in tabular["label"] for delimiter in DELIMITERS})
-    swallowed = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["text"]]
-    if any(swallowed):
-        words = f"texts with a line that looks like a row: {sum(swallowed)}; is a quote missing?"
-        yield _note(name, words, _places(tabular[swallowed]), logging.WARNING)
+    suspect = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["text"]]
+    if any(suspect):
+        words = f"texts with a line that looks like a row: {sum(suspect)}; is a quote missing?"
+        yield _note(name, words, _places(tabular[suspect]), logging.WARNING)
 
 
 def leaks(

@@ -7,18 +7,27 @@ from pathlib import Path
 import pandas as pd
 
 from classifier import TEXT
-from classifier.modalities import csv_rows, files, json_rows, rows
-from classifier.modalities.files import Source, find
-from classifier.modalities.labels import check
 from classifier.modalities.report import findings
-from classifier.modalities.rows import BadDataError, Harvest, Label
+from classifier.tabular import csv_rows, files, json_rows, rows
+from classifier.tabular.files import Source, find
+from classifier.tabular.labels import check
+from classifier.tabular.rows import BadDataError, Label, ReadResult
 
 __all__ = [
-    "NAME", "Examples", "Label", "check", "examples", "find", "findings", "harvest", "read_channel", "sorted_labels",
+    "NAME",
+    "Examples",
+    "Label",
+    "check",
+    "examples",
+    "find",
+    "findings",
+    "read_channel",
+    "read_sources",
+    "sorted_labels",
 ]  # fmt: skip
 
 NAME = TEXT
-READERS: Mapping[str, Callable[[Source, str, Harvest], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
+READERS: Mapping[str, Callable[[Source, str, ReadResult], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
 
 
 @dataclass(frozen=True)
@@ -50,14 +59,14 @@ def read_channel(folder: Path, channel: str, *, header: str = "auto") -> Example
     Raises:
         UserError: There are no data, or bad rows: the message lists them by file and line.
     """
-    found = Harvest()
-    harvest(find(folder, channel, found), header, found)
+    found = ReadResult()
+    read_sources(find(folder, channel, found), header, found)
     if found.problems:
         raise BadDataError(found.problems_in_order())
     return examples(found)
 
 
-def harvest(sources: Sequence[Source], header: str, found: Harvest) -> None:
+def read_sources(sources: Sequence[Source], header: str, found: ReadResult) -> None:
     """Read files, and judge their labels together.
 
     Args:
@@ -78,7 +87,7 @@ def harvest(sources: Sequence[Source], header: str, found: Harvest) -> None:
     found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
 
 
-def examples(found: Harvest) -> Examples:
+def examples(found: ReadResult) -> Examples:
     """Return good rows as a table."""
     columns = list(zip(*found.rows, strict=True)) or [()] * len(rows.Row._fields)
     table = pd.DataFrame(

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from classifier.engines import Prepared
 from classifier.errors import RequestError
-from classifier.modalities.requests import OF, Requests
 from classifier.predictor import Predictor
 from classifier.serving import answers, media_types, records
 from classifier.serving.batcher import Batcher, EngineError
 from classifier.serving.limits import Limits
 from classifier.serving.metrics import Metrics
 from classifier.serving.records import Record
+from classifier.serving.requests import OF, Requests
 from classifier.serving.settings import ServingSettings
 
 # Of an answer, what is kept in memory; more of it is a file, which is removed when it is sent.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classifier.errors import RequestError
-from classifier.modalities.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, TEXTS, Requests
+from classifier.serving.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, TEXTS, Requests
 
 __all__ = ["BYTES", "CSV", "JSON", "JSON_LINES", "LINES", "TEXT"]
 

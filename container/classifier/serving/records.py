@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from classifier.errors import RequestError
-from classifier.modalities.requests import LINES, TEXTS, Requests
 from classifier.serving import csv_texts
 from classifier.serving.lines import PIECE_BYTES, LineReader, Stream, invalid_record
 from classifier.serving.media_types import BYTES, CSV, JSON, JSON_LINES, TEXT
+from classifier.serving.requests import LINES, TEXTS, Requests
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 20

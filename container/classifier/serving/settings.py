@@ -10,8 +10,8 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
-from classifier.modalities.requests import parse_hosts
 from classifier.serving import media_types
+from classifier.serving.requests import parse_hosts
 
 # Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
 BATCH_TOKENS = 1024
@@ -215,7 +215,7 @@ SETTINGS: Mapping[str, Setting] = {
         ("ALLOW_IMAGE_URLS",),
         parse_hosts,
         frozenset(),
-        "Hosts that pictures may be fetched from, whose URLs are then sent as `text/plain`.",
+        "Hosts that images may be fetched from, whose URLs are then sent as `text/plain`.",
         "none: URLs are refused",
     ),
     "inference_output": Setting(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from classifier import TEXT, modalities
 from classifier.errors import UserError
 from classifier.modalities import report
-from classifier.modalities.files import Source
-from classifier.modalities.rows import IF_A_HEADER, BadDataError, Harvest, Problem
 from classifier.modalities.text import Label, sorted_labels
+from classifier.tabular.files import Source
+from classifier.tabular.rows import IF_A_HEADER, BadDataError, Problem, ReadResult
 
 log = logging.getLogger(__name__)
 
@@ -130,10 +130,10 @@ def read(
     if "training" not in found_roles:
         raise UserError(f"no channel 'training' (or 'train'); the job's channels: {', '.join(channels) or 'none'}")
     _mention_unused(channels)
-    found: dict[str, Harvest] = {}
+    found: dict[str, ReadResult] = {}
     sources: dict[str, list[Source]] = {}
     for role, name in found_roles.items():
-        found[role] = Harvest()
+        found[role] = ReadResult()
         sources[role] = modalities.of(modality).find(channels[name], name, found[role], sharded=name in sharded)
     return read_sources(sources, header, found, modality)
 
@@ -151,7 +151,7 @@ def roles(channels: Collection[str]) -> dict[str, str]:
 def read_sources(
     sources: Mapping[str, Sequence[Source]],
     header: str,
-    found: Mapping[str, Harvest] | None = None,
+    found: Mapping[str, ReadResult] | None = None,
     modality: str = TEXT,
 ) -> Tables:
     """Read files by what they are for: ``training`` and perhaps ``validation`` and ``test``.
@@ -165,17 +165,17 @@ def read_sources(
     Raises:
         UserError: A row is bad: the message has all of them.
     """
-    found = found or {role: Harvest() for role in sources}
-    for role, harvest in found.items():
-        modalities.of(modality).harvest(sources[role], header, harvest)
-        for finding in report.of_files(role, harvest):
+    found = found or {role: ReadResult() for role in sources}
+    for role, result in found.items():
+        modalities.of(modality).read_sources(sources[role], header, result)
+        for finding in report.of_files(role, result):
             log.log(finding.level, "event=data %s", finding.line)
-        for note in harvest.notes:
+        for note in result.notes:
             log.info("event=data rows=%s note=%r", role, note)
-    problems = [problem for harvest in found.values() for problem in harvest.problems_in_order()]
+    problems = [problem for result in found.values() for problem in result.problems_in_order()]
     if problems:
         raise BadDataError(problems)
-    tables = {role: modalities.of(modality).examples(harvest).table for role, harvest in found.items()}
+    tables = {role: modalities.of(modality).examples(result).table for role, result in found.items()}
     return Tables(**tables, modality=modality)
 
 

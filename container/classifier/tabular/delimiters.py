@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from classifier.modalities.columns import HEADERLESS, AmbiguousError, Columns, recognise
-from classifier.modalities.files import LENIENT, MARK, Source, open_text
+from classifier.tabular.columns import HEADERLESS, AmbiguousError, Columns, recognise
+from classifier.tabular.files import LENIENT, MARK, Source, open_text
 
 COMMA, TAB = ",", "\t"
 NAMES = {COMMA: "comma", ";": "semicolon", TAB: "tab", "|": "vertical bar"}

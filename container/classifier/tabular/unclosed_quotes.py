@@ -5,11 +5,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from classifier.modalities.columns import Columns
-from classifier.modalities.rows import Label, as_label
+from classifier.tabular.columns import Columns
+from classifier.tabular.rows import Label, as_label
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-# Of an honest text's lines hardly any looks like a row; of swallowed rows nearly all do.
+# Of an honest text's lines hardly any looks like a row; of rows in an unclosed quote nearly all do.
 LEAST_SHARE = 0.5
 FIGURE = re.compile(r"[^,]*\d,\d[^,]*")
 

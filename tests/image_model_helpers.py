@@ -1,6 +1,6 @@
-"""What the tests of serving pictures share: pictures drawn here, and a tiny real model that reads them.
+"""What the tests of serving images share: images drawn here, and a tiny real model that reads them.
 
-The model's probabilities are the shares of red, green and blue in a picture, each counted once more than it is there,
+The model's probabilities are the shares of red, green and blue in an image, each counted once more than it is there,
 so every colour has its own answer and Python can tell it.
 """
 
@@ -36,14 +36,14 @@ COLOURS = {"red": (250, 10, 20), "green": (10, 240, 30), "blue": (0, 20, 255)}
 
 
 def drawn(colour: str | tuple[int, int, int] = "red", kind: str = "PNG", size: tuple[int, int] = (32, 20)) -> bytes:
-    """Draw a picture of one colour."""
+    """Draw an image of one colour."""
     content = io.BytesIO()
     Image.new("RGB", size, COLOURS[colour] if isinstance(colour, str) else colour).save(content, kind)
     return content.getvalue()
 
 
 def noise(width: int, height: int, kind: str = "PNG", seed: int = 0) -> bytes:
-    """Draw a picture of random colours: nothing compresses it."""
+    """Draw an image of random colours: nothing compresses it."""
     content = io.BytesIO()
     colours = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     Image.fromarray(colours).save(content, kind)
@@ -61,12 +61,12 @@ def answers_of(decoded: pixels.Pixels) -> list[float]:
 
 
 def b64(content: bytes) -> dict[str, str]:
-    """A picture as JSON has it."""
+    """An image as JSON has it."""
     return {"b64": base64.b64encode(content).decode()}
 
 
 def lines(*contents: bytes) -> bytes:
-    """Pictures as JSON Lines have them."""
+    """Images as JSON Lines have them."""
     return b"\n".join(json.dumps(b64(content)).encode() for content in contents)
 
 
@@ -91,7 +91,7 @@ def gif_of_frames(count: int = 1_000_000) -> bytes:
 @functools.cache
 def model_folder() -> Path:
     """Return a folder with the model, made once a test run."""
-    home = Path(tempfile.mkdtemp(prefix="pictures-test-"))
+    home = Path(tempfile.mkdtemp(prefix="images-test-"))
     atexit.register(shutil.rmtree, home)
     folder = home / "model"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Pictures drawn for tests, good ones and such as nobody should have to decode."""
+"""Images drawn for tests, good ones and such as nobody should have to decode."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ GIF_COMMENT = b"!\xfe\x01a\x00"
 
 
 def corners(height: int = 32, width: int = 48) -> NDArray[np.uint8]:
-    """Return a picture, red at the top left, green at the top right, blue at the bottom left, white elsewhere."""
+    """Return an image, red at the top left, green at the top right, blue at the bottom left, white elsewhere."""
     pixels = np.full((height, width, 3), 255, np.uint8)
     pixels[: height // 2, : width // 2] = RED
     pixels[: height // 2, width // 2 :] = GREEN
@@ -26,19 +26,19 @@ def corners(height: int = 32, width: int = 48) -> NDArray[np.uint8]:
 
 
 def noise(number: int, side: int = 40) -> Image.Image:
-    """Return a picture that is another for another number."""
+    """Return an image that is another for another number."""
     return Image.fromarray(np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8))
 
 
 def encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
-    """Return what a file of a picture holds."""
+    """Return what a file of an image holds."""
     content = io.BytesIO()
     image.save(content, kind, **settings)
     return content.getvalue()
 
 
 def drawn(path: Path, number: int) -> Path:
-    """Write a picture of the kind that the file's name says, and the folders it is in."""
+    """Write an image of the kind that the file's name says, and the folders it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = {"jpg": "JPEG"}.get(path.suffix[1:].lower(), path.suffix[1:].upper())
     path.write_bytes(encoded(noise(number), kind))

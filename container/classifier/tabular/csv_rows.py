@@ -5,36 +5,36 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from classifier.modalities import delimiters
-from classifier.modalities.files import MARK, Source, open_text, reading
-from classifier.modalities.rows import Harvest
-from classifier.modalities.sheet import Sheet
+from classifier.tabular import delimiters
+from classifier.tabular.files import MARK, Source, open_text, reading
+from classifier.tabular.row_parser import RowParser
+from classifier.tabular.rows import ReadResult
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
 
-def read(source: Source, header: str, harvest: Harvest) -> None:
+def read(source: Source, header: str, result: ReadResult) -> None:
     """Add a table's rows, and everything that is wrong with it.
 
     Args:
         source: The file.
         header: ``true``: the first row is a header; ``false``: it is data; ``auto``: it is a header where it names
             the columns of label and text.
-        harvest: What is added to.
+        result: What is added to.
     """
-    with reading(source, harvest), open_text(source) as file:
+    with reading(source, result), open_text(source) as file:
         delimiter = delimiters.find(source, header)
         if delimiter.declared:
             next(file)
-        _note(source, delimiter, harvest)
+        _note(source, delimiter, result)
         # Files that were joined have a byte order mark where each began.
         lines = (line.removeprefix(MARK) for line in file)
-        sheet = Sheet(source.name, delimiter.character, harvest)
+        parser = RowParser(source.name, delimiter.character, result)
         try:
-            _fill(sheet, _records(lines, sheet, 2 if delimiter.declared else 1), header)
+            _fill(parser, _records(lines, parser, 2 if delimiter.declared else 1), header)
         finally:
-            sheet.finish()
+            parser.finish()
 
 
 def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
@@ -43,38 +43,38 @@ def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
     return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
 
 
-def _note(source: Source, delimiter: delimiters.Delimiter, harvest: Harvest) -> None:
+def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -> None:
     name = f"{delimiters.NAMES[delimiter.character]}s"
     if delimiter.declared:
-        harvest.note(source.name, f"is separated by {name}, as its first line says, which is no row")
+        result.note(source.name, f"is separated by {name}, as its first line says, which is no row")
     elif delimiter.character != delimiters.usual(source):
-        harvest.note(source.name, f"is separated by {name}")
+        result.note(source.name, f"is separated by {name}")
 
 
-def _fill(sheet: Sheet, records: Iterator[tuple[int, list[str]]], header: str) -> None:
-    filled = (record for record in records if sheet.is_filled(record[1]))
+def _fill(parser: RowParser, records: Iterator[tuple[int, list[str]]], header: str) -> None:
+    filled = (record for record in records if parser.is_filled(record[1]))
     first = next(filled, None)
-    if first is None or not sheet.begin(*first, header):
+    if first is None or not parser.begin(*first, header):
         return
     for line, fields in filled:
-        sheet.add(line, fields)
+        parser.add(line, fields)
 
 
-def _records(lines: Iterable[str], sheet: Sheet, line: int) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Iterable[str], parser: RowParser, line: int) -> Iterator[tuple[int, list[str]]]:
     rest = iter(lines)
     while line:
-        line = yield from _until_broken(rest, sheet, line)
+        line = yield from _until_broken(rest, parser, line)
 
 
-def _until_broken(lines: Iterator[str], sheet: Sheet, first: int) -> Generator[tuple[int, list[str]], None, int]:
+def _until_broken(lines: Iterator[str], parser: RowParser, first: int) -> Generator[tuple[int, list[str]], None, int]:
     """Yield rows up to one that is no CSV; return the number of the line after it, 0 at the file's end."""
-    fields_of = reader(lines, sheet.delimiter)
+    fields_of = reader(lines, parser.delimiter)
     line = first
     try:
         for fields in fields_of:
             yield line, fields
             line = first + fields_of.line_num
     except csv.Error as error:
-        sheet.wrong_quotes(line, error)
+        parser.wrong_quotes(line, error)
         return first + fields_of.line_num
     return 0

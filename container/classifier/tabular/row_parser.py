@@ -4,26 +4,26 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 
-from classifier.modalities import swallowed
-from classifier.modalities.columns import HEADERLESS, AmbiguousError, recognise
-from classifier.modalities.delimiters import NAMES, SHOWN, TAB
-from classifier.modalities.rows import Harvest, Row, as_label, label_problem
+from classifier.tabular import unclosed_quotes
+from classifier.tabular.columns import HEADERLESS, AmbiguousError, recognise
+from classifier.tabular.delimiters import NAMES, SHOWN, TAB
+from classifier.tabular.rows import ReadResult, Row, as_label, label_problem
 
 
-class Sheet:
+class RowParser:
     """Takes a table's rows one after the other; :meth:`finish` says what only all of them together can tell."""
 
-    def __init__(self, name: str, delimiter: str, harvest: Harvest) -> None:
+    def __init__(self, name: str, delimiter: str, result: ReadResult) -> None:
         self.name = name
         self.delimiter = delimiter
-        self.harvest = harvest
+        self.result = result
         self._columns = HEADERLESS
         self._header: Sequence[str] | None = None
         self._header_line = 0
         self._doubtful = False
         self._counts: Counter[int] = Counter()
         self._wrong: list[tuple[int, Sequence[str], str]] = []
-        self._suspects: list[swallowed.Suspect] = []
+        self._suspects: list[unclosed_quotes.Suspect] = []
         self._empty = False
 
     def is_filled(self, fields: Sequence[str]) -> bool:
@@ -31,7 +31,7 @@ class Sheet:
         filled = any(field and not field.isspace() for field in fields)
         if not filled and len(fields) > 1 and not self._empty:
             self._empty = True
-            self.harvest.note(self.name, "has rows in which nothing is written; they are left out")
+            self.result.note(self.name, "has rows in which nothing is written; they are left out")
         return filled
 
     def begin(self, line: int, fields: Sequence[str], header: str) -> bool:
@@ -39,23 +39,23 @@ class Sheet:
         try:
             columns = recognise(fields) if header != "false" else None
         except AmbiguousError as error:
-            self.harvest.problem(self.name, line, f"the header: {error}")
+            self.result.problem(self.name, line, f"the header: {error}")
             return False
         if columns is None and header == "true":
             if len(fields) != HEADERLESS.count:
-                self.harvest.problem(
+                self.result.problem(
                     self.name, line, f"a header of {_columns(len(fields))}; call those to read label and text"
                 )
                 return False
             columns = HEADERLESS
-        self.harvest.headers[self.name] = columns
+        self.result.headers[self.name] = columns
         if columns is None:
             self.add(line, fields, first=header == "auto")
             return True
         self._columns, self._header, self._header_line = columns, fields, line
         self._doubtful = header == "auto" and columns.count == HEADERLESS.count
         more = f"; {_columns(columns.count - 2)} not read" if columns.count > 2 else ""
-        self.harvest.note(f"{self.name}:{line}", f"is a header: {columns}{more}")
+        self.result.note(f"{self.name}:{line}", f"is a header: {columns}{more}")
         return True
 
     def add(self, line: int, fields: Sequence[str], *, first: bool = False) -> None:
@@ -70,26 +70,26 @@ class Sheet:
         label, text = fields[self._columns.label].strip(), fields[self._columns.text]
         wrong = label_problem(label)
         if wrong:
-            self.harvest.problem(self.name, line, wrong)
+            self.result.problem(self.name, line, wrong)
             return
-        self.harvest.rows.append(Row(self.name, line, as_label(label), text, first))
-        self._suspects += swallowed.suspects(line, fields, self._columns, self.delimiter)
+        self.result.rows.append(Row(self.name, line, as_label(label), text, first))
+        self._suspects += unclosed_quotes.suspects(line, fields, self._columns, self.delimiter)
 
     def finish(self) -> None:
         """Name what is wrong with the number of columns, and rows that are in texts."""
         count, rows = self._counts.most_common(1)[0] if self._counts else (0, 0)
         if self._wrong and count != self._columns.count and rows > 1 and rows > self._counts.total() / 2:
             line = next(line for line, fields, _ in self._wrong if len(fields) == count)
-            self.harvest.problem(self.name, line, self._other_columns(count, rows))
+            self.result.problem(self.name, line, self._other_columns(count, rows))
         else:
             for line, fields, naming in self._wrong:
-                self.harvest.problem(self.name, line, self._wrong_count(len(fields)) + naming)
-        self._name_swallowed_rows()
+                self.result.problem(self.name, line, self._wrong_count(len(fields)) + naming)
+        self._name_rows_in_texts()
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
         example = f'1{SHOWN[self.delimiter]}"say ""hello"""'
-        self.harvest.problem(
+        self.result.problem(
             self.name,
             line,
             f"a quote is not closed or not doubled ({error}); "
@@ -99,23 +99,23 @@ class Sheet:
     def _is_like_the_header(self, line: int, fields: Sequence[str]) -> bool:
         """Refuse a header that comes again, and a first row that may be data after all."""
         if list(fields) == list(self._header or ()):
-            self.harvest.problem(self.name, line, f"the header of line {self._header_line} again; take this line out")
+            self.result.problem(self.name, line, f"the header of line {self._header_line} again; take this line out")
             return True
         if self._doubtful and self._header is not None and fields[0] == self._header[0]:
             self._doubtful = False
-            self.harvest.problem(
+            self.result.problem(
                 self.name,
                 self._header_line,
                 f"a header by its words, but line {line} begins alike; set header to true, or to false if it is data",
             )
         return False
 
-    def _name_swallowed_rows(self) -> None:
-        known = {row.label for row in self.harvest.rows} if self._suspects else ()
+    def _name_rows_in_texts(self) -> None:
+        known = {row.label for row in self.result.rows} if self._suspects else ()
         for suspect in self._suspects:
             count = suspect.rows(known)
             if count:
-                self.harvest.problem(
+                self.result.problem(
                     self.name,
                     suspect.line,
                     f"lines of this text look like rows: {count}; close the quote before them, or double it if it is "

@@ -1,4 +1,4 @@
-"""Channels of pictures, good and bad: whatever is wrong is named by its path, all of it at once."""
+"""Channels of images, good and bad: whatever is wrong is named by its path, all of it at once."""
 
 import hashlib
 import os
@@ -9,15 +9,15 @@ import pytest
 from classifier import modalities
 from classifier.errors import UserError
 from classifier.modalities import image
-from classifier.modalities.rows import BadDataError, Harvest
-from classifier.pixels import Picture
+from classifier.pixels import ImageSource
+from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
 from jobs import check_data
-from picture_files import drawn, encoded, noise, png_that_says
+from labelled_images import drawn, encoded, noise, png_that_says
 
 
 def flowers(folder: Path, each: int = 3, *, first: int = 0) -> Path:
-    """Write a channel of so many pictures of each of two labels."""
+    """Write a channel of so many images of each of two labels."""
     for number, label in enumerate(("tulip", "rose")):
         for index in range(each):
             drawn(folder / label / f"{first + index}.png", 1000 * number + first + index)
@@ -65,7 +65,7 @@ def test_a_row_is_its_file_and_the_hash_and_size_of_its_content(tmp_path: Path) 
     path = channel / "rose" / "a.jpg"
     path.write_bytes(encoded(noise(7).resize((50, 40)), "PNG"))  # whatever its name says
     record = tables(training=channel).training["text"][3]
-    assert record == Picture(path, hashlib.sha256(path.read_bytes()).hexdigest(), 40, 50)
+    assert record == ImageSource(path, hashlib.sha256(path.read_bytes()).hexdigest(), 40, 50)
 
 
 def test_what_platforms_and_programs_leave_behind_is_left_alone_T27(tmp_path: Path) -> None:
@@ -77,19 +77,19 @@ def test_what_platforms_and_programs_leave_behind_is_left_alone_T27(tmp_path: Pa
         (channel / name).parent.mkdir(parents=True, exist_ok=True)
         (channel / name).write_bytes(b"x")
     (channel / "marker").touch()
-    harvest = Harvest()
-    assert len(image.find(channel, "training", harvest)) == 6
-    assert harvest.notes == ()
-    assert harvest.problems == []
+    result = ReadResult()
+    assert len(image.find(channel, "training", result)) == 6
+    assert result.notes == ()
+    assert result.problems == []
 
 
 def test_other_files_are_left_out_and_said(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     for name in ("LICENSE.txt", "rose/1.xml", "rose/1.json"):
         (channel / name).write_text("x")
-    harvest = Harvest()
-    assert len(image.find(channel, "training", harvest)) == 6
-    assert harvest.notes == ("left out: LICENSE.txt, rose/1.json, rose/1.xml",)
+    result = ReadResult()
+    assert len(image.find(channel, "training", result)) == 6
+    assert result.notes == ("left out: LICENSE.txt, rose/1.json, rose/1.xml",)
 
 
 def test_links_to_files_are_followed_and_names_may_be_in_any_script(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_links_to_files_are_followed_and_names_may_be_in_any_script(tmp_path: Pa
     assert "バラ 🌹" in data.labels_of(tables(training=channel))
 
 
-def test_a_host_may_get_a_part_of_the_pictures_and_not_of_every_label(tmp_path: Path) -> None:
+def test_a_host_may_get_a_part_of_the_images_and_not_of_every_label(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     (channel / "daisy").mkdir()
     read = data.read({"training": channel}, sharded={"training"}, modality="image")
@@ -146,21 +146,21 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         "training/rose/nowhere.jpg": "no file, or a link that leads nowhere",
         "training/rose/phone.heic": "a .heic file is not read",
         "training/rose/pipe.jpg": "no file, or a link that leads nowhere",
-        "training/top.jpg": "a picture outside of the labels' folders",
+        "training/top.jpg": "an image outside of the labels' folders",
         "training/tulip/scan.TIFF": "a .tiff file is not read",
-        "training/daisy": "no picture in this folder",
-        "training/lily": "no picture in this folder",
+        "training/daisy": "no image in this folder",
+        "training/lily": "no image in this folder",
         "training/rose/bomb.png": "10,000 by 10,000 pixels",
-        "training/rose/cut.jpg": "a picture that is cut off or damaged",
+        "training/rose/cut.jpg": "an image that is cut off or damaged",
         "training/rose/empty.PNG": "empty",
-        "training/rose/page.jpg": "a web page, not a picture",
-        "training/rose/phone.jpg": "a WebP picture",
-        "validation/rose/cut.gif": "a picture that is cut off or damaged",
+        "training/rose/page.jpg": "a web page, not an image",
+        "training/rose/phone.jpg": "a WebP image",
+        "validation/rose/cut.gif": "an image that is cut off or damaged",
     }
     assert found["training/top.jpg"].endswith("put it in training/<its label>/")
 
 
-def test_of_very_many_bad_pictures_the_message_names_some(tmp_path: Path) -> None:
+def test_of_very_many_bad_images_the_message_names_some(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     for number in range(1500):
         (channel / "rose" / f"{number:04}.jpg").write_bytes(b"x")
@@ -168,7 +168,7 @@ def test_of_very_many_bad_pictures_the_message_names_some(tmp_path: Path) -> Non
     assert len(error.found) == 1500
     lines = str(error).splitlines()
     assert len(lines) == 21
-    assert lines[0].startswith("training/rose/0000.jpg: no picture that is read; ")
+    assert lines[0].startswith("training/rose/0000.jpg: no image that is read; ")
     assert lines[0].endswith(" (and 1499 more problems; nothing was trained)")
     assert lines[-1] == "... and 1480 more"
 
@@ -180,7 +180,7 @@ def test_one_label_only_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channel", ["empty", "missing", "texts", "markers"])
-def test_a_channel_without_a_picture_is_refused_with_a_cure(tmp_path: Path, channel: str) -> None:
+def test_a_channel_without_an_image_is_refused_with_a_cure(tmp_path: Path, channel: str) -> None:
     for name in ("empty", "texts", "markers"):
         (tmp_path / name).mkdir()
     (tmp_path / "texts" / "notes.txt").write_text("x")
@@ -188,7 +188,7 @@ def test_a_channel_without_a_picture_is_refused_with_a_cure(tmp_path: Path, chan
     words = {
         "empty": "no file in it; its S3 address must lead to the folder that the labels' folders are in",
         "missing": "the job names it, but it has no files; check its S3 address",
-        "texts": "no picture in it; its S3 address must lead to the folder that the labels' folders are in",
+        "texts": "no image in it; its S3 address must lead to the folder that the labels' folders are in",
         "markers": "no file in it; its S3 address must lead to",
     }
     assert str(failure(training=tmp_path / channel)).startswith(f"channel training: {words[channel]}")
@@ -229,9 +229,7 @@ def test_a_label_to_validate_on_that_training_lacks_is_refused(tmp_path: Path) -
 # --- what is said, and what is held out -----------------------------------------------------------------------------
 
 
-def test_labels_sizes_repeated_pictures_and_leaks_are_reported(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_labels_sizes_repeated_images_and_leaks_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     training, validation = flowers(tmp_path / "training"), flowers(tmp_path / "validation", first=9)
     drawn(training / "rose" / "again.png", 0)  # tulip/0.png
     drawn(validation / "rose" / "leak.png", 1)  # tulip/1.png, and of another label
@@ -248,9 +246,9 @@ def test_labels_sizes_repeated_pictures_and_leaks_are_reported(
             "rows=training shorter_side_median=40 shorter_side_least=16 longer_side_greatest=300 "
             "smallest_at='training/tulip/long.png'"
         ),
-        "rows=training note='pictures that an earlier row has: 1' examples='training/tulip/0.png'",
+        "rows=training note='images that an earlier row has: 1' examples='training/tulip/0.png'",
         (
-            "rows=training note='pictures with more than one label: 1' "
+            "rows=training note='images with more than one label: 1' "
             "examples='training/rose/again.png, training/tulip/0.png'"
         ),
         (
@@ -258,13 +256,13 @@ def test_labels_sizes_repeated_pictures_and_leaks_are_reported(
             "smallest_at='validation/rose/10.png'"
         ),
         (
-            "rows=validation note='pictures that are in training too: 1' "
+            "rows=validation note='images that are in training too: 1' "
             "examples='validation/rose/leak.png is training/tulip/1.png'"
         ),
     ]
 
 
-def test_a_picture_stays_held_out_when_others_come(tmp_path: Path) -> None:
+def test_an_image_stays_held_out_when_others_come(tmp_path: Path) -> None:
     def held_out(read: data.Tables) -> set[str]:
         return set(data.prepare(read, data.labels_of(read), 0.3, 1).validation.places)
 
@@ -277,7 +275,7 @@ def test_a_picture_stays_held_out_when_others_come(tmp_path: Path) -> None:
     assert held_out(data.Tables(tables(training=channel).training, modality="image")) == after
 
 
-def test_pictures_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
+def test_images_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     for number in range(12):
         drawn(channel / "rose" / f"bush{number // 4}_nohash_{number}.png", number + 50)
@@ -296,13 +294,13 @@ def test_pictures_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
         (("data.csv",), "text", "there is a table to train on"),
         (("part/a.tsv", "logo.png"), "text", "there is a table to train on"),
         (("a.jsonl.gz",), "text", "there is a table to train on"),
-        (("rose/a.jpg", "tulip/b.PNG"), "image", "channel training holds pictures and no table"),
-        (("rose/a.jpg", "LICENSE.txt", "rose/a.json"), "image", "channel training holds pictures and no table"),
+        (("rose/a.jpg", "tulip/b.PNG"), "image", "channel training holds images and no table"),
+        (("rose/a.jpg", "LICENSE.txt", "rose/a.json"), "image", "channel training holds images and no table"),
         (("texts.json", "logo.png"), "text", "there is a table to train on"),
-        (("a.jpg", "b.jpg"), "image", "channel training holds pictures and no table"),
-        (("notes.txt",), "text", "there are neither tables nor pictures to train on"),
-        ((), "text", "there are neither tables nor pictures to train on"),
-        ((".hidden/a.jpg", "__MACOSX/b.jpg"), "text", "there are neither tables nor pictures to train on"),
+        (("a.jpg", "b.jpg"), "image", "channel training holds images and no table"),
+        (("notes.txt",), "text", "there are neither tables nor images to train on"),
+        ((), "text", "there are neither tables nor images to train on"),
+        ((".hidden/a.jpg", "__MACOSX/b.jpg"), "text", "there are neither tables nor images to train on"),
     ],
 )
 def test_what_a_job_trains_on_says_what_kind_it_is(
@@ -316,7 +314,7 @@ def test_what_a_job_trains_on_says_what_kind_it_is(
         assert modalities.choose("auto", {"model": tmp_path / "x", name: tmp_path}) == (expected, words)
 
 
-def test_tables_beside_folders_of_pictures_are_in_doubt_unless_the_job_says(tmp_path: Path) -> None:
+def test_tables_beside_folders_of_images_are_in_doubt_unless_the_job_says(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     (channel / "labels.csv").write_text("x")
     with pytest.raises(
@@ -335,7 +333,7 @@ def test_a_job_without_a_channel_to_train_on_is_one_of_texts_whose_words_are_goo
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_reports_on_folders_of_pictures(tmp_path: Path) -> None:
+def test_the_command_reports_on_folders_of_images(tmp_path: Path) -> None:
     ended = check_data("check", flowers(tmp_path / "a"), "--test", flowers(tmp_path / "b", first=9))
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
@@ -343,15 +341,15 @@ def test_the_command_reports_on_folders_of_pictures(tmp_path: Path) -> None:
     assert lines[-1] == "problems: 0"
 
 
-def test_the_command_names_all_that_is_wrong_with_pictures_and_ends_with_1(tmp_path: Path) -> None:
+def test_the_command_names_all_that_is_wrong_with_images_and_ends_with_1(tmp_path: Path) -> None:
     channel, file = flowers(tmp_path), tmp_path / "rose" / "a.jpg"
     file.write_bytes(b"x")
     (channel / "lily").mkdir()
     ended = check_data("check", channel, "--test", file)
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[:4] == [
-        f"{channel}/lily: no picture in this folder; put some in, or take it out",
-        f"{file}: no picture that is read; save it as JPEG, PNG, BMP or GIF",
+        f"{channel}/lily: no image in this folder; put some in, or take it out",
+        f"{file}: no image that is read; save it as JPEG, PNG, BMP or GIF",
         f"{file}: a file; give the folder that the labels' folders are in",
         "problems: 3",
     ]

@@ -4,54 +4,54 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from classifier.modalities.files import MARK, Source, open_text, reading
-from classifier.modalities.keys import EXAMPLE, Keys, RowError
-from classifier.modalities.rows import Harvest, Label, Row, label_problem
+from classifier.tabular.files import MARK, Source, open_text, reading
+from classifier.tabular.keys import EXAMPLE, Keys, RowError
+from classifier.tabular.rows import Label, ReadResult, Row, label_problem
 
 LONGEST_INTEGER = 10**18
 KINDS = {bool: "true or false", float: "a number with a point", type(None): "null", list: "a list", dict: "an object"}
 
 
-def read(source: Source, header: str, harvest: Harvest) -> None:
+def read(source: Source, header: str, result: ReadResult) -> None:
     """Add a file's rows, and everything that is wrong with it.
 
     Args:
         source: The file.
         header: Of no meaning here.
-        harvest: What is added to.
+        result: What is added to.
     """
     del header
     keys = Keys()
-    before = len(harvest.rows)
-    with reading(source, harvest), open_text(source) as file:
+    before = len(result.rows)
+    with reading(source, result), open_text(source) as file:
         # Files that were joined have a byte order mark where each began.
         lines = (line.removeprefix(MARK) for line in file)
         filled = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         for position, (number, line) in enumerate(filled):
             if position == 0 and (whole := not_lines(line)):
-                harvest.problem(source.name, number, whole)
+                result.problem(source.name, number, whole)
                 return
             try:
                 pair = keys.pair(number, parsed(line))
             except RowError as error:
-                harvest.problem(source.name, number, str(error))
+                result.problem(source.name, number, str(error))
                 continue
             if pair is not None:
-                _add(source, number, pair, harvest)
+                _add(source, number, pair, result)
     for number, found in keys.put_off():
-        _add(source, number, found, harvest)
-    harvest.rows[before:] = sorted(harvest.rows[before:], key=lambda row: row.line)
+        _add(source, number, found, result)
+    result.rows[before:] = sorted(result.rows[before:], key=lambda row: row.line)
     for note in keys.notes():
-        harvest.note(source.name, note)
+        result.note(source.name, note)
 
 
-def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, harvest: Harvest) -> None:
+def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: ReadResult) -> None:
     try:
         if isinstance(found, RowError):
             raise found
-        harvest.rows.append(Row(source.name, line, _label(found[0]), text(found[1])))
+        result.rows.append(Row(source.name, line, _label(found[0]), text(found[1])))
     except RowError as error:
-        harvest.problem(source.name, line, str(error))
+        result.problem(source.name, line, str(error))
 
 
 def not_lines(first: str, example: str = EXAMPLE) -> str:

@@ -1,4 +1,4 @@
-"""Drive the image with the SageMaker Python SDK 3 in local mode: an endpoint that is asked about a picture."""
+"""Drive the image with the SageMaker Python SDK 3 in local mode: an endpoint that is asked about an image."""
 # mypy: disable-error-code="import-not-found"
 
 from sagemaker.core.local.local_session import LocalSession
@@ -7,16 +7,16 @@ from v3 import make_model
 
 
 def predict(arguments: Arguments, session: LocalSession) -> None:
-    picture = (arguments.work / "transform" / "disc.png").read_bytes()
+    image = (arguments.work / "transform" / "disc.png").read_bytes()
     client, runtime = session.sagemaker_client, session.sagemaker_runtime_client
     variant = {"VariantName": "AllTraffic", "ModelName": "claims", "InstanceType": "local", "InitialInstanceCount": 1}
-    client.create_endpoint_config("pictures", [variant])
-    client.create_endpoint("pictures", "pictures")
+    client.create_endpoint_config("images", [variant])
+    client.create_endpoint("images", "images")
     try:
-        answer = runtime.invoke_endpoint(picture, "pictures", "application/x-image", "application/json;verbose")
-        report("predict picture", type=answer["ContentType"], answer=answer["Body"].read().decode())
+        answer = runtime.invoke_endpoint(image, "images", "application/x-image", "application/json;verbose")
+        report("predict image", type=answer["ContentType"], answer=answer["Body"].read().decode())
     finally:
-        client.delete_endpoint("pictures")
+        client.delete_endpoint("images")
 
 
 def main() -> None:

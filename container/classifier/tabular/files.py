@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import BinaryIO, TextIO, cast
 
 from classifier.environment import channel_files
 from classifier.errors import at_most
-from classifier.modalities.rows import Harvest
+from classifier.tabular.rows import ReadResult
+from classifier.tabular.sniffing import HEAD_BYTES, JSON_OBJECT, foreign_format
 
 DATA_FILE = "data.csv"
 GZIP = ".gz"
@@ -28,37 +28,6 @@ MARK = "\ufeff"
 LENIENT = "surrogateescape"
 READ = "a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, or one of these with .gz"
 
-HEAD_BYTES = 4096
-# In UTF-16 most texts have a byte of zero for every second.
-SHARE_OF_ZEROS = 0.2
-AS_CSV = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')"
-TO_UTF_8 = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; in a shell: iconv -f UTF-16 -t UTF-8)"
-UNPACK = "unpack it and upload the files in it"
-JSON_OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*"')
-AS_LINES = "write its labels and texts as CSV or JSON Lines"
-MAGIC: dict[bytes, str] = {
-    rb"(?=.*\x00)PAR1": f"a Parquet file, not text; {AS_LINES}",
-    rb"PK\x03\x04": f"an Excel workbook or a ZIP archive, not text; {AS_CSV}, or {UNPACK}",
-    rb"\xd0\xcf\x11\xe0": f"an old Excel or Office file, not text; {AS_CSV}",
-    rb"\x1f\x8b": "compressed with gzip; let its name end in .gz",
-    rb"BZh[1-9]1AY&SY": "compressed with bzip2; compress it with gzip, or not at all",
-    rb"\xfd7zXZ": "compressed with xz; compress it with gzip, or not at all",
-    rb"\x28\xb5\x2f\xfd": "compressed with zstd; compress it with gzip, or not at all",
-    rb"7z\xbc\xaf": f"a 7z archive, not text; {UNPACK}",
-    rb"%PDF-\d": f"a PDF, not a table; {AS_LINES}",
-    rb"(?=.*\x00)ORC": f"an ORC file, not text; {AS_LINES}",
-    rb"Obj\x01": f"an Avro file, not text; {AS_LINES}",
-    rb"ARROW1\x00": f"an Arrow file, not text; {AS_LINES}",
-    rb"SQLite format 3\x00": f"an SQLite database, not text; {AS_LINES}",
-    rb"\x89HDF": f"an HDF5 file, not text; {AS_LINES}",
-    rb".{257}ustar": f"a tar archive, not a table; {UNPACK}",
-    rb"(\xef\xbb\xbf)?version https://git-lfs": "a Git LFS pointer, not the file; run git lfs pull and upload that",
-    rb"(\xef\xbb\xbf)?\s*<\?xml.*<Error>": "an error message of S3, not a table; download the file again",
-    rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)": f"a web page, not a table; {AS_LINES}",
-    rb"(\xef\xbb\xbf)?__label__": "fastText's format; write a row as: label, a comma, and the text in quotes",
-    rb"\xff\xfe|\xfe\xff": f"UTF-16, not UTF-8; {TO_UTF_8}",
-}
-
 
 @dataclass(frozen=True)
 class Source:
@@ -67,7 +36,7 @@ class Source:
     Attributes:
         path: Where it lies.
         name: What messages call it, ``channel/file``.
-        kind: What it holds, as ``.csv``, where its name is not to be asked; of a picture, its label.
+        kind: What it holds, as ``.csv``, where its name is not to be asked; of an image, its label.
     """
 
     path: Path
@@ -80,7 +49,7 @@ class Source:
         return self.kind or _suffix(self.path)
 
 
-def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False) -> list[Source]:
+def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
     """Find a channel's tables.
 
     ``data.csv`` at the channel's top, or else all tables at any depth, by name; ``.json`` and ``.txt`` where there are
@@ -89,17 +58,17 @@ def find(folder: Path, channel: str, harvest: Harvest, *, sharded: bool = False)
     Args:
         folder: The channel's folder.
         channel: Its name, with which the files' names in messages begin.
-        harvest: Gets a problem where there is nothing to read, and a note of what is left out.
+        result: Gets a problem where there is nothing to read, and a note of what is left out.
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
     files = channel_files(folder) if folder.is_dir() else []
     chosen = _chosen(folder, files)
     if not chosen:
-        _nothing(folder, channel, files, harvest, sharded=sharded)
+        _nothing(folder, channel, files, result, sharded=sharded)
         return []
     left_out = [path.relative_to(folder).as_posix() for path in files if path not in chosen]
     if left_out:
-        harvest.general_notes.append(f"left out: {', '.join(at_most(left_out, 5))}")
+        result.general_notes.append(f"left out: {', '.join(at_most(left_out, 5))}")
     return [Source(path, f"{channel}/{path.relative_to(folder).as_posix()}") for path in chosen]
 
 
@@ -113,30 +82,32 @@ def may_be_table(path: Path) -> bool:
     return _suffix(path) in PERHAPS_TABLES
 
 
-def is_absent(folder: Path, channel: str, found: Sequence[Path], harvest: Harvest, cure: str, *, sharded: bool) -> bool:
+def is_absent(
+    folder: Path, channel: str, found: Sequence[Path], result: ReadResult, cure: str, *, sharded: bool
+) -> bool:
     """Return whether a channel has no file at all, and say so.
 
     Args:
         folder: The channel's folder.
         channel: Its name.
         found: The files in it.
-        harvest: Gets the problem.
+        result: Gets the problem.
         cure: What to do.
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
     if found:
         return False
     if sharded:
-        harvest.problem(
+        result.problem(
             f"this host got no file of channel {channel}",
             0,
             "with ShardedByS3Key each host gets a part of the objects; "
             "use at least as many files as hosts, or FullyReplicated",
         )
     elif folder.is_dir():
-        harvest.problem(f"channel {channel}", 0, f"no file in it; {cure}")
+        result.problem(f"channel {channel}", 0, f"no file in it; {cure}")
     else:
-        harvest.problem(f"channel {channel}", 0, "the job names it, but it has no files; check its S3 address")
+        result.problem(f"channel {channel}", 0, "the job names it, but it has no files; check its S3 address")
     return True
 
 
@@ -157,32 +128,32 @@ def is_marked(source: Source) -> bool:
 
 
 @contextmanager
-def reading(source: Source, harvest: Harvest) -> Iterator[None]:
+def reading(source: Source, result: ReadResult) -> Iterator[None]:
     """Turn what may happen while a file is read into a problem that names it."""
     try:
         yield
     except UnicodeDecodeError:
         line = _first_undecodable_line(source)
-        harvest.problem(source.name, line, "not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')")
+        result.problem(source.name, line, "not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')")
     except EOFError:
-        harvest.problem(source.name, 0, "the file ends in the middle of its gzip data; compress and upload it again")
+        result.problem(source.name, 0, "the file ends in the middle of its gzip data; compress and upload it again")
     except (zlib.error, gzip.BadGzipFile):
-        harvest.problem(source.name, 0, "broken gzip; compress and upload the file again")
+        result.problem(source.name, 0, "broken gzip; compress and upload the file again")
 
 
-def is_text(source: Source, harvest: Harvest) -> bool:
+def is_text(source: Source, result: ReadResult) -> bool:
     """Return whether a file may be a table, and name the kind of one that is none."""
     kind = ""
     good = False
-    with reading(source, harvest):
+    with reading(source, result):
         if source.path.suffix.lower() == GZIP and _head(source.path, 2) != GZIP_BEGINS:
             kind = "not gzip, though its name ends in .gz; take that off, or compress the file"
         else:
             with _open_bytes(source) as file:
-                kind = _kind(file.read(HEAD_BYTES), source.suffix)
+                kind = foreign_format(file.read(HEAD_BYTES), is_json=source.suffix in ("", *JSON_LINES))
         good = not kind
     if kind:
-        harvest.problem(source.name, 0, kind)
+        result.problem(source.name, 0, kind)
     return good
 
 
@@ -209,18 +180,18 @@ def _manifests(folder: Path) -> list[Path]:
     ]
 
 
-def _nothing(folder: Path, channel: str, files: Sequence[Path], harvest: Harvest, *, sharded: bool) -> None:
+def _nothing(folder: Path, channel: str, files: Sequence[Path], result: ReadResult, *, sharded: bool) -> None:
     """Say why a channel has no table, and what to do."""
     absent = sharded and not files
     empty = [] if absent else [path for path in sorted(folder.rglob("*")) if path.is_file() and _suffix(path) in TABLES]
     if empty:
         name = empty[0].relative_to(folder).as_posix()
-        harvest.problem(f"{channel}/{name}", 0, "the file is empty; write a row a line: a label, a comma, and a text")
+        result.problem(f"{channel}/{name}", 0, "the file is empty; write a row a line: a label, a comma, and a text")
     else:
         cure = f"its S3 address must lead to the folder that {DATA_FILE} is in"
-        is_absent(folder, channel, files, harvest, cure, sharded=sharded)
+        is_absent(folder, channel, files, result, cure, sharded=sharded)
     for path in files[:5]:
-        harvest.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, not_read(path))
+        result.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, not_read(path))
 
 
 def not_read(path: Path) -> str:
@@ -230,7 +201,7 @@ def not_read(path: Path) -> str:
     head = _head(path, HEAD_BYTES)
     if path.suffix.lower() == GZIP and head.startswith(GZIP_BEGINS):
         return _packed(path)
-    return _kind(head) or f"not read; what is read is {READ}"
+    return foreign_format(head) or f"not read; what is read is {READ}"
 
 
 def _packed(path: Path) -> str:
@@ -240,7 +211,7 @@ def _packed(path: Path) -> str:
             head = file.read(HEAD_BYTES)
     except (EOFError, OSError, zlib.error):
         return "broken gzip; compress and upload the file again"
-    kind = _kind(head)
+    kind = foreign_format(head)
     if kind:
         return f"compressed, and in it {kind}"
     suffix = ".jsonl" if JSON_OBJECT.match(head) else ".csv"
@@ -250,18 +221,6 @@ def _packed(path: Path) -> str:
 def _head(path: Path, count: int) -> bytes:
     with path.open("rb") as file:
         return file.read(count)
-
-
-def _kind(head: bytes, suffix: str = "") -> str:
-    """Say what a file is that begins with these bytes; nothing where it may be a table of the kind its name says."""
-    for magic, words in MAGIC.items():
-        if re.match(magic, head, re.DOTALL):
-            return words
-    if head.count(0) > SHARE_OF_ZEROS * len(head):
-        return f"full of zero bytes: UTF-16, or no text at all; {TO_UTF_8}"
-    if suffix not in ("", *JSON_LINES) and JSON_OBJECT.match(head):
-        return "JSON Lines; let the file's name end in .jsonl"
-    return ""
 
 
 def _open_bytes(source: Source) -> BinaryIO:

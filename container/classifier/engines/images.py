@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from classifier.engines import Prepared
 
-# A picture of 224 by 224 pixels costs about as much as a text of 128 tokens does, in time and in memory.
+# An image of 224 by 224 pixels costs about as much as a text of 128 tokens does, in time and in memory.
 PIXELS_OF_A_TOKEN = 392
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Makes pictures ready for a network that reads them in one size.
+class Images:
+    """Makes images ready for a network that reads them in one size.
 
     Attributes:
         height: Pixels from top to bottom.
@@ -26,13 +26,13 @@ class Pictures:
     width: int
 
     def prepare(self, records: Sequence[Any]) -> list[Prepared]:
-        """Return each picture's pixels, uint8[height, width, 3].
+        """Return each image's pixels, uint8[height, width, 3].
 
         Args:
             records: Whatever :func:`classifier.pixels.decode` takes.
 
         Raises:
-            PixelsError: One is no picture.
+            PixelsError: One is no image.
         """
         from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
 
@@ -40,5 +40,5 @@ class Pictures:
         return [Prepared(pixels.decode(record, self.height, self.width), cost, counted=False) for record in records]
 
     def together(self, batch: Sequence[Prepared]) -> NDArray[np.uint8]:
-        """Return pictures as one array, uint8[len(batch), height, width, 3]."""
-        return np.stack([picture.content for picture in batch])
+        """Return images as one array, uint8[len(batch), height, width, 3]."""
+        return np.stack([image.content for image in batch])

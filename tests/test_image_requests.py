@@ -1,4 +1,4 @@
-"""Requests of pictures, from their bodies to their answers: whatever a text's may be, theirs may be, good and bad."""
+"""Requests of images, from their bodies to their answers: whatever a text's may be, theirs may be, good and bad."""
 
 import base64
 import gc
@@ -23,14 +23,13 @@ from werkzeug.test import TestResponse
 import serving_helpers
 from classifier.engines import Prepared
 from classifier.errors import RequestError, UserError
-from classifier.modalities import requests, urls
-from classifier.modalities.requests import BYTES, IMAGES, JSON, JSON_LINES, TEXT
 from classifier.predictor import Predictor
-from classifier.serving import media_types, records
+from classifier.serving import media_types, records, requests, urls
 from classifier.serving.invocation import Invocation, Service, Usage, invoke
 from classifier.serving.records import CHUNK_BYTES, Body, Bounds, Record
+from classifier.serving.requests import BYTES, IMAGES, JSON, JSON_LINES, TEXT
 from classifier.serving.settings import ServingSettings
-from picture_helpers import (
+from image_model_helpers import (
     HEIGHT,
     LABELS,
     MANIFEST,
@@ -69,7 +68,7 @@ def refusal(body: bytes, kind: str, bounds: Bounds = BOUNDS, error: tuple[int, s
 
 
 def shown(found: Sequence[Record]) -> list[bytes | None]:
-    """Return the pictures, and none for a record that is wrong."""
+    """Return the images, and none for a record that is wrong."""
     for record in found:
         assert isinstance(record, bytes) or (record.status, record.code) == (400, "invalid_record")
     return [record if isinstance(record, bytes) else None for record in found]
@@ -99,7 +98,7 @@ def problems(found: Sequence[Record]) -> list[str]:
         ("application/x-ndjson", JSON_LINES),
     ],
 )
-def test_a_model_of_pictures_reads_their_types_and_json_H18_H19(content_type: str, kind: str) -> None:
+def test_a_model_of_images_reads_their_types_and_json_H18_H19(content_type: str, kind: str) -> None:
     assert media_types.request_type(content_type, must_name_one=False, requests=IMAGES) == kind
 
 
@@ -107,8 +106,8 @@ def test_a_model_of_pictures_reads_their_types_and_json_H18_H19(content_type: st
     "content_type",
     ["text/csv", "text/html", "image/webp", "image/svg+xml", "image/tiff", "image/*", "multipart/form-data", ";"],
 )
-def test_another_type_is_415_and_says_that_pictures_are_read_H25(content_type: str) -> None:
-    with pytest.raises(RequestError, match=r"reads pictures: use one of application/x-image, image/jpeg") as caught:
+def test_another_type_is_415_and_says_that_images_are_read_H25(content_type: str) -> None:
+    with pytest.raises(RequestError, match=r"reads images: use one of application/x-image, image/jpeg") as caught:
         media_types.request_type(content_type, must_name_one=False, requests=IMAGES)
     assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
     assert "text/" not in caught.value.message
@@ -141,7 +140,7 @@ def test_an_empty_body_is_refused_before_a_record_is_asked_for_H26(kind: str) ->
     assert "empty" in refusal(b"", kind)
 
 
-def test_a_picture_is_the_whole_body_as_it_is_H19() -> None:
+def test_an_image_is_the_whole_body_as_it_is_H19() -> None:
     for body in (RED, b"\xef\xbb\xbf", b"\n", b"\0", RED + b"\r\n"):
         read_body = records.read(Trickle(body), BYTES, BOUNDS, IMAGES)
         assert (all_of(read_body), read_body.single) == ([body], True)
@@ -152,7 +151,7 @@ def test_a_body_that_is_read_whole_is_bounded_and_told_what_to_be_instead_A05(ki
     bounds = Bounds(whole_bytes=10, records=1)
     assert all_of(read(b"[]" + b" " * 8, kind, bounds)) in ([], [b"[]        "])
     message = refusal(b"[]" + b" " * 9, kind, bounds, (413, "payload_too_large"))
-    assert "send many pictures as application/jsonlines, which" in message
+    assert "send many images as application/jsonlines, which" in message
     assert "SERVING_MAX_WHOLE_MB" in message
     with pytest.raises(RequestError, match="10 bytes"):
         records.read(Made(cycle([b"a" * 100_000])), kind, bounds, IMAGES)
@@ -177,7 +176,7 @@ def wrapped(content: bytes) -> str:
         ({"instances": []}, [], False),
     ],
 )
-def test_json_is_a_picture_or_a_list_of_them_H19(value: Any, found: list[bytes], single: bool) -> None:
+def test_json_is_an_image_or_a_list_of_them_H19(value: Any, found: list[bytes], single: bool) -> None:
     read_body = read(json.dumps(value).encode(), JSON)
     assert (all_of(read_body), read_body.single) == (found, single)
 
@@ -185,13 +184,13 @@ def test_json_is_a_picture_or_a_list_of_them_H19(value: Any, found: list[bytes],
 @pytest.mark.parametrize(
     ("body", "hint"),
     [
-        (b'"secret"', 'a picture is {"b64": "..."}'),
-        (b"5", "the body must be a picture"),
-        (b"null", "the body must be a picture"),
-        (b"{}", "the body must be a picture"),
-        (b'{"b64": 5}', "the body must be a picture"),
-        (b'{"b64": null}', "the body must be a picture"),
-        (b'{"b64": ["aGk="]}', "the body must be a picture"),
+        (b'"secret"', 'an image is {"b64": "..."}'),
+        (b"5", "the body must be an image"),
+        (b"null", "the body must be an image"),
+        (b"{}", "the body must be an image"),
+        (b'{"b64": 5}', "the body must be an image"),
+        (b'{"b64": null}', "the body must be an image"),
+        (b'{"b64": ["aGk="]}', "the body must be an image"),
         (b'{"b64": "secret, not base64"}', "base64"),
         (b'{"b64": "aGk"}', "base64"),
         (b'{"b64": "aGk=="}', "base64"),
@@ -202,15 +201,15 @@ def test_json_is_a_picture_or_a_list_of_them_H19(value: Any, found: list[bytes],
         (b'{"b64": "\\ud800aaa"}', "base64"),
         (b'{"b64": "data:image/png;base64,aGk="}', "base64"),
         (b'{"b64": "aGk=", "text": "secret"}', "and nothing else"),
-        (b'{"text": "secret"}', "the body must be a picture"),
-        (b'{"image_bytes": {"b64": "aGk="}}', "the body must be a picture"),
+        (b'{"text": "secret"}', "the body must be an image"),
+        (b'{"image_bytes": {"b64": "aGk="}}', "the body must be an image"),
         (b'{"b64": "aGk=", "b64": "aGk="}', "the same key twice"),
         (b'{"instances": {"b64": "aGk="}}', '"instances" must be a list'),
         (b"secret", "not JSON (line 1, column 1)"),
         (b'{"b64": "aGk=', "not JSON"),
         (b"[" * 100_000, "nested too deep"),
         (b'{"b64":' * 100_000, "nested too deep"),
-        (b"9" * 5_000, "send pictures as strings"),
+        (b"9" * 5_000, "send images as strings"),
         (RED, "not UTF-8"),
     ],
 )
@@ -234,7 +233,7 @@ def test_a_wrong_record_of_a_json_list_spoils_no_other_B11() -> None:
     assert "secret" not in str(problems(found))
 
 
-def test_json_lines_are_a_picture_a_line_and_a_bad_one_is_named_in_its_place_B11_H25() -> None:
+def test_json_lines_are_an_image_a_line_and_a_bad_one_is_named_in_its_place_B11_H25() -> None:
     wrong = [b"secret", b'"secret"', b'{"b64": "!"}', b"[" * 100_000, b"9" * 5_000, b'{"b64": "\xff"}', RED[:4]]
     for line in wrong:
         found = all_of(read(b"\n".join([lines(RED), b"", line, lines(GREEN)]), JSON_LINES))
@@ -259,12 +258,12 @@ def test_a_line_may_be_longer_than_a_text_and_one_too_long_is_not_held_B11_H26()
     finally:
         tracemalloc.stop()
     assert shown(found) == [RED, None, GREEN]
-    assert problems(found) == ["line 2 is longer than 8 MB; send smaller pictures, or each as a request of its own"]
+    assert problems(found) == ["line 2 is longer than 8 MB; send smaller images, or each as a request of its own"]
     assert peak < 1.5 * LONGEST_LINE
 
 
 @pytest.mark.parametrize("content", [RED, noise(200, 200)])
-def test_memory_stays_small_however_many_pictures_come_A05(content: bytes) -> None:
+def test_memory_stays_small_however_many_images_come_A05(content: bytes) -> None:
     line = lines(content) + b"\n"
     gc.collect()
     tracemalloc.start()
@@ -274,7 +273,7 @@ def test_memory_stays_small_however_many_pictures_come_A05(content: bytes) -> No
     finally:
         tracemalloc.stop()
     assert sum(chunks) == 1000
-    assert max(chunks) <= CHUNK_BYTES // IMAGES.least_bytes, "of small pictures, too, few pixels are held"
+    assert max(chunks) <= CHUNK_BYTES // IMAGES.least_bytes, "of small images, too, few pixels are held"
     assert peak < 6 << 20
 
 
@@ -283,7 +282,7 @@ def test_memory_stays_small_however_many_pictures_come_A05(content: bytes) -> No
 
 @dataclass
 class FakeEngine:
-    """Says how red, green and blue a picture is; breaks at a black one, and waits at a white one."""
+    """Says how red, green and blue an image is; breaks at a black one, and waits at a white one."""
 
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[list[int]] = field(default_factory=list)
@@ -334,7 +333,7 @@ def ask(client: FlaskClient, body: bytes, content_type: str = "", accept: str = 
         ("application/json", json.dumps(b64(GREEN)).encode()),
     ],
 )
-def test_a_picture_is_answered_as_a_text_is_H19_H20(client: FlaskClient, content_type: str, body: bytes) -> None:
+def test_an_image_is_answered_as_a_text_is_H19_H20(client: FlaskClient, content_type: str, body: bytes) -> None:
     answer = ask(client, body, content_type, "application/json;verbose")
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     content = json.loads(answer.data)
@@ -342,7 +341,7 @@ def test_a_picture_is_answered_as_a_text_is_H19_H20(client: FlaskClient, content
     assert content["probabilities"] == pytest.approx(probabilities(GREEN), abs=0.02)
 
 
-def test_pictures_are_answered_one_by_one_in_order_H19_B06(client: FlaskClient) -> None:
+def test_images_are_answered_one_by_one_in_order_H19_B06(client: FlaskClient) -> None:
     listed = json.dumps({"instances": [b64(RED), b64(BLUE), b64(GREEN)]}).encode()
     for body, content_type in ((listed, "application/json"), (lines(RED, BLUE, GREEN), "application/jsonlines")):
         rows = json.loads(ask(client, body, content_type, "application/json;verbose").data)
@@ -353,8 +352,8 @@ def test_pictures_are_answered_one_by_one_in_order_H19_B06(client: FlaskClient) 
 
 BAD = [
     (b"", "invalid_body", "empty"),
-    (b"secret", "invalid_record", "no picture"),
-    (b"\n", "invalid_record", "no picture"),
+    (b"secret", "invalid_record", "no image"),
+    (b"\n", "invalid_record", "no image"),
     (RED[:20], "invalid_record", "cut off or damaged"),
     (BROKEN, "invalid_record", "cut off or damaged"),
     (RED[:-30], "invalid_record", "cut off or damaged"),
@@ -364,13 +363,13 @@ BAD = [
     (b"<!doctype html><title>secret</title>", "invalid_record", "web page"),
     (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "invalid_record", "WebP"),
     (b"%PDF-1.7", "invalid_record", "PDF"),
-    (b"http://127.0.0.1/secret.png", "invalid_record", "no picture"),
-    (json.dumps(b64(RED)).encode(), "invalid_record", "no picture"),
+    (b"http://127.0.0.1/secret.png", "invalid_record", "no image"),
+    (json.dumps(b64(RED)).encode(), "invalid_record", "no image"),
 ]
 
 
 @pytest.mark.parametrize(("body", "code", "words"), BAD)
-def test_what_is_no_picture_is_400_and_says_what_it_is_H25_H26(
+def test_what_is_no_image_is_400_and_says_what_it_is_H25_H26(
     client: FlaskClient, engine: FakeEngine, body: bytes, code: str, words: str
 ) -> None:
     answer = ask(client, body, "image/png")
@@ -424,7 +423,7 @@ LISTED = json.dumps([b64(RED), b64(BROKEN), b64(GREEN)]).encode()
         ("image/jpeg", RED, {"SAGEMAKER_BATCH": "true"}, ["red"]),
     ],
 )
-def test_a_bad_picture_has_an_error_in_its_place_or_fails_the_request_B11(
+def test_a_bad_image_has_an_error_in_its_place_or_fails_the_request_B11(
     engine: FakeEngine, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
 ) -> None:
     answer = ask(client_of(engine, **environ), body, content_type, "application/jsonlines")
@@ -439,7 +438,7 @@ def test_a_bad_picture_has_an_error_in_its_place_or_fails_the_request_B11(
     assert all((row["error"]["code"] == "invalid_record") for row in rows if "error" in row)
 
 
-def test_each_bad_picture_is_named_by_its_number_however_many_there_are(client: FlaskClient) -> None:
+def test_each_bad_image_is_named_by_its_number_however_many_there_are(client: FlaskClient) -> None:
     answer = ask(client, lines(*[RED, GREEN, BROKEN] * 10), "application/jsonlines", "application/jsonlines")
     rows = [json.loads(line) for line in answer.text.split("\n")]
     wrong = {number: row["error"]["message"] for number, row in enumerate(rows) if "error" in row}
@@ -490,7 +489,7 @@ def test_a_refused_request_gives_its_place_back(engine: FakeEngine) -> None:
     assert ask(client, RED).status_code == 200
 
 
-def test_the_log_has_a_line_an_invocation_and_nothing_of_a_picture_H34(
+def test_the_log_has_a_line_an_invocation_and_nothing_of_an_image_H34(
     client: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger().addHandler(caplog.handler)
@@ -549,9 +548,9 @@ def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(engi
 def test_more_than_is_allowed_is_413_H13(
     engine: FakeEngine, variable: str, content_type: str, good: list[bytes], bad: list[bytes], code: str
 ) -> None:
-    def body(pictures: list[bytes]) -> bytes:
-        listed = json.dumps([b64(content) for content in pictures]).encode()
-        return listed if content_type == "application/json" else lines(*pictures)
+    def body(images: list[bytes]) -> bytes:
+        listed = json.dumps([b64(content) for content in images]).encode()
+        return listed if content_type == "application/json" else lines(*images)
 
     client = client_of(engine, **{variable: "3"})
     assert ask(client, body(good), content_type).status_code == 200
@@ -559,7 +558,7 @@ def test_more_than_is_allowed_is_413_H13(
     assert (answer.status_code, error_of(answer)[0]) == (413, code)
 
 
-def test_a_list_of_small_files_that_are_large_pictures_is_not_held_as_pixels_A05() -> None:
+def test_a_list_of_small_files_that_are_large_images_is_not_held_as_pixels_A05() -> None:
     content = drawn("red", "PNG", (1000, 100))
     body = json.dumps([b64(content)] * 520).encode()
     wide = {**MANIFEST, "encoder": {**MANIFEST["encoder"], "height": 200, "width": 200}}
@@ -614,7 +613,7 @@ def test_what_is_heavy_does_not_keep_other_threads_from_running_H07(
 # --- URLs
 
 
-def test_the_picture_of_a_url_is_answered_where_its_host_is_allowed(
+def test_the_image_of_a_url_is_answered_where_its_host_is_allowed(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

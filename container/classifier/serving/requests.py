@@ -103,7 +103,7 @@ TEXTS = Requests(
     ),
 )
 IMAGES = Requests(
-    records="pictures",
+    records="images",
     types={
         "application/x-image": BYTES,
         "image/jpeg": BYTES,
@@ -116,17 +116,17 @@ IMAGES = Requests(
     },
     usual="application/x-image",
     item=_decoded,
-    item_forms='an object with one string as "b64", the bytes of a picture in base64',
+    item_forms='an object with one string as "b64", the bytes of an image in base64',
     body_forms=(
-        'a picture, a list of pictures, or {"instances": [...]}, and nothing else; a picture is {"b64": "..."}, its '
+        'an image, a list of images, or {"instances": [...]}, and nothing else; an image is {"b64": "..."}, its '
         "bytes in base64"
     ),
     refusals=dict.fromkeys(
         ("text/plain", TEXT),
-        "the URL of a picture is fetched only where the server's variable ALLOW_IMAGE_URLS names its host",
+        "the URL of an image is fetched only where the server's variable ALLOW_IMAGE_URLS names its host",
     ),
     longest_line=8 << 20,  # what a real-time endpoint is sent at most, 6 MB, in base64
-    shorter="send smaller pictures, or each as a request of its own",
+    shorter="send smaller images, or each as a request of its own",
     least_bytes=1 << 17,  # the pixels of 209 by 209
 )
 
@@ -140,10 +140,10 @@ def parse_hosts(text: str) -> frozenset[str]:
 
 
 def _images(hosts: Collection[str]) -> Requests:
-    """Return how pictures are read; their URLs, too, where there are hosts to fetch them from."""
+    """Return how images are read; their URLs, too, where there are hosts to fetch them from."""
     if not hosts:
         return IMAGES
-    from classifier.modalities import urls  # noqa: PLC0415  it brings TLS, which takes a server's start 26 ms
+    from classifier.serving import urls  # noqa: PLC0415  it brings TLS, which takes a server's start 26 ms
 
     return replace(
         IMAGES,

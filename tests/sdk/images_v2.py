@@ -1,4 +1,4 @@
-"""Drive the image with the SageMaker Python SDK 2 in local mode, on pictures."""
+"""Drive the image with the SageMaker Python SDK 2 in local mode, on images."""
 # mypy: disable-error-code="import-not-found"
 
 import base64
@@ -28,15 +28,13 @@ def fit(arguments: Arguments, session: LocalSession) -> Estimator:
 
 
 def predict(arguments: Arguments, estimator: Estimator, session: LocalSession) -> None:
-    picture = (arguments.work / "transform" / "disc.png").read_bytes()
+    image = (arguments.work / "transform" / "disc.png").read_bytes()
     endpoint = estimator.deploy(1, "local", wait=False)  # waiting adds 30 s of sleep to an endpoint that is up
     try:
         serializer = IdentitySerializer(content_type="application/x-image")
         verbose = JSONDeserializer(accept="application/json;verbose")
-        report(
-            "predict picture", answer=Predictor(endpoint.endpoint_name, session, serializer, verbose).predict(picture)
-        )
-        instances = [{"b64": base64.b64encode(picture).decode()}] * 2
+        report("predict image", answer=Predictor(endpoint.endpoint_name, session, serializer, verbose).predict(image))
+        instances = [{"b64": base64.b64encode(image).decode()}] * 2
         several = Predictor(endpoint.endpoint_name, session, JSONSerializer(), JSONDeserializer())
         report("predict json", answer=several.predict({"instances": instances}))
     finally:

@@ -1,4 +1,4 @@
-"""Whole jobs on pictures, in this process: what trains, what is written, and what answers."""
+"""Whole jobs on images, in this process: what trains, what is written, and what answers."""
 
 import csv
 import json
@@ -11,8 +11,8 @@ import openvino
 import pandas as pd
 import pytest
 
-import drawn_pictures
-import tiny_pictures
+import drawn_images
+import tiny_images
 from classifier import predictor
 from classifier.engines import Computing
 from classifier.engines.choice import FLOAT32, TENSORFLOW
@@ -27,30 +27,30 @@ FLOWERS = SHARED / "data" / "images" / "flowers5"
 SETTINGS = {"epochs": "1", "batch_size": "8", "validation_split_ratio": "0.34"}
 
 
-def job_of_pictures(base: Path, *, encoder: bool = False, **settings: str) -> Job:
-    """Return a job on drawn pictures, whose encoder is a tiny SavedModel or begins from nothing."""
+def job_of_images(base: Path, *, encoder: bool = False, **settings: str) -> Job:
+    """Return a job on drawn images, whose encoder is a tiny SavedModel or begins from nothing."""
     job = Job(base)
-    drawn_pictures.write(base / "input" / "data" / "training", range(6))
+    drawn_images.write(base / "input" / "data" / "training", range(6))
     if encoder:
-        tiny_pictures.write_hub(base / "input" / "data" / "model")
+        tiny_images.write_hub(base / "input" / "data" / "model")
     job.configure(hyperparameters={**SETTINGS, **settings})
     return job
 
 
-def test_folders_of_pictures_train_a_model_that_answers_as_it_did_in_training_T84(tmp_path: Path) -> None:
-    job = job_of_pictures(tmp_path)
+def test_folders_of_images_train_a_model_that_answers_as_it_did_in_training_T84(tmp_path: Path) -> None:
+    job = job_of_images(tmp_path)
     job.train()
     assert job.manifest["modality"] == "image"
-    assert job.manifest["labels"] == list(drawn_pictures.LABELS)
+    assert job.manifest["labels"] == list(drawn_images.LABELS)
     assert set(job.manifest["encoder"]) == {"family", "name", "pooling", "height", "width"}
     assert job.manifest["engines"][FLOAT32]["accepted"]
-    asked = [drawn_pictures.encoded(label, 50) for label in drawn_pictures.LABELS]
+    asked = [drawn_images.encoded(label, 50) for label in drawn_images.LABELS]
     slow, fast = (predictor.load(job.model, Computing(engine)).predict(asked) for engine in (TENSORFLOW, FLOAT32))
     np.testing.assert_allclose(slow, fast, atol=1e-3)
 
 
-def test_the_wrong_ones_of_the_pictures_held_out_are_listed_by_their_files_the_surest_first(tmp_path: Path) -> None:
-    job = job_of_pictures(tmp_path, encoder=True)
+def test_the_wrong_ones_of_the_images_held_out_are_listed_by_their_files_the_surest_first(tmp_path: Path) -> None:
+    job = job_of_images(tmp_path, encoder=True)
     job.train()
     with (tmp_path / "output" / "data" / "misclassified.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -66,35 +66,35 @@ def test_the_wrong_ones_of_the_pictures_held_out_are_listed_by_their_files_the_s
 
 @pytest.mark.parametrize("only_top", ["True", "False"])
 def test_a_saved_model_of_tensorflow_hub_trains_and_has_a_faster_form(tmp_path: Path, only_top: str) -> None:
-    job = job_of_pictures(tmp_path, encoder=True, train_only_top_layer=only_top)
+    job = job_of_images(tmp_path, encoder=True, train_only_top_layer=only_top)
     job.train()
     assert job.manifest["encoder"]["family"] == "hub_image"
     assert job.manifest["engines"][FLOAT32]["accepted"]
 
 
 @pytest.mark.parametrize("augmentation", ["True", "False"])
-def test_a_frozen_encoder_computes_once_unless_each_picture_is_another_every_time(
+def test_a_frozen_encoder_computes_once_unless_each_image_is_another_every_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, augmentation: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    job = job_of_pictures(tmp_path, encoder=True, train_only_top_layer="True", augmentation=augmentation)
+    job = job_of_images(tmp_path, encoder=True, train_only_top_layer="True", augmentation=augmentation)
     job.train()
     log = caplog.text
     assert ("event=encoded" in log) == (augmentation == "False")
-    trainable = (tiny_pictures_width(job) + 1) * len(drawn_pictures.LABELS)
+    trainable = (tiny_images_width(job) + 1) * len(drawn_images.LABELS)
     assert f"trainable_parameters={trainable}" in log
 
 
-def tiny_pictures_width(job: Job) -> int:
+def tiny_images_width(job: Job) -> int:
     from safetensors.numpy import load_file
 
     return int(load_file(job.model / "head.safetensors")["kernel"].shape[0])
 
 
-def test_a_model_of_pictures_is_trained_further_on_pictures_only(tmp_path: Path) -> None:
-    first = job_of_pictures(tmp_path / "first", encoder=True)
+def test_a_model_of_images_is_trained_further_on_images_only(tmp_path: Path) -> None:
+    first = job_of_images(tmp_path / "first", encoder=True)
     first.train()
-    again = job_of_pictures(tmp_path / "again")
+    again = job_of_images(tmp_path / "again")
     copytree(first.model, tmp_path / "again" / "input" / "data" / "model")
     again.train()
     assert again.manifest["encoder"] == first.manifest["encoder"]
@@ -113,14 +113,14 @@ def test_when_a_model_can_not_be_converted_the_log_goes_on(
         raise RuntimeError
 
     monkeypatch.setattr(openvino, "convert_model", refuse)
-    job = job_of_pictures(tmp_path, encoder=True, train_only_top_layer="True")
+    job = job_of_images(tmp_path, encoder=True, train_only_top_layer="True")
     job.train()
     assert "not converted: RuntimeError" in caplog.text
     assert "event=exported" in caplog.text
     assert job.manifest["engines"] == {}
 
 
-def test_a_picture_stays_on_its_side_when_others_are_added() -> None:
+def test_an_image_stays_on_its_side_when_others_are_added() -> None:
     shares = pd.Series(np.random.default_rng(1).random(400))
     labels = pd.Series(["a", "b"] * 200)
     held_out = data.hold_out_by_share(labels, shares, 0.2)
@@ -129,7 +129,7 @@ def test_a_picture_stays_on_its_side_when_others_are_added() -> None:
     assert (more[:400] == held_out).all()
 
 
-def test_every_label_keeps_a_picture_to_learn_from_whatever_their_names_say() -> None:
+def test_every_label_keeps_an_image_to_learn_from_whatever_their_names_say() -> None:
     shares = pd.Series([0.01, 0.02, 0.03, 0.5])
     held_out = data.hold_out_by_share(pd.Series(["a", "a", "b", "b"]), shares, 0.9)
     assert held_out.tolist() == [True, False, True, False]

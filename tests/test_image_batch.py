@@ -1,15 +1,15 @@
-"""``batch`` reads rows of text, and says so of a model of pictures."""
+"""``batch`` reads rows of text, and says so of a model of images."""
 
 from pathlib import Path
 
 import pytest
 
 from batch_helpers import run, visible
-from picture_helpers import model_folder
+from image_model_helpers import model_folder
 
 
 @pytest.mark.usefixtures("own_logging")
-def test_batch_refuses_a_model_of_pictures_and_says_what_to_use_instead(
+def test_batch_refuses_a_model_of_images_and_says_what_to_use_instead(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     source, output = tmp_path / "claims.csv", tmp_path / "results"

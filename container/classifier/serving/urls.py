@@ -254,4 +254,4 @@ def _not_allowed(problem: str) -> RequestError:
 
 
 def _not_read(problem: str) -> RequestError:
-    return RequestError(400, "url_not_read", f"the URL can't be read: {problem}; try again, or send the picture itself")
+    return RequestError(400, "url_not_read", f"the URL can't be read: {problem}; try again, or send the image itself")

@@ -1,6 +1,6 @@
-"""What the encoders of images share: pictures as an array, how the numbers of a pixel are scaled, and the layer.
+"""What the encoders of images share: images as an array, how the numbers of a pixel are scaled, and the layer.
 
-A picture is uint8[height, width, 3], red, green and blue, of the size that the encoder reads.
+An image is uint8[height, width, 3], red, green and blue, of the size that the encoder reads.
 """
 
 import logging
@@ -20,13 +20,13 @@ from classifier import resources
 from classifier.encoders.augmentation import augmentation
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.pixels import Picture, Pixels, decode
+from classifier.pixels import ImageSource, Pixels, decode
 
 log = logging.getLogger(__name__)
 
-LARGEST_IN_MEMORY = 1 << 30  # bytes; 7,000 pictures of 224 by 224
-SHARE_OF_MEMORY = 8  # an eighth at most, for each of the pictures to train on, to validate with and to test with
-# Mean blue, green and red of ImageNet's pictures, which the networks of the library Caffe were trained without.
+LARGEST_IN_MEMORY = 1 << 30  # bytes; 7,000 images of 224 by 224
+SHARE_OF_MEMORY = 8  # an eighth at most, for each of the images to train on, to validate with and to test with
+# Mean blue, green and red of ImageNet's images, which the networks of the library Caffe were trained without.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 BLUE_FIRST = "0..255, blue first, less the mean colour"
 AUTO = "auto"
@@ -39,7 +39,7 @@ RANGES: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
     BLUE_FIRST: lambda values: values[..., ::-1] - tf.constant(IMAGENET_MEAN),
 }
 
-Record = bytes | Picture | Pixels
+Record = bytes | ImageSource | Pixels
 
 
 def wanted_by(saved: Mapping[str, Any], usual: str, file: str) -> str:
@@ -73,15 +73,15 @@ def same_on_all_replicas() -> AbstractContextManager[None]:
     return scope
 
 
-class Pictures:
+class Images:
     """Records as an array of pixels, uint8[records, height, width, 3], decoded when they are asked for.
 
     Where all of them are small enough together, what was decoded once is kept.
 
     Args:
-        records: Encoded pictures, files, or pixels.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels.
+        records: Encoded images, files, or pixels.
+        height: Of an image, in pixels.
+        width: Of an image, in pixels.
     """
 
     dtype = np.dtype(np.uint8)
@@ -96,32 +96,32 @@ class Pictures:
         return len(self.records)
 
     def __getitem__(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return some pictures, uint8[indices, height, width, 3].
+        """Return some images, uint8[indices, height, width, 3].
 
         Raises:
-            PixelsError: One of them is no picture.
+            PixelsError: One of them is no image.
         """
         some = np.empty((len(indices), *self.shape[1:]), np.uint8)
 
         def put(place: int) -> None:
-            some[place] = self._picture(int(indices[place]))
+            some[place] = self._image(int(indices[place]))
 
         with ThreadPoolExecutor(resources.processors()) as threads:
             for _ in threads.map(put, range(len(indices))):
                 pass
         return some
 
-    def _picture(self, index: int) -> Pixels:
+    def _image(self, index: int) -> Pixels:
         if self._kept is not None and index in self._kept:
             return self._kept[index]
-        picture = decode(self.records[index], self.shape[1], self.shape[2])
+        image = decode(self.records[index], self.shape[1], self.shape[2])
         if self._kept is not None:
-            self._kept[index] = picture
-        return picture
+            self._kept[index] = image
+        return image
 
 
-class PictureLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """uint8[batch, height, width, 3] to one vector a picture, float32[batch, vector].
+class ImageLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """uint8[batch, height, width, 3] to one vector an image, float32[batch, vector].
 
     Args:
         network: A layer from float32[batch, height, width, 3] to the vectors.
@@ -129,7 +129,7 @@ class PictureLayer(tf_keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, network: Any, wanted: str) -> None:
-        super().__init__(name="pictures")
+        super().__init__(name="images")
         self.network = network
         self.wanted = wanted
         self.augmentation: Any = None
@@ -137,8 +137,8 @@ class PictureLayer(tf_keras.layers.Layer):  # type: ignore[misc]
     def call(self, pixels: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Encode.
 
-        Batch norms always use what they learned of all pictures, as they do in an answer: a batch's own mean and
-        variance, of a few pictures that are not like ImageNet's, would undo what was learned (as the guide "Transfer
+        Batch norms always use what they learned of all images, as they do in an answer: a batch's own mean and
+        variance, of a few images that are not like ImageNet's, would undo what was learned (as the guide "Transfer
         learning and fine-tuning" of Keras says).
         """
         values = tf.cast(pixels, tf.float32)
@@ -148,23 +148,23 @@ class PictureLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, eq=False)
-class PictureEncoder:
+class ImageEncoder:
     """An encoder of images; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        height: Of the pictures it reads, in pixels.
-        width: Of the pictures it reads, in pixels.
+        height: Of the images it reads, in pixels.
+        width: Of the images it reads, in pixels.
         wanted_from: How it is known what the network wants a pixel's numbers to be, for the log.
         write: Writes the files that the family's ``load`` reads into a folder.
     """
 
     family: str
     name: str
-    layer: PictureLayer
+    layer: ImageLayer
     height: int
     width: int
     wanted_from: str
-    write: Callable[["PictureEncoder", Path], None]
+    write: Callable[["ImageEncoder", Path], None]
     pooling: str = "mean"
     tokens: bool = False
     max_sequence_length: int = 0
@@ -178,7 +178,7 @@ class PictureEncoder:
 
     @property
     def reads(self) -> dict[str, int]:
-        """How large a picture is that it reads."""
+        """How large an image is that it reads."""
         return {"height": self.height, "width": self.width}
 
     @property
@@ -187,27 +187,27 @@ class PictureEncoder:
         return self.layer.augmentation is not None
 
     def adapt(self, settings: Hyperparameters) -> None:
-        """Let it read pictures as the job's hyperparameters say, and log how it does."""
+        """Let it read images as the job's hyperparameters say, and log how it does."""
         reason = self.wanted_from
         if settings.image_range != AUTO:
             self.layer.wanted, reason = settings.image_range, "hyperparameter image_range"
         self.layer.augmentation = augmentation(settings)
         log.info(
-            "event=pictures height=%d width=%d range=%r range_from=%r augmentation=%r",
+            "event=images height=%d width=%d range=%r range_from=%r augmentation=%r",
             self.height, self.width, self.layer.wanted, reason,
             "none" if self.layer.augmentation is None else str(self.layer.augmentation.changes),
         )  # fmt: skip
 
-    def arrays(self, records: Sequence[Record]) -> Pictures:
+    def arrays(self, records: Sequence[Record]) -> Images:
         """Return all records as one array, whose first axis is the records."""
-        return Pictures(records, self.height, self.width)
+        return Images(records, self.height, self.width)
 
     def tokenize(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Leave pictures as they are."""
+        """Leave images as they are."""
         return pixels
 
     def portable_tokenizer(self) -> None:
-        """Return None: pictures have no tokens."""
+        """Return None: images have no tokens."""
 
     def save(self, folder: Path) -> None:
         """Write the encoder, as it is now, in the form that the family's ``load`` reads."""

@@ -9,7 +9,7 @@ from statistics import median_low
 import pandas as pd
 
 from classifier.errors import UserError
-from classifier.modalities.rows import IF_A_HEADER, IF_DATA, Label
+from classifier.tabular.rows import IF_A_HEADER, IF_DATA, Label
 
 # Beyond this share of labels that occur once, the first column is no label.
 MOST_LABELS_TO_ROWS = 0.5

@@ -13,42 +13,42 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import tiny_hub
-import tiny_pictures
-from classifier.encoders import catalog, image_network, pictures
-from classifier.encoders.pictures import BLUE_FIRST, PictureEncoder, PictureLayer, Pictures
+import tiny_images
+from classifier.encoders import catalog, image_network, images
+from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, Images
 from classifier.encoders.resolve import FAMILIES, in_image, recognised
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
-from classifier.pixels import Picture, PixelsError
+from classifier.pixels import ImageSource, PixelsError
 
 
-def png(picture: NDArray[np.uint8]) -> bytes:
+def png(image: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
+    Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 
 class Tint(tf_keras.layers.Layer):  # type: ignore[misc]
-    """The first pixel of each picture."""
+    """The first pixel of each image."""
 
     def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         assert training is False
         return values[:, 0, 0]
 
 
-def tint(family: str = "hub_image") -> PictureEncoder:
-    layer = PictureLayer(Tint(), "0..1")
-    return PictureEncoder(family, "tint", layer, 4, 6, "this test", lambda _, __: None)
+def tint(family: str = "hub_image") -> ImageEncoder:
+    layer = ImageLayer(Tint(), "0..1")
+    return ImageEncoder(family, "tint", layer, 4, 6, "this test", lambda _, __: None)
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Sequence[pictures.Record]:
-    some = tiny_pictures.pixels(3, 8, 12)
+def records(tmp_path: Path) -> Sequence[images.Record]:
+    some = tiny_images.pixels(3, 8, 12)
     (tmp_path / "a.png").write_bytes(png(some[0]))
-    return [Picture(tmp_path / "a.png", "0"), png(some[1]), tiny_pictures.pixels(1, 4, 6)[0]]
+    return [ImageSource(tmp_path / "a.png", "0"), png(some[1]), tiny_images.pixels(1, 4, 6)[0]]
 
 
-def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: Sequence[pictures.Record]) -> None:
+def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: Sequence[images.Record]) -> None:
     encoder = tint()
     array = encoder.arrays(records)
     assert (array.shape, str(array.dtype), len(array)) == ((3, 4, 6, 3), "uint8", 3)
@@ -60,8 +60,8 @@ def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: 
     assert encoder.signature.is_compatible_with(tf.constant(some))
 
 
-def test_what_was_decoded_is_kept_where_all_is_small(records: Sequence[pictures.Record], tmp_path: Path) -> None:
-    array = Pictures(records, 4, 6)
+def test_what_was_decoded_is_kept_where_all_is_small(records: Sequence[images.Record], tmp_path: Path) -> None:
+    array = Images(records, 4, 6)
     first = array[[0]]
     (tmp_path / "a.png").unlink()
     np.testing.assert_array_equal(array[[0]], first)
@@ -70,18 +70,18 @@ def test_what_was_decoded_is_kept_where_all_is_small(records: Sequence[pictures.
 
 
 def test_much_is_decoded_anew_each_time(
-    records: Sequence[pictures.Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    records: Sequence[images.Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 3 * 4 * 6 * 3 - 1)
-    array = Pictures(records, 4, 6)
+    monkeypatch.setattr(images, "LARGEST_IN_MEMORY", 3 * 4 * 6 * 3 - 1)
+    array = Images(records, 4, 6)
     before = array[[0]]
-    (tmp_path / "a.png").write_bytes(png(255 - tiny_pictures.pixels(1, 8, 12)[0]))
+    (tmp_path / "a.png").write_bytes(png(255 - tiny_images.pixels(1, 8, 12)[0]))
     assert not np.array_equal(array[[0]], before)
 
 
-def test_a_record_that_is_no_picture_is_told() -> None:
+def test_a_record_that_is_no_image_is_told() -> None:
     with pytest.raises(PixelsError):
-        Pictures([b"no picture"], 4, 6)[[0]]
+        Images([b"no image"], 4, 6)[[0]]
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_record_that_is_no_picture_is_told() -> None:
 )  # fmt: skip
 def test_a_pixels_numbers_are_what_the_network_wants(wanted: str, values: list[float]) -> None:
     pixels = np.full((1, 4, 6, 3), [255, 0, 51], np.uint8)
-    np.testing.assert_allclose(PictureLayer(Tint(), wanted)(pixels)[0], values, atol=1e-4)
+    np.testing.assert_allclose(ImageLayer(Tint(), wanted)(pixels)[0], values, atol=1e-4)
 
 
 def test_blue_first_is_what_keras_prepares_for_resnet() -> None:
-    pixels = tiny_pictures.pixels(1, 4, 6)
+    pixels = tiny_images.pixels(1, 4, 6)
     prepared = tf_keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
-    np.testing.assert_allclose(PictureLayer(Tint(), BLUE_FIRST)(pixels), prepared[:, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(ImageLayer(Tint(), BLUE_FIRST)(pixels), prepared[:, 0, 0], atol=1e-4)
 
 
 def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_it(
@@ -110,8 +110,8 @@ def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_i
         encoder.adapt(Hyperparameters.parse({}))
         encoder.adapt(Hyperparameters.parse({"image_range": "0..255"}))
     assert caplog.messages == [
-        "event=pictures height=4 width=6 range='0..1' range_from='this test' augmentation='none'",
-        "event=pictures height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation='none'",
+        "event=images height=4 width=6 range='0..1' range_from='this test' augmentation='none'",
+        "event=images height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation='none'",
     ]
     assert float(encoder.layer(np.full((1, 4, 6, 3), 9, np.uint8))[0, 0]) == 9
 
@@ -121,7 +121,7 @@ def test_each_family_of_images_is_known_by_its_files(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     image_network.build([], Hyperparameters.parse({}), None).save(tmp_path / "image_network")
     (tmp_path / "keras_image" / "w.weights.h5").touch()
-    tiny_pictures.write_hub(tmp_path / "hub_image")
+    tiny_images.write_hub(tmp_path / "hub_image")
     assert [recognised(tmp_path / name, "x", "image").family for name in FAMILIES["image"]] == list(FAMILIES["image"])
 
 

@@ -1,4 +1,4 @@
-"""URLs that clients write: pictures of allowed hosts come back, and nothing else in reach is ever asked."""
+"""URLs that clients write: images of allowed hosts come back, and nothing else in reach is ever asked."""
 
 import contextlib
 import http.server
@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from classifier.errors import RequestError
-from classifier.modalities import requests, urls
-from picture_helpers import drawn
+from classifier.serving import requests, urls
+from image_model_helpers import drawn
 
-PICTURE = drawn("green")
+IMAGE = drawn("green")
 SECRET = b"the credentials of another container"
 
 
@@ -58,7 +58,7 @@ class Host(http.server.ThreadingHTTPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
-    def url(self, path: str = "picture", host: str = "127.0.0.1") -> str:
+    def url(self, path: str = "image", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}/{path}"
 
     def close(self) -> None:
@@ -102,14 +102,14 @@ def _raw(handler: Handler, content: bytes) -> None:
 
 
 ANSWERS: Mapping[str, Callable[[Handler, str], None]] = {
-    "picture": lambda handler, _: handler.answer(200, PICTURE, Content_Type="image/png"),
+    "image": lambda handler, _: handler.answer(200, IMAGE, Content_Type="image/png"),
     "chunks": lambda handler, _: _raw(
         handler,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(PICTURE), PICTURE),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(IMAGE), IMAGE),
     ),
     "to": lambda handler, rest: handler.answer(302, Location=rest),
     "again": lambda handler, rest: handler.answer(302, Location=f"/again/{rest}x"),
-    "hops": lambda handler, rest: handler.answer(307, Location="/picture" if rest == "1" else f"/hops/{int(rest) - 1}"),
+    "hops": lambda handler, rest: handler.answer(307, Location="/image" if rest == "1" else f"/hops/{int(rest) - 1}"),
     "nowhere": lambda handler, _: handler.answer(302),
     "status": lambda handler, rest: handler.answer(int(rest), SECRET),
     "announced": lambda handler, _: handler.answer(200, b"", Content_Length=str(10**12)),
@@ -123,9 +123,9 @@ ANSWERS: Mapping[str, Callable[[Handler, str], None]] = {
     "many-headers": lambda handler, _: _raw(handler, b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n"),
     "long-header": lambda handler, _: _raw(handler, b"HTTP/1.1 200 OK\r\nA: " + b"b" * 200_000 + b"\r\n\r\n"),
     "bad-chunks": lambda handler, _: _raw(
-        handler, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + PICTURE
+        handler, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + IMAGE
     ),
-    "bad-length": lambda handler, _: _raw(handler, b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n" + PICTURE),
+    "bad-length": lambda handler, _: _raw(handler, b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n" + IMAGE),
     "gone": lambda handler, _: handler.connection.shutdown(socket.SHUT_RDWR),
 }
 
@@ -164,9 +164,9 @@ def hosts_of(host: Host) -> set[str]:
 
 
 @pytest.mark.usefixtures("public")
-@pytest.mark.parametrize("path", ["picture", "picture?size=1&x=%2f", "chunks", "to//picture", "hops/3", "picture#part"])
-def test_a_picture_of_an_allowed_host_comes_back(host: Host, path: str) -> None:
-    assert urls.fetch(host.url(path), hosts_of(host)) == PICTURE
+@pytest.mark.parametrize("path", ["image", "image?size=1&x=%2f", "chunks", "to//image", "hops/3", "image#part"])
+def test_an_image_of_an_allowed_host_comes_back(host: Host, path: str) -> None:
+    assert urls.fetch(host.url(path), hosts_of(host)) == IMAGE
 
 
 @pytest.mark.usefixtures("public")
@@ -175,9 +175,9 @@ def test_a_host_is_told_what_it_is_asked_and_nothing_of_the_machine(
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    urls.fetch(host.url("picture?a=b"), hosts_of(host))
+    urls.fetch(host.url("image?a=b"), hosts_of(host))
     ((path, headers),) = host.asked
-    assert path == "/picture?a=b"
+    assert path == "/image?a=b"
     assert headers["Host"] == f"127.0.0.1:{host.port}"
     assert set(headers) == {"Host", "Accept", "Accept-Encoding", "Connection"}
 
@@ -223,15 +223,15 @@ def test_a_name_that_is_allowed_is_not_asked_at_an_address_that_is_not_public(ho
 @pytest.mark.parametrize(
     "url",
     [
-        "http://localhost:{port}/picture", "http://127.1:{port}/picture", "http://2130706433:{port}/picture",
-        "http://[::1]:{port}/picture", "http://[::ffff:127.0.0.1]:{port}/picture", "http://[::127.0.0.1]:{port}/",
-        "http://[fe80::1%25lo]:{port}/", "http://169.254.169.254/latest/meta-data/", "http://127.0.0.1/picture",
-        "http://127.0.0.1:22/picture", "http://127.0.0.1:0/picture", "http://127.0.0.1.:{port}/picture",
+        "http://localhost:{port}/image", "http://127.1:{port}/image", "http://2130706433:{port}/image",
+        "http://[::1]:{port}/image", "http://[::ffff:127.0.0.1]:{port}/image", "http://[::127.0.0.1]:{port}/",
+        "http://[fe80::1%25lo]:{port}/", "http://169.254.169.254/latest/meta-data/", "http://127.0.0.1/image",
+        "http://127.0.0.1:22/image", "http://127.0.0.1:0/image", "http://127.0.0.1.:{port}/image",
         "http://allowed.example.evil.example/",
         "http://evil.example/allowed.example", "http://evil.example#allowed.example",
         "http://evil.example?allowed.example", "http://allowed.example%2eevil.example/",
-        "http://evil.example\\allowed.example/", "http://allowed.exampleevil.example/", "http:///picture", "http://",
-        "http://allowed.example:/", "http:127.0.0.1:{port}/picture", "http:/127.0.0.1:{port}/picture",
+        "http://evil.example\\allowed.example/", "http://allowed.exampleevil.example/", "http:///image", "http://",
+        "http://allowed.example:/", "http:127.0.0.1:{port}/image", "http:/127.0.0.1:{port}/image",
     ],
 )  # fmt: skip
 def test_a_host_that_is_not_named_is_not_asked_however_it_is_written(host: Host, url: str) -> None:
@@ -244,31 +244,31 @@ def test_a_host_that_is_not_named_is_not_asked_however_it_is_written(host: Host,
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://user:password@127.0.0.1:{port}/picture", "no user name"),
-        ("http://user@127.0.0.1:{port}/picture", "no user name"),
-        ("http://@127.0.0.1:{port}/picture", "no user name"),
+        ("http://user:password@127.0.0.1:{port}/image", "no user name"),
+        ("http://user@127.0.0.1:{port}/image", "no user name"),
+        ("http://@127.0.0.1:{port}/image", "no user name"),
         ("http://127.0.0.1:{port}@evil.example/", "no user name"),
-        ("http://evil.example\\@127.0.0.1:{port}/picture", "no user name"),
+        ("http://evil.example\\@127.0.0.1:{port}/image", "no user name"),
         ("file:///etc/passwd", "http:// or https://"),
-        ("ftp://127.0.0.1:{port}/picture", "http:// or https://"),
+        ("ftp://127.0.0.1:{port}/image", "http:// or https://"),
         ("gopher://127.0.0.1:{port}/_GET", "http:// or https://"),
         ("data:image/png;base64,iVBORw0KGgo=", "http:// or https://"),
         ("s3://bucket/key", "http:// or https://"),
-        ("//127.0.0.1:{port}/picture", "http:// or https://"),
+        ("//127.0.0.1:{port}/image", "http:// or https://"),
         ("/etc/passwd", "http:// or https://"),
         ("", "one URL"),
-        (" http://127.0.0.1:{port}/picture", "one URL"),
-        ("http://127.0.0.1:{port}/picture\nhttp://127.0.0.1:{port}/picture", "one URL"),
-        ("http://127.0.0.1:{port}/picture HTTP/1.1\r\nX-Aws-Ec2-Metadata-Token: x", "one URL"),
-        ("http://127.0.0.1\t:{port}/picture", "one URL"),
+        (" http://127.0.0.1:{port}/image", "one URL"),
+        ("http://127.0.0.1:{port}/image\nhttp://127.0.0.1:{port}/image", "one URL"),
+        ("http://127.0.0.1:{port}/image HTTP/1.1\r\nX-Aws-Ec2-Metadata-Token: x", "one URL"),
+        ("http://127.0.0.1\t:{port}/image", "one URL"),
         ("http://127.0.0.1:{port}/caf\xe9", "one URL"),
-        ("http://①②⑦.0.0.1:{port}/picture", "one URL"),
-        ("http://127。0。0。1:{port}/picture", "one URL"),
+        ("http://①②⑦.0.0.1:{port}/image", "one URL"),
+        ("http://127。0。0。1:{port}/image", "one URL"),
         ("http://127.0.0.1:{port}/" + "x" * 9000, "one URL"),
-        ("http://127.0.0.1:{port}x/picture", "not a URL"),
+        ("http://127.0.0.1:{port}x/image", "not a URL"),
         ("http://127.0.0.1:{port}.evil.example/", "not a URL"),
-        ("http://127.0.0.1:99999/picture", "not a URL"),
-        ("http://[127.0.0.1/picture", "not a URL"),
+        ("http://127.0.0.1:99999/image", "not a URL"),
+        ("http://[127.0.0.1/image", "not a URL"),
     ],
 )
 def test_what_is_no_plain_url_is_refused_and_nothing_is_asked(host: Host, url: str, words: str) -> None:
@@ -280,14 +280,14 @@ def test_what_is_no_plain_url_is_refused_and_nothing_is_asked(host: Host, url: s
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("http://localhost:{port}/picture", "does not name its host"),
+        ("http://localhost:{port}/image", "does not name its host"),
         ("http://169.254.169.254/latest/meta-data/", "does not name its host"),
-        ("//[::1]:{port}/picture", "does not name its host"),
-        ("http://inside.example:{port}/picture", "public address"),
+        ("//[::1]:{port}/image", "does not name its host"),
+        ("http://inside.example:{port}/image", "public address"),
         ("file:///etc/passwd", "http:// or https://"),
-        ("http://user@127.0.0.1:{port}/picture", "no user name"),
+        ("http://user@127.0.0.1:{port}/image", "no user name"),
         ("http://127.0.0.1:22/", "not with its port"),
-        ("http://[127.0.0.1/picture", "not a URL"),
+        ("http://[127.0.0.1/image", "not a URL"),
     ],
 )
 def test_a_redirect_is_looked_at_as_the_first_url_was(
@@ -327,7 +327,7 @@ def test_a_host_that_misbehaves_is_told_of_in_words(host: Host, path: str, words
 
 @pytest.mark.usefixtures("public")
 def test_a_length_that_is_none_is_not_believed(host: Host) -> None:
-    assert urls.fetch(host.url("bad-length"), hosts_of(host)) == PICTURE
+    assert urls.fetch(host.url("bad-length"), hosts_of(host)) == IMAGE
 
 
 @pytest.mark.usefixtures("public")
@@ -359,7 +359,7 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_asked(host: Host, mon
     inside = Host("127.0.0.2")  # what a name server of the attacker's says when it is asked again
     asked = resolved(monkeypatch, {"changing.example": ["127.0.0.1", "127.0.0.2"]})
     hosts = [f"changing.example:{host.port}"]
-    assert urls.fetch(host.url(host="changing.example"), hosts) == PICTURE
+    assert urls.fetch(host.url(host="changing.example"), hosts) == IMAGE
     assert asked == ["changing.example"]
     assert host.asked[0][1]["Host"] == f"changing.example:{host.port}"
     assert "public address" in refusal(host.url(host="changing.example"), *hosts)
@@ -377,7 +377,7 @@ def test_one_address_that_is_not_public_spoils_a_name(host: Host, monkeypatch: p
 def test_the_next_address_is_asked_where_one_does_not_answer(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urls, "is_public", lambda _: True)
     resolved(monkeypatch, {"two.example": ["127.0.0.3 127.0.0.1"], "none.example": ["127.0.0.3"]})
-    assert urls.fetch(host.url(host="two.example"), [f"two.example:{host.port}"]) == PICTURE
+    assert urls.fetch(host.url(host="two.example"), [f"two.example:{host.port}"]) == IMAGE
     assert "does not answer" in refusal(host.url(host="none.example"), f"none.example:{host.port}", status=400)
 
 
@@ -433,16 +433,16 @@ def test_https_is_asked_where_the_certificate_is_trusted_and_the_hosts(
     encryption.load_cert_chain(certificate / "both")
     secure = Host()
     secure.socket = encryption.wrap_socket(secure.socket, server_side=True)
-    url = partial("https://{1}:{0}/picture".format, secure.port)
+    url = partial("https://{1}:{0}/image".format, secure.port)
     hosts = [f"localhost:{secure.port}", f"127.0.0.1:{secure.port}", f"127.0.0.1:{host.port}"]
     urls._trust.cache_clear()
     assert "certificate" in refusal(url("localhost"), *hosts, status=400)
     assert secure.asked == []
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "pem"))
     urls._trust.cache_clear()
-    assert urls.fetch(url("localhost"), hosts) == PICTURE
+    assert urls.fetch(url("localhost"), hosts) == IMAGE
     assert "certificate" in refusal(url("127.0.0.1"), *hosts, status=400), "of another name"
-    assert "does not answer" in refusal(f"https://127.0.0.1:{host.port}/picture", *hosts, status=400), "no TLS"
+    assert "does not answer" in refusal(f"https://127.0.0.1:{host.port}/image", *hosts, status=400), "no TLS"
     urls._trust.cache_clear()
     secure.close()
 

@@ -1,4 +1,4 @@
-"""``serve`` with a model of pictures, as SageMaker runs it: real processes, a real model, and whatever clients send."""
+"""``serve`` with a model of images, as SageMaker runs it: real processes, a real model, and whatever clients send."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 import serving_helpers
-from picture_helpers import LABELS, b64, drawn, gif_of_frames, lines, model_folder, noise, png_bomb, probabilities
+from image_model_helpers import LABELS, b64, drawn, gif_of_frames, lines, model_folder, noise, png_bomb, probabilities
 from serving_helpers import PATIENCE_SECONDS, Server, code_of, serving
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
@@ -47,7 +47,7 @@ def ask(server: Server, body: bytes, content_type: str = "application/x-image") 
     return server.ask(body, Content_Type=content_type, Accept="application/json;verbose")
 
 
-def test_a_picture_is_answered_as_the_built_in_algorithm_answers_it_H19_H20_H22(server: Server) -> None:
+def test_an_image_is_answered_as_the_built_in_algorithm_answers_it_H19_H20_H22(server: Server) -> None:
     for kind in KINDS:
         content = noise(61, 35, kind)
         answer = ask(server, content)
@@ -57,7 +57,7 @@ def test_a_picture_is_answered_as_the_built_in_algorithm_answers_it_H19_H20_H22(
         assert answer.json()["labels"] == list(LABELS)
 
 
-def test_a_missing_content_type_is_a_picture_H18(server: Server) -> None:
+def test_a_missing_content_type_is_an_image_H18(server: Server) -> None:
     answer = requests.post(f"{server.url}/invocations", data=GREEN, headers={"Accept": "text/csv"}, timeout=10)
     assert answer.text.startswith("green,")
 
@@ -113,7 +113,7 @@ def test_no_input_harms_the_worker_and_bad_ones_are_4xx_H25_H26(server: Server) 
 
 
 def damaged(chance: random.Random, content: bytes) -> bytes:
-    """A picture with bytes that were changed, cut out, repeated or put in at random."""
+    """An image with bytes that were changed, cut out, repeated or put in at random."""
     some = bytearray(content)
     for _ in range(chance.choice((1, 1, 2, 10, 100))):
         begin = chance.randrange(len(some)) if some else 0
@@ -122,8 +122,8 @@ def damaged(chance: random.Random, content: bytes) -> bytes:
     return bytes(some)
 
 
-def test_pictures_damaged_in_every_way_are_answered_or_400_H25_H26(server: Server) -> None:
-    """Each is one picture of four hundred, which differ in their kinds and their damage."""
+def test_images_damaged_in_every_way_are_answered_or_400_H25_H26(server: Server) -> None:
+    """Each is one image of four hundred, which differ in their kinds and their damage."""
     chance = random.Random(11)  # noqa: S311
     before, seen = server.workers(), set[int]()
     whole = [noise(40, 30, kind, seed) for seed, kind in enumerate(KINDS * 2)]
@@ -162,7 +162,7 @@ def test_bombs_and_floods_do_not_take_memory_H26_A05(server: Server) -> None:
     assert max(peaks) - before < 300 * MEGABYTE, "one of the sixteen bombs alone is as much as this in colours"
 
 
-def test_thousands_of_pictures_come_back_in_order_H26(server: Server) -> None:
+def test_thousands_of_images_come_back_in_order_H26(server: Server) -> None:
     before = server.workers()
     contents = [drawn((number % 251, 250 - number % 251, 100), size=(8, 8)) for number in range(3000)]
     answer = server.ask(lines(*contents), Content_Type="application/jsonlines", Accept="application/jsonlines")
@@ -174,7 +174,7 @@ def test_thousands_of_pictures_come_back_in_order_H26(server: Server) -> None:
     assert server.workers() == before
 
 
-def test_sixty_four_clients_get_the_answers_that_each_picture_gets_alone_H39_H40(server: Server) -> None:
+def test_sixty_four_clients_get_the_answers_that_each_image_gets_alone_H39_H40(server: Server) -> None:
     contents = [noise(5 + number % 60, 5 + number % 41, KINDS[number % 4], number) for number in range(200)]
     alone = [ask(server, content).json()["probabilities"] for content in contents]
 
@@ -192,7 +192,7 @@ def test_sixty_four_clients_get_the_answers_that_each_picture_gets_alone_H39_H40
 
 def test_the_largest_body_is_taken_whole_or_in_chunks_and_one_byte_more_is_413_H13_B04(server: Server) -> None:
     limit = 100 * MEGABYTE
-    body = RED + bytes(limit - len(RED))  # what follows a picture's end is no part of it
+    body = RED + bytes(limit - len(RED))  # what follows an image's end is no part of it
     assert label(ask(server, body)) == "red"
     refused = ask(server, body + b"x")
     assert (refused.status_code, code_of(refused)) == (413, "payload_too_large")
@@ -203,7 +203,7 @@ def test_the_largest_body_is_taken_whole_or_in_chunks_and_one_byte_more_is_413_H
     assert whole.json()["probabilities"] == pytest.approx(probabilities(GREEN), abs=1e-5)
 
 
-def test_slow_senders_of_pictures_keep_nobody_waiting_and_get_their_answers_H07(server: Server) -> None:
+def test_slow_senders_of_images_keep_nobody_waiting_and_get_their_answers_H07(server: Server) -> None:
     head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(BLUE)}\r\n\r\n"
     with ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(100)]
@@ -218,7 +218,7 @@ def test_slow_senders_of_pictures_keep_nobody_waiting_and_get_their_answers_H07(
     assert label(ask(server, GREEN)) == "green"
 
 
-def test_pings_answer_while_large_pictures_are_read_H07(server: Server) -> None:
+def test_pings_answer_while_large_images_are_read_H07(server: Server) -> None:
     large = noise(3000, 3000, "JPEG")
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, server, large) for _ in range(16)]
@@ -231,12 +231,12 @@ def test_pings_answer_while_large_pictures_are_read_H07(server: Server) -> None:
     assert all(future.result().status_code == 200 for future in asked)
 
 
-def test_models_of_texts_and_of_pictures_stand_side_by_side_and_no_url_leads_inside_M03(tmp_path: Path) -> None:
-    for name, folder in (("pictures", model_folder()), ("texts", serving_helpers.model_folder())):
+def test_models_of_texts_and_of_images_stand_side_by_side_and_no_url_leads_inside_M03(tmp_path: Path) -> None:
+    for name, folder in (("images", model_folder()), ("texts", serving_helpers.model_folder())):
         shutil.copytree(folder, tmp_path / "models" / name / "model", copy_function=shutil.copy)
     environ = {"SAGEMAKER_MULTI_MODEL": "true", "ALLOW_IMAGE_URLS": "localhost"}
     with serving(tmp_path / "model", environ) as server:
-        for name in ("pictures", "texts"):
+        for name in ("images", "texts"):
             load = {"model_name": name, "url": str(tmp_path / "models" / name / "model")}
             assert requests.post(f"{server.url}/models", json=load, timeout=PATIENCE_SECONDS).status_code == 200
 
@@ -244,13 +244,13 @@ def test_models_of_texts_and_of_pictures_stand_side_by_side_and_no_url_leads_ins
             headers = {"Content-Type": content_type, "Accept": "application/json;verbose"}
             return requests.post(f"{server.url}/models/{name}/invoke", data=body, headers=headers, timeout=20)
 
-        assert label(invoke("pictures", GREEN, "image/png")) == "green"
+        assert label(invoke("images", GREEN, "image/png")) == "green"
         assert label(invoke("texts", b"It works.", "text/plain")) == "negative"
         refused = invoke("texts", GREEN, "image/png")
         assert (refused.status_code, "this model reads texts" in refused.text) == (415, True)
-        inside = invoke("pictures", f"http://localhost:{server.port}/secret".encode(), "text/plain")
+        inside = invoke("images", f"http://localhost:{server.port}/secret".encode(), "text/plain")
         assert (inside.status_code, code_of(inside)) == (403, "url_not_allowed")
-        inside = invoke("pictures", b"http://localhost/secret", "text/plain")
+        inside = invoke("images", b"http://localhost/secret", "text/plain")
         assert (inside.status_code, "public address" in inside.text) == (403, True)
         assert "secret" not in server.output()
 
@@ -259,10 +259,10 @@ def test_models_of_texts_and_of_pictures_stand_side_by_side_and_no_url_leads_ins
 
 
 def described() -> dict[str, Any]:
-    """The page as it is for a model of pictures."""
+    """The page as it is for a model of images."""
     page: dict[str, Any] = yaml.safe_load(PAGE.read_text(encoding="utf-8"))
     bodies = page["components"]["requestBodies"]
-    bodies["Records"] = bodies.pop("Pictures")
+    bodies["Records"] = bodies.pop("Images")
     return page
 
 
@@ -280,9 +280,9 @@ schema = schemathesis.openapi.from_dict(described())
 
 @schema.include(path="/invocations").parametrize()
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_a_server_of_pictures_answers_as_the_page_for_programs_says_H25(
+def test_a_server_of_images_answers_as_the_page_for_programs_says_H25(
     case: schemathesis.Case[Any], server: Server
 ) -> None:
-    # What is right by its form is hardly ever a picture, and any bytes are a body of their own.
+    # What is right by its form is hardly ever an image, and any bytes are a body of their own.
     wrong_is_wrong = () if case.media_type == "application/json" else (negative_data_rejection,)
     case.call_and_validate(base_url=server.url, excluded_checks=[positive_data_acceptance, *wrong_is_wrong])

@@ -1,4 +1,4 @@
-"""Pictures and encoders of images, small enough to make where they are needed."""
+"""Images and encoders of images, small enough to make where they are needed."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def pixels(count: int, height: int, width: int | None = None, seed: int = 0) -> NDArray[np.uint8]:
-    """Return pictures that differ in large patches, as photographs do: uint8[count, height, width, 3]."""
+    """Return images that differ in large patches, as photographs do: uint8[count, height, width, 3]."""
     generator = np.random.default_rng(seed)
     patches = generator.integers(0, 256, (count, 4, 4, 3)).astype(np.float32)
     return tf.cast(tf.image.resize(patches, (height, width or height)), tf.uint8).numpy()  # type: ignore[no-any-return]

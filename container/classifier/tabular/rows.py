@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from classifier.errors import UserError, at_most
-from classifier.modalities.columns import HEADERLESS, Columns
+from classifier.tabular.columns import HEADERLESS, Columns
 
 Label = int | str
 
@@ -58,7 +58,7 @@ class Problem:
 
 
 @dataclass
-class Harvest:
+class ReadResult:
     """What reading a channel's files gives; the readers add to it.
 
     Attributes:

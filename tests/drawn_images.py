@@ -1,6 +1,6 @@
-"""Labelled pictures that a program draws: the same ones at every call, in colours that say nothing of the label.
+"""Labelled images that a program draws: the same ones at every call, in colours that say nothing of the label.
 
-`python drawn_pictures.py FOLDER` writes a training channel of forty a label, for those who have none at hand.
+`python drawn_images.py FOLDER` writes a training channel of forty a label, for those who have none at hand.
 """
 
 import io
@@ -15,7 +15,7 @@ LABELS = ("disc", "dots", "stripes")
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".gif": "GIF"}
 
 
-def picture(label: str, number: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
+def image(label: str, number: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
     """Draw one of :data:`LABELS`; each number is another place, colour and measure of it."""
     chance = np.random.default_rng([LABELS.index(label), number])
     drawn = Image.new("RGB", size, _colour(chance, 0, 90))
@@ -24,14 +24,14 @@ def picture(label: str, number: int, size: tuple[int, int] = (96, 80)) -> Image.
 
 
 def encoded(label: str, number: int, suffix: str = ".png", size: tuple[int, int] = (96, 80)) -> bytes:
-    """Return the bytes of the file of such a picture, its kind by a suffix of :data:`KINDS`."""
+    """Return the bytes of the file of such an image, its kind by a suffix of :data:`KINDS`."""
     content = io.BytesIO()
-    picture(label, number, size).save(content, KINDS[suffix])
+    image(label, number, size).save(content, KINDS[suffix])
     return content.getvalue()
 
 
 def write(channel: Path, numbers: Sequence[int], suffixes: Sequence[str] = tuple(KINDS)) -> None:
-    """Write a folder a label with a picture a number, the kinds of file by turns."""
+    """Write a folder a label with an image a number, the kinds of file by turns."""
     for label in LABELS:
         folder = channel / label
         folder.mkdir(parents=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from classifier.modalities.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise
+from classifier.tabular.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise
 
 EXAMPLE = '{"label": 1, "text": "..."}'
 # What SageMaker Ground Truth writes: {"source": text, attribute: 0, attribute-metadata: {"class-name": name}}.
