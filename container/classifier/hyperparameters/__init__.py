@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from classifier.errors import UserError
-from classifier.hyperparameters.kinds import Kind
 from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT
+from classifier.kinds import Kind
 
 __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classifier import IMAGE, TEXT
-from classifier.hyperparameters.kinds import Kind, boolean, choice, integer, name, number
+from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
 TOP_LAYER_LEARNING_RATE = 1e-3
@@ -167,7 +167,7 @@ BUILT_IN: Mapping[str, Hyperparameter] = {
 
 OURS: Mapping[str, Hyperparameter] = {
     "model_id": Hyperparameter(
-        name("the name of an encoder"),
+        text("the name of an encoder"),
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
         "or `cnn` or `lstm`, which begin from nothing. Of images: what is on the `model` channel, or else `cnn`.",

@@ -51,7 +51,7 @@ def named_answer(name: str) -> AnswerType:
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
-    """names out of `predicted_label`, `probability`, `probabilities` and `labels`, each once, parted by commas."""  # noqa: D403
+    """Return names out of :data:`INFERENCE_OUTPUTS`, each once, in their order."""
     names = tuple(name.strip() for name in text.split(","))
     if not set(names) <= set(INFERENCE_OUTPUTS) or len(set(names)) < len(names):
         raise ValueError(f"must be names out of {', '.join(INFERENCE_OUTPUTS)}, each once")

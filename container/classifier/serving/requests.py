@@ -132,7 +132,7 @@ IMAGES = Requests(
 
 
 def parse_hosts(text: str) -> frozenset[str]:
-    """host names parted by commas, each with `:PORT` where that is neither 80 nor 443."""  # noqa: D403
+    """Return host names, each with its port where it has one."""
     hosts = [host.strip().lower() for host in text.split(",")]
     if not all(_HOST.fullmatch(host) for host in hosts):
         raise ValueError("must be names of hosts")

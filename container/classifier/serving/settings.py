@@ -1,7 +1,7 @@
 """The environment variables of ``serve``: one table that is the parser and the documentation."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.kinds import Kind, boolean, choice, integer
 from classifier.serving import media_types
 from classifier.serving.requests import parse_hosts
 
@@ -24,32 +25,8 @@ MODELS_PERCENT = 90
 WHOLE_SHARE = 8
 
 
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = int(text)
-        if not low <= number <= high:
-            raise ValueError
-        return number
-
-    parse.__doc__ = f"a whole number from {low} to {high}"
-    return parse
-
-
-def _thread_count(text: str) -> int:
-    """a whole number from 1 to 1024, or such numbers parted by commas, of which the first counts."""  # noqa: D403
-    return _whole_number(1, 1024)(text.partition(",")[0])
-
-
-def _engine(text: str) -> str:
-    return {name: name for name in (AUTO, *ENGINES)}[text.lower()]
-
-
-_engine.__doc__ = f"one of {', '.join(f'`{name}`' for name in (AUTO, *ENGINES))}"
-
-
-def _yes_or_no(text: str) -> bool:
-    """`true` or `false`."""
-    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+def _first_count(text: str) -> int:
+    return int(integer(1, 1024).parse(text.partition(",")[0]))
 
 
 def _answer_name(text: str) -> str:
@@ -57,12 +34,20 @@ def _answer_name(text: str) -> str:
     return text
 
 
-_answer_name.__doc__ = f"one of {', '.join(f'`{name}`' for name in media_types.ANSWER_NAMES)}"
+def _strategy(text: str) -> str:
+    return str(choice("MULTIRECORD", "SINGLERECORD").parse(text.replace("_", ""))).replace("RECORD", "_RECORD")
 
 
-def _bad_records(text: str) -> str:
-    """`answer` or `refuse`."""
-    return {"answer": "answer", "refuse": "refuse"}[text.lower()]
+THREADS = Kind(
+    "a whole number from 1 to 1,024, or several with commas between them, of which the first counts", _first_count
+)
+ANSWER = Kind(f"one of {', '.join(media_types.ANSWER_NAMES)}", _answer_name)
+STRATEGY = Kind("one of MULTI_RECORD, SINGLE_RECORD", _strategy)
+HOSTS = Kind("host names, each with `:PORT` where that is neither 80 nor 443, with commas between them", parse_hosts)
+COLUMNS = Kind(
+    f"names out of {', '.join(media_types.INFERENCE_OUTPUTS)}, each once, with commas between them",
+    media_types.parse_columns,
+)
 
 
 def _processors(settings: Mapping[str, Any]) -> int:
@@ -70,199 +55,38 @@ def _processors(settings: Mapping[str, Any]) -> int:
     return max(1, resources.processors() // int(settings["workers"]))
 
 
-def _strategy(text: str) -> str:
-    """`MULTI_RECORD` or `SINGLE_RECORD`."""
-    return {"multirecord": "MULTI_RECORD", "singlerecord": "SINGLE_RECORD"}[text.lower().replace("_", "")]
-
-
 @dataclass(frozen=True)
 class Setting:
-    """One value that the environment may set.
+    """How one value is set by the environment.
 
     Attributes:
         names: The variables that set it; the first that is there and not empty wins.
-        parse: Text to value; raises ValueError or KeyError, and its docstring says what it takes.
+        kind: What the value must be.
         default: The value, or a function of the settings before it.
         meaning: A sentence for the documentation.
         default_in_words: How the documentation shows a computed default.
     """
 
     names: tuple[str, ...]
-    parse: Callable[[str], Any]
+    kind: Kind
     default: Any
     meaning: str
     default_in_words: str = ""
 
     @property
-    def takes(self) -> str:
-        """What the value may be, in words."""
-        return str(self.parse.__doc__).rstrip(".")
-
-    @property
     def words(self) -> str:
         """What the default is, in words."""
-        value = self.default_in_words or self.default
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        return self.default_in_words or str(self.default)
 
 
-SETTINGS: Mapping[str, Setting] = {
-    "port": Setting(
-        ("SAGEMAKER_BIND_TO_PORT",),
-        _whole_number(1, 65535),
-        8080,
-        "The port to listen on.",
-    ),
-    "multi_model": Setting(
-        ("SAGEMAKER_MULTI_MODEL",),
-        _yes_or_no,
-        False,
-        "Set by multi-model endpoints: models come and go by way of `/models`.",
-    ),
-    "workers": Setting(
-        ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", "SAGEMAKER_GUNICORN_WORKERS"),
-        _whole_number(1, 64),
-        1,
-        "Processes, each with a copy of the model; one process already uses all processors. A multi-model endpoint has "
-        "one, whatever is set.",
-    ),
-    "predictions_at_once": Setting(
-        ("SAGEMAKER_GUNICORN_THREADS",),
-        _whole_number(1, 256),
-        lambda settings: GPU_BATCHES if resources.has_gpu() else max(1, _processors(settings) // PROCESSORS_A_BATCH),
-        "Batches a process computes at the same time.",
-        f"one for {PROCESSORS_A_BATCH} of its processors; {GPU_BATCHES} with a GPU",
-    ),
-    "batch_tokens": Setting(
-        ("SERVING_BATCH_TOKENS",),
-        _whole_number(1, 1_000_000),
-        lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
-        "What a batch may cost: tokens of its longest text, times its texts. A larger one makes the engine more busy, "
-        "and small requests beside large ones wait longer.",
-        f"{BATCH_TOKENS}; {GPU_BATCH_TOKENS} with a GPU",
-    ),
-    "queue_length": Setting(
-        ("SERVING_QUEUE_LENGTH",),
-        _whole_number(0, 1024),
-        64,
-        "Requests a process takes on beside as many as it computes batches; one more is answered 503 with Retry-After.",
-    ),
-    "engine_threads": Setting(
-        ("OMP_NUM_THREADS",),
-        _thread_count,
-        _processors,
-        "Threads the engine computes with, in each process.",
-        "processors ÷ processes",
-    ),
-    "engine": Setting(
-        ("SERVING_ENGINE",),
-        _engine,
-        AUTO,
-        "What runs the model. `auto` takes, of those that training found to keep the labels, the fastest on this "
-        "processor; with a GPU, TensorFlow.",
-    ),
-    "timeout_seconds": Setting(
-        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"),
-        _whole_number(1, 86400),
-        3600,
-        "How long a process may stop answering before it is replaced.",
-    ),
-    "proxy_timeout_seconds": Setting(
-        ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS",),
-        _whole_number(1, 86400),
-        lambda settings: settings["timeout_seconds"] + 5,
-        "How long nginx waits for an answer before it says 504.",
-        "the setting above + 5",
-    ),
-    "max_payload_megabytes": Setting(
-        ("SAGEMAKER_MAX_PAYLOAD_IN_MB",),
-        _whole_number(0, 1024),
-        1024,
-        "The largest request body; a larger one is answered 413. 0 is no limit.",
-    ),
-    "max_whole_megabytes": Setting(
-        ("SERVING_MAX_WHOLE_MB",),
-        _whole_number(1, 1024),
-        100,
-        "The largest body of one record or of `application/json`, which is read whole, into memory; a larger one is "
-        "answered 413. JSON Lines and CSV are read as a stream.",
-    ),
-    "max_records": Setting(
-        ("SERVING_MAX_RECORDS",),
-        _whole_number(1, 100_000_000),
-        1_000_000,
-        "The most records an `application/json` body may hold; one with more is answered 413.",
-    ),
-    "max_lines": Setting(
-        ("SERVING_MAX_LINES",),
-        _whole_number(0, 1_000_000_000),
-        0,
-        "The most records a JSON Lines or CSV body may hold; one with more is answered 413. 0 is no limit.",
-    ),
-    "max_tokens": Setting(
-        ("SERVING_MAX_TOKENS",),
-        _whole_number(0, 1_000_000_000),
-        0,
-        "The most tokens a request may hold; one with more is answered 413. 0 is no limit.",
-    ),
-    "bad_records": Setting(
-        ("SERVING_BAD_RECORDS",),
-        _bad_records,
-        "",
-        "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
-        "`answer` in JSON Lines and CSV, else `refuse`",
-    ),
-    "allowed_hosts": Setting(
-        ("ALLOW_IMAGE_URLS",),
-        parse_hosts,
-        frozenset(),
-        "Hosts that images may be fetched from, whose URLs are then sent as `text/plain`.",
-        "none: URLs are refused",
-    ),
-    "inference_output": Setting(
-        ("SAGEMAKER_INFERENCE_OUTPUT",),
-        media_types.parse_columns,
-        (),
-        "What JSON Lines and CSV answer of a record, in this order.",
-        "see the answer table",
-    ),
-    "default_accept": Setting(
-        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
-        _answer_name,
-        "",
-        "The answer's type where a request names none or `*/*`.",
-        "see the answer table",
-    ),
-    "batch": Setting(
-        ("SAGEMAKER_BATCH",),
-        _yes_or_no,
-        False,
-        "Set by batch transform: a request without a Content-Type is then refused, not taken for a text.",
-    ),
-    "batch_strategy": Setting(
-        ("SAGEMAKER_BATCH_STRATEGY",),
-        _strategy,
-        "MULTI_RECORD",
-        "Set by batch transform; `/execution-parameters` gives it back.",
-    ),
-    "models_memory_megabytes": Setting(
-        ("SERVING_MODELS_MEMORY_MB",),
-        _whole_number(1, 100_000_000),
-        lambda _: resources.memory() * MODELS_PERCENT // 100 >> 20,
-        "Memory the process of a multi-model endpoint may take; a model that would not fit is answered 507.",
-        f"{MODELS_PERCENT} % of the container's",
-    ),
-    "log_level": Setting(
-        ("SAGEMAKER_CONTAINER_LOG_LEVEL",),
-        _whole_number(0, 50),
-        20,
-        "10 debug, 20 info, 30 warning, 40 error.",
-    ),
-}
+def setting(names: tuple[str, ...], kind: Kind, default: Any, meaning: str, default_in_words: str = "") -> Any:
+    """Return a dataclass's field that the environment sets."""
+    return field(metadata={"setting": Setting(names, kind, default, meaning, default_in_words)})
 
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What ``serve`` was told; :data:`SETTINGS` says what each value means.
+    """What ``serve`` was told; the metadata of a field says what sets it and what it means.
 
     Attributes:
         model_folder: Where the model is.
@@ -273,29 +97,157 @@ class ServingSettings:
     model_folder: Path
     models_folder: Path
     set_by: Mapping[str, str]
-    port: int
-    multi_model: bool
-    workers: int
-    predictions_at_once: int
-    batch_tokens: int
-    queue_length: int
-    engine_threads: int
-    engine: str
-    timeout_seconds: int
-    proxy_timeout_seconds: int
-    max_payload_megabytes: int
-    max_whole_megabytes: int
-    max_records: int
-    max_lines: int
-    max_tokens: int
-    bad_records: str
-    allowed_hosts: frozenset[str]
-    inference_output: tuple[str, ...]
-    default_accept: str
-    batch: bool
-    batch_strategy: str
-    models_memory_megabytes: int
-    log_level: int
+    port: int = setting(
+        ("SAGEMAKER_BIND_TO_PORT",),
+        integer(1, 65535),
+        8080,
+        "The port to listen on.",
+    )
+    multi_model: bool = setting(
+        ("SAGEMAKER_MULTI_MODEL",),
+        boolean(),
+        False,
+        "Set by multi-model endpoints: models come and go by way of `/models`.",
+    )
+    workers: int = setting(
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", "SAGEMAKER_GUNICORN_WORKERS"),
+        integer(1, 64),
+        1,
+        "Processes, each with a copy of the model; one process already uses all processors. A multi-model endpoint has "
+        "one, whatever is set.",
+    )
+    predictions_at_once: int = setting(
+        ("SAGEMAKER_GUNICORN_THREADS",),
+        integer(1, 256),
+        lambda settings: GPU_BATCHES if resources.has_gpu() else max(1, _processors(settings) // PROCESSORS_A_BATCH),
+        "Batches a process computes at the same time.",
+        f"one for {PROCESSORS_A_BATCH} of its processors; {GPU_BATCHES} with a GPU",
+    )
+    batch_tokens: int = setting(
+        ("SERVING_BATCH_TOKENS",),
+        integer(1, 1_000_000),
+        lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
+        "What a batch may cost: tokens of its longest text, times its texts. A larger one makes the engine more busy, "
+        "and small requests beside large ones wait longer.",
+        f"{BATCH_TOKENS}; {GPU_BATCH_TOKENS} with a GPU",
+    )
+    queue_length: int = setting(
+        ("SERVING_QUEUE_LENGTH",),
+        integer(0, 1024),
+        64,
+        "Requests a process takes on beside as many as it computes batches; one more is answered 503 with Retry-After.",
+    )
+    engine_threads: int = setting(
+        ("OMP_NUM_THREADS",),
+        THREADS,
+        _processors,
+        "Threads the engine computes with, in each process.",
+        "processors ÷ processes",
+    )
+    engine: str = setting(
+        ("SERVING_ENGINE",),
+        choice(AUTO, *ENGINES),
+        AUTO,
+        "What runs the model. `auto` takes, of those that training found to keep the labels, the fastest on this "
+        "processor; with a GPU, TensorFlow.",
+    )
+    timeout_seconds: int = setting(
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"),
+        integer(1, 86400),
+        3600,
+        "How long a process may stop answering before it is replaced.",
+    )
+    proxy_timeout_seconds: int = setting(
+        ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS",),
+        integer(1, 86400),
+        lambda settings: settings["timeout_seconds"] + 5,
+        "How long nginx waits for an answer before it says 504.",
+        "the setting above + 5",
+    )
+    max_payload_megabytes: int = setting(
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB",),
+        integer(0, 1024),
+        1024,
+        "The largest request body; a larger one is answered 413. 0 is no limit.",
+    )
+    max_whole_megabytes: int = setting(
+        ("SERVING_MAX_WHOLE_MB",),
+        integer(1, 1024),
+        100,
+        "The largest body of one record or of `application/json`, which is read whole, into memory; a larger one is "
+        "answered 413. JSON Lines and CSV are read as a stream.",
+    )
+    max_records: int = setting(
+        ("SERVING_MAX_RECORDS",),
+        integer(1, 100_000_000),
+        1_000_000,
+        "The most records an `application/json` body may hold; one with more is answered 413.",
+    )
+    max_lines: int = setting(
+        ("SERVING_MAX_LINES",),
+        integer(0, 1_000_000_000),
+        0,
+        "The most records a JSON Lines or CSV body may hold; one with more is answered 413. 0 is no limit.",
+    )
+    max_tokens: int = setting(
+        ("SERVING_MAX_TOKENS",),
+        integer(0, 1_000_000_000),
+        0,
+        "The most tokens a request may hold; one with more is answered 413. 0 is no limit.",
+    )
+    bad_records: str = setting(
+        ("SERVING_BAD_RECORDS",),
+        choice("answer", "refuse"),
+        "",
+        "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
+        "`answer` in JSON Lines and CSV, else `refuse`",
+    )
+    allowed_hosts: frozenset[str] = setting(
+        ("ALLOW_IMAGE_URLS",),
+        HOSTS,
+        frozenset(),
+        "Hosts that images may be fetched from, whose URLs are then sent as `text/plain`.",
+        "none: URLs are refused",
+    )
+    inference_output: tuple[str, ...] = setting(
+        ("SAGEMAKER_INFERENCE_OUTPUT",),
+        COLUMNS,
+        (),
+        "What JSON Lines and CSV answer of a record, in this order.",
+        "see the answer table",
+    )
+    default_accept: str = setting(
+        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
+        ANSWER,
+        "",
+        "The answer's type where a request names none or `*/*`.",
+        "see the answer table",
+    )
+    batch: bool = setting(
+        ("SAGEMAKER_BATCH",),
+        boolean(),
+        False,
+        "Set by batch transform: a request without a Content-Type is then refused, not taken for a text.",
+    )
+    batch_strategy: str = setting(
+        ("SAGEMAKER_BATCH_STRATEGY",),
+        STRATEGY,
+        "MULTI_RECORD",
+        "Set by batch transform; `/execution-parameters` gives it back.",
+    )
+    models_memory_megabytes: int = setting(
+        ("SERVING_MODELS_MEMORY_MB",),
+        integer(1, 100_000_000),
+        lambda _: resources.memory() * MODELS_PERCENT // 100 >> 20,
+        "Memory the process of a multi-model endpoint may take; a model that would not fit is answered 507.",
+        f"{MODELS_PERCENT} % of the container's",
+    )
+    log_level: int = setting(
+        ("SAGEMAKER_CONTAINER_LOG_LEVEL",),
+        integer(0, 50),
+        20,
+        "10 debug, 20 info, 30 warning, 40 error.",
+    )
 
     @property
     def places(self) -> int:
@@ -323,29 +275,33 @@ class ServingSettings:
         values: dict[str, Any] = {}
         set_by: dict[str, str] = {}
         problems: list[str] = []
-        for field, setting in SETTINGS.items():
-            values[field] = setting.default(values) if callable(setting.default) else setting.default
-            name = next((name for name in setting.names if environ.get(name, "").strip()), None)
-            if field == "workers" and values["multi_model"]:
+        for name, each in SETTINGS.items():
+            values[name] = each.default(values) if callable(each.default) else each.default
+            variable = next((variable for variable in each.names if environ.get(variable, "").strip()), None)
+            if name == "workers" and values["multi_model"]:
                 continue  # one process knows which models there are
-            if name is None:
+            if variable is None:
                 continue
             try:
-                values[field] = setting.parse(environ[name].strip())
-                set_by[field] = name
-            except (ValueError, KeyError):
-                problems.append(f"environment variable {name}: must be {setting.takes}")
+                values[name] = each.kind.parse(environ[variable].strip())
+                set_by[name] = variable
+            except (ValueError, KeyError, OverflowError):
+                problems.append(f"environment variable {variable}: must be {each.kind.words}")
         if problems:
             raise UserError(problems)
         base = base_folder(environ)
         return cls(model_folder=base / "model", models_folder=base / "models", set_by=set_by, **values)
 
 
+SETTINGS: Mapping[str, Setting] = {
+    each.name: each.metadata["setting"] for each in fields(ServingSettings) if "setting" in each.metadata
+}
+
+
 def table() -> str:
     """Return the documentation of :data:`SETTINGS`, a Markdown table."""
     rows = [
-        f"| {'<br>'.join(f'`{name}`' for name in setting.names)} | {setting.words} | {setting.takes} | "
-        f"{setting.meaning} |"
-        for setting in SETTINGS.values()
+        f"| {'<br>'.join(f'`{name}`' for name in each.names)} | {each.words} | {each.kind.words} | {each.meaning} |"
+        for each in SETTINGS.values()
     ]
     return "\n".join(["| variable | default | value | meaning |", "|---|---|---|---|", *rows])

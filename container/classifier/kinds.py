@@ -1,4 +1,7 @@
-"""What a hyperparameter's value can be: how it is read from text, named in a message, and described to SageMaker."""
+"""What a setting's value can be: how it is read from text, named in a message, and described to SageMaker.
+
+Hyperparameters, the variables of ``serve`` and the options of ``batch`` are all declared with these.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -21,7 +24,7 @@ class Kind:
 
     words: str
     parse: Callable[[str], Any]
-    type: str
+    type: str = "FreeText"
     range: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -70,15 +73,15 @@ def boolean(yes: Any = True, no: Any = False) -> Kind:
     return Kind("True or False", lambda text: known[text.lower()], "Categorical", _values(("True", "False")))
 
 
-def name(words: str) -> Kind:
+def text(words: str) -> Kind:
     """Text that is not empty."""
 
-    def parse(text: str) -> str:
-        if not text:
+    def parse(value: str) -> str:
+        if not value:
             raise ValueError
-        return text
+        return value
 
-    return Kind(words, parse, "FreeText")
+    return Kind(words, parse)
 
 
 def _values(names: tuple[str, ...]) -> Mapping[str, Any]:
