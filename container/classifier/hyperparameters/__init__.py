@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from classifier.errors import UserError
-from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT
+from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
 from classifier.kinds import Kind
 
 __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]
@@ -18,53 +18,8 @@ PLATFORM_PREFIX = "sagemaker_"
 
 
 @dataclass(frozen=True)
-class Hyperparameters:
-    """One job's hyperparameters; :data:`SCHEMA` says what each means."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float | None
-    optimizer: str
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    momentum: float
-    rho: float
-    initial_accumulator_value: float
-    warmup_steps_fraction: float
-    early_stopping: bool
-    early_stopping_patience: int
-    early_stopping_min_delta: float
-    dropout_rate: float
-    regularizers_l2: float
-    train_only_top_layer: bool
-    reinitialize_top_layer: str
-    validation_split_ratio: float
-    model_id: str
-    max_sequence_length: int
-    header: str
-    class_weights: str
-    label_smoothing: float
-    gradient_clip_norm: float
-    encoder_learning_rate_decay: float
-    eval_metric: str
-    mixed_precision: str
-    jit_compile: str
-    epoch_factor: int
-    power_decay: bool
-    vocab_size: int
-    embed_size: int
-    hidden_size: int
-    n_layers: int
-    bidirectional: bool
-    kernel_size: int
-    modality: str
-    augmentation: bool
-    augmentation_random_flip: str
-    augmentation_random_rotation: float
-    augmentation_random_zoom: float
-    image_range: str
-    seed: int
+class Hyperparameters(Schema):
+    """One job's hyperparameters."""
 
     @classmethod
     def parse(
