@@ -54,8 +54,8 @@ def test_places_are_needed_and_the_rest_has_a_default() -> None:
 def test_everything_that_is_missing_or_wrong_is_in_one_message() -> None:
     message = refused("--model", "m", "--format", "xml", "--shard", "4/4", BATCH_HEADER="perhaps")
     assert message.splitlines() == [
-        "--format (or BATCH_FORMAT): must be one of `csv`, `jsonl`",
-        "--header (or BATCH_HEADER): must be one of `auto`, `true`, `false`",
+        "--format (or BATCH_FORMAT): must be one of csv, jsonl",
+        "--header (or BATCH_HEADER): must be one of auto, true, false",
         "--shard (or BATCH_SHARD): must be K/N, with K from 0 to N - 1",
         "--input (or BATCH_INPUT) is missing; give DIR|FILE|s3://...",
         "--output (or BATCH_OUTPUT) is missing; give DIR|s3://...",

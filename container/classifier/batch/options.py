@@ -1,8 +1,8 @@
 """The options of ``batch``: one table that is the parser, the environment variables and the documentation."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -13,44 +13,23 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.kinds import Kind, boolean, choice, integer, text
 
 CSV, JSON_LINES = "csv", "jsonl"
 PROCESSING = "processing"
 MOST_SHARDS = 10_000  # what an array job of AWS Batch may have
 
 
-def _itself(text: str) -> str:
-    return text
-
-
-def _one_of(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        return {name: name for name in names}[text.lower()]
-
-    parse.__doc__ = f"one of {', '.join(f'`{name}`' for name in names)}"
-    return parse
-
-
-def _yes(text: str) -> bool:
-    """`true` or `false`."""
-    return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-
-
-def _count(text: str) -> int:
-    """a whole number from 1 to 10000."""  # noqa: D403
-    number = int(text)
-    if not 1 <= number <= MOST_SHARDS:
-        raise ValueError
-    return number
-
-
 def _shard(text: str) -> Shard:
-    """K/N, with K from 0 to N - 1."""
     number, _, count = text.partition("/")
-    shard = Shard(int(number), _count(count))
+    shard = Shard(int(number), integer(1, MOST_SHARDS).parse(count))
     if not 0 <= shard.number < shard.count:
         raise ValueError
     return shard
+
+
+TEXT = text("a name or a path")
+SHARD = Kind("K/N, with K from 0 to N - 1", _shard)
 
 
 @dataclass(frozen=True)
@@ -59,7 +38,7 @@ class Option:
 
     Attributes:
         variable: The environment variable for it; the command line wins.
-        parse: Text to value; raises ValueError or KeyError, and its docstring says what it takes.
+        kind: What the value must be.
         meaning: A sentence or two for the documentation.
         metavar: What its value is called; empty where the option alone says it.
         default: The value where neither is given.
@@ -67,125 +46,118 @@ class Option:
     """
 
     variable: str
-    parse: Callable[[str], Any]
+    kind: Kind
     meaning: str
     metavar: str = ""
     default: Any = ""
     default_in_words: str = ""
 
 
-OPTIONS: Mapping[str, Option] = {
-    "model": Option(
-        "BATCH_MODEL",
-        _itself,
-        "What training left: its folder, `model.tar.gz`, or a folder with that in it; also in S3.",
-        "DIR|FILE|s3://...",
-        default_in_words="`/opt/ml/processing/model`, else `/opt/ml/model`, where there is one",
-    ),
-    "input": Option(
-        "BATCH_INPUT",
-        _itself,
-        "The rows: a file, all files of a folder at any depth, or the same in S3.",
-        "DIR|FILE|s3://...",
-        default_in_words="`/opt/ml/processing/input`, where there is one",
-    ),
-    "output": Option(
-        "BATCH_OUTPUT",
-        _itself,
-        "The folder for the results.",
-        "DIR|s3://...",
-        default_in_words="`/opt/ml/processing/output`, where there is `/opt/ml/processing`",
-    ),
-    "rejects": Option(
-        "BATCH_REJECTS",
-        _itself,
-        "The folder for the lists of rows that can't be read.",
-        "DIR|s3://...",
-        default_in_words="`/opt/ml/processing/rejects`, where there is one; else that of the results",
-    ),
-    "format": Option(
-        "BATCH_FORMAT",
-        _one_of(CSV, JSON_LINES),
-        "What the input is, whatever its files are called.",
-        "csv|jsonl",
-        default_in_words="by each file's name",
-    ),
-    "text_column": Option(
-        "BATCH_TEXT_COLUMN",
-        _itself,
-        "The column with the text: its name in the header, or its number from 1; in JSON Lines, the key.",
-        "NAME|N",
-        default_in_words="the one whose name or content says so",
-    ),
-    "header": Option(
-        "BATCH_HEADER",
-        _one_of("auto", "true", "false"),
-        "Whether the first row of CSV is a header; `auto` looks at the first rows.",
-        "auto|true|false",
-        "auto",
-        "`auto`",
-    ),
-    "probabilities": Option(
-        "BATCH_PROBABILITIES",
-        _yes,
-        "Write a column for each label's probability as well, `probability_<label>`.",
-        default=False,
-        default_in_words="off",
-    ),
-    "fail_on_rejects": Option(
-        "BATCH_FAIL_ON_REJECTS",
-        _yes,
-        "Read each file through before anything of it is computed, and predict nothing of one with bad rows: exit "
-        "code 1.",
-        default=False,
-        default_in_words="off",
-    ),
-    "shard": Option(
-        "BATCH_SHARD",
-        _shard,
-        "Do only the K-th of N parts of each file's rows; K counts from 0.",
-        "K/N",
-        None,
-        "all rows",
-    ),
-    "shards": Option(
-        "BATCH_SHARDS",
-        _count,
-        "The same, with K from AWS Batch's `AWS_BATCH_JOB_ARRAY_INDEX`.",
-        "N",
-        None,
-        "`AWS_BATCH_JOB_ARRAY_SIZE`, in an array job",
-    ),
-    "engine": Option(
-        "SERVING_ENGINE",
-        _one_of(AUTO, *ENGINES),
-        "What runs the model, as for `serve`.",
-        "NAME",
-        AUTO,
-        f"`{AUTO}`",
-    ),
-}
+def option(
+    variable: str, kind: Kind, meaning: str, metavar: str = "", default: Any = "", default_in_words: str = ""
+) -> Any:
+    """Return a dataclass's field that the command line and the environment set."""
+    return field(metadata={"option": Option(variable, kind, meaning, metavar, default, default_in_words)})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``batch`` was told; :data:`OPTIONS` says what each value means.
+    """What ``batch`` was told; the metadata of a field says what sets it and what it means.
 
     Attributes:
-        shard: Which part of each file's rows is done, :data:`classifier.batch.shards.WHOLE` for all.
+        shard: Which part of each file's rows is done, :data:`classifier.batch.shards.WHOLE` for all, whether it was
+            given so, by ``shards`` or by the platform.
     """
 
-    model: str
-    input: str
-    output: str
-    rejects: str
-    format: str
-    text_column: str
-    header: str
-    probabilities: bool
-    fail_on_rejects: bool
-    shard: Shard
-    engine: str
+    model: str = option(
+        "BATCH_MODEL",
+        TEXT,
+        "What training left: its folder, `model.tar.gz`, or a folder with that in it; also in S3.",
+        "DIR|FILE|s3://...",
+        default_in_words="`/opt/ml/processing/model`, else `/opt/ml/model`, where there is one",
+    )
+    input: str = option(
+        "BATCH_INPUT",
+        TEXT,
+        "The rows: a file, all files of a folder at any depth, or the same in S3.",
+        "DIR|FILE|s3://...",
+        default_in_words="`/opt/ml/processing/input`, where there is one",
+    )
+    output: str = option(
+        "BATCH_OUTPUT",
+        TEXT,
+        "The folder for the results.",
+        "DIR|s3://...",
+        default_in_words="`/opt/ml/processing/output`, where there is `/opt/ml/processing`",
+    )
+    rejects: str = option(
+        "BATCH_REJECTS",
+        TEXT,
+        "The folder for the lists of rows that can't be read.",
+        "DIR|s3://...",
+        default_in_words="`/opt/ml/processing/rejects`, where there is one; else that of the results",
+    )
+    format: str = option(
+        "BATCH_FORMAT",
+        choice(CSV, JSON_LINES),
+        "What the input is, whatever its files are called.",
+        "csv|jsonl",
+        default_in_words="by each file's name",
+    )
+    text_column: str = option(
+        "BATCH_TEXT_COLUMN",
+        TEXT,
+        "The column with the text: its name in the header, or its number from 1; in JSON Lines, the key.",
+        "NAME|N",
+        default_in_words="the one whose name or content says so",
+    )
+    header: str = option(
+        "BATCH_HEADER",
+        choice("auto", "true", "false"),
+        "Whether the first row of CSV is a header; `auto` looks at the first rows.",
+        "auto|true|false",
+        "auto",
+        "`auto`",
+    )
+    probabilities: bool = option(
+        "BATCH_PROBABILITIES",
+        boolean(),
+        "Write a column for each label's probability as well, `probability_<label>`.",
+        default=False,
+        default_in_words="off",
+    )
+    fail_on_rejects: bool = option(
+        "BATCH_FAIL_ON_REJECTS",
+        boolean(),
+        "Read each file through before anything of it is computed, and predict nothing of one with bad rows: exit "
+        "code 1.",
+        default=False,
+        default_in_words="off",
+    )
+    shard: Shard = option(
+        "BATCH_SHARD",
+        SHARD,
+        "Do only the K-th of N parts of each file's rows; K counts from 0.",
+        "K/N",
+        None,
+        "all rows",
+    )
+    shards: int | None = option(
+        "BATCH_SHARDS",
+        integer(1, MOST_SHARDS),
+        "The same, with K from AWS Batch's `AWS_BATCH_JOB_ARRAY_INDEX`.",
+        "N",
+        None,
+        "`AWS_BATCH_JOB_ARRAY_SIZE`, in an array job",
+    )
+    engine: str = option(
+        "SERVING_ENGINE",
+        choice(AUTO, *ENGINES),
+        "What runs the model, as for `serve`.",
+        "NAME",
+        AUTO,
+        f"`{AUTO}`",
+    )
 
     @property
     def computing(self) -> Computing:
@@ -212,10 +184,12 @@ class Options:
             if not values[name]
         ]
         values["shard"] = _shard_meant(values, environ, problems)
-        del values["shards"]
         if problems:
             raise UserError(problems)
         return cls(**values)
+
+
+OPTIONS: Mapping[str, Option] = {each.name: each.metadata["option"] for each in fields(Options)}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -229,9 +203,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Add predictions to files of rows. Options may also be given as environment variables.",
         allow_abbrev=False,
     )
-    for name, option in OPTIONS.items():
-        help_text = f"{option.meaning} [{option.variable}; default: {option.default_in_words}]".replace("%", "%%")
-        taking = {"metavar": option.metavar} if option.metavar else {"action": "store_const", "const": "true"}
+    for name, each in OPTIONS.items():
+        help_text = f"{each.meaning} [{each.variable}; default: {each.default_in_words}]".replace("%", "%%")
+        taking = {"metavar": each.metavar} if each.metavar else {"action": "store_const", "const": "true"}
         parser.add_argument(_flag(name), dest=name, help=help_text, **taking)  # type: ignore[arg-type]  # of two kinds
     return parser
 
@@ -241,16 +215,15 @@ def _flag(name: str) -> str:
 
 
 def _value(name: str, given: str | None, environ: Mapping[str, str], problems: list[str]) -> Any:
-    option = OPTIONS[name]
-    text = (environ.get(option.variable, "") if given is None else given).strip()
+    each = OPTIONS[name]
+    text = (environ.get(each.variable, "") if given is None else given).strip()
     if not text:
-        return option.default
+        return each.default
     try:
-        return option.parse(text)
-    except (ValueError, KeyError):
-        takes = str(option.parse.__doc__).rstrip(".")
-        problems.append(f"{_flag(name)} (or {option.variable}): must be {takes}")
-        return option.default
+        return each.kind.parse(text)
+    except (ValueError, KeyError, OverflowError):
+        problems.append(f"{_flag(name)} (or {each.variable}): must be {each.kind.words}")
+        return each.default
 
 
 def _fill_places(values: dict[str, Any], base: Path) -> None:
@@ -286,7 +259,7 @@ def _shard_meant(values: Mapping[str, Any], environ: Mapping[str, str], problems
 def table() -> str:
     """Return the documentation of :data:`OPTIONS`, a Markdown table."""
     rows = []
-    for name, option in OPTIONS.items():
-        shown = f"{_flag(name)} {option.metavar}".strip().replace("|", r"\|")
-        rows.append(f"| `{shown}` | `{option.variable}` | {option.default_in_words} | {option.meaning} |")
+    for name, each in OPTIONS.items():
+        shown = f"{_flag(name)} {each.metavar}".strip().replace("|", r"\|")
+        rows.append(f"| `{shown}` | `{each.variable}` | {each.default_in_words} | {each.meaning} |")
     return "\n".join(["| option | variable | default | meaning |", "|---|---|---|---|", *rows])
