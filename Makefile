@@ -75,7 +75,7 @@ predict: setup  ## ask the server: make predict TEXT="..."
 predict: export TEXT := $(TEXT)
 
 check-data: setup  ## say of a file what training would: make check-data FILE=data.csv
-	cd container && python -m classifier.data check $(abspath $(FILE))
+	cd container && python -m classifier.check_data check $(abspath $(FILE))
 
 docs: setup  ## write the generated pages and tables
 	python tools/make_docs.py

@@ -27,10 +27,11 @@ import tensorflow as tf
 
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, fit, hardware, optimizers, step
-from classifier.training.batches import Inputs, Rows
+from classifier.training import hardware
 from classifier.training.cluster import Cluster
 from classifier.training.hardware import Precision
+from classifier.training.loop import batches, fit, optimizers, step
+from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.model import Network, assemble, build_head
 
 RESULTS = WORK / "training_step.jsonl"

@@ -98,7 +98,9 @@ def model_folder() -> Path:
     command = [sys.executable, __file__, str(folder / artifact.SAVED_MODEL_FOLDER)]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(SERVE.parent)}, check=True, timeout=120)
     artifact.write_json(folder / artifact.MANIFEST_FILE, MANIFEST)
-    artifact.write_json(folder / artifact.GOLDEN_FILE, {"probes": [probabilities(probe) for probe in pixels.probes()]})
+    artifact.write_json(
+        folder / artifact.REFERENCE_FILE, {"probes": [probabilities(probe) for probe in pixels.smoke_images()]}
+    )
     artifact.write_labels(folder, LABELS)
     return folder
 

@@ -120,9 +120,9 @@ class Job:
 
 
 def check_data(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run `python -m classifier.data` to its end."""
+    """Run `python -m classifier.check_data` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "classifier.data", *map(str, arguments)],
+        [sys.executable, "-m", "classifier.check_data", *map(str, arguments)],
         cwd=ROOT / "container",
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from classifier.training import adam, optimizers
+from classifier.training.loop import adam, optimizers
 
 KINDS = {"Adam": (adam.Adam, tf_keras.optimizers.Adam), "AdamW": (adam.AdamW, tf_keras.optimizers.AdamW)}
 ROWS, WIDTH, STEPS = 50, 8, 6

@@ -15,7 +15,7 @@ def write(folder: Path, **changes: object) -> Path:
     (folder / "1").mkdir(parents=True)
     (folder / "1" / "saved_model.pb").write_bytes(b"")
     artifact.write_labels(folder, labels)
-    artifact.write_json(folder / "golden.json", {"probes": [[0.5, 0.5]] * len(artifact.PROBES)})
+    artifact.write_json(folder / "golden.json", {"probes": [[0.5, 0.5]] * len(artifact.SMOKE_TEXTS)})
     artifact.write_json(folder / "manifest.json", {"format_version": 1, **changes})
     return folder
 
@@ -24,13 +24,13 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     model = artifact.load(write(tmp_path))
     assert model.labels == ("a", "b")
     assert model.saved_model == tmp_path / "1"
-    assert model.probes == [[0.5, 0.5]] * len(artifact.PROBES)
+    assert model.probes == [[0.5, 0.5]] * len(artifact.SMOKE_TEXTS)
 
 
 def test_a_model_of_ours_without_its_manifest_is_incomplete_and_no_foreign_one_H08(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").touch()
-    (tmp_path / artifact.GOLDEN_FILE).write_text("{}")
+    (tmp_path / artifact.REFERENCE_FILE).write_text("{}")
     with pytest.raises(UserError, match=r"without manifest\.json"):
         artifact.load(tmp_path)
 

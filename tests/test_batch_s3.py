@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from batch_helpers import run, start
-from classifier.batch import buckets, places
+from classifier.batch import buckets, storage
 from classifier.errors import UserError
 
 CLAIMS = "id,text\n1,the film was good\n2,she works\n"
@@ -176,4 +176,4 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     put(s3, "x.csv")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="TMPDIR names another folder"):
-        places.to_read("s3://claims/x.csv").fetch("x.csv", tmp_path)
+        storage.to_read("s3://claims/x.csv").fetch("x.csv", tmp_path)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from classifier.training import batches
-from classifier.training.batches import Inputs, Rows
+from classifier.training.loop import batches
+from classifier.training.loop.batches import Inputs, Rows
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.training import checkpoint
-from classifier.training.checkpoint import Checkpoint, Folder
+from classifier.training.loop import checkpoint
+from classifier.training.loop.checkpoint import Checkpoint, Folder
 
 RUN = "0123456789abcdef"
 

@@ -264,7 +264,7 @@ def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
 def test_wrong_usage_of_the_command_ends_with_2(arguments: tuple[str, ...]) -> None:
     ended = check_data(*arguments)
     assert ended.returncode == 2
-    assert "usage: python -m classifier.data" in ended.stderr
+    assert "usage: python -m classifier.check_data" in ended.stderr
 
 
 def test_the_command_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_command_does_not_wait_for_tensorflow(tmp_path: Path) -> None:
         "import runpy, sys\n"
         f"sys.argv = ['x', 'check', {str(write(tmp_path, 'training', ROWS))!r}]\n"
         "try:\n"
-        "    runpy.run_module('classifier.data', run_name='__main__')\n"
+        "    runpy.run_module('classifier.check_data', run_name='__main__')\n"
         "except SystemExit as end:\n"
         "    assert end.code == 0\n"
         "assert not [name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'tf_keras', 'keras')]\n"

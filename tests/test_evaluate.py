@@ -5,8 +5,8 @@ import pytest
 import sklearn.metrics
 
 from classifier.training import evaluate
-from classifier.training.batches import Inputs
 from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.loop.batches import Inputs
 from classifier.training.model import softmax
 
 

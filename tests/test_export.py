@@ -220,9 +220,9 @@ def test_a_job_that_is_to_stop_makes_its_baseline_of_fewer_rows(
     interruption = Interruption()
     interruption.request()
     encoder, head = cast("Any", bert.load(tiny_encoder, "tiny", 16)), head_of(2)
-    texts = tf.constant([*artifact.PROBES, *TEXTS])
+    texts = tf.constant([*artifact.SMOKE_TEXTS, *TEXTS])
     answers = tf.nn.softmax(head(encoder.layer(encoder.tokenize(texts)))).numpy()
-    probes, checked = answers[: len(artifact.PROBES)], answers[len(artifact.PROBES) :]
+    probes, checked = answers[: len(artifact.SMOKE_TEXTS)], answers[len(artifact.SMOKE_TEXTS) :]
     split = Split(tuple(TEXTS), np.zeros(len(TEXTS), np.int32), ("data.csv:1",) * len(TEXTS))
     data = Data((0, 1), split, split, split, "digest")
     trained = Trained(encoder, head, {}, split, checked, probes)

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, evaluate, fit, hardware, job
-from classifier.training.batches import Inputs, Rows
-from classifier.training.checkpoint import Folder
+from classifier.training import evaluate, hardware, job
 from classifier.training.cluster import Cluster
-from classifier.training.fit import Surroundings, Task
 from classifier.training.interruption import Interruption
+from classifier.training.loop import batches, fit
+from classifier.training.loop.batches import Inputs, Rows
+from classifier.training.loop.checkpoint import Folder
+from classifier.training.loop.fit import FitSpec, RunContext
+from classifier.training.loop.optimizers import LearningRate
+from classifier.training.loop.scoring import evaluation_split
 from classifier.training.model import Network, assemble, build_head
-from classifier.training.optimizers import LearningRate
-from classifier.training.scoring import hold
 from jobs import ROWS, Job, rows
 
 SETTINGS = Hyperparameters.parse({"epochs": "4", "batch_size": "4", "dropout_rate": "0.3", "seed": "5"})
@@ -48,39 +49,37 @@ class EncoderEveryTime(tf_keras.Model):  # type: ignore[misc]
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(Cluster(tf.distribute.get_strategy()), Folder(tmp_path, "0" * 16), Interruption())
+def run_context(tmp_path: Path) -> RunContext:
+    return RunContext(Cluster(tf.distribute.get_strategy()), Folder(tmp_path, "0" * 16), Interruption())
 
 
-def frozen(folder: Path, surroundings: Surroundings) -> tuple[Network, Task]:
-    """Return a network, and the task to train its top layer with the encoder computed every time."""
+def frozen(folder: Path, run_context: RunContext) -> tuple[Network, FitSpec]:
+    """Return a network, and the fit_spec to train its top layer with the encoder computed every time."""
     encoder: Any = bert.load(folder, "tiny", 16)
     network = assemble(encoder, build_head(2, SETTINGS))
     encoder.layer.trainable = False
     inputs = InAnyOrder(batches.tokenize(encoder, TEXTS).rows, 16)
     model = EncoderEveryTime(network)
     model(inputs.take([0]))
-    held = hold(inputs, TARGETS, surroundings.cluster)
+    held = evaluation_split(inputs, TARGETS, run_context.cluster)
     answers = evaluate.compiled(model, inputs.signature)
     training = Rows(inputs, TARGETS, np.ones(len(TEXTS), np.float32))
-    return network, Task(model, answers, training, held, LearningRate(0.05, "constant", ""))
+    return network, FitSpec(model, answers, training, held, LearningRate(0.05, "constant", ""))
 
 
 def test_a_top_layer_learns_the_same_from_kept_vectors_as_from_an_encoder_that_is_computed_every_epoch(
-    tiny_encoder: Path, surroundings: Surroundings, tmp_path: Path
+    tiny_encoder: Path, run_context: RunContext, tmp_path: Path
 ) -> None:
-    network, task = frozen(tiny_encoder, surroundings)
+    network, fit_spec = frozen(tiny_encoder, run_context)
     before = network.head.get_weights()
-    slow = fit.fit(task, SETTINGS, surroundings)
+    slow = fit.fit(fit_spec, SETTINGS, run_context)
     slowly = network.head.get_weights()
 
-    again, task = frozen(tiny_encoder, surroundings)
-    setting = job.Setting(surroundings.cluster, surroundings.interruption, tmp_path / "others", tmp_path)
-    short = job._top_layer_task(task, again, setting)
+    again, fit_spec = frozen(tiny_encoder, run_context)
+    context = job.JobContext(run_context.cluster, run_context.interruption, tmp_path / "others", tmp_path)
+    short = job._top_layer_fit_spec(fit_spec, again, context)
     assert short.training.inputs.signature.dtype == tf.float32
-    fast = fit.fit(
-        short, SETTINGS, Surroundings(setting.cluster, Folder(setting.checkpoints, "1" * 16), Interruption())
-    )
+    fast = fit.fit(short, SETTINGS, RunContext(context.cluster, Folder(context.checkpoints, "1" * 16), Interruption()))
     assert np.abs(before[1] - slowly[1]).max() > 0.01
     for mine, other in zip(again.head.get_weights(), slowly, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)

@@ -50,7 +50,7 @@ def records(tmp_path: Path) -> Sequence[images.Record]:
 
 def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: Sequence[images.Record]) -> None:
     encoder = tint()
-    array = encoder.arrays(records)
+    array = encoder.preprocess(records)
     assert (array.shape, str(array.dtype), len(array)) == ((3, 4, 6, 3), "uint8", 3)
     some = array[np.array([2, 0])]
     assert (some.shape, str(some.dtype)) == ((2, 4, 6, 3), "uint8")
@@ -107,8 +107,8 @@ def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_i
 ) -> None:
     encoder = tint()
     with caplog.at_level(logging.INFO):
-        encoder.adapt(Hyperparameters.parse({}))
-        encoder.adapt(Hyperparameters.parse({"image_range": "0..255"}))
+        encoder.configure(Hyperparameters.parse({}))
+        encoder.configure(Hyperparameters.parse({"image_range": "0..255"}))
     assert caplog.messages == [
         "event=images height=4 width=6 range='0..1' range_from='this test' augmentation='none'",
         "event=images height=4 width=6 range='0..255' range_from='hyperparameter image_range' augmentation='none'",

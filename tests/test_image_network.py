@@ -106,7 +106,7 @@ def test_a_network_over_words_is_not_taken_for_one(encoder: ImageEncoder, tmp_pa
 def test_augmentation_is_for_training_only_and_is_not_saved(tmp_path: Path) -> None:
     encoder, some = built(), tiny_images.pixels(2, SIDE)
     plain = encoder.layer(some).numpy()
-    encoder.adapt(Hyperparameters.parse({"augmentation": "True"}))
+    encoder.configure(Hyperparameters.parse({"augmentation": "True"}))
     assert encoder.augments
     np.testing.assert_array_equal(encoder.layer(some), plain)
     assert not np.allclose(encoder.layer(some, training=True), plain)

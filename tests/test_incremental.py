@@ -15,11 +15,11 @@ from classifier import predictor
 from classifier.engines import Computing
 from classifier.engines.choice import TENSORFLOW
 from classifier.errors import UserError
-from classifier.training import previous
+from classifier.training import warm_start
 from classifier.training.data import Data, Split
 from jobs import ROWS, Job, rows
 
-NO_TOP_LAYER = previous.TopLayer(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
+NO_TOP_LAYER = warm_start.TopLayer(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
 STILL = {"epochs": "1", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0"}
 
 
@@ -116,11 +116,11 @@ def test_false_keeps_the_head_of_a_model_and_is_refused_where_there_is_none_T81(
 
 def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCaptureFixture) -> None:
     texts = ("one", "two", "three")
-    golden = tuple(previous.GoldenRow(previous.salted_hash("salt", text), "a", "a") for text in texts[:2])
-    before = previous.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
+    golden = tuple(warm_start.ReferenceRow(warm_start.salted_hash("salt", text), "a", "a") for text in texts[:2])
+    before = warm_start.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
     split = Split(texts, np.zeros(3, np.int32), ("f:1", "f:2", "f:3"))
     rows_now = Data(("a", "b"), split, split, split, "digest")
-    previous.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
+    warm_start.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
     assert "event=golden rows=2 trained_on=0 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
     assert "the model has become worse on them" in caplog.text
 
@@ -129,7 +129,7 @@ def test_a_new_label_that_may_be_a_text_is_not_logged(caplog: pytest.LogCaptureF
     labels = ("a", "b", "my brakes are gone", "c")
     split = Split(("x",) * 5, np.array([0, 1, 2, 3, 3], np.int32), ("f:1",) * 5)
     with caplog.at_level("INFO"):
-        previous.report_labels(("a", "b"), Data(labels, split, split, split, ""))
+        warm_start.report_labels(("a", "b"), Data(labels, split, split, split, ""))
     assert "new_labels=2: c, and 1 not shown" in caplog.text
     assert "brakes" not in caplog.text
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import model
-from classifier.training.previous import TopLayer
+from classifier.training.warm_start import TopLayer
 
 DEFAULTS = Hyperparameters.parse({})
 
@@ -44,7 +44,7 @@ def test_a_kept_head_has_its_old_columns_and_new_ones_beside_them() -> None:
 
 def test_deeper_layers_learn_at_a_smaller_share_of_the_rate(tiny_encoder: Path) -> None:
     layer = bert.load(tiny_encoder, "tiny", 16).layer
-    shares = {variable.ref(): share for variable, share in model.learning_rate_shares(layer, 0.5)}
+    shares = {variable.ref(): share for variable, share in model.learning_rate_multipliers(layer, 0.5)}
     assert len(shares) == len(layer.trainable_variables)
     assert shares[layer.blocks[1].query.kernel.ref()] == 0.5
     assert shares[layer.blocks[0].query.kernel.ref()] == 0.25

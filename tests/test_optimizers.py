@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from classifier.hyperparameters import SCHEMA, Hyperparameters
-from classifier.training import optimizers
-from classifier.training.optimizers import LearningRate
+from classifier.training.loop import optimizers
+from classifier.training.loop.optimizers import LearningRate
 
 OPTIMIZERS = SCHEMA["optimizer"].kind.range["CategoricalParameterRangeSpecification"]["Values"]
 
@@ -42,7 +42,7 @@ def test_the_schedule_rises_over_its_share_of_the_steps_and_falls_to_nothing(sha
 
 
 def test_the_learning_rate_goes_down_a_stair_every_so_many_epochs() -> None:
-    schedule = optimizers.Stairs(1.0, 20)
+    schedule = optimizers.StepDecay(1.0, 20)
     assert [round(float(schedule(tf.constant(step))), 6) for step in (0, 19, 20, 39, 40)] == [1.0, 1.0, 0.1, 0.1, 0.01]
 
 

@@ -203,7 +203,7 @@ def test_a_file_is_decoded_as_its_content_is(tmp_path: Path) -> None:
 
 
 def test_probes_are_images_of_different_kinds_and_always_the_same() -> None:
-    first, again = pixels.probes(), pixels.probes()
+    first, again = pixels.smoke_images(), pixels.smoke_images()
     decoded = [decode(content, 32, 32) for content in first]
     for one, other in zip(decoded, again, strict=True):
         np.testing.assert_array_equal(one, decode(other, 32, 32))

@@ -15,32 +15,32 @@ from classifier.encoders.resolve import EncoderFiles
 from classifier.engines import processor
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import hardware, precision, program, trial
+from classifier.training import hardware, precision, precision_benchmark, program
 from classifier.training.cluster import Cluster
 from classifier.training.data import Data, Split
 from classifier.training.hardware import Precision
-from classifier.training.trial import BFLOAT16, FLOAT32
+from classifier.training.precision_benchmark import BFLOAT16, FLOAT32
 from jobs import ROWS, Job, rows
 from test_resume import SETTINGS, StopsWithinSecondEpoch, assert_same_outcome, checkpoints
 
 FASTER, ALIKE = {FLOAT32: 0.02, BFLOAT16: 0.01}, {FLOAT32: 0.011, BFLOAT16: 0.01}
 
 
-Tried = Callable[..., list[trial.Work]]
+Tried = Callable[..., list[precision_benchmark.Work]]
 
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> Tried:
     """Let a processor be one that has bfloat16 or not, and a trial come to something; return what is tried."""
     monkeypatch.setattr(precision, "STEPS_WORTH_A_TRIAL", 1)
-    done: list[trial.Work] = []
+    done: list[precision_benchmark.Work] = []
 
-    def let(seconds: dict[str, float], *, able: bool = True) -> list[trial.Work]:
-        def timed(work: trial.Work) -> dict[str, float]:
+    def let(seconds: dict[str, float], *, able: bool = True) -> list[precision_benchmark.Work]:
+        def timed(work: precision_benchmark.Work) -> dict[str, float]:
             done.append(work)
             return seconds
 
-        monkeypatch.setattr(trial, "seconds", timed)
+        monkeypatch.setattr(precision_benchmark, "seconds", timed)
         monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: able)
         return done
 
@@ -64,7 +64,7 @@ def test_a_processor_that_computes_a_block_faster_in_bfloat16_trains_in_it(
     precise = chosen(tiny_encoder, tmp_path)
     assert precise == Precision("bfloat16", "tried here, milliseconds of a block: float32 20.0, bfloat16 10.0")
     _, shape = architectures.read(tiny_encoder)
-    assert works == [trial.Work(shape, 10, 4)]
+    assert works == [precision_benchmark.Work(shape, 10, 4)]
 
 
 def test_a_gain_that_is_small_is_not_worth_the_rounding(tried: Tried, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_job_that_is_stopped_goes_on_in_the_numbers_it_began_with_C10(
 def test_a_trial_computes_both_and_leaves_no_trace(tiny_encoder: Path) -> None:
     _, shape = architectures.read(tiny_encoder)
     before = tf_keras.mixed_precision.global_policy().name
-    taken = trial.seconds(trial.Work(shape, 4, 8))
+    taken = precision_benchmark.seconds(precision_benchmark.Work(shape, 4, 8))
     assert set(taken) == {"float32", "bfloat16"}
     assert min(taken.values()) > 0
     assert tf_keras.mixed_precision.global_policy().name == before

@@ -144,7 +144,7 @@ def test_a_faster_form_that_is_not_whole_is_refused_H08(trained: Path, tmp_path:
 
 
 def test_every_engine_gives_the_same_answers(trained: Path) -> None:
-    texts = ["the film was good", "", "so bad", "a " * 500, *artifact.PROBES]
+    texts = ["the film was good", "", "so bad", "a " * 500, *artifact.SMOKE_TEXTS]
     answers = {name: predictor.load(trained, Computing(name)).predict(texts) for name in ENGINES}
     assert np.allclose(answers["openvino-float32"], answers["tensorflow"], atol=1e-5)
     assert np.allclose(answers["openvino-bfloat16"], answers["tensorflow"], atol=0.02)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from classifier.training import resumption, step
 from classifier.training.cluster import Cluster
-from classifier.training.step import LOSS, RIGHT, ROWS, STOP, WEIGHT, Loss
+from classifier.training.loop import resumption, step
+from classifier.training.loop.step import LOSS, RIGHT, ROWS, STOP, WEIGHT, Loss
 
 SPEC = (tf.TensorSpec([None, 2]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None]))
 

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import training_step
-from classifier.training.batches import Inputs
+from classifier.training.loop.batches import Inputs
 
 
 def test_a_ratio_is_of_the_same_turn_and_a_median(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,12 @@ SAVED_MODEL_FOLDER = "1"
 MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels_info.json"
 LABEL_INDEX_FILE = "class_label_to_prediction_index.json"
-GOLDEN_FILE = "golden.json"
+REFERENCE_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
 
-# Texts of our own; see :func:`probes_of`.
-PROBES = (
+# Texts of our own; see :func:`smoke_inputs`.
+SMOKE_TEXTS = (
     "",
     "It works.",
     "The delivery came two days late, but the staff were kind and gave me my money back.",
@@ -30,7 +30,7 @@ PROBES = (
     "one two three four five six seven eight nine ten " * 60,
 )
 # Processors round differently; a model whose files are damaged is off by far more.
-PROBE_TOLERANCE = 0.05
+SMOKE_TOLERANCE = 0.05
 
 Label = int | str
 
@@ -43,7 +43,7 @@ class Artifact:
         folder: Where it is.
         labels: The labels, in the order of the probabilities, integers or names as the training data had them.
         manifest: Everything else that is known of the model; nothing, of a model that another program made.
-        probes: The answers training got for the model's :func:`probes_of`, a list each with a number a label; None
+        probes: The answers training got for the model's :func:`smoke_inputs`, a list each with a number a label; None
             where they are not known.
         saved_model: The SavedModel's folder.
     """
@@ -65,13 +65,13 @@ def modality_of(manifest: Mapping[str, Any]) -> str:
     return str(manifest.get("modality", TEXT))
 
 
-def probes_of(modality: str) -> Sequence[Any]:
+def smoke_inputs(modality: str) -> Sequence[Any]:
     """Return records of our own, which training answers and serving asks again before it calls itself ready."""
     if modality != IMAGE:
-        return PROBES
+        return SMOKE_TEXTS
     from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
 
-    return pixels.probes()
+    return pixels.smoke_images()
 
 
 def is_model(folder: Path) -> bool:
@@ -94,7 +94,7 @@ def load(folder: Path) -> Artifact:
     root = roots[0]
     missing = [
         name
-        for name in (f"{SAVED_MODEL_FOLDER}/saved_model.pb", LABELS_FILE, GOLDEN_FILE)
+        for name in (f"{SAVED_MODEL_FOLDER}/saved_model.pb", LABELS_FILE, REFERENCE_FILE)
         if not (root / name).is_file()
     ]
     if missing:
@@ -104,9 +104,9 @@ def load(folder: Path) -> Artifact:
     if version != FORMAT_VERSION:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
     labels = tuple(_read(root / LABELS_FILE).get("labels", ()))
-    probes = _read(root / GOLDEN_FILE).get("probes", [])
-    if not _is_table(probes, len(probes_of(modality_of(manifest))), len(labels)):
-        raise UserError(f"{folder}: {LABELS_FILE} and {GOLDEN_FILE} are not of the same model; deploy it whole")
+    probes = _read(root / REFERENCE_FILE).get("probes", [])
+    if not _is_table(probes, len(smoke_inputs(modality_of(manifest))), len(labels)):
+        raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; deploy it whole")
     return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER)
 
 
@@ -124,7 +124,7 @@ def _foreign(folder: Path) -> Artifact:
             f"{folder}: no model ({names} in it); it takes the files of the model.tar.gz that training wrote, "
             f"{MANIFEST_FILE} among them"
         )
-    if any((root / GOLDEN_FILE).is_file() for root in _candidates(folder)):
+    if any((root / REFERENCE_FILE).is_file() for root in _candidates(folder)):
         raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; deploy what training wrote, whole")
     homes = (found[0], *(parent for parent in found[0].parents if parent.is_relative_to(folder)))
     return Artifact(folder, _labels_beside(homes), {}, None, found[0])

@@ -187,7 +187,7 @@ def read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def probes() -> tuple[bytes, ...]:
+def smoke_images() -> tuple[bytes, ...]:
     """Return small images of different kinds, always of the same pixels, to compare one model's forms by."""
     down, across = np.mgrid[0:48, 0:64]
     colours = np.stack([across * 4, down * 5, (across * down) % 256], axis=-1).astype(np.uint8)

@@ -138,7 +138,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
     if model.probes is None:
         return predictor
     difference = float(np.abs(answers - np.array(model.probes, np.float32)).max())
-    if not difference <= artifact.PROBE_TOLERANCE:
+    if not difference <= artifact.SMOKE_TOLERANCE:
         raise UserError(
             f"{folder}: the model answers its test texts differently than after training (by {difference:.3f}); "
             "its files are damaged or were mixed with another model's: deploy it whole"
@@ -148,7 +148,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
 
 def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
     try:
-        return predictor.predict(artifact.probes_of(predictor.modality))
+        return predictor.predict(artifact.smoke_inputs(predictor.modality))
     except Exception as error:
         raise UserError(
             f"{folder}: the model does not answer its test texts ({type(error).__name__}); it must take any texts, and "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from classifier import __version__, predictor
 from classifier.batch.options import Options
-from classifier.batch.places import Place
+from classifier.batch.storage import Storage
 from classifier.predictor import Predictor
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,9 @@ class Job:
     """
 
     options: Options
-    source: Place
-    results: Place
-    rejects: Place
+    source: Storage
+    results: Storage
+    rejects: Storage
     model_folder: Path
     model_digest: str
     pool: Executor

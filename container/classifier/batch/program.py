@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from classifier import engines, environment
-from classifier.batch import inputs, model, places, task
+from classifier.batch import inputs, model, storage, task
 from classifier.batch.job import Job
 from classifier.batch.options import Options
 from classifier.batch.progress import Tally
@@ -60,8 +60,8 @@ def run(options: Options) -> int:
         UserError: The job can't be done as it is described, or some of its files can't; the others are done first.
     """
     inputs.check_apart(options)
-    source = places.to_read(options.input)
-    results, rejects = places.to_write(options.output), places.to_write(options.rejects)
+    source = storage.to_read(options.input)
+    results, rejects = storage.to_write(options.output), storage.to_write(options.rejects)
     names = inputs.chosen(source.files(), options)
     computing = options.computing
     log.info(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from classifier.batch import inputs, predicting, tables
 from classifier.batch.job import Job
-from classifier.batch.places import Facts
 from classifier.batch.progress import Tally, Watch
 from classifier.batch.records import Added, Record, Reject, Table
 from classifier.batch.results import RejectList, writing
 from classifier.batch.shards import Shard
+from classifier.batch.storage import Facts
 from classifier.batch.tables import BrokenFileError
 from classifier.errors import UserError
 from classifier.tabular import files

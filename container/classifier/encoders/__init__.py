@@ -87,11 +87,11 @@ class Encoder(Protocol):
         """Turn string[batch] into int32[batch, length], 0 after a text's end, or leave it as it is."""
         ...
 
-    def adapt(self, settings: Hyperparameters) -> None:
+    def configure(self, settings: Hyperparameters) -> None:
         """Let it read records in training as a job's hyperparameters say; what is exported reads them as they are."""
         ...
 
-    def arrays(self, records: Sequence[Any]) -> Any:
+    def preprocess(self, records: Sequence[Any]) -> Any:
         """Return the records as the layer reads them, an array whose first axis is the records."""
         ...
 

@@ -186,7 +186,7 @@ class ImageEncoder:
         """Whether training reads a record differently each time."""
         return self.layer.augmentation is not None
 
-    def adapt(self, settings: Hyperparameters) -> None:
+    def configure(self, settings: Hyperparameters) -> None:
         """Let it read images as the job's hyperparameters say, and log how it does."""
         reason = self.wanted_from
         if settings.image_range != AUTO:
@@ -198,7 +198,7 @@ class ImageEncoder:
             "none" if self.layer.augmentation is None else str(self.layer.augmentation.changes),
         )  # fmt: skip
 
-    def arrays(self, records: Sequence[Record]) -> Images:
+    def preprocess(self, records: Sequence[Record]) -> Images:
         """Return all records as one array, whose first axis is the records."""
         return Images(records, self.height, self.width)
 

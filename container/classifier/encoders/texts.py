@@ -38,10 +38,10 @@ class ReadsTexts:
         """How much of a text it reads."""
         return {"max_sequence_length": self.max_sequence_length}
 
-    def adapt(self, settings: Hyperparameters) -> None:
+    def configure(self, settings: Hyperparameters) -> None:
         """Texts are read as they are, whatever the hyperparameters."""
 
-    def arrays(self, records: Sequence[str]) -> NDArray[Any]:
+    def preprocess(self, records: Sequence[str]) -> NDArray[Any]:
         """Return the texts as UTF-8, object[texts]."""
         return np.array(encoded(records), dtype=object)
 

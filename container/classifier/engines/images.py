@@ -39,6 +39,6 @@ class Images:
         cost = max(1, self.height * self.width // PIXELS_OF_A_TOKEN)
         return [Prepared(pixels.decode(record, self.height, self.width), cost, counted=False) for record in records]
 
-    def together(self, batch: Sequence[Prepared]) -> NDArray[np.uint8]:
+    def collate(self, batch: Sequence[Prepared]) -> NDArray[np.uint8]:
         """Return images as one array, uint8[len(batch), height, width, 3]."""
         return np.stack([image.content for image in batch])

@@ -34,7 +34,7 @@ class Preparation(Protocol):
         """Return each record ready to compute."""
         ...
 
-    def together(self, batch: Sequence[Prepared]) -> NDArray[Any]:
+    def collate(self, batch: Sequence[Prepared]) -> NDArray[Any]:
         """Return records as the one array that the network reads."""
         ...
 
@@ -55,7 +55,7 @@ class Texts:
         """Return each text's token ids, without padding."""
         return self.tokenization.prepare(records)
 
-    def together(self, batch: Sequence[Prepared]) -> NDArray[np.int32]:
+    def collate(self, batch: Sequence[Prepared]) -> NDArray[np.int32]:
         """Return texts as one array, int32[len(batch), length], padded to the longest or more."""
         return padded([text.content for text in batch], LENGTH_STEP, self.longest)
 
@@ -86,7 +86,7 @@ class OpenVinoEngine:
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        inputs = self.preparation.together(batch)
+        inputs = self.preparation.collate(batch)
         request = self.requests.get()
         try:
             probabilities: NDArray[np.float32] = request.infer({0: inputs}, share_inputs=True)[0]

@@ -122,7 +122,7 @@ class PixelsEngine:
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        together = tf.constant(self.images.together(batch))
+        together = tf.constant(self.images.collate(batch))
         probabilities: NDArray[np.float32] = self.function(**{self.input_name: together})[OUTPUT].numpy()
         return probabilities
 

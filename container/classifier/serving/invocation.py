@@ -95,7 +95,7 @@ class Service:
         batcher = Batcher(settings.predictions_at_once, settings.batch_tokens, metrics.batch)
         return cls(
             settings,
-            Limits(settings.places, settings.body_bytes, metrics.depth),
+            Limits(settings.capacity, settings.body_bytes, metrics.depth),
             batcher,
             metrics,
             threading.BoundedSemaphore(settings.predictions_at_once),

@@ -92,18 +92,6 @@ _BASELINE = {
 }
 
 
-class ArrayHistogram(Histogram):
-    """A histogram that takes many values at once, at the cost of one addition a bucket."""
-
-    def observe_all(self, amounts: NDArray[Any]) -> None:
-        """Observe every value of an array, number[any]."""
-        places = np.searchsorted(np.asarray(self._upper_bounds), amounts, side="left")
-        counts = np.bincount(places, minlength=len(self._buckets))
-        self._sum.inc(float(amounts.sum(dtype=np.float64)))
-        for place in np.flatnonzero(counts):
-            self._buckets[place].inc(int(counts[place]))
-
-
 class Metrics:
     """The metrics of this process, or of all worker processes; safe to call from several threads at once.
 
@@ -126,7 +114,7 @@ class Metrics:
             for name, definition in COUNTERS.items()
         }
         self._histograms = {
-            name: ArrayHistogram(PREFIX + name, definition.meaning, registry=self._registry, buckets=definition.bounds)
+            name: Histogram(PREFIX + name, definition.meaning, registry=self._registry, buckets=definition.bounds)
             for name, definition in HISTOGRAMS.items()
         }
         # A gauge without labels tells 0 from the start, so those that may stay unknown are made when they are known.
@@ -180,9 +168,11 @@ class Metrics:
         for index in np.flatnonzero(counts).tolist():
             self._counters["predicted_labels_total"].labels(_text(labels[index])).inc(int(counts[index]))
         # A float32 softmax may be a rounding error above 1, which is no bucket of its own.
-        self._histograms["top_probability"].observe_all(np.minimum(probabilities.max(axis=1), 1.0))
-        tokens = [text.tokens for text in prepared if text.counted]
-        self._histograms["record_tokens"].observe_all(np.array(tokens, np.int64))
+        for probability in np.minimum(probabilities.max(axis=1), 1.0).tolist():
+            self._histograms["top_probability"].observe(probability)
+        for record in prepared:
+            if record.counted:
+                self._histograms["record_tokens"].observe(record.tokens)
 
     def model(self, manifest: Mapping[str, Any]) -> None:
         """Tell which model this process has, and what its answers were in training; once, for its only model.

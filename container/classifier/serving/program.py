@@ -118,8 +118,8 @@ def threads(settings: ServingSettings) -> int:
 
     Where models come and go, loads hold threads, and so do removals, each of which waits for a model's requests.
     """
-    others = settings.places + LOADS_AT_MOST if settings.multi_model else 0
-    return settings.places + others + SPARE_THREADS
+    others = settings.capacity + LOADS_AT_MOST if settings.multi_model else 0
+    return settings.capacity + others + SPARE_THREADS
 
 
 def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:

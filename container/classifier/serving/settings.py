@@ -250,7 +250,7 @@ class ServingSettings:
     )
 
     @property
-    def places(self) -> int:
+    def capacity(self) -> int:
         """Requests that a process takes on at once."""
         return self.predictions_at_once + self.queue_length
 

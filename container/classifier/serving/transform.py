@@ -20,7 +20,7 @@ def execution_parameters(settings: ServingSettings) -> dict[str, Any]:
     asked = settings.max_payload_megabytes
     payload = asked if asked <= MOST_MEGABYTES_AT_ONCE else USUAL_MEGABYTES
     busy = 2 * max(settings.predictions_at_once, settings.engine_threads)
-    most = [busy * settings.workers, settings.places * settings.workers]
+    most = [busy * settings.workers, settings.capacity * settings.workers]
     if payload:  # 0 is a body of any size, which is read as a stream
         most.append(MOST_MEGABYTES_AT_ONCE // payload)
         most.append(resources.memory() // (payload * WHOLE_GROWTH << 20))

@@ -47,14 +47,14 @@ class Cluster:
     host: str = "localhost"
 
     @property
-    def number(self) -> int:
+    def rank(self) -> int:
         """This host's place among the hosts."""
         return self.hosts.index(self.host)
 
     @property
-    def leader(self) -> bool:
+    def is_chief(self) -> bool:
         """Whether this host speaks for all, and writes the model."""
-        return self.number == 0
+        return self.rank == 0
 
     @property
     def alone(self) -> bool:
@@ -71,7 +71,7 @@ class Cluster:
         """How many of them are on this host."""
         return self.replicas // len(self.hosts)
 
-    def exchange(self, content: bytes) -> list[bytes]:
+    def all_gather(self, content: bytes) -> list[bytes]:
         """Give every host's content to every host, in the order of the hosts; all must call it at the same point."""
         if self.alone:
             return [content]
@@ -83,16 +83,16 @@ class Cluster:
 
     def any(self, flag: bool) -> bool:
         """Say whether it is so on any host."""
-        return any(content == b"1" for content in self.exchange(b"1" if flag else b"0"))
+        return any(content == b"1" for content in self.all_gather(b"1" if flag else b"0"))
 
-    def leaders(self, content: bytes) -> bytes:
+    def broadcast(self, content: bytes) -> bytes:
         """Give the leader's content to every host, piece by piece: gRPC carries 2 GiB at most, and a GPU less."""
         if self.alone:
             return content
-        length = int(self.exchange(str(len(content)).encode() if self.leader else b"")[0])
+        length = int(self.all_gather(str(len(content)).encode() if self.is_chief else b"")[0])
         starts = range(0, length, PIECE_BYTES)
-        pieces = (content[start : start + PIECE_BYTES] if self.leader else b"" for start in starts)
-        return b"".join(self.exchange(piece)[0] for piece in pieces)
+        pieces = (content[start : start + PIECE_BYTES] if self.is_chief else b"" for start in starts)
+        return b"".join(self.all_gather(piece)[0] for piece in pieces)
 
     def _gather(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Put the words of all hosts one after the other, and count each host's."""

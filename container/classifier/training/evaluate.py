@@ -10,10 +10,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.artifact import Label
-from classifier.training.batches import Inputs, in_order_of_length
 from classifier.training.data import Split
+from classifier.training.feature_cache import Room, in_memory
 from classifier.training.interruption import Interruption
-from classifier.training.vectors import Room, in_memory
+from classifier.training.loop.batches import Inputs, in_order_of_length
 
 BATCH_SIZE = 64  # where the rows are tokens, any number from 16 to 256 is within a twentieth as fast on CPUs
 SMALLEST_PROBABILITY = 1e-7  # keeps the logarithm of a wrong certainty finite

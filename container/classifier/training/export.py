@@ -19,12 +19,12 @@ from classifier.engines import Computing
 from classifier.engines.choice import TENSORFLOW
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
-from classifier.training import forms
+from classifier.training import optimized_exports
 from classifier.training.data import Data, Split
-from classifier.training.forms import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, MOST_COMPARED, Checked
 from classifier.training.interruption import Interruption
-from classifier.training.previous import salted_hash
-from classifier.training.progress import in_both_forms
+from classifier.training.loop.progress import in_both_forms
+from classifier.training.optimized_exports import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, MOST_COMPARED, Checked
+from classifier.training.warm_start import salted_hash
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Trained:
         metrics: The model's figures.
         checked: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :func:`classifier.artifact.probes_of`, float32[probes, labels].
+        probes: Its answers for :func:`classifier.artifact.smoke_inputs`, float32[probes, labels].
     """
 
     encoder: Encoder
@@ -200,7 +200,7 @@ def export(
         module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
-        artifact.write_json(work / artifact.GOLDEN_FILE, _golden(trained, data))
+        artifact.write_json(work / artifact.REFERENCE_FILE, _golden(trained, data))
         manifest = _manifest(trained, data, settings)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))
@@ -215,7 +215,9 @@ def export(
             # As it was written: training may have left the one in memory in a form that is not converted.
             saved: Any = exported.engine
             network = saved.model.signatures[module.portable]
-            manifest["engines"] = forms.write(work, network, trained.encoder, exported, checked, interruption)
+            manifest["engines"] = optimized_exports.write(
+                work, network, trained.encoder, exported, checked, interruption
+            )
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
     log.info(
@@ -238,7 +240,7 @@ def _compare(exported: Predictor, trained: Trained, some: Checked, interruption:
 
     What the rows have of tokens is counted of all of them, for that takes no computing.
     """
-    largest = float(np.abs(exported.predict(artifact.probes_of(exported.modality)) - some.probes).max())
+    largest = float(np.abs(exported.predict(artifact.smoke_inputs(exported.modality)) - some.probes).max())
     compared = 0
     while compared < len(some.answers) and not (compared and interruption.requested()):
         expected = some.answers[compared : compared + COMPARED_AT_ONCE]

@@ -17,21 +17,22 @@ from classifier.encoders import Encoder
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, data, evaluate, hardware, precision, previous, start, vectors
-from classifier.training.batches import Inputs, Rows
-from classifier.training.checkpoint import Folder, run_digest
+from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, precision, warm_start
 from classifier.training.cluster import Cluster, connect, peers_watched
 from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
-from classifier.training.fit import Surroundings, Task, fit
 from classifier.training.interruption import Interruption
-from classifier.training.model import Network, assemble, build_head, learning_rate_shares, parameters, softmax
-from classifier.training.optimizers import choose_learning_rate
-from classifier.training.previous import Previous, TopLayer
-from classifier.training.progress import Figures, Run
-from classifier.training.scoring import Held, hold, score_some, score_unless_stopped
+from classifier.training.loop import batches
+from classifier.training.loop.batches import Inputs, Rows
+from classifier.training.loop.checkpoint import Folder, run_digest
+from classifier.training.loop.fit import FitSpec, RunContext, fit
+from classifier.training.loop.optimizers import choose_learning_rate
+from classifier.training.loop.progress import Figures, Run
+from classifier.training.loop.scoring import EvaluationSplit, evaluation_split, score_some, score_unless_stopped
+from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
+from classifier.training.warm_start import Previous, TopLayer
 
-__all__ = ["Setting", "agree", "connect", "finish", "peers_watched", "train"]
+__all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Setting:
+class JobContext:
     """What a job trains in and from.
 
     Attributes:
@@ -96,7 +97,7 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
     """
     if cluster.alone:
         return _good(found), data.labels_of(_good(found), known)
-    everyones = [json.loads(content) for content in cluster.exchange(json.dumps(_labels_here(found, known)).encode())]
+    everyones = [json.loads(content) for content in cluster.all_gather(json.dumps(_labels_here(found, known)).encode())]
     wrong = [
         f"{theirs['error']} (host {host})"
         for host, theirs in zip(cluster.hosts, everyones, strict=True)
@@ -128,61 +129,61 @@ def _good(found: Tables | UserError) -> Tables:
     return found
 
 
-def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, setting: Setting) -> Outcome:
+def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, context: JobContext) -> Outcome:
     """Train, and return the best model and what is known of it.
 
     Args:
         rows: This host's rows; without shards, every host has them all.
         labels_kept: The first labels, if they have weights from a model that is trained further.
         settings: The job's hyperparameters.
-        setting: What it trains in and from.
+        context: What it trains in and from.
 
     Raises:
         UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
     """
-    cluster = setting.cluster
-    files = start.find(setting.channel, setting.previous, settings, setting.scratch, rows.modality)
-    numbers = precision.choose(files, rows, settings, cluster, setting.checkpoints)
+    cluster = context.cluster
+    files = load_encoder.find(context.channel, context.previous, settings, context.scratch, rows.modality)
+    numbers = precision.choose(files, rows, settings, cluster, context.checkpoints)
     hardware.report(numbers, cluster.replicas)
     with hardware.computing_with(numbers), cluster.strategy.scope():
-        encoder = start.load_encoder(files, setting.channel, settings, rows)
-        kept = setting.previous.top_layer if setting.previous and labels_kept else None
+        encoder = load_encoder.load(files, context.channel, settings, rows)
+        kept = context.previous.top_layer if context.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), settings, kept))
-        parts = _to_score(rows, setting)
-        held = {name: _hold(encoder, part, name, settings, setting) for name, part in parts.items()}
-        task = _task(network, rows, held["validation"], settings, setting)
+        parts = _to_score(rows, context)
+        held = {name: _evaluation_split(encoder, part, name, settings, context) for name, part in parts.items()}
+        fit_spec = _fit_spec(network, rows, held["validation"], settings, context)
         digest = run_digest(
-            *(__version__, asdict(settings), numbers.name, cluster.replicas, _digests(rows, setting), rows.labels),
-            weights=_given_weights(encoder, kept, setting, from_nothing=files is None),
+            *(__version__, asdict(settings), numbers.name, cluster.replicas, _digests(rows, context), rows.labels),
+            weights=_given_weights(encoder, kept, context, from_nothing=files is None),
         )
-        surroundings = Surroundings(cluster, Folder(setting.checkpoints, digest), setting.interruption)
+        run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
         if settings.train_only_top_layer:
-            task = _top_layer_task(task, network, setting)
-        log.info("event=model trainable_parameters=%d", parameters(task.model))
-        run = fit(task, settings, surroundings)
+            fit_spec = _top_layer_fit_spec(fit_spec, network, context)
+        log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
+        run = fit(fit_spec, settings, run_context)
     if numbers.name != "float32" or cluster.replicas > 1:
-        network = start.plain(network, settings, setting.scratch)
+        network = load_encoder.plain(network, settings, context.scratch)
     if numbers.name != "float32":
-        run = _scored_again(run, network, held["validation"], settings, setting)
-    return _outcome(network, run, rows, parts["validation"], held, setting)
+        run = _scored_again(run, network, held["validation"], settings, context)
+    return _outcome(network, run, rows, parts["validation"], held, context)
 
 
 def _given_weights(
-    encoder: Encoder, kept: TopLayer | None, setting: Setting, *, from_nothing: bool
+    encoder: Encoder, kept: TopLayer | None, context: JobContext, *, from_nothing: bool
 ) -> list[NDArray[Any]]:
     """Return the weights that were given to the job; new ones follow from the seed."""
-    given = [] if from_nothing and setting.channel is None else encoder.layer.get_weights()
+    given = [] if from_nothing and context.channel is None else encoder.layer.get_weights()
     return [*given, *([] if kept is None else [kept.kernel, kept.bias])]
 
 
-def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, setting: Setting) -> None:
+def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, context: JobContext) -> None:
     """Let the leader write the model and its figures; no host ends before that is done."""
-    if setting.cluster.leader:
+    if context.cluster.is_chief:
         _write_evaluation(environ.output_data_folder, outcome, rows)
-        if setting.previous is not None and not setting.interruption.requested():
-            previous.compare(setting.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, settings, setting.interruption)
-    setting.cluster.exchange(b"done")
+        if context.previous is not None and not context.interruption.requested():
+            warm_start.compare(context.previous, rows, outcome.answer)
+        export(environ.model_folder, outcome.trained, rows, settings, context.interruption)
+    context.cluster.all_gather(b"done")
 
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
@@ -195,21 +196,25 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
         table.to_csv(folder / "misclassified.csv", index=False)
 
 
-def _to_score(rows: Data, setting: Setting) -> dict[str, Split]:
+def _to_score(rows: Data, context: JobContext) -> dict[str, Split]:
     """Return this host's part of the rows that are not trained on."""
     parts = {"validation": rows.validation, "test": rows.test}
-    first, hosts = setting.cluster.number, len(setting.cluster.hosts)
+    first, hosts = context.cluster.rank, len(context.cluster.hosts)
     return {
-        name: part if name in setting.sharded else part.take(np.arange(first, len(part.texts), hosts))
+        name: part if name in context.sharded else part.take(np.arange(first, len(part.texts), hosts))
         for name, part in parts.items()
     }
 
 
-def _hold(encoder: Encoder, part: Split, name: str, settings: Hyperparameters, setting: Setting) -> Held:
-    return hold(_tokenized(encoder, part.texts, name, settings, setting), part.targets, setting.cluster)
+def _evaluation_split(
+    encoder: Encoder, part: Split, name: str, settings: Hyperparameters, context: JobContext
+) -> EvaluationSplit:
+    return evaluation_split(_tokenized(encoder, part.texts, name, settings, context), part.targets, context.cluster)
 
 
-def _task(network: Network, rows: Data, validation: Held, settings: Hyperparameters, setting: Setting) -> Task:
+def _fit_spec(
+    network: Network, rows: Data, validation: EvaluationSplit, settings: Hyperparameters, context: JobContext
+) -> FitSpec:
     if settings.early_stopping and not len(validation.targets):
         raise UserError(
             "hyperparameter early_stopping=True: there are no validation rows to see a rise on; give a channel "
@@ -217,31 +222,31 @@ def _task(network: Network, rows: Data, validation: Held, settings: Hyperparamet
         )
     layer = network.encoder.layer
     deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
-    made_here = network.encoder.family in start.MADE_HERE
+    made_here = network.encoder.family in load_encoder.MADE_HERE
     transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
-    inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, setting)
+    inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, context)
     targets = rows.training.targets
-    return Task(
+    return FitSpec(
         network.whole,
         network.answers,
-        Rows(inputs, targets, _weights(targets, len(rows.labels), settings, setting)),
+        Rows(inputs, targets, _weights(targets, len(rows.labels), settings, context)),
         validation,
         choose_learning_rate(settings, transformer=transformer),
-        learning_rate_shares(layer, decay) if decay != 1 and not settings.train_only_top_layer else (),
-        "training" in setting.sharded,
+        learning_rate_multipliers(layer, decay) if decay != 1 and not settings.train_only_top_layer else (),
+        "training" in context.sharded,
     )
 
 
 def _weights(
-    targets: NDArray[np.int32], labels: int, settings: Hyperparameters, setting: Setting
+    targets: NDArray[np.int32], labels: int, settings: Hyperparameters, context: JobContext
 ) -> NDArray[np.float32]:
     """Return how much each training row counts, float32[rows]; with balanced labels their sums are alike."""
     if settings.class_weights == "none":
         return np.ones(len(targets), np.float32)
     counts = np.bincount(targets, minlength=labels)
-    if "training" in setting.sharded:
-        everyones = setting.cluster.exchange(counts.astype(np.int64).tobytes())
+    if "training" in context.sharded:
+        everyones = context.cluster.all_gather(counts.astype(np.int64).tobytes())
         counts = np.sum([np.frombuffer(theirs, np.int64) for theirs in everyones], axis=0)
     present = int((counts > 0).sum())
     by_label = counts.sum() / (present * np.maximum(counts, 1))
@@ -249,15 +254,15 @@ def _weights(
     return weights
 
 
-def _digests(rows: Data, setting: Setting) -> list[str]:
-    return [content.decode() for content in setting.cluster.exchange(rows.digest.encode())]
+def _digests(rows: Data, context: JobContext) -> list[str]:
+    return [content.decode() for content in context.cluster.all_gather(rows.digest.encode())]
 
 
 def _tokenized(
-    encoder: Encoder, texts: Sequence[Any], name: str, settings: Hyperparameters, setting: Setting
+    encoder: Encoder, texts: Sequence[Any], name: str, settings: Hyperparameters, context: JobContext
 ) -> Inputs:
     multiple = hardware.length_multiple(settings.jit_compile)
-    inputs = batches.tokenize(encoder, texts, setting.interruption, multiple=multiple)
+    inputs = batches.tokenize(encoder, texts, context.interruption, multiple=multiple)
     if encoder.tokens and len(inputs):
         lengths = inputs.lengths()
         log.info(
@@ -268,43 +273,45 @@ def _tokenized(
     return inputs
 
 
-def _top_layer_task(task: Task, network: Network, setting: Setting) -> Task:
+def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext) -> FitSpec:
     """Run the frozen encoder once over all rows, where every epoch would give the same vectors."""
     network.encoder.layer.trainable = False
     if network.encoder.augments:
-        return task
-    room = vectors.in_memory_or(setting.scratch)
+        return fit_spec
+    room = feature_cache.in_memory_or(context.scratch)
     started = time.monotonic()
     training, validation = (
-        Inputs(evaluate.compute(network.answers.encode, inputs, setting.interruption, room))
-        for inputs in (task.training.inputs, task.validation.inputs)
+        Inputs(evaluate.compute(network.answers.encode, inputs, context.interruption, room))
+        for inputs in (fit_spec.training.inputs, fit_spec.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
     return replace(
-        task,
+        fit_spec,
         model=network.head,
         answers=network.answers.classify,
-        training=replace(task.training, inputs=training),
-        validation=replace(task.validation, inputs=validation),
+        training=replace(fit_spec.training, inputs=training),
+        validation=replace(fit_spec.validation, inputs=validation),
     )
 
 
-def _scored_again(run: Run, network: Network, held: Held, settings: Hyperparameters, setting: Setting) -> Run:
+def _scored_again(
+    run: Run, network: Network, held: EvaluationSplit, settings: Hyperparameters, context: JobContext
+) -> Run:
     """Score the model that will be exported, whose numbers are not quite those it was trained with.
 
     A job that is to stop keeps the figures of training, and scores only rows enough to check the export with.
     """
     if not len(held.targets):
         return run
-    scores = score_unless_stopped(network.answers, held, setting.cluster, setting.interruption)
+    scores = score_unless_stopped(network.answers, held, context.cluster, context.interruption)
     if scores is None:
-        return replace(run, scores=score_some(network.answers, held, setting.cluster, settings.seed))
+        return replace(run, scores=score_some(network.answers, held, context.cluster, settings.seed))
     figures = evaluate.figures(scores.probabilities, held.targets[scores.rows], settings.eval_metric)
     return replace(run, scores=scores, metrics={**run.metrics, **figures})
 
 
 def _outcome(
-    network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, Held], setting: Setting
+    network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, EvaluationSplit], context: JobContext
 ) -> Outcome:
     def answer(texts: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.answers, batches.tokenize(network.encoder, texts)))
@@ -313,7 +320,7 @@ def _outcome(
     if len(run.scores.rows):
         targets = held["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(network.answers, held["test"], setting.cluster, setting.interruption)
+    scores = score_unless_stopped(network.answers, held["test"], context.cluster, context.interruption)
     if scores is not None and len(scores.rows):
         reports["test"] = evaluate.report(scores.probabilities, held["test"].targets[scores.rows], rows.labels)
         log.info(
@@ -321,7 +328,7 @@ def _outcome(
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
     checked, probabilities = _checked(answer, run, rows, part)
-    probes = answer(artifact.probes_of(rows.modality))
+    probes = answer(artifact.smoke_inputs(rows.modality))
     trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
     return Outcome(trained, run.history, reports, answer)
 

@@ -13,7 +13,7 @@ from classifier.encoders import Encoder
 from classifier.encoders.dropout import Dropout
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate
-from classifier.training.previous import TopLayer
+from classifier.training.warm_start import TopLayer
 
 
 def build_head(labels: int, settings: Hyperparameters, kept: TopLayer | None = None) -> Any:
@@ -84,7 +84,7 @@ def assemble(encoder: Encoder, head: Any) -> Network:
     return Network(encoder, head, whole)
 
 
-def learning_rate_shares(layer: Any, decay: float) -> list[tuple[tf.Variable, float]]:
+def learning_rate_multipliers(layer: Any, decay: float) -> list[tuple[tf.Variable, float]]:
     """Give each of an encoder's variables its share of the learning rate: less, the deeper its layer lies.
 
     After Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018).

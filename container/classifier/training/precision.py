@@ -16,13 +16,13 @@ from classifier.encoders.architectures import Shape
 from classifier.encoders.resolve import EncoderFiles
 from classifier.engines import processor
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import hardware, trial
-from classifier.training.checkpoint import run_digest
+from classifier.training import hardware, precision_benchmark
 from classifier.training.cluster import Cluster
 from classifier.training.data import Data
 from classifier.training.hardware import Precision
-from classifier.training.start import MADE_HERE
-from classifier.training.trial import BFLOAT16, FLOAT32, Work
+from classifier.training.load_encoder import MADE_HERE
+from classifier.training.loop.checkpoint import run_digest
+from classifier.training.precision_benchmark import BFLOAT16, FLOAT32, Work
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,8 @@ def choose(
     if files is None or files.family != TRIED:
         small = files is None or files.family in MADE_HERE
         return Precision(FLOAT32, f"no GPU, and the network is {'small' if small else 'no transformer'}")
-    chosen = asdict(_leaders(files, rows, settings, memory)) if cluster.leader else {}
-    return Precision(**json.loads(cluster.leaders(json.dumps(chosen).encode())))
+    chosen = asdict(_leaders(files, rows, settings, memory)) if cluster.is_chief else {}
+    return Precision(**json.loads(cluster.broadcast(json.dumps(chosen).encode())))
 
 
 def _leaders(files: EncoderFiles, rows: Data, settings: Hyperparameters, memory: Path) -> Precision:
@@ -91,7 +91,7 @@ def _work(shape: Shape, rows: Data, settings: Hyperparameters) -> Work:
 
 def by_trial(work: Work) -> Precision:
     """Choose the numbers that this processor computes faster with, float32 where it matters little."""
-    taken = trial.seconds(work)
+    taken = precision_benchmark.seconds(work)
     name = BFLOAT16 if taken[FLOAT32] > SMALLEST_GAIN * taken[BFLOAT16] else FLOAT32
     shown = ", ".join(f"{each} {1000 * taken[each]:.1f}" for each in taken)
     return Precision(name, f"tried here, milliseconds of a block: {shown}")

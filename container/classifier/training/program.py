@@ -12,7 +12,7 @@ from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
-from classifier.training import data, previous, toolkit
+from classifier.training import data, toolkit, warm_start
 from classifier.training.data import Tables
 from classifier.training.interruption import Interruption
 
@@ -62,7 +62,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         channel = resolve.opened(environ.channels["model"], scratch / "model") if "model" in environ.channels else None
-        before = previous.read(channel, modality) if channel else None
+        before = warm_start.read(channel, modality) if channel else None
         defaults = (
             before.defaults
             if before is not None
@@ -71,7 +71,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         settings = replace(Hyperparameters.parse(environ.hyperparameters, defaults), modality=modality)
         _log_start(environ, settings)
         log.info("event=modality name=%s reason=%r", modality, reason)
-        kept = previous.kept_labels(before, settings.reinitialize_top_layer)
+        kept = warm_start.kept_labels(before, settings.reinitialize_top_layer)
         found = _tables(environ, settings, modality)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
@@ -79,7 +79,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
 
         cluster = job.connect(environ.hosts, environ.current_host, interruption)
         sharded = _sharded(environ, settings, modality)
-        setting = job.Setting(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
+        context = job.JobContext(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
         with job.peers_watched(cluster):
             tables, labels = job.agree(cluster, found, kept)
             rows = data.prepare(
@@ -89,9 +89,9 @@ def train(environ: Environment, interruption: Interruption) -> None:
                 settings.seed,
                 max_sequence_length=settings.max_sequence_length,
             )
-            previous.report_labels(kept, rows)
-            outcome = job.train(rows, kept, settings, setting)
-            job.finish(environ, outcome, rows, settings, setting)
+            warm_start.report_labels(kept, rows)
+            outcome = job.train(rows, kept, settings, context)
+            job.finish(environ, outcome, rows, settings, context)
     log.info("event=done")
 
 

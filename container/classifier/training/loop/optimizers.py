@@ -9,7 +9,7 @@ import tf_keras
 
 from classifier.hyperparameters import Hyperparameters
 from classifier.hyperparameters.schema import TOP_LAYER_LEARNING_RATE, WHOLE_NETWORK_LEARNING_RATE
-from classifier.training import adam
+from classifier.training.loop import adam
 
 WEIGHT_DECAY = 0.01
 DECAY_OF_A_STEP = 0.1
@@ -36,7 +36,7 @@ class WarmUpThenLinear(tf_keras.optimizers.schedules.LearningRateSchedule):  # t
         return {"peak": self.peak, "steps": self.steps, "warm_up_share": self.warm_up_share}
 
 
-class Stairs(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class StepDecay(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """A learning rate that is divided by ten after every so many steps."""
 
     def __init__(self, peak: float, steps_between: int) -> None:
@@ -45,8 +45,8 @@ class Stairs(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Return the learning rate, float32[], of a step counted from 0."""
-        stairs = tf.cast(step // self.steps_between, tf.float32)
-        return self.peak * tf.pow(DECAY_OF_A_STEP, stairs)
+        step_decay = tf.cast(step // self.steps_between, tf.float32)
+        return self.peak * tf.pow(DECAY_OF_A_STEP, step_decay)
 
     def get_config(self) -> dict[str, float]:
         """Return the arguments that make the same schedule."""
@@ -75,14 +75,14 @@ def choose_learning_rate(settings: Hyperparameters, *, transformer: bool) -> Lea
         settings: The job's hyperparameters.
         transformer: Whether a transformer's weights are among what is trained; they bear small steps only.
     """
-    stairs = bool(settings.epoch_factor and settings.power_decay)
-    usual = "divided-by-ten" if stairs else "constant"
+    step_decay = bool(settings.epoch_factor and settings.power_decay)
+    usual = "divided-by-ten" if step_decay else "constant"
     if settings.optimizer == "adamw":
         usual = "warm-up-then-linear"
     if settings.learning_rate is not None:
         return LearningRate(settings.learning_rate, usual, "given")
     if transformer:
-        schedule = usual if stairs else "warm-up-then-linear"
+        schedule = usual if step_decay else "warm-up-then-linear"
         reason = "default for a whole transformer, where the built-in's 0.001 would undo its pre-training"
         return LearningRate(WHOLE_NETWORK_LEARNING_RATE, schedule, reason)
     return LearningRate(TOP_LAYER_LEARNING_RATE, usual, "default where no transformer is trained")
@@ -92,7 +92,7 @@ def build_optimizer(
     settings: Hyperparameters,
     rate: LearningRate,
     steps_per_epoch: int,
-    shares: Sequence[tuple[tf.Variable, float]] = (),
+    multipliers: Sequence[tuple[tf.Variable, float]] = (),
 ) -> Any:
     """Make the optimizer of a run.
 
@@ -100,39 +100,41 @@ def build_optimizer(
         settings: The job's hyperparameters; of an optimizer's own ones only those of the chosen optimizer are used.
         rate: The learning rate.
         steps_per_epoch: Training steps in an epoch.
-        shares: Variables that learn at a share of the learning rate, and the share.
+        multipliers: Variables that learn at a multiplier of the learning rate, and the multiplier.
     """
     schedules: Mapping[str, Callable[[], Any]] = {
         "constant": lambda: rate.peak,
         "warm-up-then-linear": lambda: WarmUpThenLinear(
             rate.peak, steps_per_epoch * settings.epochs, settings.warmup_steps_fraction
         ),
-        "divided-by-ten": lambda: Stairs(rate.peak, steps_per_epoch * settings.epoch_factor),
+        "divided-by-ten": lambda: StepDecay(rate.peak, steps_per_epoch * settings.epoch_factor),
     }
     kind, arguments = _OPTIMIZERS[settings.optimizer](settings)
     clip = settings.gradient_clip_norm or None
-    kind = _with_shares(kind, shares) if shares else kind
+    kind = _with_multipliers(kind, multipliers) if multipliers else kind
     optimizer = kind(schedules[rate.schedule](), global_clipnorm=clip, jit_compile=False, **arguments)
     if settings.optimizer == "adamw":
         optimizer.exclude_from_weight_decay(var_names=["bias", "norm"])
     return optimizer
 
 
-def _with_shares(kind: Any, shares: Sequence[tuple[tf.Variable, float]]) -> Any:
-    """Return a kind of optimizer whose steps on some variables are only a share as long."""
+def _with_multipliers(kind: Any, multipliers: Sequence[tuple[tf.Variable, float]]) -> Any:
+    """Return a kind of optimizer whose steps on some variables are only a multiplier as long."""
 
-    class WithShares(kind):  # type: ignore[misc]
+    class WithMultipliers(kind):  # type: ignore[misc]
         """Shortens a step after the optimizer took it, whichever optimizer it is."""
 
         def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-            by_key = {self._var_key(other): share for other, share in shares}  # the same for every replica's copy
-            share = by_key.get(self._var_key(variable), 1.0)
-            before = tf.identity(variable) if share != 1.0 else None
+            by_key = {
+                self._var_key(other): multiplier for other, multiplier in multipliers
+            }  # the same for every replica's copy
+            multiplier = by_key.get(self._var_key(variable), 1.0)
+            before = tf.identity(variable) if multiplier != 1.0 else None
             super().update_step(gradient, variable)
             if before is not None:
-                variable.assign(before + share * (variable - before))
+                variable.assign(before + multiplier * (variable - before))
 
-    return WithShares
+    return WithMultipliers
 
 
 Recipe = tuple[Any, dict[str, Any]]

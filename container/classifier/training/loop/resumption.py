@@ -10,10 +10,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from classifier.training.checkpoint import Arrays, Checkpoint, Folder
 from classifier.training.cluster import Cluster
-from classifier.training.progress import Run
-from classifier.training.scoring import Scores
+from classifier.training.loop.checkpoint import Arrays, Checkpoint, Folder
+from classifier.training.loop.progress import Run
+from classifier.training.loop.scoring import Scores
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
 
 def resumed(model: Any, optimizer: Any, checkpoints: Folder, cluster: Cluster) -> Run:
     """Return the run as its newest checkpoint has it, and put model and optimizer back; or one that begins."""
-    found = _from_leader(checkpoints.newest() if cluster.leader else None, cluster)
+    found = _from_leader(checkpoints.newest() if cluster.is_chief else None, cluster)
     if found is None:
         return Run()
     arrays = found.arrays
@@ -63,11 +63,11 @@ def _from_leader(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | Non
     if cluster.alone:
         return found
     mine = {} if found is None else {"state": found.state, "names": list(found.arrays)}
-    theirs = json.loads(cluster.leaders(json.dumps(mine).encode()))
+    theirs = json.loads(cluster.broadcast(json.dumps(mine).encode()))
     if not theirs:
         return None
     arrays = {
-        name: load(cluster.leaders(b"" if found is None else save({name: found.arrays[name]})))[name]
+        name: load(cluster.broadcast(b"" if found is None else save({name: found.arrays[name]})))[name]
         for name in theirs["names"]
     }
     return Checkpoint(theirs["state"], arrays)

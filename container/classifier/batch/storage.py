@@ -10,7 +10,7 @@ Facts = Mapping[str, str]
 """What is remembered of a result beside it: names and values, both plain ASCII."""
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """What :mod:`classifier.batch.folders` and :mod:`classifier.batch.buckets` offer."""
 
     def files(self) -> Sequence[tuple[str, int]]:
@@ -46,7 +46,7 @@ class Place(Protocol):
         ...
 
 
-def to_read(address: str) -> Place:
+def to_read(address: str) -> Storage:
     """Return the place that an address means, which may be a single file.
 
     Raises:
@@ -55,7 +55,7 @@ def to_read(address: str) -> Place:
     return buckets.to_read(address) if address.startswith(buckets.SCHEME) else folders.to_read(Path(address))
 
 
-def to_write(address: str) -> Place:
+def to_write(address: str) -> Storage:
     """Return the place for results that an address means.
 
     Raises:

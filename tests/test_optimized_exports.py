@@ -12,10 +12,10 @@ from classifier import artifact
 from classifier.engines import Prepared, openvino_model
 from classifier.engines.choice import BFLOAT16, FLOAT32
 from classifier.predictor import Predictor
-from classifier.training import forms
+from classifier.training import optimized_exports
 from classifier.training.data import Split
-from classifier.training.forms import Checked
 from classifier.training.interruption import Interruption
+from classifier.training.optimized_exports import Checked
 from jobs import Job, rows
 
 
@@ -39,8 +39,8 @@ def test_998_labels_of_a_thousand_must_stay_or_all_but_one_of_fewer_than_500(cou
     known, answers = checked(count, right=0.5)  # what changes is right as often as it was
     half = count // 2
     places = [place for pair in zip(range(half, count), range(half), strict=False) for place in pair]
-    kept = forms.judged(BFLOAT16, changed(answers, *places[:most]), known, 0.0)
-    lost = forms.judged(BFLOAT16, changed(answers, *places[: most + 1]), known, 0.0)
+    kept = optimized_exports.judged(BFLOAT16, changed(answers, *places[:most]), known, 0.0)
+    lost = optimized_exports.judged(BFLOAT16, changed(answers, *places[: most + 1]), known, 0.0)
     assert kept.accepted
     assert kept.equal_labels == pytest.approx(1 - most / count)
     assert not lost.accepted
@@ -49,17 +49,19 @@ def test_998_labels_of_a_thousand_must_stay_or_all_but_one_of_fewer_than_500(cou
 
 def test_accuracy_may_fall_by_two_rows_of_a_thousand() -> None:
     known, answers = checked(1000)
-    assert forms.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accuracy_change == pytest.approx(-0.002)
-    assert forms.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accepted
-    assert not forms.judged(BFLOAT16, changed(answers, 1, 2, 3), known, 0.0).accepted
+    assert optimized_exports.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accuracy_change == pytest.approx(
+        -0.002
+    )
+    assert optimized_exports.judged(BFLOAT16, changed(answers, 1, 2), known, 0.0).accepted
+    assert not optimized_exports.judged(BFLOAT16, changed(answers, 1, 2, 3), known, 0.0).accepted
 
 
 def test_a_form_in_float32_must_give_the_probabilities_and_not_only_the_labels() -> None:
     known, answers = checked(10)
-    assert forms.judged(FLOAT32, answers + np.float32(5e-4), known, 0.0).accepted
-    assert not forms.judged(FLOAT32, answers + np.float32(2e-3), known, 0.0).accepted
-    assert not forms.judged(FLOAT32, answers, known, 0.1).accepted  # the probes' difference
-    assert forms.judged(BFLOAT16, answers + np.float32(2e-3), known, 0.1).accepted
+    assert optimized_exports.judged(FLOAT32, answers + np.float32(5e-4), known, 0.0).accepted
+    assert not optimized_exports.judged(FLOAT32, answers + np.float32(2e-3), known, 0.0).accepted
+    assert not optimized_exports.judged(FLOAT32, answers, known, 0.1).accepted  # the probes' difference
+    assert optimized_exports.judged(BFLOAT16, answers + np.float32(2e-3), known, 0.1).accepted
 
 
 class Shifted:
@@ -82,10 +84,10 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
     monkeypatch: pytest.MonkeyPatch, off: float, accepted: bool
 ) -> None:
     known, _ = checked(100)
-    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(artifact.PROBES), 1)))
+    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(artifact.SMOKE_TEXTS), 1)))
     monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
     exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
-    evidence = forms._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
+    evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
     assert (evidence.accepted, evidence.equal_labels) == (accepted, 1.0)
     assert accepted or "by 0.040" in evidence.reason
 

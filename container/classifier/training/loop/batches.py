@@ -88,7 +88,7 @@ def tokenize(
         StoppedError: The job was told to stop meanwhile.
     """
     if not encoder.tokens:
-        return Inputs(encoder.arrays(texts))
+        return Inputs(encoder.preprocess(texts))
     function = _compiled(encoder)
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(texts), TOKENIZED_AT_ONCE):

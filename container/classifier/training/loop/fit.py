@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, evaluate, hardware, step
-from classifier.training.batches import Rows
-from classifier.training.checkpoint import Folder
+from classifier.training import evaluate, hardware
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
-from classifier.training.optimizers import LearningRate, build_optimizer
-from classifier.training.progress import Figures, Run, Watch, log_epoch
-from classifier.training.resumption import captured, resumed
-from classifier.training.scoring import Held, Scores, score_some, score_unless_stopped
+from classifier.training.loop import batches, step
+from classifier.training.loop.batches import Rows
+from classifier.training.loop.checkpoint import Folder
+from classifier.training.loop.optimizers import LearningRate, build_optimizer
+from classifier.training.loop.progress import Figures, Run, Watch, log_epoch
+from classifier.training.loop.resumption import captured, resumed
+from classifier.training.loop.scoring import EvaluationSplit, Scores, score_some, score_unless_stopped
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ STEPS_BETWEEN_LOOKS_ON_GPU = 8  # to look at a sum is to wait for the GPU
 
 
 @dataclass(frozen=True)
-class Task:
+class FitSpec:
     """What is to be trained on what.
 
     Attributes:
@@ -41,21 +42,21 @@ class Task:
         training: The rows it learns from: all of them, or, if ``sharded``, this host's.
         validation: The rows that decide.
         learning_rate: How large its steps are.
-        shares: Variables that learn at a share of it.
+        learning_rate_multipliers: Variables that learn at a share of it.
         sharded: Whether each host has training rows of its own.
     """
 
     model: Any
     answers: evaluate.Compute
     training: Rows
-    validation: Held
+    validation: EvaluationSplit
     learning_rate: LearningRate
-    shares: Sequence[tuple[tf.Variable, float]] = ()
+    learning_rate_multipliers: Sequence[tuple[tf.Variable, float]] = ()
     sharded: bool = False
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What a run goes on in.
 
     Attributes:
@@ -73,7 +74,7 @@ class Surroundings:
         return self.cluster.any(self.interruption.requested())
 
 
-def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Run:
+def fit(fit_spec: FitSpec, settings: Hyperparameters, run_context: RunContext) -> Run:
     """Train, and leave the model with the weights of its best epoch.
 
     The best epoch is the one with the highest ``eval_metric`` of the validation rows, of equals the one with the lowest
@@ -82,41 +83,41 @@ def fit(task: Task, settings: Hyperparameters, surroundings: Surroundings) -> Ru
     Raises:
         UserError: The loss is no longer a number, or the job was stopped before its first step.
     """
-    cluster = surroundings.cluster
-    steps = _steps_per_epoch(task, settings, cluster)
-    _log_plan(task.learning_rate, settings, steps)
+    cluster = run_context.cluster
+    steps = _steps_per_epoch(fit_spec, settings, cluster)
+    _log_plan(fit_spec.learning_rate, settings, steps)
     with cluster.strategy.scope():
-        optimizer = build_optimizer(settings, task.learning_rate, steps, task.shares)
+        optimizer = build_optimizer(settings, fit_spec.learning_rate, steps, fit_spec.learning_rate_multipliers)
         if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
-        optimizer.build(task.model.trainable_variables)
-    run = resumed(task.model, optimizer, surroundings.checkpoints, cluster)
-    loop = _loop(task, settings, optimizer, surroundings, run, steps)
+        optimizer.build(fit_spec.model.trainable_variables)
+    run = resumed(fit_spec.model, optimizer, run_context.checkpoints, cluster)
+    loop = _loop(fit_spec, settings, optimizer, run_context, run, steps)
     while run.epoch < settings.epochs and not _has_stopped_rising(run.history, settings):
-        if surroundings.stop_requested() or not _epoch(loop, task, settings, Watch(run, settings.epochs, steps)):
+        if run_context.stop_requested() or not _epoch(loop, fit_spec, settings, Watch(run, settings.epochs, steps)):
             break
     if not run.weights:
         raise StoppedError
-    task.model.set_weights(run.weights)
+    fit_spec.model.set_weights(run.weights)
     return run
 
 
-def _epoch(loop: "_Loop", task: Task, settings: Hyperparameters, watch: Watch) -> bool:
+def _epoch(loop: "_Loop", fit_spec: FitSpec, settings: Hyperparameters, watch: Watch) -> bool:
     """Train and score one epoch, and keep its weights if none before were better; say whether the run goes on."""
-    run, cluster = watch.run, loop.surroundings.cluster
+    run, cluster = watch.run, loop.run_context.cluster
     finished = loop.train_epoch(watch)
     if not finished and run.weights:
         return False
     figures = watch.figures()
-    stop = loop.surroundings.interruption
-    scores = score_unless_stopped(task.answers, task.validation, cluster, stop) if finished else None
+    stop = loop.run_context.interruption
+    scores = score_unless_stopped(fit_spec.answers, fit_spec.validation, cluster, stop) if finished else None
     if finished and scores is None:
         loop.save()  # with all of the epoch's steps done: going on begins with the scoring
     if scores is None and run.weights:
         return False
-    some = scores or score_some(task.answers, task.validation, cluster, settings.seed)
-    _keep_best(run, task, settings, figures, some)
-    if cluster.leader:
+    some = scores or score_some(fit_spec.answers, fit_spec.validation, cluster, settings.seed)
+    _keep_best(run, fit_spec, settings, figures, some)
+    if cluster.is_chief:
         log_epoch(figures, watch)
     if scores is not None:
         loop.save()
@@ -131,7 +132,7 @@ class _Loop:
     optimizer: Any
     step: step.Step
     elements: Iterator[Any]
-    surroundings: Surroundings
+    run_context: RunContext
     run: Run
     steps_between_looks: int
 
@@ -139,7 +140,7 @@ class _Loop:
         """Take the steps that are left of an epoch; say whether they were all taken, and no stop came between."""
         pending = tf.zeros(5)
         while self.run.step < watch.steps:
-            stop = float(self.surroundings.interruption.requested())
+            stop = float(self.run_context.interruption.requested())
             pending += self.step(next(self.elements), tf.constant(stop))
             self.run.step += 1
             if self.run.step % self.steps_between_looks and self.run.step < watch.steps:
@@ -158,8 +159,8 @@ class _Loop:
 
     def save(self) -> None:
         """Write a checkpoint, if this host is the one to do it."""
-        if self.surroundings.cluster.leader:
-            self.surroundings.checkpoints.save(captured(self.model, self.optimizer, self.run))
+        if self.run_context.cluster.is_chief:
+            self.run_context.checkpoints.save(captured(self.model, self.optimizer, self.run))
 
     def _check(self, watch: Watch) -> None:
         if not math.isfinite(self.run.sums[step.LOSS]):
@@ -167,20 +168,20 @@ class _Loop:
 
 
 def _loop(
-    task: Task, settings: Hyperparameters, optimizer: Any, surroundings: Surroundings, run: Run, steps: int
+    fit_spec: FitSpec, settings: Hyperparameters, optimizer: Any, run_context: RunContext, run: Run, steps: int
 ) -> _Loop:
-    cluster = surroundings.cluster
-    spec, elements = fed(task.training, _batches(task, settings, cluster, run, steps), cluster)
-    texts = task.training.inputs.signature.dtype == tf.string
+    cluster = run_context.cluster
+    spec, elements = fed(fit_spec.training, _batches(fit_spec, settings, cluster, run, steps), cluster)
+    texts = fit_spec.training.inputs.signature.dtype == tf.string
     jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and not texts
     if settings.jit_compile == "true" and not jit_compile:
         log.warning(
             "event=plan note='jit_compile has no effect: XLA compiles no texts, and no step of several replicas'"
         )
     loss = step.Loss(settings.label_smoothing)
-    function = step.build_step(task.model, optimizer, loss, cluster, spec, jit_compile=jit_compile)
+    function = step.build_step(fit_spec.model, optimizer, loss, cluster, spec, jit_compile=jit_compile)
     looks = STEPS_BETWEEN_LOOKS_ON_GPU if hardware.has_gpu() else 1
-    return _Loop(task.model, optimizer, function, elements, surroundings, run, looks)
+    return _Loop(fit_spec.model, optimizer, function, elements, run_context, run, looks)
 
 
 def fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tuple[Any, Iterator[Any]]:
@@ -199,41 +200,41 @@ def _rows_a_step(settings: Hyperparameters, cluster: Cluster) -> int:
     return max(1, settings.batch_size // len(cluster.hosts))
 
 
-def _steps_per_epoch(task: Task, settings: Hyperparameters, cluster: Cluster) -> int:
-    if not task.sharded:
-        return math.ceil(len(task.training.inputs) / settings.batch_size)
-    here = math.ceil(len(task.training.inputs) / _rows_a_step(settings, cluster))
-    return max(int(content) for content in cluster.exchange(str(here).encode()))
+def _steps_per_epoch(fit_spec: FitSpec, settings: Hyperparameters, cluster: Cluster) -> int:
+    if not fit_spec.sharded:
+        return math.ceil(len(fit_spec.training.inputs) / settings.batch_size)
+    here = math.ceil(len(fit_spec.training.inputs) / _rows_a_step(settings, cluster))
+    return max(int(content) for content in cluster.all_gather(str(here).encode()))
 
 
 def _batches(
-    task: Task, settings: Hyperparameters, cluster: Cluster, run: Run, steps: int
+    fit_spec: FitSpec, settings: Hyperparameters, cluster: Cluster, run: Run, steps: int
 ) -> Iterator[NDArray[np.int64]]:
     """Yield this host's part of every batch, from where the run is on, without end."""
-    inputs, first = task.training.inputs, run.step
+    inputs, first = fit_spec.training.inputs, run.step
     for epoch in itertools.count(run.epoch):
-        if task.sharded:
-            seed = [settings.seed, epoch, cluster.number]
+        if fit_spec.sharded:
+            seed = [settings.seed, epoch, cluster.rank]
             order = batches.shuffled(inputs, _rows_a_step(settings, cluster), seed)
             order += [np.zeros(0, np.int64)] * (steps - len(order))
         else:
             order = batches.shuffled(inputs, settings.batch_size, [settings.seed, epoch])
-            order = [batches.dealt(batch, len(cluster.hosts))[cluster.number] for batch in order]
+            order = [batches.dealt(batch, len(cluster.hosts))[cluster.rank] for batch in order]
         yield from order[first:]
         first = 0
 
 
-def _keep_best(run: Run, task: Task, settings: Hyperparameters, figures: Figures, scores: Scores) -> None:
+def _keep_best(run: Run, fit_spec: FitSpec, settings: Hyperparameters, figures: Figures, scores: Scores) -> None:
     """Close the epoch: note its figures, and keep its weights if none before were better."""
     run.epoch, run.step, run.sums = run.epoch + 1, 0, np.zeros(5)
     if len(scores.rows):
         if not np.isfinite(scores.probabilities).all():
             raise _diverged(f"epoch {run.epoch} of {settings.epochs}")
-        targets = task.validation.targets[scores.rows]
+        targets = fit_spec.validation.targets[scores.rows]
         figures.update(evaluate.figures(scores.probabilities, targets, settings.eval_metric))
     run.history.append(figures)
     if not run.weights or _rank(figures, settings) >= _rank(run.metrics, settings):
-        run.best, run.weights, run.metrics = run.epoch, task.model.get_weights(), figures
+        run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), figures
         run.scores = scores
 
 

@@ -38,7 +38,7 @@ class TopLayer:
 
 
 @dataclass(frozen=True)
-class GoldenRow:
+class ReferenceRow:
     """A row that the model was once scored on, of which no text is kept.
 
     Attributes:
@@ -75,7 +75,7 @@ class Previous:
     top_layer: TopLayer
     max_sequence_length: int
     salt: str
-    golden: tuple[GoldenRow, ...]
+    golden: tuple[ReferenceRow, ...]
     modality: str = TEXT
 
     def defaults(self, _: str) -> Mapping[str, Any]:
@@ -120,7 +120,7 @@ def read(folder: Path, modality: str = TEXT) -> Previous | None:
         _top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
         int(model.manifest["hyperparameters"]["max_sequence_length"]),
         str(model.manifest.get("data", {}).get("sha256", "")),
-        _golden(model.folder / artifact.GOLDEN_FILE, model.labels),
+        _golden(model.folder / artifact.REFERENCE_FILE, model.labels),
         model.modality,
     )
 
@@ -136,10 +136,10 @@ def _top_layer(path: Path, labels: int) -> TopLayer:
     return layer
 
 
-def _golden(path: Path, labels: Sequence[Label]) -> tuple[GoldenRow, ...]:
+def _golden(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("rows", [])
     return tuple(
-        GoldenRow(row["salted_sha256"], labels[row["label"]], labels[int(np.argmax(row["probabilities"]))])
+        ReferenceRow(row["salted_sha256"], labels[row["label"]], labels[int(np.argmax(row["probabilities"]))])
         for row in rows
         if "label" in row
     )

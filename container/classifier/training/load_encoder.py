@@ -18,7 +18,7 @@ from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
 from classifier.training.data import Data
 from classifier.training.hardware import Precision, computing_with
 from classifier.training.model import Network, assemble, build_head
-from classifier.training.previous import Previous
+from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _found(
     return in_image(settings.model_id, PRETRAINED_FOLDER, modality)
 
 
-def load_encoder(files: EncoderFiles | None, channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
+def load(files: EncoderFiles | None, channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
     """Load the encoder, or make one of the families that begin from nothing.
 
     Args:
@@ -94,7 +94,7 @@ def load_encoder(files: EncoderFiles | None, channel: Path | None, settings: Hyp
     tf_keras.utils.set_random_seed(settings.seed)
     encoder = _made(channel, settings, data) if files is None else _loaded(files, settings)
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
-    encoder.adapt(settings)
+    encoder.configure(settings)
     return encoder
 
 

@@ -1,4 +1,4 @@
-"""Say of files what training would: `python -m classifier.data check FILE...`."""
+"""Say of files what training would: `python -m classifier.check_data check FILE...`."""
 
 import argparse
 import logging
@@ -87,7 +87,9 @@ def _grouped(problems: Sequence[Problem | str]) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m classifier.data", description="Look at data before training.")
+    parser = argparse.ArgumentParser(
+        prog="python -m classifier.check_data", description="Look at data before training."
+    )
     command = parser.add_subparsers(required=True, metavar="check").add_parser(
         "check", help="name every problem, and report what the data are like"
     )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.training import step
-from classifier.training.scoring import Scores
+from classifier.training.loop import step
+from classifier.training.loop.scoring import Scores
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Run:
     Attributes:
         epoch: Epochs done.
         step: Steps done of the one after.
-        sums: That epoch's sums so far, float32[5], as :mod:`classifier.training.step` orders them.
+        sums: That epoch's sums so far, float32[5], as :mod:`classifier.training.loop.step` orders them.
         history: The figures of every epoch.
         best: The number of the epoch that is kept, from 1; 0 before there is one.
         weights: That epoch's weights.

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifier.training import evaluate, vectors
-from classifier.training.batches import Inputs
+from classifier.training import evaluate, feature_cache
+from classifier.training.loop.batches import Inputs
 
 
 def test_few_vectors_are_kept_in_memory(tmp_path: Path) -> None:
-    assert not isinstance(vectors.in_memory_or(tmp_path)(10, 4), np.memmap)
+    assert not isinstance(feature_cache.in_memory_or(tmp_path)(10, 4), np.memmap)
 
 
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr(feature_cache, "LARGEST_IN_MEMORY", 1000)
 
 
 @pytest.mark.usefixtures("many")
@@ -27,7 +27,7 @@ def test_many_vectors_are_kept_in_a_file_and_are_the_same_as_in_memory(tmp_path:
     def encode(rows: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> "Output":
         return Output(np.stack([rows[:, 0], -rows[:, 0]], axis=1).astype(np.float32))
 
-    kept = evaluate.compute(encode, inputs, room=vectors.in_memory_or(tmp_path))
+    kept = evaluate.compute(encode, inputs, room=feature_cache.in_memory_or(tmp_path))
     assert isinstance(kept, np.memmap)
     assert (kept == evaluate.compute(encode, inputs)).all()
     taken = Inputs(kept).take(np.array([7, 3]))
@@ -44,7 +44,7 @@ def test_vectors_stay_in_memory_where_the_disk_is_full(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    assert not isinstance(vectors.in_memory_or(tmp_path)(1000, 4), np.memmap)
+    assert not isinstance(feature_cache.in_memory_or(tmp_path)(1000, 4), np.memmap)
     assert "kept in memory: No space left on device" in caplog.text
 
 

@@ -29,8 +29,8 @@ FEW_ROWS = 500  # of which one may change
 COMPARED_AT_ONCE = 64
 # Rows. What computes in the same numbers differs on the first ones already, if it differs.
 MOST_COMPARED = 256
-# Who serves asks our own records again, and takes a form that is further off than PROBE_TOLERANCE for a damaged one.
-MOST_OFF = artifact.PROBE_TOLERANCE / 2
+# Who serves asks our own records again, and takes a form that is further off than SMOKE_TOLERANCE for a damaged one.
+MOST_OFF = artifact.SMOKE_TOLERANCE / 2
 MOST_JUDGED = 5_000  # of these 0.2 % are ten
 # Sums and norms cost little; computed in float32 whatever the rest is, a third less is lost by rounding.
 _KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
@@ -43,7 +43,7 @@ class Checked:
     Attributes:
         rows: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :func:`classifier.artifact.probes_of`, float32[probes, labels].
+        probes: Its answers for :func:`classifier.artifact.smoke_inputs`, float32[probes, labels].
         held_out: Whether the rows are of no training.
     """
 
@@ -140,7 +140,7 @@ def _evidence(
     if name != FLOAT32 and not checked.held_out:
         return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")
     predictor = Predictor(engine, exported.labels)
-    difference = float(np.abs(predictor.predict(artifact.probes_of(exported.modality)) - checked.probes).max())
+    difference = float(np.abs(predictor.predict(artifact.smoke_inputs(exported.modality)) - checked.probes).max())
     answers = np.zeros_like(checked.answers)
     for start in range(0, len(answers), COMPARED_AT_ONCE):
         if interruption.requested():

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from classifier.training import evaluate
-from classifier.training.batches import Inputs
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.loop.batches import Inputs
 from classifier.training.model import softmax
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ ROWS_SCORED_WHEN_STOPPED = 64  # enough to check the export with, few enough for
 
 
 @dataclass(frozen=True)
-class Held:
+class EvaluationSplit:
     """Rows that are not trained on; may be none.
 
     Attributes:
@@ -46,14 +46,14 @@ class Scores:
     probabilities: NDArray[np.float32]
 
 
-def hold(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluster) -> Held:
+def evaluation_split(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluster) -> EvaluationSplit:
     """Put the labels of all hosts' parts together."""
-    parts = [np.frombuffer(content, np.int32) for content in cluster.exchange(targets.astype(np.int32).tobytes())]
-    return Held(inputs, np.concatenate(parts), sum(len(part) for part in parts[: cluster.number]))
+    parts = [np.frombuffer(content, np.int32) for content in cluster.all_gather(targets.astype(np.int32).tobytes())]
+    return EvaluationSplit(inputs, np.concatenate(parts), sum(len(part) for part in parts[: cluster.rank]))
 
 
 def score_unless_stopped(
-    answers: evaluate.Compute, held: Held, cluster: Cluster, interruption: Interruption
+    answers: evaluate.Compute, held: EvaluationSplit, cluster: Cluster, interruption: Interruption
 ) -> Scores | None:
     """Return the answers for all rows, or None if a host is told to stop before it is through.
 
@@ -73,7 +73,7 @@ def score_unless_stopped(
     return _gathered(np.arange(len(held.inputs)), logits, held, cluster)
 
 
-def score_some(answers: evaluate.Compute, held: Held, cluster: Cluster, seed: int) -> Scores:
+def score_some(answers: evaluate.Compute, held: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
     """Return the answers for as many rows, drawn at random, as a job that is to stop has time for."""
     most = max(1, ROWS_SCORED_WHEN_STOPPED // len(cluster.hosts))
     count = min(most, len(held.inputs))
@@ -82,9 +82,9 @@ def score_some(answers: evaluate.Compute, held: Held, cluster: Cluster, seed: in
     return _gathered(here, evaluate.compute(answers, held.inputs.some(here)), held, cluster)
 
 
-def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], held: Held, cluster: Cluster) -> Scores:
+def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], held: EvaluationSplit, cluster: Cluster) -> Scores:
     content = save({"rows": rows + held.start, "logits": logits})
-    parts = [part for part in map(load, cluster.exchange(content)) if len(part["rows"])]
+    parts = [part for part in map(load, cluster.all_gather(content)) if len(part["rows"])]
     if not parts:
         return Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
     return Scores(
