@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from classifier.engines import Engine, saved_model
+from classifier.engines.foreign import LOGITS, PROBABILITIES, Output
 from classifier.engines.saved_model import ForeignEngine, TextsEngine, TokensEngine
 from classifier.errors import UserError
 from serving_helpers import LONGEST_IN_FULL, UNKNOWN_CHARACTER, model_folder, probabilities, write_model
@@ -40,7 +41,7 @@ def whole(older: Path) -> TextsEngine:
 @pytest.fixture(scope="module")
 def foreign(older: Path) -> ForeignEngine:
     engine = saved_model.load_foreign(older)
-    assert not engine.answers_logits
+    assert engine.output == Output("probabilities", PROBABILITIES, 3)
     return engine
 
 
@@ -125,8 +126,7 @@ def logits(tmp_path: Path) -> Path:
 
 def test_logits_of_another_program_become_probabilities(logits: Path) -> None:
     engine = saved_model.load_foreign(logits)
-    assert engine.answers_logits
-    assert engine.width == 2
+    assert engine.output == Output("scores", LOGITS, 2)
     answers = engine.predict(engine.prepare(["", "a"]))
     np.testing.assert_allclose(answers, [[0.5, 0.5], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]], atol=1e-6)
 

@@ -65,7 +65,8 @@ def serve(settings: ServingSettings) -> int:
     logs.configure(settings.log_level)
     _check_temporary_folder(environment.variables().get("TMPDIR", ""))
     if not settings.multi_model:
-        artifact.load(settings.model_folder)
+        for note in artifact.load(settings.model_folder).notes:
+            logger.warning("model_note", extra={"note": note})
     logger.info("sized", extra=sizes(settings))
     running: dict[str, Process] = {}
     with _run_folder() as folder:
