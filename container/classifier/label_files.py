@@ -44,7 +44,7 @@ _NAMES: Mapping[str, str] = {
     "target_names": "",
 }
 _STEMS = frozenset({*_NAMES, "label_encoder", "labelencoder"})  # the last two are scikit-learn's
-_READ_FIRST = (LABELS_FILE, LABEL_INDEX_FILE)
+_ORDER = {LABELS_FILE: 0, LABEL_INDEX_FILE: 1}  # the first knows integers from text
 _PLACEHOLDER = re.compile("LABEL_[0-9]+")  # what Hugging Face writes where nobody named the labels
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 _INDEX_FIRST = re.compile(r"([0-9]+)([\t ,;:=]+)(\S.*)")
@@ -61,7 +61,10 @@ class _FormError(ValueError):
 def files(folder: Path) -> list[Path]:
     """Return the files of a folder that may name labels, this image's own first; none of a missing one."""
     try:
-        paths = sorted(folder.iterdir(), key=lambda path: (path.name not in _READ_FIRST, path.name))
+        paths = sorted(
+            folder.iterdir(),
+            key=lambda path: (_ORDER.get(path.name, len(_ORDER)), path.name),
+        )
     except OSError:
         return []
     return [path for path in paths if path.suffix and (path.name == CONFIG_FILE or _stem(path) in _STEMS)]
