@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier import predictor
 from classifier.engines import Engine, saved_model
 from classifier.engines.foreign import LOGITS, PROBABILITIES, Output
 from classifier.engines.saved_model import ForeignEngine, TextsEngine, TokensEngine
@@ -244,3 +245,25 @@ def test_a_savedmodel_that_answers_no_texts_is_refused_H08(load: Callable[[Path]
 def test_a_savedmodel_of_another_kind_is_not_taken_for_one_of_training(logits: Path) -> None:
     with pytest.raises(UserError, match="with an output 'probabilities'"):
         saved_model.load(logits)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras with a NumPy of 2
+def test_a_file_of_keras_is_served_once_its_message_is_obeyed(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    vectorize = keras.layers.TextVectorization(output_mode="multi_hot", vocabulary=["good", "bad"])
+    inputs = keras.Input(shape=(1,), dtype="string")
+    network = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(vectorize(inputs)))
+    network.layers[-1].set_weights([np.array([[0.0], [3.0], [-3.0]], np.float32), np.zeros(1, np.float32)])
+    folder = tmp_path / "model"
+    folder.mkdir()
+    network.save(folder / "model.keras")
+    (folder / "labels_info.json").write_text('{"labels": ["negative", "positive"]}')
+    with pytest.raises(UserError, match=r"keras\.models\.load_model\(FILE\)\.export\('1'\), and deploy the folder 1"):
+        predictor.load(folder)
+    keras.models.load_model(folder / "model.keras").export(str(folder / "1"))
+    (folder / "model.keras").unlink()
+    served = predictor.load(folder)
+    assert served.labels == ("negative", "positive")
+    np.testing.assert_allclose(
+        served.predict(["a good one", "a bad one", ""]), [[0.05, 0.95], [0.95, 0.05], [0.5, 0.5]], atol=0.01
+    )
