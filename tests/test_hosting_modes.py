@@ -315,6 +315,24 @@ def test_a_savedmodel_alone_serves_with_labels_of_either_file_H17(model: Path, t
     assert answer["probabilities"] == pytest.approx(probabilities("abc"))
 
 
+def test_of_two_versions_the_higher_serves_and_a_script_beside_them_is_not_run(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for version in ("1", "2"):
+        shutil.copytree(model / "1", folder / "export" / "Servo" / version)
+    (folder / "code").mkdir()
+    (folder / "code" / "inference.py").write_text("raise SystemExit")
+    (folder / "labels.txt").write_text("\n".join(LABELS))
+    with serving(folder, {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}) as server:
+        answer = server.ask("abc", Accept="application/json;verbose").json()
+        notes = [event for event in server.events() if event["level"] == "warning"]
+    assert answer["labels"] == list(LABELS)
+    assert answer["probabilities"] == pytest.approx(probabilities("abc"))
+    assert [(note["event"], note["note"].partition(",")[0]) for note in notes] == [
+        ("model_note", "export/Servo/2 is taken"),
+        ("model_note", "code/inference.py: not run"),
+    ]
+
+
 # --- pings, connections, sizes
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier import predictor
 from classifier.engines import Engine, saved_model
+from classifier.engines.foreign import LOGITS, PROBABILITIES, Output
 from classifier.engines.saved_model import ForeignEngine, TextsEngine, TokensEngine
 from classifier.errors import UserError
 from serving_helpers import LONGEST_IN_FULL, UNKNOWN_CHARACTER, model_folder, probabilities, write_model
@@ -40,7 +43,7 @@ def whole(older: Path) -> TextsEngine:
 @pytest.fixture(scope="module")
 def foreign(older: Path) -> ForeignEngine:
     engine = saved_model.load_foreign(older)
-    assert not engine.answers_logits
+    assert engine.output == Output("probabilities", PROBABILITIES, 3)
     return engine
 
 
@@ -107,28 +110,129 @@ def test_where_texts_are_taken_whole_their_tokens_are_estimated(whole: TextsEngi
     assert prepared.content == text.encode()
 
 
-class Logits(tf.Module):  # type: ignore[misc]
-    """A model of another program, that leaves the softmax to who asks."""
+STRINGS = tf.TensorSpec([None], tf.string, name="sentences")
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="sentences")])  # type: ignore[untyped-decorator]
-    def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        lengths = tf.cast(tf.strings.length(texts), tf.float32)
-        return {"scores": tf.stack([lengths, -lengths], axis=1)}
+
+def lengths(texts: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.strings.length(tf.reshape(texts, [-1])), tf.float32)
+
+
+def shares(texts: tf.Tensor) -> tf.Tensor:
+    """1 ÷ (characters + 1), float32[batch]."""
+    return 1 / (lengths(texts) + 1)
+
+
+def save(
+    folder: Path, function: Callable[[tf.Tensor], dict[str, tf.Tensor]], spec: tf.TensorSpec = STRINGS, **more: Any
+) -> Path:
+    """Write a SavedModel with a function as its default signature, and with more signatures."""
+    module = tf.Module()
+    module.functions = {"serving_default": tf.function(function, input_signature=[spec], autograph=False), **more}
+    tf.saved_model.save(module, str(folder), signatures=module.functions)
+    return folder
+
+
+def two(texts: tf.Tensor) -> tf.Tensor:
+    return tf.stack([lengths(texts), -lengths(texts)], axis=1)
 
 
 @pytest.fixture
 def logits(tmp_path: Path) -> Path:
-    module = Logits()
-    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.serve})
-    return tmp_path
+    """A model of another program, that leaves the softmax to who asks."""
+    return save(tmp_path, lambda texts: {"scores": two(texts)})
+
+
+def answers(engine: ForeignEngine, *texts: str) -> list[list[float]]:
+    return [[round(float(number), 4) for number in row] for row in engine.predict(engine.prepare(texts))]
 
 
 def test_logits_of_another_program_become_probabilities(logits: Path) -> None:
     engine = saved_model.load_foreign(logits)
-    assert engine.answers_logits
+    assert engine.output == Output("scores", LOGITS, 2)
+    assert answers(engine, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
+    assert engine.reason == (
+        "another program's model; its output 'scores' is taken as logits, of which softmax makes probabilities"
+    )
+
+
+def test_one_number_per_text_is_that_of_the_second_of_two_labels_and_never_1(tmp_path: Path) -> None:
+    save(tmp_path, lambda texts: {"dense": shares(texts)[:, tf.newaxis]})
+    engine = saved_model.load_foreign(tmp_path, 2)
     assert engine.width == 2
-    answers = engine.predict(engine.prepare(["", "a"]))
-    np.testing.assert_allclose(answers, [[0.5, 0.5], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]], atol=1e-6)
+    assert answers(engine, "", "abc") == [[0, 1], [0.75, 0.25]]
+    with pytest.raises(UserError, match=r"one number per text.*name both in labels_info\.json"):
+        saved_model.load_foreign(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_of_two_outputs_the_same_is_served_at_every_start(tmp_path: Path, names: tuple[str, str]) -> None:
+    first, second = names
+
+    def function(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        share = shares(texts)
+        pair = tf.stack([1 - share, share], axis=1)
+        return {first: pair, second: pair[:, ::-1], "probs_of_all": pair / 2 + 0.25}
+
+    save(tmp_path, function)
+    assert saved_model.load_foreign(tmp_path, 2).output.name == "probs_of_all"
+    save(tmp_path / "unnamed", lambda texts: {name: function(texts)[name] for name in names})
+    with pytest.raises(UserError, match=r"'a' .*, 'b' .*: more than one output may be meant"):
+        saved_model.load_foreign(tmp_path / "unnamed", 2)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [STRINGS, *(tf.TensorSpec(shape, tf.string, name="x") for shape in ([None, 1], None, [1]))],
+    ids=["string[batch]", "string[batch, 1]", "string", "string[1]"],
+)
+def test_texts_are_given_in_the_shape_that_the_model_takes(tmp_path: Path, spec: tf.TensorSpec) -> None:
+    save(tmp_path, lambda texts: {"logits": two(texts)}, spec)
+    engine = saved_model.load_foreign(tmp_path)
+    assert answers(engine, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
+
+
+def test_the_only_signature_of_texts_is_taken_and_of_several_none(tmp_path: Path) -> None:
+    ids = tf.TensorSpec([None, None], tf.int32, name="input_ids")
+
+    def of_ids(token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": tf.cast(token_ids, tf.float32)}
+
+    def of_texts(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": two(texts)}
+
+    texts = tf.function(of_texts, input_signature=[STRINGS], autograph=False)
+    save(tmp_path / "one", of_ids, ids, texts=texts)
+    assert saved_model.load_foreign(tmp_path / "one").width == 2
+    save(tmp_path / "two", of_ids, ids, texts=texts, others=texts)
+    with pytest.raises(UserError, match="the signatures others, texts of the SavedModel all take texts"):
+        saved_model.load_foreign(tmp_path / "two")
+    save(tmp_path / "none", of_ids, ids)
+    with pytest.raises(UserError, match=r"'serving_default' takes 'input_ids' int32\(None, None\)"):
+        saved_model.load_foreign(tmp_path / "none")
+
+
+def test_serialized_examples_are_no_texts(tmp_path: Path) -> None:
+    def examples(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tf.io.parse_example(serialized, {"text": tf.io.FixedLenFeature([], tf.string, "")})
+        return {"scores": two(parsed["text"])}
+
+    save(tmp_path, examples)
+    with pytest.raises(UserError, match=r"does not answer 6 texts at once .*not serialized examples \(tf\.Example\)"):
+        saved_model.load_foreign(tmp_path, 2)
+
+
+def test_a_column_of_texts_of_another_width_than_1_is_none(tmp_path: Path) -> None:
+    save(tmp_path, lambda texts: {"logits": two(texts)}, tf.TensorSpec([None, 2], tf.string, name="pair"))
+    with pytest.raises(UserError, match=r"takes 'pair' string\(None, 2\)"):
+        saved_model.load_foreign(tmp_path)
+
+
+def test_what_the_model_answers_is_said_where_it_can_not_be_served(tmp_path: Path) -> None:
+    save(tmp_path, lambda texts: {"dense": tf.sigmoid(two(texts)) + 0.1})
+    with pytest.raises(
+        UserError, match=f"{tmp_path}: the SavedModel can't be served as it is: its output 'dense' holds"
+    ):
+        saved_model.load_foreign(tmp_path, 2)
 
 
 @pytest.mark.parametrize("load", [saved_model.load, saved_model.load_foreign])
@@ -141,3 +245,25 @@ def test_a_savedmodel_that_answers_no_texts_is_refused_H08(load: Callable[[Path]
 def test_a_savedmodel_of_another_kind_is_not_taken_for_one_of_training(logits: Path) -> None:
     with pytest.raises(UserError, match="with an output 'probabilities'"):
         saved_model.load(logits)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras with a NumPy of 2
+def test_a_file_of_keras_is_served_once_its_message_is_obeyed(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    vectorize = keras.layers.TextVectorization(output_mode="multi_hot", vocabulary=["good", "bad"])
+    inputs = keras.Input(shape=(1,), dtype="string")
+    network = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(vectorize(inputs)))
+    network.layers[-1].set_weights([np.array([[0.0], [3.0], [-3.0]], np.float32), np.zeros(1, np.float32)])
+    folder = tmp_path / "model"
+    folder.mkdir()
+    network.save(folder / "model.keras")
+    (folder / "labels_info.json").write_text('{"labels": ["negative", "positive"]}')
+    with pytest.raises(UserError, match=r"keras\.models\.load_model\(FILE\)\.export\('1'\), and deploy the folder 1"):
+        predictor.load(folder)
+    keras.models.load_model(folder / "model.keras").export(str(folder / "1"))
+    (folder / "model.keras").unlink()
+    served = predictor.load(folder)
+    assert served.labels == ("negative", "positive")
+    np.testing.assert_allclose(
+        served.predict(["a good one", "a bad one", ""]), [[0.05, 0.95], [0.95, 0.05], [0.5, 0.5]], atol=0.01
+    )

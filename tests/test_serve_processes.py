@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from serving_helpers import (
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
 
 MEGABYTE = 2**20
+TWO_WORKERS = {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}
 # What a container gets that is started read-only and without capabilities, as root and as another user.
 READ_ONLY = (
     'mount --bind "$TMPDIR" "$TMPDIR" && mount -o remount,ro,bind / && mount -o remount,ro,bind /dev/shm; exec "$@"'
@@ -76,8 +78,7 @@ def tight(model: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def pair(model: Path) -> Iterator[Server]:
     """One of two workers."""
-    with serving(model, {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}) as running:
-        wait_until(lambda: running.output().count('"event": "model_loaded"') == 2)
+    with serving(model, TWO_WORKERS) as running:
         yield running
 
 
@@ -170,6 +171,57 @@ def test_a_killed_worker_is_replaced_and_the_other_answers_meanwhile_H28(pair: S
     assert survivor in pair.workers()
     assert len(pair.workers() - before) == 1
     assert [pair.ask("x").status_code for _ in range(5)] == [200] * 5
+
+
+def loaded(server: Server) -> int:
+    """How many models were loaded so far."""
+    return server.output().count('"event": "model_loaded"')
+
+
+def asked_at_once(server: Server, times: int = 60) -> list[int]:
+    """The statuses of invocations on as many connections as both workers answer."""
+    with ThreadPoolExecutor(16) as pool:
+        return [answer.status_code for answer in pool.map(lambda _: server.ask("x"), range(times))]
+
+
+def test_ping_is_200_when_every_worker_is_ready_and_then_no_request_is_told_to_wait_H05_H06(model: Path) -> None:
+    with serving(model, TWO_WORKERS, ready=False) as running:
+        wait_until(lambda: len(running.workers()) == 2)
+        late = max(running.workers())
+        os.kill(late, signal.SIGSTOP)
+        wait_until(lambda: loaded(running) == 1)
+        assert [running.ping() for _ in range(10)] == [503] * 10  # each within the two seconds of the platform
+        assert code_of(running.ask("x")) == "model_loading"
+        assert requests.get(f"{running.url}/execution-parameters", timeout=2).status_code == 503
+        os.kill(late, signal.SIGCONT)
+        wait_until(lambda: running.ping() == 200)
+        assert asked_at_once(running) == [200] * 60
+        assert loaded(running) == 2
+
+
+def test_while_a_killed_worker_is_replaced_the_other_answers_its_share_H05_H28(model: Path) -> None:
+    with serving(model, TWO_WORKERS) as running:
+        victim = min(running.workers())
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in running.workers() and len(running.workers()) == 2)
+        statuses = []
+        while loaded(running) < 3:
+            statuses += [running.ping(), *asked_at_once(running, 20)]
+        assert len(statuses) > 20
+        assert set(statuses) == {200}
+        assert set(asked_at_once(running)) == {200}
+
+
+def test_where_all_workers_are_replaced_requests_are_told_to_wait_until_all_are_ready_H06_H28(model: Path) -> None:
+    with serving(model, TWO_WORKERS) as running:
+        for worker in running.workers():
+            os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: running.ping() == 503)
+        answer = running.ask("x")
+        assert (code_of(answer), answer.headers["Retry-After"]) == ("model_loading", "2")
+        wait_until(lambda: running.ping() == 200)
+        assert asked_at_once(running) == [200] * 60
+        assert loaded(running) == 4
 
 
 # --- ones of their own

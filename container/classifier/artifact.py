@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier import IMAGE, TEXT
+from classifier import IMAGE, TEXT, label_files, model_folders, other_models
+from classifier.engines import choice
 from classifier.errors import UserError
+from classifier.label_files import LABEL_INDEX_FILE, LABELS_FILE
+from classifier.model_folders import SAVED_MODEL, Searched
 
 FORMAT_VERSION = 1
 SAVED_MODEL_FOLDER = "1"
 MANIFEST_FILE = "manifest.json"
-LABELS_FILE = "labels_info.json"
-LABEL_INDEX_FILE = "class_label_to_prediction_index.json"
 REFERENCE_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
+# What serving reads of a model of this image.
+_SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 
 # Texts of our own; see :func:`smoke_inputs`.
 SMOKE_TEXTS = (
@@ -32,7 +35,7 @@ SMOKE_TEXTS = (
 # Processors round differently; a model whose files are damaged is off by far more.
 SMOKE_TOLERANCE = 0.05
 
-Label = int | str
+Label = label_files.Label
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Artifact:
         probes: The answers training got for the model's :func:`smoke_inputs`, a list each with a number a label; None
             where they are not known.
         saved_model: The SavedModel's folder.
+        notes: What of the folder was passed over and may have been meant to be served, a sentence each.
     """
 
     folder: Path
@@ -53,6 +57,7 @@ class Artifact:
     manifest: Mapping[str, Any]
     probes: Sequence[Sequence[float]] | None
     saved_model: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def modality(self) -> str:
@@ -76,25 +81,25 @@ def smoke_inputs(modality: str) -> Sequence[Any]:
 
 def is_model(folder: Path) -> bool:
     """Say whether a folder holds a model that answers labels, as this image or the built-in algorithm leaves it."""
-    names = (MANIFEST_FILE, LABELS_FILE, LABEL_INDEX_FILE)
-    return any((root / name).is_file() for root in _candidates(folder) for name in names)
+    return bool(_near(model_folders.search(folder), MANIFEST_FILE, LABELS_FILE, LABEL_INDEX_FILE))
 
 
 def load(folder: Path) -> Artifact:
-    """Read a model folder, or one folder inside it where that is the only one with a model.
+    """Read a model folder, or one folder inside it where that is the only one with a model or the highest version.
 
     Raises:
-        UserError: There is no model, or a part of it is missing or broken.
+        UserError: There is no model, or a part of it is missing, broken or not to be read by this user.
     """
-    roots = [path for path in _candidates(folder) if (path / MANIFEST_FILE).is_file()]
+    searched = model_folders.search(folder)
+    roots = _near(searched, MANIFEST_FILE)
     if not roots:
-        return _foreign(folder)
-    if len(roots) != 1 and folder not in roots:
-        raise UserError(f"{folder}: {len(roots)} models in it; deploy one")
-    root = roots[0]
+        return _foreign(searched)
+    taken = model_folders.chosen(searched, roots)
+    root = taken.folder
+    model_folders.check_readable([root / name for name in _SERVED], folder)
     missing = [
         name
-        for name in (f"{SAVED_MODEL_FOLDER}/saved_model.pb", LABELS_FILE, REFERENCE_FILE)
+        for name in (f"{SAVED_MODEL_FOLDER}/{SAVED_MODEL}", LABELS_FILE, REFERENCE_FILE)
         if not (root / name).is_file()
     ]
     if missing:
@@ -103,31 +108,33 @@ def load(folder: Path) -> Artifact:
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
-    labels = tuple(_read(root / LABELS_FILE).get("labels", ()))
+    labels = label_files.read(root / LABELS_FILE)
     probes = _read(root / REFERENCE_FILE).get("probes", [])
     if not _is_table(probes, len(smoke_inputs(modality_of(manifest))), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; deploy it whole")
-    return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER)
+    notes = (*taken.notes, *model_folders.code_notes(searched))
+    return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER, notes)
 
 
-def _candidates(folder: Path) -> list[Path]:
-    return [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+def _near(searched: Searched, *names: str) -> list[Path]:
+    """Return the folder, or folders right inside it, that hold a file of one of these names."""
+    return [each for each in searched.holding(*names) if searched.folder in (each, each.parent)]
 
 
-def _foreign(folder: Path) -> Artifact:
+def _foreign(searched: Searched) -> Artifact:
     """Read a model of another program: a SavedModel, and, where it is there, a file that names its labels."""
-    found = [path.parent for path in (*folder.glob("saved_model.pb"), *folder.glob("*/saved_model.pb"))]
-    found = found or [path.parent for path in folder.glob("*/*/saved_model.pb")]
-    if len(found) != 1:
-        names = ", ".join(sorted(path.name for path in folder.glob("*"))[:10]) or "nothing"
-        raise UserError(
-            f"{folder}: no model ({names} in it); it takes the files of the model.tar.gz that training wrote, "
-            f"{MANIFEST_FILE} among them"
-        )
-    if any((root / REFERENCE_FILE).is_file() for root in _candidates(folder)):
+    folder = searched.folder
+    found = searched.holding(SAVED_MODEL)
+    if not found:
+        raise other_models.refusal(searched, MANIFEST_FILE)
+    if _near(searched, REFERENCE_FILE):
         raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; deploy what training wrote, whole")
-    homes = (found[0], *(parent for parent in found[0].parents if parent.is_relative_to(folder)))
-    return Artifact(folder, _labels_beside(homes), {}, None, found[0])
+    taken = model_folders.chosen(searched, found)
+    homes = (taken.folder, *(parent for parent in taken.folder.parents if parent.is_relative_to(folder)))
+    label_paths = [path for home in homes for path in label_files.files(home)]
+    model_folders.check_readable([taken.folder, *label_paths], folder)
+    notes = (*taken.notes, *model_folders.code_notes(searched))
+    return Artifact(folder, label_files.agreed(label_paths), {}, None, taken.folder, notes)
 
 
 def _is_table(value: Any, rows: int, columns: int) -> bool:
@@ -137,16 +144,6 @@ def _is_table(value: Any, rows: int, columns: int) -> bool:
         return isinstance(row, list) and len(row) == columns and all(isinstance(each, int | float) for each in row)
 
     return isinstance(value, list) and len(value) == rows and all(map(is_row, value))
-
-
-def _labels_beside(folders: Sequence[Path]) -> tuple[Label, ...]:
-    for folder in folders:
-        if (folder / LABELS_FILE).is_file():
-            return tuple(_read(folder / LABELS_FILE).get("labels", ()))
-        if (folder / LABEL_INDEX_FILE).is_file():
-            places = _read(folder / LABEL_INDEX_FILE)
-            return tuple(sorted(places, key=lambda label: places[label]))
-    return ()
 
 
 def _read(path: Path) -> dict[str, Any]:

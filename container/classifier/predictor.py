@@ -32,6 +32,7 @@ class Predictor:
         manifest: What else training left word of; nothing, of a model that another program made.
         engine_name: Which engine it is, of :data:`classifier.engines.choice.ENGINES`.
         engine_reason: Why it is this one.
+        notes: What of the model folder was passed over and may have been meant, a sentence each.
     """
 
     engine: Engine
@@ -39,6 +40,7 @@ class Predictor:
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
     engine_name: str = TENSORFLOW
     engine_reason: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def modality(self) -> str:
@@ -165,15 +167,10 @@ def from_artifact(model: Artifact, computing: Computing) -> Predictor:
     if not model.manifest:
         return _foreign(model, computing)
     chosen = choice.load(Stored(model.folder, model.saved_model, model.manifest), computing)
-    return Predictor(chosen.engine, model.labels, model.manifest, chosen.name, chosen.reason)
+    return Predictor(chosen.engine, model.labels, model.manifest, chosen.name, chosen.reason, model.notes)
 
 
 def _foreign(model: Artifact, computing: Computing) -> Predictor:
-    engine = choice.load_foreign(model.saved_model, computing)
+    engine = choice.load_foreign(model.saved_model, computing, len(model.labels))
     labels = model.labels or tuple(range(engine.width))
-    if len(labels) != engine.width:
-        raise UserError(
-            f"{model.folder}: {len(labels)} labels are named, and the SavedModel answers {engine.width} numbers; "
-            f"put the right {artifact.LABELS_FILE} beside it"
-        )
-    return Predictor(engine, labels, engine_reason="another program's model")
+    return Predictor(engine, labels, engine_reason=engine.reason, notes=model.notes)

@@ -49,6 +49,8 @@ class Job:
         """
         # In a thread, so that a signal is heard meanwhile.
         ready = self.pool.submit(predictor.load, self.model_folder, self.options.computing).result()
+        for note in ready.notes:
+            log.warning("event=model_note note=%r", note)
         log.info("event=model engine=%s note=%r", ready.engine_name, ready.engine_reason)
         return ready
 

@@ -1,9 +1,10 @@
 """The model that answers: found, unpacked, and known by its content."""
 
 import hashlib
+import os
 from pathlib import Path
 
-from classifier import TEXT, artifact
+from classifier import TEXT, artifact, model_folders
 from classifier.batch import buckets
 from classifier.encoders import archives
 from classifier.errors import UserError
@@ -22,14 +23,20 @@ def opened(address: str, scratch: Path) -> Path:
     path = _fetched(address, scratch) if address.startswith(buckets.SCHEME) else Path(address)
     if not path.exists():
         raise UserError(f"{address}: no such file or folder; give the model that training left")
-    packed = [path] if path.is_file() else [each for each in path.iterdir() if each.name.endswith(archives.SUFFIXES)]
+    packed = [path] if path.is_file() else _archives(path)
     if path.is_dir() and (not packed or artifact.is_model(path)):
         return path
     if len(packed) > 1:
         raise UserError(f"{address}: {len(packed)} archives in it; give one model")
+    model_folders.check_readable(packed, path)
     unpacked = scratch / "unpacked"
     archives.unpack(packed[0], unpacked, address)
     return unpacked
+
+
+def _archives(folder: Path) -> list[Path]:
+    names = sorted(model_folders.search(folder).contents[folder])
+    return [folder / name for name in names if name.endswith(archives.SUFFIXES)]
 
 
 def of_texts(folder: Path, address: str) -> Path:
@@ -52,10 +59,13 @@ def of_texts(folder: Path, address: str) -> Path:
 
 
 def digest(folder: Path) -> str:
-    """Return what is another for every other model: a hash of its files, their names and content."""
+    """Return what is another for every other model: a hash of its files, their names and content.
+
+    What this user may not read is no part of the model, or :func:`of_texts` would have refused it.
+    """
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if os.access(path, os.R_OK) and path.is_file():
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())

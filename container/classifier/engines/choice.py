@@ -27,7 +27,7 @@ class SavedModels(Protocol):
         """Load a model of this image."""
         ...
 
-    def load_foreign(self, folder: Path) -> "ForeignEngine":
+    def load_foreign(self, folder: Path, named: int) -> "ForeignEngine":
         """Load a model of another program."""
         ...
 
@@ -103,15 +103,20 @@ def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
     return TENSORFLOW, "the model has no other form that this processor runs well"
 
 
-def load_foreign(folder: Path, computing: Computing) -> "ForeignEngine":
+def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "ForeignEngine":
     """Load a SavedModel that another program made.
 
+    Args:
+        folder: Where it is.
+        computing: What the engine may use.
+        named: How many labels are named beside it; 0 where none are.
+
     Raises:
-        UserError: It is none of texts to a number a label, or an engine is wanted that can't run it.
+        UserError: It is none of texts to a number per label, or an engine is wanted that can't run it.
     """
     if computing.engine not in (AUTO, TENSORFLOW):
         raise UserError(f"{WANTED}={computing.engine}: only {TENSORFLOW} runs a model that another program made")
-    return _started(computing).load_foreign(folder)
+    return _started(computing).load_foreign(folder, named)
 
 
 def _tensorflow(stored: Stored, computing: Computing) -> Engine:

@@ -2,8 +2,9 @@
 
 import functools
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
-from classifier.engines import Engine, Prepared
+from classifier.engines import Engine, Prepared, foreign
+from classifier.engines.foreign import Output
 from classifier.engines.images import Images
 from classifier.engines.padding import LENGTH_STEP, padded
 from classifier.errors import UserError
@@ -27,6 +29,8 @@ CLASSIFY = "classify"
 BYTES_OF_A_TOKEN = 3
 TOKENS_AROUND_A_TEXT = 2
 MOST_TOKENS_ESTIMATED = 512
+
+_MISSING_OPERATION = re.compile("Op type not registered '([A-Za-z0-9_>]+)'")
 
 Function = Callable[..., dict[str, tf.Tensor]]
 
@@ -77,17 +81,14 @@ class TextsEngine:
         function: Its serving signature.
         input_name: The name of the signature's one argument.
         output_name: The name of the output that is wanted.
+        is_column: Whether it takes string[batch, 1] in place of string[batch].
     """
 
     model: Any
     function: Function
     input_name: str
     output_name: str = OUTPUT
-
-    @property
-    def width(self) -> int:
-        """How many numbers a text is answered with."""
-        return int(self.function.structured_outputs[self.output_name].shape[-1])  # type: ignore[attr-defined]
+    is_column: bool = False
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared]:
         """Return each text's bytes, and how many tokens it is likely to have: rather more than fewer."""
@@ -95,9 +96,14 @@ class TextsEngine:
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        texts = tf.constant([text.content for text in batch], tf.string)
-        probabilities: NDArray[np.float32] = self.function(**{self.input_name: texts})[self.output_name].numpy()
+        probabilities: NDArray[np.float32] = self.answers(batch)[self.output_name].numpy()
         return probabilities
+
+    def answers(self, batch: Sequence[Prepared]) -> dict[str, tf.Tensor]:
+        """Return all outputs for one batch."""
+        shape = [len(batch), 1] if self.is_column else [len(batch)]
+        texts = tf.constant([text.content for text in batch], tf.string, shape)
+        return self.function(**{self.input_name: texts})
 
 
 @dataclass(frozen=True)
@@ -129,32 +135,37 @@ class PixelsEngine:
 
 @dataclass(frozen=True)
 class ForeignEngine:
-    """A SavedModel of another program; what it answers may be probabilities or logits.
+    """A SavedModel of another program.
 
     Attributes:
         engine: What runs it.
-        answers_logits: Whether its numbers must be made probabilities.
+        output: What its answers are.
     """
 
     engine: TextsEngine
-    answers_logits: bool
+    output: Output
 
     @property
     def width(self) -> int:
-        """How many numbers a text is answered with."""
-        return self.engine.width
+        """How many labels a text is answered with."""
+        return self.output.width
+
+    @property
+    def reason(self) -> str:
+        """What is served, for the log."""
+        return f"another program's model; its output {self.output.name!r} is taken as {self.output.kind}"
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared]:
         """Return each text's bytes, and how many tokens it is likely to have."""
         return self.engine.prepare(texts)
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(batch), labels], of one batch."""
-        answers = np.asarray(self.engine.predict(batch), np.float32)
-        if not self.answers_logits:
-            return answers
-        probabilities: NDArray[np.float32] = tf.nn.softmax(answers).numpy()
-        return probabilities
+        """Return the probabilities, float32[len(batch), labels], of one batch.
+
+        Raises:
+            ArithmeticError: The model's answers are of another kind than at the start.
+        """
+        return self.output.probabilities(self.engine.predict(batch))
 
 
 def _encoded(text: str) -> bytes:
@@ -209,34 +220,77 @@ def load(folder: Path, longest: int = 0) -> Engine:
     return TextsEngine(model, function, input_name)
 
 
-def load_foreign(folder: Path) -> ForeignEngine:
-    """Load a SavedModel of another program: texts in, a number a label out.
+def load_foreign(folder: Path, named: int = 0) -> ForeignEngine:
+    """Load a SavedModel of another program: texts in, a number per label out, or one number for two labels.
+
+    Args:
+        folder: Where it is.
+        named: How many labels are named beside it; 0 where none are.
 
     Raises:
-        UserError: Its files are broken, or it is not of this kind.
+        UserError: Its files are broken, it is not of this kind, or what it answers can't be known.
     """
     model = _loaded(folder)
-    signatures = dict(getattr(model, "signatures", {}))
-    function: Any = signatures.get(SIGNATURE) or next(iter(signatures.values()), None)
-    inputs = function.structured_input_signature[1] if function is not None else {}
-    outputs = function.structured_outputs if function is not None else {}
-    rows = [name for name, spec in outputs.items() if spec.dtype.is_floating and spec.shape.rank == 2 and spec.shape[1]]
-    texts = [name for name, spec in inputs.items() if spec.dtype == tf.string and spec.shape.rank == 1]
-    if len(texts) != len(inputs) or len(texts) != 1 or not rows:
+    function, input_name, is_column = _of_texts(dict(getattr(model, "signatures", {})), folder)
+    engine = TextsEngine(model, function, input_name, is_column=is_column)
+    try:
+        answers = engine.answers(engine.prepare(foreign.TEXTS))
+    except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
-            f"{folder}: not a text classifier: its signature {SIGNATURE!r} must take string[batch] alone and answer "
-            "float[batch, labels]"
+            f"{folder}: the SavedModel takes strings, and does not answer {len(foreign.TEXTS)} texts at once "
+            f"({type(error).__name__}); export one that takes any number of plain texts, not serialized examples "
+            "(tf.Example), paths or JSON"
+        ) from error
+    floats = {name: tensor.numpy() for name, tensor in answers.items() if tensor.dtype.is_floating}
+    try:
+        output = foreign.output_of(floats, named)
+    except UserError as error:
+        raise UserError(f"{folder}: the SavedModel can't be served as it is: {error}") from None
+    return ForeignEngine(replace(engine, output_name=output.name), output)
+
+
+def _of_texts(signatures: Mapping[str, Any], folder: Path) -> tuple[Function, str, bool]:
+    """Return the signature that takes texts alone, the name of its argument, and whether each is a row of its own.
+
+    Raises:
+        UserError: There is none, or more than one and none is the default.
+    """
+    found = {}
+    for name, function in sorted(signatures.items()):
+        inputs = function.structured_input_signature[1]
+        (spec,) = inputs.values() if len(inputs) == 1 else (None,)
+        if spec is not None and spec.dtype == tf.string and spec.shape.rank in (None, 1, 2):
+            is_column = spec.shape.rank == 2
+            if not is_column or spec.shape[1] == 1:
+                found[name] = (function, next(iter(inputs)), is_column)
+    if SIGNATURE in found or len(found) == 1:
+        return found.get(SIGNATURE) or next(iter(found.values()))
+    if found:
+        raise UserError(
+            f"{folder}: the signatures {', '.join(found)} of the SavedModel all take texts; name the right one "
+            f"{SIGNATURE!r}, or export it alone"
         )
-    output = OUTPUT if OUTPUT in rows else rows[0]
-    engine = TextsEngine(model, function, texts[0], output)
-    answers = engine.predict(
-        engine.prepare(["", "It works."])
-    )  # what it gives for any texts tells which of the two it gives
-    return ForeignEngine(engine, not (np.all(answers >= 0) and np.allclose(answers.sum(axis=1), 1, atol=1e-3)))
+    described = "; ".join(f"{name!r} takes {_inputs(function)}" for name, function in sorted(signatures.items()))
+    raise UserError(
+        f"{folder}: not a text classifier: its signature {SIGNATURE!r} must take string[batch] or string[batch, 1] "
+        f"alone and answer float[batch, labels] ({described or 'it has no signature'}); export it with its tokenizer "
+        "inside, or train here on the same rows"
+    )
+
+
+def _inputs(function: Any) -> str:
+    specs = function.structured_input_signature[1]
+    return ", ".join(f"{name!r} {spec.dtype.name}{spec.shape}" for name, spec in sorted(specs.items())) or "nothing"
 
 
 def _loaded(folder: Path) -> Any:
     try:
         return tf.saved_model.load(str(folder))
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        missing = _MISSING_OPERATION.search(str(error))
+        if missing:
+            raise UserError(
+                f"{folder}: the SavedModel uses an operation that this image does not have ({missing[1]}); export it "
+                "without, or train here on the same rows"
+            ) from error
         raise UserError(f"{folder}: the SavedModel does not load ({type(error).__name__}); copy it again") from error

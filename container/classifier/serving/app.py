@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from classifier import predictor
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
-from classifier.serving import logs, model, model_routes
+from classifier.serving import logs, model, model_routes, readiness
 from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
 from classifier.serving.memory import ModelMemory
 from classifier.serving.model import Background
@@ -48,6 +48,7 @@ def create_app(settings: ServingSettings | None = None, load: model.Load = model
     app = Flask(__name__, static_folder=None)
     routes = _many_models if settings.multi_model else _one_model
     ready = routes(app, service, load)
+    app.extensions[readiness.__name__] = ready  # for gunicorn's hooks
 
     @app.get("/ping", provide_automatic_options=False)
     def ping() -> Response:

@@ -104,6 +104,8 @@ class Models:
                 memory.give_back()
                 logger.warning("model_refused", extra={"model": name, "reason": outcome.message})
                 raise outcome
+            for note in outcome.notes:
+                logger.warning("model_note", extra={"model": name, "note": note})
             entry = _Entry(Model(name, url), outcome, next(self._numbers))
             with self._changed:
                 self._loaded[name] = entry
@@ -251,6 +253,8 @@ def _check_name(name: str) -> None:
 def _is_folder(path: Path) -> bool:
     try:
         return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        return True  # what loads it says that it may not be read
     except OSError:
         return False
 

@@ -16,7 +16,7 @@ import psutil
 
 from classifier import artifact, engines, environment, resources
 from classifier.errors import UserError
-from classifier.serving import logs, memory, processes
+from classifier.serving import logs, memory, processes, readiness
 from classifier.serving.limits import LOADS_AT_MOST
 from classifier.serving.processes import Process, StopRequest
 from classifier.serving.settings import SETTINGS, ServingSettings
@@ -65,10 +65,12 @@ def serve(settings: ServingSettings) -> int:
     logs.configure(settings.log_level)
     _check_temporary_folder(environment.variables().get("TMPDIR", ""))
     if not settings.multi_model:
-        artifact.load(settings.model_folder)
+        for note in artifact.load(settings.model_folder).notes:
+            logger.warning("model_note", extra={"note": note})
     logger.info("sized", extra=sizes(settings))
     running: dict[str, Process] = {}
     with _run_folder() as folder:
+        readiness.prepare(folder)
         environ = child_environ(settings, folder)
         try:
             running["gunicorn"] = processes.start(gunicorn_command(settings, folder), environ)
@@ -153,6 +155,7 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
         # To stay root takes no privilege; to become another user takes one that a container may not have.
         "user_directive": "user root;" if os.geteuid() == 0 else "",
         "folder": folder,
+        "open": folder / readiness.OPEN,
         "port": settings.port,
         "max_payload_megabytes": settings.max_payload_megabytes,
         "proxy_timeout_seconds": settings.proxy_timeout_seconds,
