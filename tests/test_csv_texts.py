@@ -82,7 +82,22 @@ def test_as_many_lines_come_out_as_went_in_B06_B12_D04(end: str, last: bool) -> 
 
 
 FIELD = rb'"(?:[^"]|"")*+"'
-MARKS = (b",", b";", b"\t", b"|")
+ALONE = re.compile(FIELD + rb"\r?\n")
+
+
+def row_patterns(mark: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.Pattern[bytes]]:
+    """A quoted field with a delimiter after it, one with a delimiter before it, and other columns."""
+    comma, plain = mark == b",", re.escape(mark)
+    field = FIELD + rb'|[^"\r\n%b]*+' % plain
+    before = rb'[^"\r\n]*+(?<=,)' if comma else rb'[^"\r\n]{1,100}+(?<=[^;\t|]%b)' % plain
+    return (
+        re.compile(FIELD + plain + (rb"" if comma else rb"(?=[^ \r\n])")),
+        re.compile(before + FIELD + rb"(%b|\r?\n)" % plain),
+        re.compile(rb"(?:%b)(?:%b(?:%b))*+\r?\n" % (field, plain, field)),
+    )
+
+
+ROWS = {mark: row_patterns(mark) for mark in (b",", b";", b"\t", b"|")}
 
 
 def whole_csv(content: bytes, look_ahead: int, longest: int) -> Iterator[bytes | None]:
@@ -96,39 +111,34 @@ def whole_csv(content: bytes, look_ahead: int, longest: int) -> Iterator[bytes |
             yield None
             position = end
             continue
-        window = content[position : position + max(look_ahead, end - position)]
-        if alone := re.match(FIELD + rb"\r?\n", window):
+        window = position, position + max(look_ahead, end - position)
+        if alone := ALONE.match(content, *window):
             yield alone[0].removesuffix(b"\n").removesuffix(b"\r")[1:-1].replace(b'""', b'"')
-            position += alone.end()
-        elif (past := past_second_column(window)) is not None:
+            position = alone.end()
+        elif (past := past_second_column(content, window)) is not None:
             yield None
-            position += past[0]
-            if past[1]:
-                position = rest_of_row(content, position, past[1], look_ahead, longest)
+            position, mark = past
+            if mark:
+                position = rest_of_row(content, position, mark, look_ahead, longest)
         else:
             yield None if b"\r" in line else line
             position = end
 
 
-def past_second_column(window: bytes) -> tuple[int, bytes] | None:
+def past_second_column(content: bytes, window: tuple[int, int]) -> tuple[int, bytes] | None:
     """Return where a row's quoted field ends, and the delimiter after it, if a delimiter is beside it."""
-    for mark in MARKS:
-        after = rb"," if mark == b"," else re.escape(mark) + rb"(?=[^ \r\n])"
-        if first := re.match(FIELD + after, window):
-            return first.end(), mark
-        if later := re.match(
-            rb'[^"\r\n]*+(?<=%b)' % re.escape(mark) + FIELD + rb"(%b|\r?\n)" % re.escape(mark), window
-        ):
-            return later.end(), mark if later[1] == mark else b""
+    for mark, (first, later, _) in ROWS.items():
+        if found := first.match(content, *window):
+            return found.end(), mark
+        if found := later.match(content, *window):
+            return found.end(), mark if found[1] == mark else b""
     return None
 
 
 def rest_of_row(content: bytes, position: int, mark: bytes, look_ahead: int, longest: int) -> int:
     """Return where a row ends of which other columns are to come."""
     end = content.index(b"\n", position) + 1
-    field = FIELD + rb'|[^"\r\n%b]*+' % re.escape(mark)
-    row = re.compile(rb"(?:%b)(?:%b(?:%b))*+\r?\n" % (field, re.escape(mark), field))
-    found = row.match(content, position, position + max(look_ahead, end - position))
+    found = ROWS[mark][2].match(content, position, position + max(look_ahead, end - position))
     return found.end() if found and end - 1 - position <= longest else end
 
 

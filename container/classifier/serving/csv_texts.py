@@ -19,9 +19,13 @@ LOOK_AHEAD = 1 << 20
 # Possessive, so that a body of nothing but quotes is read once. That, and that the next quotes which could open a
 # field are the ones that end the search for a closing one, makes the whole body cost no more than its length.
 _FIELD = rb'"((?:[^"]++|"")*+)"'
-# After a quoted text, ; and its like are punctuation where a space follows them.
+# Beside a text, ; and tabs and bars may be punctuation: after a quoted one where a space follows them, before a quoted
+# one where much comes before.
 _QUOTED = re.compile(_FIELD + rb"(?:(,|[;\t|](?=[^ \r\n]))|\r?\n)")
-_QUOTED_LATER = re.compile(rb'[^"\r\n]*+(?<=([,;\t|]))' + _FIELD + rb"(?:(\1)|\r?\n)")
+_QUOTED_LATER = re.compile(
+    rb'[^"\r\n]*+(?<=,)' + _FIELD + rb"(?:(,)|\r?\n)"
+    rb'|[^"\r\n]{1,100}+(?<=[^;\t|]([;\t|]))' + _FIELD + rb"(?:(\3)|\r?\n)"
+)
 _REST = {
     mark: re.compile(
         rb'(?:"(?:[^"]++|"")*+"|[^"\r\n%b]*+)(?:%b(?:"(?:[^"]++|"")*+"|[^"\r\n%b]*+))*+\r?\n' % ((escaped,) * 3)
@@ -90,7 +94,7 @@ def _quoted_later(lines: LineReader, look_ahead: int) -> str | RequestError:
     fields = lines.take(_QUOTED_LATER, look_ahead)
     if fields is None:
         return _line(lines)
-    return _rest(lines, fields[2], number, look_ahead)
+    return _rest(lines, fields[1] or fields[4], number, look_ahead)
 
 
 def _rest(lines: LineReader, mark: bytes | None, number: int, look_ahead: int) -> RequestError:
