@@ -15,7 +15,7 @@ _GZIP_BEGINS = b"\x1f\x8b"
 _NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
 _IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"?')
-_LONE_RETURN = re.compile(rb"\r(?=[^\r\n])")
+_LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _PYTHON_STRING = r"'(?:[^'\\]++|\\.)*+'"

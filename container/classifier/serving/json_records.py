@@ -66,9 +66,9 @@ def _of_object(item: Mapping[str, Any], requests: Requests) -> str:
     others = [key for key in item if key not in known]
     usual = next(iter(requests.keys))
     if known and others:
-        return f"take out {_named(others)}"
+        return f"take out the key{'s' if len(others) > 1 else ''} {_named(others)}"
     if len(known) > 1:
-        return f"leave one of {_named(known)}"
+        return f"leave one of the keys {_named(known)}"
     if others == ["body"]:
         return 'an object with "body" is what a proxy wraps a request in; send what is in it'
     if others:
