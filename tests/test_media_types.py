@@ -3,6 +3,7 @@ import pytest
 from classifier.errors import RequestError
 from classifier.serving import media_types
 from classifier.serving.media_types import AnswerType
+from classifier.serving.requests import CSV_BELOW_HEADER, CSV_WITHOUT_HEADER, OF, UNTYPED, UNTYPED_LINE
 
 
 def choose(accept: str, content_type: str = "", default: str = "") -> str:
@@ -16,11 +17,8 @@ def choose(accept: str, content_type: str = "", default: str = "") -> str:
     [
         ("application/x-text", "application/x-text"),
         ("text/plain", "application/x-text"),
-        ("application/octet-stream", "application/x-text"),
-        ("", "application/x-text"),
-        (" ", "application/x-text"),
         ("text/csv; charset=utf-8", "text/csv"),
-        ('TEXT/CSV ;Charset="UTF-8"; header=present', "text/csv"),
+        ('TEXT/CSV ;Charset="UTF-8"; headers=2', "text/csv"),
         ("application/json;charset=us-ascii", "application/json"),
         ("application/json;verbose", "application/json"),
         ("application/jsonlines", "application/jsonlines"),
@@ -29,8 +27,58 @@ def choose(accept: str, content_type: str = "", default: str = "") -> str:
     ],
 )
 def test_a_content_type_is_read_without_its_parameters_and_in_any_case_H18(content_type: str, kind: str) -> None:
-    assert media_types.request_type(content_type.strip() or media_types.TEXT, must_name_one=True) == kind
+    assert media_types.request_type(content_type, must_name_one=True) == kind
     assert media_types.request_type(content_type, must_name_one=False) == kind
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/octet-stream", "", " ", "Application/Octet-Stream; charset=utf-8"]
+)
+def test_what_names_no_type_is_a_text_and_in_a_transform_job_a_line_of_one_H18(content_type: str) -> None:
+    assert media_types.request_type(content_type, must_name_one=False) == UNTYPED
+    if content_type.strip():
+        assert media_types.request_type(content_type, must_name_one=True) == UNTYPED_LINE
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("text/csv; header=present", CSV_BELOW_HEADER),
+        ('Text/CSV; charset=utf-8; Header="Present"', CSV_BELOW_HEADER),
+        ("text/csv;header=absent", CSV_WITHOUT_HEADER),
+        ("application/jsonlines; header=present", "application/jsonlines"),
+    ],
+)
+def test_the_header_of_csv_is_a_parameter_of_its_type(content_type: str, kind: str) -> None:
+    assert media_types.request_type(content_type, must_name_one=False) == kind
+
+
+@pytest.mark.parametrize("header", ["", "true", "1", "yes", "none"])
+def test_a_header_that_is_neither_present_nor_absent_is_415(header: str) -> None:
+    with pytest.raises(RequestError, match="neither present nor absent; send text/csv; header=present") as caught:
+        media_types.request_type(f"text/csv; header={header}", must_name_one=False)
+    assert (caught.value.status, caught.value.code) == (415, "unsupported_media_type")
+
+
+def test_a_transform_job_whose_file_is_cut_up_has_no_header_that_could_be_present_in_all_parts() -> None:
+    with pytest.raises(RequestError, match="take the header out of the file") as caught:
+        media_types.request_type("text/csv; header=present", must_name_one=True)
+    assert caught.value.status == 415
+    assert media_types.request_type("text/csv; header=absent", must_name_one=True) == CSV_WITHOUT_HEADER
+
+
+@pytest.mark.parametrize(
+    ("content_type", "cure"),
+    [
+        ("application/x-www-form-urlencoded", "curl -H 'Content-Type: application/json'"),
+        ("multipart/form-data; boundary=x", "curl --data-binary @FILE"),
+    ],
+)
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_forms_as_curl_sends_them_are_415_and_say_what_to_do(content_type: str, cure: str, modality: str) -> None:
+    with pytest.raises(RequestError, match="the body is a form") as caught:
+        media_types.request_type(content_type, must_name_one=False, requests=OF[modality](("a.example",)))
+    assert (caught.value.status, cure in caught.value.message) == (415, True)
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "text", "multipart/form-data; boundary=x", "application/*", ";"])

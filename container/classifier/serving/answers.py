@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classifier.artifact import Label
 from classifier.errors import RequestError
+from classifier.serving.json_records import Identified, content_of
 from classifier.serving.media_types import CSV, JSON, JSON_LINES, AnswerType
 from classifier.serving.records import Record
 
@@ -59,18 +60,20 @@ _Part = Callable[[_Row], str]
 
 @dataclass(frozen=True)
 class _Form:
-    """How one media type is written: a record, a record that is wrong, and what parts records."""
+    """How one media type is written: a record, a record that is wrong, what parts records, and one with an id."""
 
     good: _Part
     wrong: Callable[[RequestError], str]
     separator: str
+    identified: Callable[[str | int, str], str] = lambda _id, answer: answer
 
 
 def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[bytes]:
     """Write an answer piece by piece, about one a record, so that other threads, and so pings, run in between.
 
     A record that is a RequestError is answered in its place: with ``{"error": {"code": ..., "message": ...}}`` in JSON
-    and JSON Lines, with empty columns in CSV. No line break follows the last record.
+    and JSON Lines, with empty columns in CSV. The id of a record is the first key of its answer, but in CSV, which has
+    none. No line break follows the last record.
 
     Args:
         layout: How to write it.
@@ -91,12 +94,14 @@ def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[
 
 def _answers(form: _Form, most: int | None, chunks: Chunks) -> Iterator[str]:
     for records, probabilities in chunks:
-        good = sum(not isinstance(record, RequestError) for record in records)
+        good = sum(not isinstance(content_of(record), RequestError) for record in records)
         if good != len(probabilities):
             raise ValueError(f"{len(probabilities)} rows of probabilities for {good} records")
         rows = _rows(probabilities, most)
         for record in records:
-            yield form.wrong(record) if isinstance(record, RequestError) else form.good(next(rows))
+            content = content_of(record)
+            answer = form.wrong(content) if isinstance(content, RequestError) else form.good(next(rows))
+            yield form.identified(record.id, answer) if isinstance(record, Identified) else answer
 
 
 def _rows(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Row]:
@@ -115,12 +120,14 @@ def _rows(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Row
 
 def _json(layout: Layout) -> _Form:
     extra = ("labels", "predicted_label") if layout.answer.verbose else ()
-    return _Form(_object(layout, ("probabilities", *extra)), _json_error, ", ")
+    return _Form(_object(layout, ("probabilities", *extra)), _json_error, ", ", _with_id)
 
 
 def _json_lines(layout: Layout) -> _Form:
     extra = ("labels",) if layout.answer.verbose else ()
-    return _Form(_object(layout, layout.columns or ("predicted_label", "probabilities", *extra)), _json_error, "\n")
+    return _Form(
+        _object(layout, layout.columns or ("predicted_label", "probabilities", *extra)), _json_error, "\n", _with_id
+    )
 
 
 def _csv(layout: Layout) -> _Form:
@@ -140,6 +147,10 @@ def _object(layout: Layout, names: tuple[str, ...]) -> _Part:
     parts = _json_parts(layout.labels)
     chosen = [(f'"{name}": ', parts[name]) for name in names]
     return lambda row: "{" + ", ".join(key + part(row) for key, part in chosen) + "}"
+
+
+def _with_id(given: str | int, answer: str) -> str:
+    return f'{{"id": {json.dumps(given)}, {answer[1:]}'
 
 
 def _json_error(error: RequestError) -> str:

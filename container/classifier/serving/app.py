@@ -114,6 +114,7 @@ def _answer(ready: Predictor, service: Service) -> Response:
             headers.get("Content-Type", ""),
             headers.get("Accept", ""),
             partial(_is_closed, request.environ.get("gunicorn.socket")),
+            headers.get("Content-Encoding", ""),
         )
         answer = invoke(invocation, ready, service, g.usage)
     return _respond(answer)

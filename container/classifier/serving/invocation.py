@@ -4,7 +4,7 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from classifier.engines import Prepared
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
-from classifier.serving import answers, media_types, records
+from classifier.serving import answers, compression, media_types, records
 from classifier.serving.batcher import Batcher, EngineError
+from classifier.serving.json_records import Identified, content_of
 from classifier.serving.limits import Limits
 from classifier.serving.metrics import Metrics
 from classifier.serving.records import Record
-from classifier.serving.requests import OF, Requests
+from classifier.serving.requests import OF, STREAMED, Requests
 from classifier.serving.settings import ServingSettings
 
 # Of an answer, what is kept in memory; more of it is a file, which is removed when it is sent.
@@ -35,6 +36,7 @@ class Invocation:
         content_type: The Content-Type header, empty where there is none.
         accept: The Accept header, empty where there is none.
         is_abandoned: Says whether nobody waits for the answer any more.
+        content_encoding: The Content-Encoding header, empty where there is none.
     """
 
     body: IO[bytes]
@@ -42,6 +44,7 @@ class Invocation:
     content_type: str = ""
     accept: str = ""
     is_abandoned: Callable[[], bool] = lambda: False
+    content_encoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,18 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
     requests = OF[predictor.modality](settings.allowed_hosts)
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
-    streamed = kind in media_types.LINES
+    compressed = compression.is_compressed(invocation.content_encoding)
+    streamed = kind in STREAMED
     refuses = (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse"
     bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
     size = 0 if streamed else records.checked_size(invocation.size, bounds, requests)
+    if compressed:
+        size = min(size * compression.MOST_GROWTH, bounds.whole_bytes)
     with service.limits.memory(size + requests.fetched_bytes.get(kind, 0)) as reading:
         with reading:
-            body = records.read(_Complete(invocation.body, invocation.size), kind, bounds, requests)
+            complete = _Complete(invocation.body, invocation.size)
+            stream = compression.Decompressed(complete, bounds.whole_bytes) if compressed else complete
+            body = records.read(stream, kind, bounds, requests)
             chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
             if refuses:
                 chunks = _none_bad(chunks, usage)
@@ -164,7 +172,7 @@ def _none_bad(chunks: Iterable[Sequence[Record]], usage: Usage) -> Iterable[Sequ
 
 
 def _good(chunk: Sequence[Record], usage: Usage) -> Sequence[Record]:
-    bad = [record for record in chunk if isinstance(record, RequestError)]
+    bad = [record for record in map(content_of, chunk) if isinstance(record, RequestError)]
     usage.bad_records += len(bad)
     for record in bad:
         raise record
@@ -182,6 +190,8 @@ def _checked(
 
 def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Record:
     """Take a record a step further, or return its error: a new one, which holds no frame with what it was."""
+    if isinstance(record, Identified):
+        return replace(record, content=_tried(step, record.content, place))
     if isinstance(record, RequestError):
         return record
     try:
@@ -194,7 +204,7 @@ def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Recor
 
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
     """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
-    texts = [record for record in chunk if not isinstance(record, RequestError)]
+    texts = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
     with service.preparing:
         prepared = _prepared(predictor, texts)
     usage.records += len(chunk)

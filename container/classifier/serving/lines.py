@@ -57,6 +57,11 @@ class LineReader:
         """Return whether the next line starts with a byte."""
         return self._holds(1) and self._held.startswith(byte, self._position)
 
+    def has(self, byte: bytes) -> bool:
+        """Return whether the next line, unless it is too long, has a byte in it."""
+        size = self._line_size()
+        return size is not None and self._held.find(byte, self._position, self._position + size) >= 0
+
     def line(self) -> str | RequestError:
         """Take the next line; return it without its end, or what is wrong with it."""
         number, size = self.number, self._line_size()
@@ -137,3 +142,8 @@ def as_text(content: bytes | bytearray, number: int) -> str | RequestError:
 def invalid_record(message: str) -> RequestError:
     """Return the error of one record, which spoils no other."""
     return RequestError(400, "invalid_record", message)
+
+
+def invalid_body(message: str) -> RequestError:
+    """Return the error of a whole body."""
+    return RequestError(400, "invalid_body", message)

@@ -5,7 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from classifier.errors import RequestError
-from classifier.serving.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, TEXTS, Requests
+from classifier.serving.requests import (
+    BYTES,
+    CSV,
+    CSV_BELOW_HEADER,
+    CSV_WITHOUT_HEADER,
+    JSON,
+    JSON_LINES,
+    LINES,
+    TEXT,
+    TEXTS,
+    UNTYPED,
+    UNTYPED_LINE,
+    Requests,
+)
 
 __all__ = ["BYTES", "CSV", "JSON", "JSON_LINES", "LINES", "TEXT"]
 
@@ -20,6 +33,7 @@ ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CS
 INFERENCE_OUTPUTS = ("predicted_label", "probability", "probabilities", "labels")
 """What an answer may say of a record; ``SAGEMAKER_INFERENCE_OUTPUT`` chooses, by the names Autopilot gave them."""
 
+_HEADERS: Mapping[str, str] = {"present": CSV_BELOW_HEADER, "absent": CSV_WITHOUT_HEADER}
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _WEIGHT = re.compile(r"\d*\.?\d+|\d+\.")
 _COUNT = re.compile("0*([1-9][0-9]*)")
@@ -59,15 +73,16 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 
 def request_type(content_type: str, *, must_name_one: bool, requests: Requests = TEXTS) -> str:
-    """Return which of the five bodies a Content-Type announces; without one it is the modality's usual one.
+    """Return which of the bodies a Content-Type announces; without one it is the modality's usual one.
 
     Args:
         content_type: The header's value, empty where there is none.
-        must_name_one: Refuse a request without one.
+        must_name_one: Whether it is a request of batch transform, which must name one, and of which each may be a part
+            of a file.
         requests: What the model reads.
 
     Raises:
-        RequestError: 415, for a type or a charset that is not read here.
+        RequestError: 415, for a type, a charset or a header of CSV that is not read here.
     """
     if must_name_one and not content_type.strip():
         raise _unsupported("no Content-Type; set the ContentType of the transform job's input", requests)
@@ -78,7 +93,24 @@ def request_type(content_type: str, *, must_name_one: bool, requests: Requests =
     if kind != BYTES and parameters.get("charset", "utf-8").lower() not in _CHARSETS:
         problem = "Content-Type names a charset that is not read here; send UTF-8"
         raise RequestError(415, "unsupported_media_type", problem)
-    return kind
+    if kind == UNTYPED and must_name_one:
+        return UNTYPED_LINE
+    return (
+        _csv(parameters["header"].lower(), in_parts=must_name_one) if kind == CSV and "header" in parameters else kind
+    )
+
+
+def _csv(header: str, *, in_parts: bool) -> str:
+    if header not in _HEADERS:
+        problem = "the Content-Type's header is neither present nor absent; send text/csv; header=present, for example"
+    elif in_parts and header == "present":
+        problem = (
+            "a transform job may cut its file into requests, of which only the first begins with the header: take the "
+            "header out of the file, and header=present out of the job's ContentType"
+        )
+    else:
+        return _HEADERS[header]
+    raise RequestError(415, "unsupported_media_type", problem)
 
 
 def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:

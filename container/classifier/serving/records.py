@@ -8,16 +8,33 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from classifier.errors import RequestError
-from classifier.serving import csv_texts
-from classifier.serving.lines import PIECE_BYTES, LineReader, Stream, invalid_record
-from classifier.serving.media_types import BYTES, CSV, JSON, JSON_LINES, TEXT
-from classifier.serving.requests import LINES, TEXTS, Requests
+from classifier.serving import bodies, csv_texts
+from classifier.serving.json_records import as_record, content_of
+from classifier.serving.lines import PIECE_BYTES, LineReader, Stream, invalid_body, invalid_record
+from classifier.serving.requests import (
+    BYTES,
+    CSV,
+    CSV_BELOW_HEADER,
+    CSV_WITHOUT_HEADER,
+    JSON,
+    JSON_LINES,
+    LINES,
+    TEXT,
+    TEXTS,
+    UNTYPED,
+    UNTYPED_LINE,
+    Requests,
+)
+from classifier.tabular.sniffing import HEAD_BYTES
 
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 20
 
 Record = Any | RequestError
-"""What the model reads, a text or bytes, or what is wrong with this one: status 400, code ``invalid_record``."""
+"""What the model reads, a text or bytes, or what is wrong with this one: status 400, code ``invalid_record``.
+
+Either may come as ``json_records.Identified``.
+"""
 
 _Content = TypeVar("_Content", str, bytes)
 # {"features": ["..."]} is a record of two, and {"instances": [ ... ]} has two around its records.
@@ -59,14 +76,15 @@ class Bounds:
 
 
 def read(stream: Stream, kind: str, bounds: Bounds, requests: Requests = TEXTS) -> Body:
-    """Read a body of one of the five kinds that ``media_types.request_type`` tells apart.
+    """Read a body of one of the kinds that ``media_types.request_type`` tells apart.
 
     Records on their own and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of
     these a part is held, however long they are. A byte order mark at the start is dropped, but of bytes.
 
     Raises:
         RequestError: 400, when the body is empty, or one of those that are read whole is not UTF-8 or not JSON as it
-            is read here; 413, when one of those is larger, or its list longer, than the bounds.
+            is read here; 413, when one of those is larger, or its list longer, than the bounds; 415, when it is of
+            another format than its type says.
     """
     return _READERS[kind](stream, bounds, requests)
 
@@ -83,39 +101,81 @@ def checked_size(size: int, bounds: Bounds, requests: Requests = TEXTS) -> int:
 
 
 def _text(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    content = _whole_text(stream, bounds, requests)
-    return Body(iter([(content.removesuffix("\n").removesuffix("\r"),)]), single=True)
+    return _single(_text_of(stream, bounds, requests))
+
+
+def _untyped(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    text = _text_of(stream, bounds, requests)
+    bodies.refuse_json(text, requests)
+    return _single(text)
+
+
+def _untyped_line(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    text = _text_of(stream, bounds, requests)
+    bodies.refuse_json(text, requests)
+    if "\n" in text:
+        problem = "the body has several lines, and no type: set the ContentType of the transform job, to text/csv where"
+        raise RequestError(415, "unsupported_media_type", f"{problem} each is a text, to text/plain where all are one")
+    return _single(text)
+
+
+def _text_of(stream: Stream, bounds: Bounds, requests: Requests) -> str:
+    text = _whole_text(stream, TEXT, bounds, requests).removesuffix("\n").removesuffix("\r")
+    if not requests.fetched_bytes:
+        bodies.refuse_base64(text)
+    return text
 
 
 def _bytes(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    return Body(iter([(_not_empty(_whole(stream, bounds, requests)),)]), single=True)
+    content = _not_empty(_whole(stream, bounds, requests))
+    bodies.refuse_json(content[:HEAD_BYTES].decode("utf-8", "replace"), requests)
+    return _single(content)
+
+
+def _single(record: Record) -> Body:
+    return Body(iter([(record,)]), single=True)
 
 
 def _json(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    content = _whole_text(stream, bounds, requests)
+    content = _whole_text(stream, JSON, bounds, requests)
     if _has_more_brackets(content, BRACKETS_A_RECORD * bounds.records + BRACKETS_AROUND):
         raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
     value = _parsed(content, "the body", requests)
-    items = None if isinstance(value, RequestError) else _items(value)
+    if isinstance(value, RequestError):
+        bodies.refuse_base64(content)
+        raise bodies.json_lines_as_json(content) or invalid_body(value.message)
+    items = _items(value)
     if items is None:
-        record = _record(value, "the body", requests)
-        if isinstance(record, RequestError):
-            raise _invalid_body(
-                record.message if isinstance(value, RequestError) else f"the body must be {requests.body_forms}"
-            )
-        return Body(iter([(record,)]), single=True)
+        found = as_record(value, "the body", requests, body=True)
+        wrong = content_of(found)
+        if isinstance(wrong, RequestError):
+            raise invalid_body(wrong.message)
+        return _single(found)
     if len(items) > bounds.records:
         raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
-    records = (_record(item, f"record {index}", requests) for index, item in enumerate(items))
+    records = (as_record(item, f"record {index}", requests) for index, item in enumerate(items))
     return Body(_chunks(records, requests.least_bytes))
 
 
 def _json_lines(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    return Body(_chunks(_of_json_lines(_lines(stream, requests), requests), requests.least_bytes, bounds.lines))
+    lines = _lines(stream, JSON_LINES, requests)
+    return Body(_chunks(_of_json_lines(lines, requests), requests.least_bytes, bounds.lines))
 
 
 def _csv(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    return Body(_chunks(csv_texts.read(_lines(stream, requests)), requests.least_bytes, bounds.lines))
+    texts = csv_texts.read(_lines(stream, CSV, requests))
+    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
+
+
+def _csv_without_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    texts = csv_texts.read(_lines(stream, CSV, requests), may_be_header=False)
+    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
+
+
+def _csv_below_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
+    lines = _lines(stream, CSV, requests)
+    csv_texts.skip_header(lines)
+    return Body(_chunks(csv_texts.read(lines, may_be_header=False), requests.least_bytes, bounds.lines))
 
 
 def _chunks(records: Iterable[Record], least: int, most: int = 0) -> Iterator[Sequence[Record]]:
@@ -125,7 +185,8 @@ def _chunks(records: Iterable[Record], least: int, most: int = 0) -> Iterator[Se
         if most and count > most:
             raise _too_many(most, "SERVING_MAX_LINES")
         chunk.append(record)
-        size += 0 if isinstance(record, RequestError) else max(len(record), least)
+        content = content_of(record)
+        size += 0 if isinstance(content, RequestError) else max(len(content), least)
         if len(chunk) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -140,18 +201,34 @@ def _whole(stream: Stream, bounds: Bounds, requests: Requests) -> bytes:
     return bytes(content)
 
 
-def _whole_text(stream: Stream, bounds: Bounds, requests: Requests) -> str:
+def _whole_text(stream: Stream, kind: str, bounds: Bounds, requests: Requests) -> str:
+    content = _not_empty(_whole(stream, bounds, requests))
+    bodies.refuse_foreign(content[:HEAD_BYTES], kind, requests)
     try:
-        text = _whole(stream, bounds, requests).decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _invalid_body(f"the body is not UTF-8 (at byte {error.start}); send UTF-8") from None
+        raise invalid_body(f"the body is not UTF-8 (at byte {error.start}); send UTF-8") from None
     return _not_empty(text.removeprefix("\ufeff"))
 
 
-def _lines(stream: Stream, requests: Requests) -> LineReader:
-    start = _read_up_to(stream, len(_MARK) + 1)
-    content = _not_empty(bytes(start).removeprefix(_MARK))
+def _lines(stream: Stream, kind: str, requests: Requests) -> LineReader:
+    start = bytes(_read_up_to(stream, HEAD_BYTES))
+    content = _not_empty(start.removeprefix(_MARK))
+    bodies.refuse_foreign(start, kind, requests)
+    if kind == JSON_LINES:
+        _refuse_document(content)
     return LineReader(stream, content, longest=requests.longest_line, shorter=requests.shorter)
+
+
+def _refuse_document(head: bytes) -> None:
+    """Refuse JSON over several lines, of which none would be a record."""
+    first = head.lstrip().partition(b"\n")[0].strip()
+    if first in (b"{", b"["):
+        raise RequestError(
+            415,
+            "unsupported_media_type",
+            f"the body is JSON over several lines; send it as {JSON}, or a record per line",
+        )
 
 
 def _has_more_brackets(content: str, most: int) -> bool:
@@ -175,7 +252,7 @@ def _read_up_to(stream: Stream, size: int) -> bytearray:
 
 def _not_empty(content: _Content) -> _Content:
     if not content:
-        raise _invalid_body("the body is empty; send at least one record")
+        raise invalid_body("the body is empty; send at least one record")
     return content
 
 
@@ -188,24 +265,17 @@ def _of_json_lines(lines: LineReader, requests: Requests = TEXTS) -> Iterator[Re
         elif len(line) > SHORT_LINE and _has_more_brackets(line, BRACKETS_A_RECORD):
             yield invalid_record(f"{where} must be {requests.item_forms}, and nothing else")
         elif line.strip():
-            yield _record(_parsed(line, where, requests), where, requests)
+            value = _parsed(line, where, requests)
+            yield value if isinstance(value, RequestError) else as_record(value, where, requests)
 
 
 def _items(value: Any) -> list[Any] | None:
     """Return the records of a list in any of the forms a list may have; none where it is a record on its own."""
     if isinstance(value, dict) and list(value) == ["instances"] and not isinstance(value["instances"], list):
-        raise _invalid_body('"instances" must be a list of records')
+        raise invalid_body('"instances" must be a list of records')
     if isinstance(value, dict) and len(value) == 1:
         value = value.get("instances", value.get("inputs"))
     return value if isinstance(value, list) else None
-
-
-def _record(item: Any, where: str, requests: Requests) -> Record:
-    """Return the record that a value of JSON is, in any of the forms it may have; an error stays what it is."""
-    if isinstance(item, RequestError):
-        return item
-    record = requests.item(item)
-    return invalid_record(f"{where} must be {requests.item_forms}, and nothing else") if record is None else record
 
 
 class _SameKeyTwiceError(Exception):
@@ -218,7 +288,8 @@ def _parsed(content: str, where: str, requests: Requests) -> Any:
         return _DECODER.decode(content)
     except json.JSONDecodeError as error:
         line = "" if where.startswith("line") else f"line {error.lineno}, "
-        problem = f"is not JSON ({line}column {error.colno})"
+        quotes = "; strings go in double quotes" if content[error.pos : error.pos + 1] == "'" else ""
+        problem = f"is not JSON ({line}column {error.colno}){quotes}"
     except RecursionError:
         problem = "is JSON nested too deep"
     except _SameKeyTwiceError:
@@ -239,10 +310,6 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)  # once: json.loads would make one for every line
 
 
-def _invalid_body(message: str) -> RequestError:
-    return RequestError(400, "invalid_body", message)
-
-
 def _too_large(bounds: Bounds, requests: Requests) -> RequestError:
     streamed = " or ".join(name for name in requests.types if name in LINES)
     return RequestError(
@@ -261,8 +328,12 @@ def _too_many(most: int, setting: str) -> RequestError:
 
 _READERS: Mapping[str, Callable[[Stream, Bounds, Requests], Body]] = {
     TEXT: _text,
+    UNTYPED: _untyped,
+    UNTYPED_LINE: _untyped_line,
     BYTES: _bytes,
     JSON: _json,
     JSON_LINES: _json_lines,
     CSV: _csv,
+    CSV_BELOW_HEADER: _csv_below_header,
+    CSV_WITHOUT_HEADER: _csv_without_header,
 }

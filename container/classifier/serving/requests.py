@@ -13,7 +13,14 @@ TEXT = "application/x-text"
 BYTES = "application/octet-stream"
 
 LINES = (CSV, JSON_LINES)
-"""The bodies of a record a line, which are read as a stream."""
+"""The types of a record a line, which are read as a stream."""
+
+CSV_BELOW_HEADER = f"{CSV}; header=present"
+CSV_WITHOUT_HEADER = f"{CSV}; header=absent"
+UNTYPED = "a text of no type"
+UNTYPED_LINE = "a line of no type"
+STREAMED = (*LINES, CSV_BELOW_HEADER, CSV_WITHOUT_HEADER)
+"""The bodies that are read as a stream."""
 
 _OBJECTS: Mapping[str, str] = {
     JSON: JSON,
@@ -32,8 +39,9 @@ class Requests:
 
     Attributes:
         records: What its records are, in words.
-        types: Every spelling of a Content-Type that is read, and the one of the five bodies it stands for.
+        types: Every spelling of a Content-Type that is read, and the body it stands for.
         usual: The type of a request that names none.
+        keys: Of a JSON object that is a record, the keys that may hold it; the first is the usual one.
         item: Makes a value of JSON a record, or none where it is none.
         item_forms: What such a value may be, in words.
         body_forms: What a whole body of JSON may be, in words.
@@ -48,6 +56,7 @@ class Requests:
     records: str
     types: Mapping[str, str]
     usual: str
+    keys: Collection[str]
     item: Callable[[Any], str | bytes | None]
     item_forms: str
     body_forms: str
@@ -64,6 +73,8 @@ def _text(item: Any) -> str | None:
     if isinstance(item, dict) and len(item) == 1:
         (name, value), *_ = item.items()
         item = _FIELDS[name](value) if name in _FIELDS else None
+    elif isinstance(item, list):
+        item = _only_one(item)
     if not isinstance(item, str):
         return None
     return item if item.isascii() else _SURROGATES.sub("\ufffd", item)
@@ -77,7 +88,12 @@ def _only_one(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else None
 
 
-_FIELDS: Mapping[str, Callable[[Any], Any]] = {"text": _itself, "inputs": _itself, "features": _only_one}
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "text": _itself,
+    "inputs": _itself,
+    "source": _itself,
+    "features": _only_one,
+}
 
 
 def _decoded(item: Any) -> bytes | None:
@@ -91,17 +107,31 @@ def _decoded(item: Any) -> bytes | None:
         return None
 
 
+_FORMS: Mapping[str, str] = {
+    "application/x-www-form-urlencoded": (
+        "the body is a form, as curl's -d sends it where no Content-Type is set; set one "
+        "(curl -H 'Content-Type: application/json')"
+    ),
+    "multipart/form-data": (
+        "the body is a form, as curl's -F sends it; send the file alone as the body (curl --data-binary @FILE)"
+    ),
+}
 TEXTS = Requests(
     records="texts",
-    types={TEXT: TEXT, "text/plain": TEXT, BYTES: TEXT, **_OBJECTS, CSV: CSV},
-    usual=TEXT,
+    types={TEXT: TEXT, "text/plain": TEXT, BYTES: UNTYPED, **_OBJECTS, CSV: CSV},
+    usual=BYTES,
+    keys=_FIELDS,
     item=_text,
-    item_forms='a string, or an object with one string as "text" or "inputs", or a list of one string as "features"',
+    item_forms=(
+        'a string, or an object with one string as "text", "inputs" or "source", or a list of one string as "features"'
+    ),
     body_forms=(
         'a text, a list of texts, or {"instances": [...]}, and nothing else; a text is a string, {"text": "..."}, '
         '{"inputs": "..."} or {"features": ["..."]}'
     ),
+    refusals=_FORMS,
 )
+_URLS = ("text/plain", TEXT)
 IMAGES = Requests(
     records="images",
     types={
@@ -115,16 +145,19 @@ IMAGES = Requests(
         **_OBJECTS,
     },
     usual="application/x-image",
+    keys=("b64",),
     item=_decoded,
     item_forms='an object with one string as "b64", the bytes of an image in base64',
     body_forms=(
         'an image, a list of images, or {"instances": [...]}, and nothing else; an image is {"b64": "..."}, its '
         "bytes in base64"
     ),
-    refusals=dict.fromkeys(
-        ("text/plain", TEXT),
-        "the URL of an image is fetched only where the server's variable ALLOW_IMAGE_URLS names its host",
-    ),
+    refusals={
+        **_FORMS,
+        **dict.fromkeys(
+            _URLS, "the URL of an image is fetched only where the server's variable ALLOW_IMAGE_URLS names its host"
+        ),
+    },
     longest_line=8 << 20,  # what a real-time endpoint is sent at most, 6 MB, in base64
     shorter="send smaller images, or each as a request of its own",
     least_bytes=1 << 17,  # the pixels of 209 by 209
@@ -147,8 +180,8 @@ def _images(hosts: Collection[str]) -> Requests:
 
     return replace(
         IMAGES,
-        types={**IMAGES.types, **dict.fromkeys(IMAGES.refusals, TEXT)},
-        refusals={},
+        types={**IMAGES.types, **dict.fromkeys(_URLS, TEXT)},
+        refusals=_FORMS,
         fetched_bytes={TEXT: urls.MOST_BYTES},
         fetch=lambda record: urls.fetch(record, hosts) if isinstance(record, str) else record,
     )

@@ -1,0 +1,194 @@
+"""What a body or a text really is where its Content-Type says otherwise: told by how it begins."""
+
+import base64
+import codecs
+import json
+import re
+from typing import Any
+
+from classifier.errors import RequestError
+from classifier.serving.lines import invalid_body
+from classifier.serving.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, Requests
+from classifier.tabular.sniffing import foreign_format
+
+_GZIP_BEGINS = b"\x1f\x8b"
+_NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
+_IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
+_QUOTED = re.compile(rb'"(?:[^"]++|"")*+"?')
+_LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
+
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_PYTHON_STRING = r"'(?:[^'\\]++|\\.)*+'"
+_JSON_BEGINS = re.compile(
+    rf"\s*+(?:\{{\s*+{_STRING}\s*+:|\[\s*+(?:{_STRING}\s*+[,\]]|\{{\s*+(?:{_STRING}\s*+:|\}})))", re.DOTALL
+)
+_PYTHON_BEGINS = re.compile(
+    rf"\s*+(?:\{{\s*+{_PYTHON_STRING}\s*+:|\[\s*+(?:{_PYTHON_STRING}\s*+[,\]]|\{{\s*+{_PYTHON_STRING}\s*+:))", re.DOTALL
+)
+_OPENS = re.compile(r"\s*+[\[{]")
+_CLOSES = re.compile(r"[\]}]\s{0,64}\Z")
+_ESCAPED_STRING = re.compile(r'\s*+"(?=[^\n]*\\(?:"|u[0-9a-fA-F]{4}))(?:[^"\\\n]++|\\.)*+"\s*\Z')
+_LONGEST_PARSED = 1 << 16  # characters; whatever a shorter text holds is parsed in no time
+_WRAPPERS = frozenset({"instances", "inputs"})
+
+_BASE64_BEGINS = re.compile(r"[A-Za-z0-9+/]{16}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+_BASE64_LOOKED_AT = 4096  # characters; a multiple of 4
+
+_UTF_8 = codecs.getincrementaldecoder("utf-8")
+
+_AS_TEXT = f"what is to be read as a text, brackets and all, goes as {TEXT}"
+
+
+def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
+    """Refuse a body that is no text of its kind, by its first bytes.
+
+    Args:
+        head: Its first bytes, ``sniffing.HEAD_BYTES`` of them or all.
+        kind: What its Content-Type announces.
+        requests: What the model reads.
+
+    Raises:
+        RequestError: 415, when it is another format, as an archive or UTF-16; 400, when its lines end with a carriage
+            return alone.
+    """
+    is_text = _NOT_IN_TEXTS.search(head) is None
+    if is_text and kind not in (JSON, *LINES):
+        return  # a text that begins like a web page may be one that is to be classified
+    words = "an image" if _IMAGE.match(head) else foreign_format(head, is_json=kind != CSV)
+    if words:
+        raise _foreign(words, kind, requests, gzip=head.startswith(_GZIP_BEGINS), is_text=is_text)
+    if kind in LINES and b"\n" not in head and _LONE_RETURN.search(_QUOTED.sub(b"", head)):
+        raise invalid_body(
+            r"the body's lines end with a carriage return (\r) alone; end them with a line feed (in a shell: "
+            r"tr '\r' '\n'), and put a text that has line breaks in quotes"
+        )
+
+
+def refuse_json(text: str, requests: Requests) -> None:
+    """Refuse a body that is JSON, or Python's way to write it, though no Content-Type says so.
+
+    Args:
+        text: The body.
+        requests: What the model reads.
+
+    Raises:
+        RequestError: 415, when it is.
+    """
+    if text[:1].isalnum():
+        return
+    python = _PYTHON_BEGINS.match(text)
+    if not (python or _JSON_BEGINS.match(text) or _is_json(text)):
+        return
+    first, _, rest = text.strip().partition("\n")
+    if python:
+        problem = f"a list or dict as Python writes it; send json.dumps(...) of it with Content-Type: {JSON}"
+    elif rest.strip() and _is_json(first):
+        problem = f"JSON Lines, and not announced as that; send it with Content-Type: {JSON_LINES}"
+    else:
+        problem = f"JSON, and not announced as that; send it with Content-Type: {JSON}"
+    instead = f"; {_AS_TEXT}" if TEXT in requests.types else ""
+    raise RequestError(415, "unsupported_media_type", f"the body is {problem}{instead}")
+
+
+def refuse_base64(text: str) -> None:
+    """Refuse a body that is base64 of a text or of JSON.
+
+    Raises:
+        RequestError: 400, when it is.
+    """
+    if _of_base64(text):
+        raise invalid_body("the body is base64; send what it was made of")
+
+
+def json_lines_as_json(content: str) -> RequestError | None:
+    """Return what is wrong with a body that is JSON Lines, announced as JSON; none where it is something else."""
+    first, _, rest = content.strip().partition("\n")
+    if not rest.strip() or not _parses(first):
+        return None
+    return RequestError(
+        415, "unsupported_media_type", f"the body is JSON Lines, a record per line; send it as {JSON_LINES}"
+    )
+
+
+def encoded(text: str, requests: Requests) -> str:
+    """Say how a text was encoded once too often: as JSON or base64; nothing, where it is a text.
+
+    A text that is JSON is one that was encoded twice only where it would be a request itself: a log's line may be JSON,
+    and a record.
+    """
+    if _is_request(text, requests):
+        return f"is JSON that was encoded twice; encode it once, and {_AS_TEXT}"
+    if _of_base64(text):
+        return "is base64; send what it was made of"
+    return ""
+
+
+def _foreign(words: str, kind: str, requests: Requests, *, gzip: bool, is_text: bool) -> RequestError:
+    what = words.partition(";")[0]
+    types = ", ".join(name for name in requests.types if name != BYTES)
+    cure = f"this model reads {requests.records}, in UTF-8: use one of {types}"
+    if gzip:
+        cure = "send it with the header Content-Encoding: gzip, or as it is (a transform job: CompressionType Gzip)"
+    elif what.startswith("JSON"):
+        cure = f"send it as {JSON_LINES}, or, if it is not a record per line, as {JSON}"
+    if is_text and kind == CSV:
+        cure += "; a text that begins so goes in quotes, its own quotes doubled"
+    return RequestError(415, "unsupported_media_type", f"the body is {what}; {cure}")
+
+
+def _is_json(text: str) -> bool:
+    """Say whether a whole text is a JSON object or list, of any content."""
+    return _in_brackets(text) and isinstance(_parsed(text), list | dict)
+
+
+def _in_brackets(text: str) -> bool:
+    return _OPENS.match(text) is not None and _CLOSES.search(text, max(len(text) - 65, 0)) is not None
+
+
+def _parses(text: str) -> bool:
+    return isinstance(_parsed(text), list | dict | str)
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text of JSON says; none where it is no JSON, or too long to be parsed beside others."""
+    if len(text) > _LONGEST_PARSED:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_request(text: str, requests: Requests) -> bool:
+    if _ESCAPED_STRING.match(text):
+        return True
+    if text[:1].isalnum() or not _in_brackets(text):
+        return False
+    if len(text) > _LONGEST_PARSED:
+        return _JSON_BEGINS.match(text) is not None
+    value = _parsed(text)
+    if isinstance(value, list):
+        return bool(value) and all(_is_item(item, requests) for item in value)
+    return isinstance(value, dict) and (
+        bool(_WRAPPERS & value.keys()) or [*value] == ["body"] or _is_item(value, requests)
+    )
+
+
+def _is_item(value: Any, requests: Requests) -> bool:
+    if isinstance(value, dict):
+        value = {key: content for key, content in value.items() if key != "id"}
+    return requests.item(value) is not None
+
+
+def _of_base64(text: str) -> bool:
+    """Say whether a text is base64 of several words, or of JSON; no word of a language comes out as that."""
+    if not _BASE64_BEGINS.match(text) or not _BASE64.fullmatch(text, 0, _BASE64_LOOKED_AT):
+        return False
+    content = "".join(text[: 2 * _BASE64_LOOKED_AT].split())[:_BASE64_LOOKED_AT]
+    try:
+        decoded = _UTF_8().decode(base64.b64decode(content, validate=True))  # the last character may be cut
+    except ValueError:
+        return False
+    is_content = " " in decoded.strip() or _JSON_BEGINS.match(decoded) is not None
+    return is_content and "".join(decoded.split()).isprintable()
