@@ -83,9 +83,9 @@ _OTHER: Mapping[str, str] = {
     "set mixed_precision to bfloat16": "bf16 use_bf16 tf32",
     _COUNTED: "num_classes n_labels label_count class_count nb_classes nclass output_dim out_features label_names "
     "class_names labels label_list id2label label2id classes",
-    _COLUMNS: "label text text_column text_column_name text_col sentence_column input_column label_column label_column_name "
-    "label_col target_column target_column_name target_attribute_name target label_key text_key text_field "
-    "label_field feature_columns input_columns",
+    _COLUMNS: "label text text_column text_column_name text_col sentence_column input_column label_column "
+    "label_column_name label_col target_column target_column_name target_attribute_name target label_key text_key "
+    "text_field label_field feature_columns input_columns",
     _CHANNELS: "train_file validation_file test_file train_dir data_dir train_data train_path validation_path "
     "dataset_name dataset dataset_path train_data_dir validation_dir training_dir test_dir eval_file input_path "
     "train valid eval_dir",
