@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import TEXT, artifact, environment, hyperparameters, modalities
+from classifier import TEXT, artifact, environment, hyperparameters, modalities, resources
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -39,8 +39,11 @@ def train_for_toolkit() -> None:
         ClientError: The toolkit writes its message to the failure file as it is, and ends with exit code 1.
     """
     try:
-        train(Environment.from_environ(), Interruption.of_process())
+        with resources.room_for("the job's files", Path(tempfile.gettempdir())):
+            train(Environment.from_environ(), Interruption.of_process())
     except UserError as error:
+        if resources.full_disk(error):  # there may be no room for the failure file, after which the toolkit logs it
+            log.error("event=failed note=%r", str(error))  # noqa: TRY400  no traceback
         raise ClientError(str(error)) from None
     except Exception as error:
         log.exception("event=failed")
