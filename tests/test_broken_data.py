@@ -143,6 +143,62 @@ TABLE: Mapping[str, Broken] = {
     "a test label that training lacks": Broken("7,b\n", "test/data.csv:1: ", "or add rows to train on", channel="test"),
     "bad rows of another channel": Broken("0\n", "testing/data.csv:1: ", "a row is a label", channel="testing"),
 }  # fmt: skip
+CAFE = {"a": "caf\u00e9", "b": "cafe\u0301"}
+
+
+def written(label: str, validation: str, *cure: str, channel: str = "validation") -> list[Broken]:
+    """A label to validate or test on is written in another way than in training."""
+    training = f"{label},a\nbrakes,b\n" * 4
+    place = f"{channel}/data.csv:2: "
+    return [Broken(f"brakes,a\n{validation},b\n", place, words, channel=channel, training=training) for words in cure]
+
+
+WRITTEN: Mapping[str, list[Broken]] = {
+    "two Unicode forms": written(
+        CAFE["a"],
+        CAFE["b"],
+        "the label cafe\u0301 (U+0301) differs from training's caf\u00e9 (U+00E9) only in Unicode form",
+        "write both alike, or add rows to train on",
+    ),
+    "the other way round": written(
+        CAFE["b"], CAFE["a"], "caf\u00e9 (U+00E9) differs from training's cafe\u0301 (U+0301)"
+    ),
+    "two cases": written("Fire", "fire", "the label fire differs from training's Fire only in case; write both alike"),
+    "two cases to test on": written("Fire", "FIRE", "the label FIRE differs from training's Fire", channel="test"),
+    "a space that does not break": written(
+        "no fault", "no\u00a0fault", "the label no\u00a0fault (U+00A0) differs from training's no fault only in spaces"
+    ),
+    "two spaces": written("no fault", "no  fault", "only in spaces"),
+    "letters of full width": written("ABC", "\uff21\uff22\uff23", "(U+FF21 U+FF22 U+FF23) differs from training's ABC"),
+    "case and Unicode form": written("Caf\u00e9", "cafe\u0301", "only in case, spaces or Unicode form"),
+    "an underscore for a space": written(
+        "no_fault", "no fault", "only in case, spaces, dashes, quotes or Unicode form"
+    ),
+    "a long dash": written("A-1", "A\u20131", "A\u20131 (U+2013) differs from training's A-1"),
+    "quotes of its own": written("fire", "'fire'", "the label 'fire' differs from training's fire"),
+    "a label that is another": written("C++", "C#", "a label that no training row has"),
+    "a label of another accent": written("caf\u00e9", "cafe", "a label that no training row has"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_label_that_is_written_otherwise_is_named_with_how_it_differs(tmp_path: Path, kind: str) -> None:
+    for number, broken in enumerate(WRITTEN[kind]):
+        with pytest.raises(UserError) as error:
+            broken_job(tmp_path / str(number), broken).train()
+        assert_told(str(error.value), broken)
+
+
+def test_a_label_of_one_row_which_may_be_a_text_is_not_shown(tmp_path: Path) -> None:
+    training = "fire,a\nbrakes,b\n" * 4 + "Secret,c\n"
+    broken = Broken(
+        "fire,a\nsecret,b\n", "validation/data.csv:2: ", "only in case", channel="validation", training=training
+    )
+    with pytest.raises(UserError) as error:
+        broken_job(tmp_path, broken).train()
+    assert "ecret" not in str(error.value)
+
+
 AS_A_PROCESS = (
     "too many columns", "a workbook", "gzip that ends too soon", "a line that is no JSON",
     "a validation label that training lacks",

@@ -153,7 +153,10 @@ def test_files_to_train_on_by_the_names_of_others_are_warned_of(
     [
         (("fire", "Fire"), "differ only in case, spaces or Unicode form: Fire, fire"),
         (("no fault", "no  fault"), "differ only in case, spaces or Unicode form: no  fault, no fault"),
-        (("T\u00fcr", "Tu\u0308r"), "differ only in case, spaces or Unicode form: Tu\u0308r, T\u00fcr"),
+        (
+            ("T\u00fcr", "Tu\u0308r"),
+            "differ only in case, spaces or Unicode form: Tu\u0308r (U+0308), T\u00fcr (U+00FC)",
+        ),
         (("0.0", "1.0"), "labels that are numbers with a point, as 1.0: they are names here"),
         (("00", "01"), "labels that are numbers with a zero in front, as 01: they are names here"),
         (("'0'", "'1'"), "labels that are in quotes of their own, as '0': they are names here"),

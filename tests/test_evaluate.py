@@ -1,5 +1,8 @@
 """The figures of a model, against scikit-learn's."""
 
+import json
+import tracemalloc
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -26,6 +29,48 @@ def test_the_figures_are_scikit_learns() -> None:
     assert evaluate.cross_entropy(probabilities, targets) == pytest.approx(
         sklearn.metrics.log_loss(targets, probabilities), rel=1e-5
     )
+
+
+def test_of_many_labels_the_cells_that_are_not_zero_are_written_and_little_memory_is_taken() -> None:
+    labels, rows = 10_000, 300
+    generator = np.random.default_rng(3)
+    probabilities = np.zeros((rows, labels), np.float32)
+    targets = generator.integers(0, labels, rows).astype(np.int32)
+    predicted = np.where(generator.random(rows) < 0.5, targets, generator.integers(0, labels, rows))
+    probabilities[np.arange(rows), predicted] = 1
+    tracemalloc.start()
+    report = evaluate.report(probabilities, targets, [f"label {number}" for number in range(labels)])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 30e6
+    assert "confusion_matrix_rows_are_true" not in report
+    cells = report["confusion_matrix_cells"]
+    assert sum(cell["rows"] for cell in cells) == rows
+    right = sum(cell["rows"] for cell in cells if cell["label"] == cell["predicted_label"])
+    assert right / rows == pytest.approx(report["accuracy"])
+    assert report["macro_f1"] == pytest.approx(
+        sklearn.metrics.f1_score(targets, predicted, labels=np.unique(targets), average="macro"), abs=1e-6
+    )
+    assert len(json.dumps(report)) < 2e6
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_matrix_and_its_cells_say_the_same(more: int) -> None:
+    count = evaluate.MOST_LABELS_OF_A_MATRIX + more
+    targets = np.array([0, 0, count - 1, 7, 7], np.int32)
+    probabilities = np.eye(count, dtype=np.float32)[[0, 7, count - 1, 7, 7]]
+    report = evaluate.report(probabilities, targets, range(count))
+    if not more:
+        matrix = np.array(report["confusion_matrix_rows_are_true"])
+        assert matrix.sum() == 5
+        assert (matrix[0, 0], matrix[0, 7], matrix[7, 7], matrix[-1, -1]) == (1, 1, 2, 1)
+        return
+    assert report["confusion_matrix_cells"] == [
+        {"label": 0, "predicted_label": 0, "rows": 1},
+        {"label": 0, "predicted_label": 7, "rows": 1},
+        {"label": 7, "predicted_label": 7, "rows": 2},
+        {"label": count - 1, "predicted_label": count - 1, "rows": 1},
+    ]
 
 
 def test_a_wrong_certainty_costs_much_but_not_infinitely() -> None:

@@ -9,6 +9,7 @@ from botocore.validate import ParamValidator
 
 from classifier.errors import UserError
 from classifier.hyperparameters import SCHEMA, Hyperparameters, remarks, unquote
+from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import BUILT_IN
 from classifier.hyperparameters.specification import supported_hyperparameters
 from jobs import ROOT
@@ -207,6 +208,49 @@ def test_a_wrong_value_is_named_with_what_it_must_be_T21(name: str, raw: Any, wo
 def test_an_unknown_name_is_refused_with_the_nearest_one(name: str, nearest: str) -> None:
     with pytest.raises(UserError, match=f"did you mean '{nearest}'"):
         Hyperparameters.parse({name: "1"})
+
+
+MEANT = {
+    "weight decay is no kind of decay of the learning rate": ("weight_decay", "regularizers_l2 is the L2 penalty"),
+    "the number of classes is counted": ("num_classes", "the labels are counted in the data: leave it out"),
+    "Hugging Face's epochs": ("num_train_epochs", "did you mean 'epochs'?"),
+    "Hugging Face's batch": ("per_device_train_batch_size", "did you mean 'batch_size'?"),
+    "Hugging Face's length": ("max_seq_length", "did you mean 'max_sequence_length'?"),
+    "a tokenizer's length": ("max_length", "did you mean 'max_sequence_length'?"),
+    "Hugging Face's warm-up": ("warmup_ratio", "did you mean 'warmup_steps_fraction'?"),
+    "a warm-up in steps": ("warmup_steps", "warmup_steps_fraction is the share of all steps, from 0 to 1"),
+    "scikit-learn's seed": ("random_state", "did you mean 'seed'?"),
+    "Hugging Face's encoder": ("model_name_or_path", "did you mean 'model_id'?"),
+    "Hugging Face's half precision": ("fp16", "set mixed_precision to float16"),
+    "Hugging Face's smoothing": ("label_smoothing_factor", "did you mean 'label_smoothing'?"),
+    "the longest gradient": ("max-grad-norm", "did you mean 'gradient_clip_norm'?"),
+    "accumulated gradients": ("gradient_accumulation_steps", "batch_size is the rows of a step"),
+    "BlazingText's width": ("vector_dim", "did you mean 'embed_size'?"),
+    "BlazingText's least count": ("min_count", "vocab_size says how many"),
+    "Keras's share": ("validation_split", "did you mean 'validation_split_ratio'?"),
+    "Keras's patience": ("patience", "did you mean 'early_stopping_patience'?"),
+    "AutoGluon's column": ("label", "call them label and text"),
+    "AutoGluon's share": ("holdout_frac", "did you mean 'validation_split_ratio'?"),
+    "JumpStart's column": ("text_column", "call them label and text"),
+    "a frozen encoder": ("freeze_backbone", "did you mean 'train_only_top_layer'?"),
+    "camel case": ("numTrainEpochs", "did you mean 'epochs'?"),
+    "capital letters": ("MAX_LEN", "did you mean 'max_sequence_length'?"),
+}
+
+
+@pytest.mark.parametrize("kind", MEANT)
+def test_what_people_mean_by_other_programs_names_goes_before_the_likeness_of_letters(kind: str) -> None:
+    given, words = MEANT[kind]
+    with pytest.raises(UserError, match=f"^hyperparameter '{given}' is unknown") as error:
+        Hyperparameters.parse({given: "1"})
+    assert words in str(error.value)
+
+
+def test_no_hint_is_for_a_name_that_is_taken_and_none_leads_to_a_name_that_is_not() -> None:
+    for given, words in HINTS.items():
+        with pytest.raises(UserError, match=f"^hyperparameter '{given}' is unknown; "):
+            Hyperparameters.parse({given: "1"})
+        assert all(name in SCHEMA for name in re.findall(r"did you mean '(\w+)'", words))
 
 
 def test_a_name_like_no_other_is_refused_with_all_that_are_known() -> None:

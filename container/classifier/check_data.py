@@ -3,16 +3,19 @@
 import argparse
 import logging
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from classifier import IMAGE, TEXT, modalities
+from classifier.encoders import resolve
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.tabular import files
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
-from classifier.training import data
+from classifier.training import data, reading, warm_start
+from classifier.training.reading import Reader
 
 GOOD, BAD = 0, 1
 GROUPS_SHOWN = 20
@@ -58,18 +61,28 @@ def _problems(
     try:
         tables = data.read_sources(sources, given.header, found, modality)
         labels = data.labels_of(tables)
+        reader = _reader(given) if modality == TEXT else ""
         data.prepare(
             tables,
             labels,
             DEFAULTS.validation_split_ratio,
             DEFAULTS.seed,
-            max_sequence_length=given.max_sequence_length,
+            max_sequence_length=None if isinstance(reader, Reader) else given.max_sequence_length,
         )
+        if reader:
+            reading.check(tables, reader, given.max_sequence_length)
     except BadDataError as error:
         return error.found
     except UserError as error:
         return error.problems
     return ()
+
+
+def _reader(given: argparse.Namespace) -> Reader | str:
+    """Find the tokenizer of the encoder that a job would take."""
+    with tempfile.TemporaryDirectory() as scratch:
+        channel = given.model and resolve.opened(given.model, Path(scratch))
+        return reading.of_job(channel, warm_start.read(channel) if channel else None, given.model_id)
 
 
 def _grouped(problems: Sequence[Problem | str]) -> list[str]:
@@ -108,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=(modalities.AUTO, TEXT, IMAGE),
         default=modalities.AUTO,
         help="whether the files are tables of text, or folders of images",
+    )
+    command.add_argument(
+        "--model-id", default=DEFAULTS.model_id, metavar="ID", help="the encoder, as the hyperparameter; cnn or lstm"
+    )
+    command.add_argument(
+        "--model", type=_existing, metavar="FOLDER", help="what would be the channel model: the encoder's files"
     )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser

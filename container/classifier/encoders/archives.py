@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from classifier import resources
 from classifier.errors import UserError
 
 PIECE_BYTES = 1 << 20
@@ -26,6 +27,11 @@ def unpack(path: Path, folder: Path, where: str) -> None:
     Raises:
         UserError: The archive is damaged, or holds what an encoder does not need.
     """
+    with resources.room_for(f"what is in {path.name}", folder):
+        _unpack(path, folder, where)
+
+
+def _unpack(path: Path, folder: Path, where: str) -> None:
     try:
         with gzip.open(path) as content:
             with tarfile.open(fileobj=content, mode="r|") as archive:
@@ -34,6 +40,8 @@ def unpack(path: Path, folder: Path, where: str) -> None:
             while content.read(PIECE_BYTES):
                 pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        if resources.full_disk(error):
+            raise
         raise UserError(f"{where}: {path.name} can't be unpacked ({error}); pack it again") from error
 
 

@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from classifier.errors import UserError
+from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
 from classifier.kinds import Kind
 
@@ -15,6 +17,8 @@ __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "rema
 # Names the platform and its SDKs put beside the user's own (contract T22).
 PLATFORM_NAMES = frozenset({"_tuning_objective_metric", "model_dir", "default_user_module_name"})
 PLATFORM_PREFIX = "sagemaker_"
+# Of less likeness than this, another name is a guess: weight_decay and power_decay have 0.75.
+LEAST_LIKENESS = 0.8
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def _plain(name: str) -> str:
     return name.replace("-", "_")
 
 
+_SECOND_WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # of a name in camel case
 _THE_KNOWN = "the known ones are " + ", ".join(SCHEMA)
 _NAMES = {_plain(alias): name for name, line in SCHEMA.items() for alias in (name, *line.aliases, *line.alias_kinds)}
 
@@ -117,7 +122,10 @@ def _kind(name: str, given_name: str) -> Kind:
 
 
 def _suggestion(name: str) -> str:
-    nearest = difflib.get_close_matches(_plain(name.lower()), _NAMES, n=1)
+    plain = _plain(_SECOND_WORD.sub("_", name).lower()).lstrip("_")
+    if plain in HINTS:
+        return HINTS[plain]
+    nearest = difflib.get_close_matches(plain, _NAMES, n=1, cutoff=LEAST_LIKENESS)
     if nearest:
         return f"did you mean {nearest[0]!r}?"
     return _THE_KNOWN

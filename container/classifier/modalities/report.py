@@ -125,7 +125,8 @@ def of_labels(
         yield Finding(f"note='labels without a row to train on: {missing}'")
     yield from _rare(int(present.min()), int(present.max()))
     for group in names.alike(list(counts.index))[:EXAMPLES]:
-        words = f"labels that differ only in case, spaces or Unicode form: {', '.join(called[name] for name in group)}"
+        written = ", ".join(names.spelled(called[name]) for name in group)
+        words = f"labels that differ only in case, spaces or Unicode form: {written}"
         yield Finding(f"note={words!r}", logging.WARNING)
     odd = list(names.odd(list(counts.index)))
     if odd:

@@ -15,6 +15,7 @@ from classifier import TEXT, modalities
 from classifier.errors import UserError, at_most
 from classifier.modalities import report, shades
 from classifier.modalities.text import Label, sorted_labels
+from classifier.tabular import labels as names
 from classifier.tabular.files import Source
 from classifier.tabular.rows import IF_A_HEADER, BadDataError, Problem, ReadResult
 
@@ -380,33 +381,44 @@ def _place_of(file: str, line: int) -> str:
 
 def _check_known(tables: Tables, labels: tuple[Label, ...]) -> None:
     """Refuse rows to validate or test on that no answer could be right for."""
+    counts = tables.training["label"].value_counts()
     problems = [
         problem
         for table in (tables.validation, tables.test)
         if table is not None
-        for problem in _unknown(table, labels)
+        for problem in _unknown(table, labels, counts)
     ]
     if problems:
         raise BadDataError(problems)
 
 
-def _unknown(table: pd.DataFrame, labels: tuple[Label, ...]) -> list[Problem]:
+def _unknown(table: pd.DataFrame, labels: tuple[Label, ...], counts: "pd.Series[int]") -> list[Problem]:
     if isinstance(table["label"].iloc[0], int) != isinstance(labels[0], int):
         kind, other = ("names", "integers") if isinstance(labels[0], int) else ("integers", "names")
         words = f"the labels are {kind} here and {other} in training; use one kind"
         return [Problem(str(table["file"].iloc[0]), int(table["line"].iloc[0]), words)]
     unknown = table[~table["label"].isin(labels)]
+    otherwise = names.written_otherwise(set(unknown["label"]), labels)
     return [
-        Problem(
-            str(file),
-            int(line),
-            "a label that no training row has; correct it, or add rows to train on"
-            + (f"; {IF_A_HEADER}" if first and isinstance(label, str) else ""),
-        )
+        Problem(str(file), int(line), _why_unknown(label, otherwise.get(label), counts, first=first))
         for label, file, line, first in zip(
             *(unknown[name] for name in ("label", "file", "line", "first")), strict=True
         )
     ]
+
+
+def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series[int]", *, first: bool) -> str:
+    """Say of a label that training lacks what to do; one that training writes in another way is named."""
+    if alike is None:
+        perhaps = f"; {IF_A_HEADER}" if first and isinstance(label, str) else ""
+        return f"a label that no training row has; correct it, or add rows to train on{perhaps}"
+    other, difference = alike
+    cure = "write both alike, or add rows to train on"
+    if counts.get(other) == 1:  # it may be a text in the wrong column, which is not shown
+        return f"the label differs from one that training has only in {difference}; {cure}"
+    return (
+        f"the label {names.spelled(label)} differs from training's {names.spelled(other)} only in {difference}; {cure}"
+    )
 
 
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from classifier.training.interruption import Interruption
 from classifier.training.loop.batches import Inputs, in_order_of_length
 
 BATCH_SIZE = 64  # where the rows are tokens, any number from 16 to 256 is within a twentieth as fast on CPUs
+MOST_LABELS_OF_A_MATRIX = 500  # of more, a matrix would be mostly zeros, and of 10,000 gigabytes of memory
 SMALLEST_PROBABILITY = 1e-7  # keeps the logarithm of a wrong certainty finite
 
 Compute = Callable[[Any], Any]
@@ -98,9 +99,7 @@ def area_under_curve(probabilities: NDArray[np.float32], targets: NDArray[np.int
 
 def macro_f1(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
     """Return the mean of the F1 of all labels that occur."""
-    confusion = _confusion(probabilities, targets)
-    _, _, f1 = _by_label(confusion)
-    return float(f1[confusion.sum(axis=1) > 0].mean())
+    return _mean_f1(_by_label(probabilities, targets))
 
 
 def figures(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval_metric: str) -> dict[str, float]:
@@ -116,19 +115,19 @@ def figures(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval
 
 
 def report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]) -> dict[str, Any]:
-    """Return the confusion matrix and each label's precision, recall and F1, ready for JSON."""
-    confusion = _confusion(probabilities, targets)
-    precision, recall, f1 = _by_label(confusion)
+    """Return each label's precision, recall and F1, and which labels are taken for which, ready for JSON.
+
+    That is a matrix; of more than :data:`MOST_LABELS_OF_A_MATRIX` labels a list of its cells that are not zero.
+    """
+    by_label = _by_label(probabilities, targets)
     return {
         "accuracy": accuracy(probabilities, targets),
-        "macro_f1": macro_f1(probabilities, targets),
+        "macro_f1": _mean_f1(by_label),
         "by_label": [
             {"label": label, "precision": p, "recall": r, "f1": f, "rows": rows}
-            for label, p, r, f, rows in zip(
-                labels, precision.tolist(), recall.tolist(), f1.tolist(), confusion.sum(axis=1).tolist(), strict=True
-            )
+            for label, p, r, f, rows in zip(labels, *(column.tolist() for column in by_label), strict=True)
         ],
-        "confusion_matrix_rows_are_true": confusion.tolist(),
+        **_confusion(probabilities, targets, labels),
     }
 
 
@@ -156,16 +155,44 @@ def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Seque
     return table.sort_values("probability", ascending=False, kind="stable")
 
 
-def _confusion(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return int64[labels, labels]: how many rows of each label were given each label."""
+def _confusion(
+    probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]
+) -> dict[str, Any]:
+    """Return how many rows of each label were given each label."""
     count = probabilities.shape[1]
-    pairs = np.bincount(targets * count + probabilities.argmax(axis=1), minlength=count * count)
-    return pairs.reshape(count, count)
+    pairs = targets.astype(np.int64) * count + probabilities.argmax(axis=1)
+    if count <= MOST_LABELS_OF_A_MATRIX:
+        matrix = np.bincount(pairs, minlength=count * count).reshape(count, count)
+        return {"confusion_matrix_rows_are_true": matrix.tolist()}
+    found, rows = np.unique(pairs, return_counts=True)
+    return {
+        "confusion_matrix_cells": [
+            {"label": labels[pair // count], "predicted_label": labels[pair % count], "rows": number}
+            for pair, number in zip(found.tolist(), rows.tolist(), strict=True)
+        ]
+    }
 
 
-def _by_label(confusion: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return each label's precision, recall and F1."""
-    right = confusion.diagonal()
-    precision = right / np.maximum(confusion.sum(axis=0), 1)
-    recall = right / np.maximum(confusion.sum(axis=1), 1)
-    return precision, recall, 2 * precision * recall / np.maximum(precision + recall, SMALLEST_PROBABILITY)
+class _ByLabel(NamedTuple):
+    """Figures of each label, float64[labels], and its rows, int64[labels]."""
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+
+def _by_label(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> _ByLabel:
+    count, predicted = probabilities.shape[1], probabilities.argmax(axis=1)
+    rows, answers, right = (
+        np.bincount(of, minlength=count) for of in (targets, predicted, targets[predicted == targets])
+    )
+    precision, recall = right / np.maximum(answers, 1), right / np.maximum(rows, 1)
+    return _ByLabel(
+        precision, recall, 2 * precision * recall / np.maximum(precision + recall, SMALLEST_PROBABILITY), rows
+    )
+
+
+def _mean_f1(by_label: _ByLabel) -> float:
+    """Return the mean of the F1 of the labels that occur."""
+    return float(by_label.f1[by_label.rows > 0].mean())

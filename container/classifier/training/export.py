@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from classifier import __version__, artifact, predictor
+from classifier import __version__, artifact, predictor, resources
 from classifier.artifact import Label
 from classifier.encoders import Encoder
 from classifier.engines import Computing
@@ -196,7 +196,7 @@ def export(
     Raises:
         RuntimeError: The exported model answers differently than the trained one.
     """
-    with artifact.published(folder) as work:
+    with artifact.published(folder) as work, resources.room_for("the model", folder):
         module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import __version__, artifact
+from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import Encoder
 from classifier.environment import Environment
@@ -192,12 +192,13 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperpa
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
     """Write the figures of every epoch, and of the rows held out those of each label, and where the wrong ones are."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-    artifact.write_json(folder / "evaluation.json", content)
-    if "validation" in outcome.reports:
-        table = evaluate.misclassified(outcome.trained.checked, outcome.trained.answers, rows.labels)
-        table.to_csv(folder / "misclassified.csv", index=False)
+    with resources.room_for("the model's figures", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
+        artifact.write_json(folder / "evaluation.json", content)
+        if "validation" in outcome.reports:
+            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.answers, rows.labels)
+            artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
 
 
 def _to_score(rows: Data, context: JobContext) -> dict[str, Split]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import TEXT, artifact, environment, hyperparameters, modalities
+from classifier import TEXT, artifact, environment, hyperparameters, modalities, resources
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
-from classifier.training import data, toolkit, warm_start
+from classifier.training import data, reading, toolkit, warm_start
 from classifier.training.data import Tables
 from classifier.training.interruption import Interruption
+from classifier.training.reading import Reader
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,11 @@ def train_for_toolkit() -> None:
         ClientError: The toolkit writes its message to the failure file as it is, and ends with exit code 1.
     """
     try:
-        train(Environment.from_environ(), Interruption.of_process())
+        with resources.room_for("the job's files", Path(tempfile.gettempdir())):
+            train(Environment.from_environ(), Interruption.of_process())
     except UserError as error:
+        if resources.full_disk(error):  # there may be no room for the failure file, after which the toolkit logs it
+            log.error("event=failed note=%r", str(error))  # noqa: TRY400  no traceback
         raise ClientError(str(error)) from None
     except Exception as error:
         log.exception("event=failed")
@@ -72,7 +76,8 @@ def train(environ: Environment, interruption: Interruption) -> None:
         _log_start(environ, settings)
         log.info("event=modality name=%s reason=%r", modality, reason)
         kept = warm_start.kept_labels(before, settings.reinitialize_top_layer)
-        found = _tables(environ, settings, modality)
+        reader = reading.of_job(channel, before, settings.model_id) if modality == TEXT else None
+        found = _tables(environ, settings, modality, reader)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
         from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
@@ -88,7 +93,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
                 labels,
                 settings.validation_split_ratio,
                 settings.seed,
-                max_sequence_length=settings.max_sequence_length,
+                max_sequence_length=None if isinstance(reader, Reader) else settings.max_sequence_length,
             )
             warm_start.report_labels(kept, rows)
             outcome = job.train(rows, kept, settings, context)
@@ -103,14 +108,19 @@ def _log_start(environ: Environment, settings: Hyperparameters) -> None:
         log.info("event=hyperparameters note=%r", remark)
 
 
-def _tables(environ: Environment, settings: Hyperparameters, modality: str) -> Tables | UserError:
-    """Read the job's rows; of several hosts, one with bad rows first tells the others."""
+def _tables(
+    environ: Environment, settings: Hyperparameters, modality: str, reader: Reader | str | None
+) -> Tables | UserError:
+    """Read the job's rows, as the encoder will; of several hosts, one with bad rows first tells the others."""
     try:
-        return data.read(environ.channels, header=settings.header, sharded=environ.sharded, modality=modality)
+        tables = data.read(environ.channels, header=settings.header, sharded=environ.sharded, modality=modality)
+        if reader is not None:
+            reading.check(tables, reader, settings.max_sequence_length)
     except UserError as error:
         if len(environ.hosts) == 1:
             raise
         return error
+    return tables
 
 
 def _sharded(environ: Environment, settings: Hyperparameters, modality: str) -> frozenset[str]:

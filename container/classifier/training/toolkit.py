@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from classifier.environment import base_folder, read_object, set_variables, variables
+from classifier.errors import at_most
+from classifier.hyperparameters import unquote
 from classifier.training.interruption import Interruption, forward_to_children
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,13 @@ CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
     "resourceconfig.json": {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "eth0"},
 }
 PROGRAM = "sagemaker_program"
+SUBMITTED = "sagemaker_submit_directory"
+FILES_NAMED = 5
+CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
+# What the toolkit writes to the failure file where a step before the script's own fails: its function, its error.
+FETCHING = "in download_and_extract"
+INSTALLING = "InstallRequirementsError"
+ISOLATED = "a job with network isolation reaches no"
 
 
 def run(function: str) -> int:
@@ -59,6 +68,7 @@ def _run_trainer(base: Path) -> int:
         trainer.train()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    _explain(base)
     if code == 0 and not (base / "output" / "success").is_file():
         log.error("event=failed note=%r", f"the job ended without an outcome; can {base / 'output'} be written to?")
         return 1
@@ -75,7 +85,51 @@ def _forget_last_run(output: Path) -> None:
 def _brings_a_script(base: Path) -> bool:
     if variables().get("SAGEMAKER_PROGRAM"):
         return True
-    return bool(read_object(base / "input" / "config" / "hyperparameters.json", []).get(PROGRAM))
+    return bool(_hyperparameters(base).get(PROGRAM))
+
+
+def _explain(base: Path) -> None:
+    """Put a line before what the toolkit wrote of a script that it did not come to run: what is missing, and the cure.
+
+    Its own text begins with a traceback, which fills the failure reason; that is in the log too.
+    """
+    path = base / "output" / "failure"
+    given = _hyperparameters(base)
+    if not path.is_file() or not given.get(PROGRAM):
+        return
+    written = path.read_text(encoding="utf-8", errors="replace").strip()
+    code = Path(variables()["SAGEMAKER_BASE_DIR"]) / "code"
+    words = _missing(code, unquote(given[PROGRAM]), unquote(given.get(SUBMITTED, "")), written)
+    if words:
+        path.write_text(f"{words}\n{written.splitlines()[-1]}\n", encoding="utf-8")
+
+
+def _missing(code: Path, program: str, source: str, written: str) -> str:
+    """Say what a script lacked to be run, and what to do; nothing where it ran."""
+    if FETCHING in written and source.startswith("s3://"):
+        return (
+            f"the script {program} could not be fetched from {source}; {ISOLATED} S3 and needs the channel `code`: "
+            f"give the archive's S3 address as that channel, and set {SUBMITTED} to {CODE_ARCHIVE} (its SDK does "
+            "both with enable_network_isolation=True); without isolation, see that the job's role may read the archive"
+        )
+    if FETCHING in written:
+        return (
+            f"the script {program} could not be unpacked from {source}; set {SUBMITTED} to the .tar.gz or the folder "
+            f"that has it: its S3 address, or {CODE_ARCHIVE} with the archive on the channel `code`"
+        )
+    if INSTALLING in written:
+        return (
+            f"the packages of requirements.txt could not be installed; {ISOLATED} package index: put their wheels "
+            "beside it and begin it with the lines --no-index and --find-links . , or leave out what the image has"
+        )
+    if code.is_dir() and not (code / program).exists():
+        there = ", ".join(at_most(sorted(found.name for found in code.iterdir()), FILES_NAMED)) or "nothing"
+        return f"the script {program} is not in the job's code ({there}); set {PROGRAM} to its path there"
+    return ""
+
+
+def _hyperparameters(base: Path) -> dict[str, Any]:
+    return read_object(base / "input" / "config" / "hyperparameters.json", [])
 
 
 def _prepared(base: Path, stand_in: Path) -> Path:

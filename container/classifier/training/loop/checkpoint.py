@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from classifier import resources
+
 log = logging.getLogger(__name__)
 
 KEPT = 3
@@ -92,7 +94,8 @@ class Folder:
             self._make_room(checkpoint)
             _write(path, checkpoint)
         except (SafetensorError, OSError) as error:
-            log.warning("event=checkpoint note='not written: %s; the job goes on without'", error)
+            cure = f"; {resources.LARGER_DISK}" if resources.full_disk(error) else ""
+            log.warning("event=checkpoint note='not written: %s; the job goes on without%s'", error, cure)
             self._clear_unfinished()
             return
         self._remove_old()

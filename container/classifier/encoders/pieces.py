@@ -1,0 +1,85 @@
+"""A vocabulary of word pieces, and BERT's tokenizer without TensorFlow: by the ``tokenizers`` library.
+
+:mod:`classifier.encoders.wordpiece` is the same tokenizer as TensorFlow operations.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from classifier.encoders import PortableTokenizer, files
+from classifier.encoders.patterns import oniguruma
+from classifier.errors import UserError
+
+LONGEST_WORD = 100  # characters; a longer word is one unknown token
+UNKNOWN, FIRST, LAST = "[UNK]", "[CLS]", "[SEP]"
+SPACE = r"[\t\n\r\p{Zs}\x{2028}\x{2029}]"
+CONTROL = r"[\x{0}\x{fffd}\p{Cc}\p{Cf}\p{Co}]"
+ACCENT = r"\p{Mn}"
+# Characters that are words of their own: signs, and ideographs of the blocks that BERT's code names.
+SIGNS = (
+    r"!-/:-@\[-`{-~\p{P}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}\x{F900}-\x{FAFF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2CEAF}"
+    r"\x{2F800}-\x{2FA1F}"
+)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A vocabulary and how texts are cut by it.
+
+    Attributes:
+        vocabulary: The tokens; a token's id is its place.
+        lower_case: Whether letters are made small and lose their accents first.
+    """
+
+    vocabulary: tuple[str, ...]
+    lower_case: bool
+
+    def portable(self, max_sequence_length: int) -> PortableTokenizer | None:
+        """Return the tokenizer without TensorFlow; None where a token is in the vocabulary twice.
+
+        Args:
+            max_sequence_length: Tokens a text has at most, its first ([CLS]) and last ([SEP]) among them.
+        """
+        ids = {token: place for place, token in enumerate(self.vocabulary)}
+        if len(ids) < len(self.vocabulary):
+            return None
+        tokenizer = Tokenizer(models.WordPiece(ids, unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD))
+        tokenizer.normalizer = normalizers.Sequence(list(self._normalizers()))
+        # FastBertTokenizer knows the younger signs, as this does, and parts words there too.
+        word = Regex(f"[{SIGNS}]|[^ {SIGNS}]+")
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(word, "removed", invert=True)
+        ends = [(token, ids[token]) for token in (FIRST, LAST)]
+        # Not added to the vocabulary as special tokens, which would be found in texts that spell them out.
+        tokenizer.post_processor = processors.TemplateProcessing(f"{FIRST} $A {LAST}", special_tokens=ends)
+        tokenizer.enable_truncation(max_sequence_length)
+        return PortableTokenizer(tokenizer.to_str(), folds_case=False)
+
+    def _normalizers(self) -> Iterator[normalizers.Normalizer]:
+        """Yield the steps of :meth:`classifier.encoders.wordpiece.WordPiece.prepare` up to lower case."""
+        yield normalizers.Replace(Regex(oniguruma(SPACE)), " ")
+        yield normalizers.Replace(Regex(oniguruma(CONTROL)), "")
+        if self.lower_case:
+            yield normalizers.NFD()
+            yield normalizers.Replace(Regex(oniguruma(ACCENT)), "")
+            yield normalizers.Lowercase()  # letter by letter, so that no ς is written
+
+
+def read(folder: Path) -> Pieces:
+    """Read ``vocab.txt`` and, where it is there, ``tokenizer_config.json``.
+
+    Raises:
+        UserError: The vocabulary lacks a token that BERT needs.
+    """
+    vocabulary = files.lines(folder / "vocab.txt")
+    missing = [token for token in ("[PAD]", UNKNOWN, FIRST, LAST) if token not in vocabulary]
+    if missing or vocabulary[0] != "[PAD]":
+        raise UserError(f"vocab.txt: must begin with [PAD]; missing: {', '.join(missing) or 'none'}")
+    settings = files.settings(folder / "tokenizer_config.json")
+    if settings.get("strip_accents") not in (None, settings.get("do_lower_case", True)):
+        raise UserError("tokenizer_config.json: strip_accents must be as do_lower_case is, or left out")
+    if settings.get("tokenize_chinese_chars", True) is not True:
+        raise UserError("tokenizer_config.json: tokenize_chinese_chars must be true")
+    return Pieces(vocabulary, bool(settings.get("do_lower_case", True)))
