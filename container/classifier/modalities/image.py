@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from classifier import IMAGE, pixels, resources
+from classifier.environment import shown
 from classifier.errors import at_most
 from classifier.modalities import report, text
 from classifier.modalities.report import Finding
@@ -81,7 +82,7 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     sources, others, named = [], [], set()
     for path in paths:
         relative = path.relative_to(folder)
-        source = Source(path, f"{channel}/{_shown(relative)}", _label(relative))
+        source = Source(path, f"{channel}/{shown(relative.as_posix())}", _label(relative))
         wrong = _misplaced(source, channel)
         if wrong:
             result.problem(source.name, 0, wrong)
@@ -166,12 +167,6 @@ def _label(relative: Path) -> str:
     return first if others else ""
 
 
-def _shown(path: Path) -> str:
-    """Return a name as one line of good UTF-8."""
-    name = path.as_posix()
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
-
-
 def _misplaced(source: Source, channel: str) -> str:
     """Say what keeps a file from being read as a labelled image, but for what is in it."""
     suffix = source.path.suffix.lower()
@@ -185,7 +180,7 @@ def _misplaced(source: Source, channel: str) -> str:
 
 
 def _note_left_out(folder: Path, others: Sequence[Path], result: ReadResult) -> None:
-    left_out = [_shown(path.relative_to(folder)) for path in others if path.is_file() and path.stat().st_size]
+    left_out = [shown(path.relative_to(folder).as_posix()) for path in others if path.is_file() and path.stat().st_size]
     if left_out:
         result.general_notes.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}")
 
@@ -196,9 +191,9 @@ def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> 
         bad = "" if label.isprintable() or _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
         wrong = bad or label_problem(label)
         if wrong:
-            result.problem(f"{channel}/{_shown(Path(label))}", 0, wrong)
+            result.problem(f"{channel}/{shown(label)}", 0, wrong)
     if labels and all(label.lower() in NO_LABELS for label in labels):
-        names = ", ".join(sorted(labels))
+        names = ", ".join(map(shown, sorted(labels)))
         result.problem(f"channel {channel}", 0, f"its folders are called {names}, which are no labels; {LEADS}")
 
 
@@ -214,7 +209,7 @@ def _check_empty(folder: Path, channel: str, filled: Collection[str], result: Re
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
             words = "no image in this folder; put some in, or take it out"
-            result.problem(f"{channel}/{_shown(Path(path.name))}", 0, words)
+            result.problem(f"{channel}/{shown(path.name)}", 0, words)
 
 
 def _look(source: Source) -> ImageSource | str:

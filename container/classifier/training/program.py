@@ -12,8 +12,9 @@ from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.tabular.rows import Label
 from classifier.training import data, previous, toolkit
-from classifier.training.data import Tables
+from classifier.training.data import Data, Tables
 from classifier.training.interruption import Interruption
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,12 @@ def train_for_toolkit() -> None:
     try:
         train(Environment.from_environ(), Interruption.of_process())
     except UserError as error:
-        raise ClientError(str(error)) from None
+        raise ClientError(_written(str(error))) from None
     except Exception as error:
         log.exception("event=failed")
         # What TensorFlow says may quote the texts it was given.
         quotes = type(error).__module__.startswith("tensorflow")
-        reason = type(error).__name__ if quotes else f"{type(error).__name__}: {error}"[:300]
+        reason = type(error).__name__ if quotes else _written(f"{type(error).__name__}: {error}"[:300])
         raise ClientError(f"Internal error, a fault of the image and not of the data: {reason}") from None
 
 
@@ -73,6 +74,11 @@ def train(environ: Environment, interruption: Interruption) -> None:
         log.info("event=modality name=%s reason=%r", modality, reason)
         kept = previous.kept_labels(before, settings.reinitialize_top_layer)
         found = _tables(environ, settings, modality)
+        # What is wrong with the rows of a host that is alone is told before anybody waits for TensorFlow.
+        rows = None
+        if isinstance(found, Tables) and len(environ.hosts) == 1:
+            rows = _prepared(found, data.labels_of(found, kept), settings)
+            data.check_validation(rows, settings)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
         from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
@@ -81,18 +87,17 @@ def train(environ: Environment, interruption: Interruption) -> None:
         sharded = _sharded(environ, settings, modality)
         setting = job.Setting(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
         with job.peers_watched(cluster):
-            tables, labels = job.agree(cluster, found, kept)
-            rows = data.prepare(
-                tables,
-                labels,
-                settings.validation_split_ratio,
-                settings.seed,
-                max_sequence_length=settings.max_sequence_length,
-            )
+            if rows is None:
+                rows = _prepared(*job.agree(cluster, found, kept), settings)
             previous.report_labels(kept, rows)
             outcome = job.train(rows, kept, settings, setting)
             job.finish(environ, outcome, rows, settings, setting)
     log.info("event=done")
+
+
+def _written(message: str) -> str:
+    """Return a message as it can be written to the failure file, whatever names of files are in it."""
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _log_start(environ: Environment, settings: Hyperparameters) -> None:
@@ -110,6 +115,16 @@ def _tables(environ: Environment, settings: Hyperparameters, modality: str) -> T
         if len(environ.hosts) == 1:
             raise
         return error
+
+
+def _prepared(tables: Tables, labels: tuple[Label, ...], settings: Hyperparameters) -> Data:
+    """Return the rows to train, validate and test on.
+
+    Raises:
+        UserError: Some have labels that the others lack.
+    """
+    ratio, length = settings.validation_split_ratio, settings.max_sequence_length
+    return data.prepare(tables, labels, ratio, settings.seed, max_sequence_length=length)
 
 
 def _sharded(environ: Environment, settings: Hyperparameters, modality: str) -> frozenset[str]:
