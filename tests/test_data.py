@@ -40,7 +40,7 @@ def test_no_training_channel_is_an_error_that_names_the_jobs_channels_T82(tmp_pa
 
 
 def test_both_names_at_once_are_refused_T82(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="the channels training and train are all for training; give one"):
+    with pytest.raises(UserError, match="the channels train and training are all for training; give one"):
         data.load(channels(tmp_path, training=ROWS, train=ROWS), 0.2, 1)
 
 

@@ -75,6 +75,9 @@ MAGIC: dict[bytes, str] = {
     MARK + rb"<\?xml": XML,
     MARK + rb"__label__": FASTTEXT,
     MARK + rb"[+-]?\d+(\.\d+)?( +\d+:[-+.\deE]+){2,} *\r?\n": LIBSVM,
+    rb"\d+(\t[\d.]+)+\t[^\t\n]+\." + IMAGE_SUFFIXES + rb" *\r?\n": (
+        f"a list of images (.lst), which are not texts; to classify images, {AS_FOLDERS}"
+    ),
     MARK + rb'\[\s*\{\s*"prefix"\s*:': (
         "a list of objects in S3 (a manifest), which are not here; set the channel's S3DataType to ManifestFile with "
         "this file as its S3Uri, or give the folder that the objects are in"

@@ -151,9 +151,9 @@ def roles(channels: Collection[str]) -> dict[str, str]:
     Raises:
         UserError: Two channels are for the same.
     """
-    found = {role: [name for name in channels if name.lower() in names] for role, names in ROLES.items()}
+    found = {role: sorted(name for name in channels if name.lower() in names) for role, names in ROLES.items()}
     problems = [
-        f"the channels {' and '.join(names)} are all for {role}; give one"
+        f"the channels {', '.join(names[:-1])} and {names[-1]} are all for {role}; give one"
         for role, names in found.items()
         if len(names) > 1
     ]
