@@ -1,9 +1,11 @@
 """Texts in a file each, in a folder for each label: the layout of Keras's ``text_dataset_from_directory``."""
 
+import csv
 import gzip
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,14 @@ READ: Mapping[str, tuple[Files, Pairs]] = {
     "tables in folders": (
         {"2023/a.txt": "0,it smokes\n1,soft\n", "2024/a.txt": "0,it burns\n1,hard\n"},
         [(0, "it smokes"), (1, "soft"), (0, "it burns"), (1, "hard")],
+    ),
+    "compressed tables in folders": (
+        {"2023/a.txt.gz": gzip.compress(b"0,it smokes\n1,soft\n0,hot\n")},
+        [(0, "it smokes"), (1, "soft"), (0, "hot")],
+    ),
+    "tables of long rows in folders": (
+        {"2023/a.txt": "".join(f'{number % 2},"{"it smokes, " * 999}"\n' for number in range(4))},
+        [(number % 2, "it smokes, " * 999) for number in range(4)],
     ),
     "tables in folders, the label last and under a header": (
         {
@@ -244,6 +254,26 @@ def test_a_validation_channel_may_be_laid_out_so_where_training_is_a_table(tmp_p
     training = write(tmp_path / "training", {"data.csv": "pos,good\nneg,bad\n" * 3})
     loaded = data.load({"training": training, "validation": write(tmp_path / "validation", REVIEWS)}, 0.2, 1)
     assert len(loaded.validation.texts) == 40
+
+
+@pytest.mark.parametrize("name", ["sst2", "trec6", "banking77", "clinc150_imbalanced", "20news4", "imdb_polarity2k"])
+def test_real_rows_are_the_same_as_a_table_and_as_folders_of_texts(
+    tmp_path: Path, shared: Callable[[str], Path], name: str
+) -> None:
+    csv.field_size_limit(10**9)
+    with shared(f"data/text/{name}/train/data.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(islice(csv.reader(file), 400))
+    texts = {f"label {label}/{number:03}.txt": each for number, (label, each) in enumerate(rows)}
+    assert sorted(pairs(write(tmp_path / "texts", texts)), key=str) == sorted(
+        ((f"label {label}", each.rstrip("\r\n")) for label, each in rows), key=str
+    )
+    for part in (rows[:200], rows[200:]):
+        path = tmp_path / "table" / str(len(part[0][1])) / "a.txt"
+        path.parent.mkdir(parents=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(part)
+    read = pairs(tmp_path / "table")
+    assert sorted(read, key=str) == sorted(((int(label), each) for label, each in rows), key=str)
 
 
 def test_the_command_says_the_same(tmp_path: Path) -> None:

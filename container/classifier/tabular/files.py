@@ -174,10 +174,8 @@ def not_read(path: Path) -> str:
 
 def _packed(path: Path) -> str:
     """Say what is in a compressed file whose name does not tell."""
-    try:
-        with gzip.open(path) as file:
-            begins = file.read(HEAD_BYTES)
-    except (EOFError, OSError, zlib.error):
+    begins = unpacked_head(path, HEAD_BYTES)
+    if not begins:
         return "broken gzip; compress and upload the file again"
     kind = foreign_format(begins)
     if kind:
@@ -192,6 +190,15 @@ def head(path: Path, count: int) -> bytes:
         with path.open("rb") as file:
             return file.read(count)
     except OSError:
+        return b""
+
+
+def unpacked_head(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file, unpacked if its name says that it is packed; none where that can't be."""
+    try:
+        with open_bytes(Source(path, "")) as file:
+            return file.read(count)
+    except (EOFError, OSError, zlib.error):
         return b""
 
 

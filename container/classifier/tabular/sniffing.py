@@ -142,30 +142,35 @@ def rows_suffix(head: bytes) -> str:
     return ".csv" if len(lines) > 1 and any(_table([lines], delimiter) for delimiter in DELIMITERS) else ""
 
 
-def are_tables(heads: Sequence[bytes]) -> bool:
+def are_tables(heads: Sequence[bytes], count: int) -> bool:
     """Return whether files that begin so are tables, rather than a text each.
 
-    A table has two rows or more, and many where there are many files; its rows have as many columns, and in its first
-    or its last column the labels come again.
+    A table has two rows or more, and many where there are many files; its rows have as many columns, and what is in
+    its first or its last column comes again, or is integers.
 
     Args:
         heads: The first bytes of each.
+        count: How many bytes of each there are at most.
     """
-    files = [_lines(head) for head in heads]
+    files = [_lines(head, count) for head in heads]
     lines = [line for file in files for line in file]
-    short = sum(len(head) < HEAD_BYTES and len(file) < ROWS_OF_A_TABLE for head, file in zip(heads, files, strict=True))
+    short = sum(len(head) < count and len(file) < ROWS_OF_A_TABLE for head, file in zip(heads, files, strict=True))
     if len(lines) < 2 * len(files) or (len(files) >= MANY_FILES and short > len(files) / 2):
         return False
     if sum(map(_is_object, lines)) > SHARE_OF_ALIKE_ROWS * len(lines):
         return True
     tables = (_table(files, delimiter) for delimiter in DELIMITERS)
-    return any(0 < len({row[place] for row in rows}) <= len(rows) / 2 for rows in tables for place in (0, -1))
+    return any(rows and _are_labels([row[place] for row in rows]) for rows in tables for place in (0, -1))
 
 
-def _lines(head: bytes) -> list[str]:
+def _are_labels(fields: Sequence[str]) -> bool:
+    return len(set(fields)) <= len(fields) / 2 or all(field.strip().isdecimal() for field in fields)
+
+
+def _lines(head: bytes, count: int = HEAD_BYTES) -> list[str]:
     """Return the lines that are not blank, without one that may be cut off."""
     lines = head.decode("utf-8", "ignore").removeprefix("\ufeff").splitlines()
-    whole = lines[:-1] if len(head) >= HEAD_BYTES and len(lines) > 1 else lines
+    whole = lines[:-1] if len(head) >= count and len(lines) > 1 else lines
     return [line for line in whole if line.strip()]
 
 

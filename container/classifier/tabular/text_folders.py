@@ -9,8 +9,9 @@ from classifier.tabular.files import Source
 from classifier.tabular.rows import ReadResult, Row, as_label, label_problem
 
 TEXT = ".txt"
-# So many files say what all are.
+# So many files, and so many bytes of them, say what all are.
 FILES_LOOKED_AT = 200
+BYTES_LOOKED_AT = 2 << 20
 # Folders of texts that nobody has labelled, as in Stanford's film reviews.
 UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
@@ -28,9 +29,7 @@ def find(folder: Path, channel: str, paths: Sequence[Path], result: ReadResult, 
     """
     inside = [path for path in paths if path.parent != folder and is_text(path)]
     some = inside[:: max(1, len(inside) // FILES_LOOKED_AT)]
-    heads = [files.head(path, sniffing.HEAD_BYTES) for path in some if path.suffix.lower() != files.GZIP]
-    binary = [head for head in heads if _is_binary(head)]
-    if not inside or len(binary) > len(heads) / 2 or sniffing.are_tables(heads):
+    if not some or not _are_texts(some):
         return []
     relatives = {path: path.relative_to(folder) for path in inside}
     labels = {relative.parts[0] for relative in relatives.values()}
@@ -59,6 +58,14 @@ def read(source: Source, result: ReadResult) -> None:
         return
     with files.reading(source, result), files.open_text(source) as file:
         result.rows.append(Row(source.name, 0, as_label(source.label), file.read().rstrip("\r\n")))
+
+
+def _are_texts(paths: Sequence[Path]) -> bool:
+    """Return whether files are a text each, rather than tables or no text at all."""
+    count = max(sniffing.HEAD_BYTES, BYTES_LOOKED_AT // len(paths))
+    heads = [files.unpacked_head(path, count) for path in paths]
+    binary = sum(_is_binary(head[: sniffing.HEAD_BYTES]) for head in heads)
+    return binary <= len(heads) / 2 and not sniffing.are_tables(heads, count)
 
 
 def _is_binary(head: bytes) -> bool:
