@@ -105,32 +105,8 @@ def test_lines_are_those_of_the_unpacked_file(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("files", "expected", "notes"),
-    [
-        ({"data.csv": "0,a\n1,b\n", "data.csv.gz": b"?", "x.jsonl": "?"}, [0, 1], ("left out: data.csv.gz, x.jsonl",)),
-        ({"a.csv": "0,a\n", "a.csv.gz": b"?", "b.csv": "1,b\n"}, [0, 1], ("left out: a.csv.gz",)),
-        ({"a.csv": "0,a\n1,b\n", "labels.json": "{}", "notes.txt": "x"}, [0, 1], ("left out: labels.json, notes.txt",)),
-        ({"a.csv": "0,a\n1,b\n", "x.manifest": '{"source": "c", "l": 3}'}, [0, 1], ()),
-        ({"a.csv": "0,a\n1,b\n", "b.csv": "label,text\n"}, [0, 1], None),
-        ({"a.CSV": "0,a\n", "b.JSONL.GZ": gzip.compress(b'{"label": 1, "text": "x"}')}, [0, 1], ()),
-    ],
-)
-def test_files_are_chosen_by_a_rule_that_the_notes_tell_T27_T83(
-    tmp_path: Path, files: Mapping[str, str | bytes], expected: list[int], notes: tuple[str, ...] | None
-) -> None:
-    examples = read(tmp_path, files)
-    assert list(examples.table["label"]) == expected
-    assert notes is None or examples.notes == notes
-
-
 def test_a_file_without_rows_beside_others_is_noted(tmp_path: Path) -> None:
     assert "training/b.csv holds no rows" in read(tmp_path, {"a.csv": "0,a\n1,b\n", "b.csv": "label,text\n"}).notes
-
-
-def test_a_list_of_s3_objects_is_no_table_T27(tmp_path: Path) -> None:
-    message = failure(tmp_path, {"x.manifest": '[{"prefix": "s3://b/"}, "data.csv"]'})
-    assert message.startswith("channel training: no file in it; ")
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_a_folder_too_high_is_recognised(tmp_path: Path) -> None:
     [
         ("ro\tse", "training/ro\\tse", "the label holds a tab"),
         ("rose\u200b", "training/rose\\u200b", "the label holds an invisible character"),
-        (os.fsdecode(b"ros\xe9"), "training/ros\\udce9", "the folder's name is not UTF-8; give it another"),
+        (os.fsdecode(b"ros\xe9"), "training/ros\\xe9", "the folder's name is not UTF-8; give it another"),
     ],
 )
 def test_folders_that_can_be_no_labels_are_refused(tmp_path: Path, label: str, place: str, words: str) -> None:

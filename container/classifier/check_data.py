@@ -9,9 +9,10 @@ from pathlib import Path
 
 from classifier import IMAGE, TEXT, modalities
 from classifier.encoders import resolve
+from classifier.environment import shown
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
-from classifier.tabular import files
+from classifier.tabular import files, layouts
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data, reading, warm_start
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         role: [source for path in named[role] for source in _sources(path, result, modality)]
         for role, result in found.items()
     }
+    for role, result in found.items():
+        wrong = layouts.several_splits(path.name for path in named[role] if path.is_file())
+        if wrong:
+            result.problem(f"channel {role}", 0, wrong)
     if any(_repeats(named[role], read) for role, read in sources.items()):
         parser.error("a file is given twice")
     problems = _problems(sources, found, modality, given)
@@ -152,12 +157,12 @@ def _modality(given: argparse.Namespace) -> str:
 
 def _sources(path: Path, result: ReadResult, modality: str) -> list[Source]:
     if path.is_dir():
-        return modalities.of(modality).find(path, str(path), result)
+        return modalities.of(modality).find(path, shown(path), result)
     wrong = files.not_read(path) if modality == TEXT else "a file; give the folder that the labels' folders are in"
     if wrong:
-        result.problem(str(path), 0, wrong)
+        result.problem(shown(path), 0, wrong)
         return []
-    return [Source(path, str(path))]
+    return [Source(path, shown(path))]
 
 
 def _repeats(given: Sequence[Path], read: Sequence[Source]) -> bool:

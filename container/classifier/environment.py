@@ -12,12 +12,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from classifier.errors import UserError
 
 BASE_FOLDER = "/opt/ml"
+# What rows are for, by the name of their channel, in any case; folders and files of a data set are called so too.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "training": ("training", "train"),
+    "validation": ("validation", "valid", "val", "eval", "evaluation", "dev"),
+    "test": ("test", "testing"),
+}
 SHARDED = "ShardedByS3Key"
 # By this variable, set before it is imported, prometheus-client adds up the numbers of several processes.
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -120,8 +126,22 @@ def channel_files(folder: Path) -> list[Path]:
         if path.is_file()
         and path.stat().st_size > 0
         and path.suffix != ".manifest"
-        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        and not is_hidden(path.relative_to(folder))
     ]
+
+
+def is_hidden(name: PurePath) -> bool:
+    """Return whether a name below a channel is one that platforms and tools give to what is not data."""
+    return any(part.startswith((".", "_")) for part in name.parts)
+
+
+def shown(name: str | PurePath) -> str:
+    r"""Return a file's name as one line of good UTF-8: a byte that is none as ``\xe9``, a line break as ``\n``."""
+    readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in readable
+    )
 
 
 def variables() -> Mapping[str, str]:

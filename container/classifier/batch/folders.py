@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from classifier.environment import shown
 from classifier.errors import UserError
 
 OWN_FOLDER = ".batch"
@@ -70,8 +71,8 @@ class Folder:
         (self._root / name).unlink(missing_ok=True)
 
     def address(self, name: str) -> str:
-        """Return a file's path."""
-        return str(self._root / name)
+        """Return a file's path, as it can be shown."""
+        return shown(self._root / name)
 
     def _own(self, name: str) -> Path:
         path = self._root / OWN_FOLDER / name

@@ -1,18 +1,21 @@
 """Which of the files that are there hold rows."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from classifier.batch.buckets import SCHEME
 from classifier.batch.options import Options
 from classifier.batch.shards import GZIP
+from classifier.environment import is_hidden
 from classifier.errors import UserError, at_most
 from classifier.tabular import files
+from classifier.tabular.channel import HIDDEN, PERHAPS
+from classifier.tabular.left_out import is_left_behind, is_notice
 
 log = logging.getLogger(__name__)
 
-MOST_SHOWN = 5
+MOST_SHOWN = 20
 
 
 def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
@@ -32,12 +35,27 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
         return list(visible)
     names = [name for name, size in visible.items() if size]
     taken = names if options.format else next(filter(None, (_of(names, kinds) for kinds in _KINDS)), [])
-    left_out = [name for name in visible if name not in set(taken)]
-    if left_out:
-        log.warning("event=input note=%r", f"left out: {', '.join(at_most(left_out, MOST_SHOWN))}")
+    _warn_of_left_out(there, set(taken), options)
     if not taken:
-        raise UserError(f"{options.input}: no file of rows in it; what is read is {files.READ}")
+        hidden = [name for name, _ in there if _is_missed_though_hidden(name)]
+        more = f"; {', '.join(at_most(hidden, MOST_SHOWN))}: {HIDDEN}" if hidden else ""
+        raise UserError(f"{options.input}: no file of rows in it; what is read is {files.READ}{more}")
     return taken
+
+
+def _warn_of_left_out(there: Sequence[tuple[str, int]], taken: Collection[str], options: Options) -> None:
+    """Name the files that are not read, but for what programs leave behind and what goes with data, as a licence."""
+    groups: dict[str, list[str]] = {}
+    for name, size in there:
+        if name in taken or is_notice(PurePosixPath(name)):
+            continue
+        if not _is_hidden(name):
+            words = "empty" if not size else PERHAPS if suffix(name) in files.PERHAPS_TABLES else f"not {files.READ}"
+            groups.setdefault(words if not options.format else "empty", []).append(f"{name} ({size:,} bytes)")
+        elif size and _is_missed_though_hidden(name):
+            groups.setdefault(HIDDEN, []).append(f"{name} ({size:,} bytes)")
+    for words, names in groups.items():
+        log.warning("event=input note=%r", f"left out: {', '.join(at_most(names, MOST_SHOWN))}: {words}")
 
 
 def suffix(name: str) -> str:
@@ -64,7 +82,13 @@ def _is_within(place: str, folder: str) -> bool:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "_")) for part in name.split("/")) or name.endswith(files.MANIFEST)
+    path = PurePosixPath(name)
+    return is_hidden(path) or is_left_behind(path) or name.endswith(files.MANIFEST)
+
+
+def _is_missed_though_hidden(name: str) -> bool:
+    path = PurePosixPath(name)
+    return is_hidden(path) and not is_left_behind(path) and suffix(name) in files.TABLES
 
 
 def _of(names: Sequence[str], kinds: Sequence[str]) -> list[str]:

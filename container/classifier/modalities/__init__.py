@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from classifier import IMAGE, TEXT
+from classifier.environment import ROLES, shown
 from classifier.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from classifier.tabular.rows import Label, ReadResult
 
 AUTO = "auto"
-# By either of these names a job has its channel to train on.
-TRAINING = ("training", "train")
+# By any of these names a job has its channel to train on.
+TRAINING = ROLES["training"]
 
 
 class Modality(Protocol):
@@ -95,7 +96,7 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
     from classifier.modalities import image  # noqa: PLC0415
     from classifier.tabular import files  # noqa: PLC0415
 
-    channel = next((name for name in TRAINING if name in channels), None)
+    channel = next((name for name in channels if name.lower() in TRAINING), None)
     inside = image.files_of(channels[channel]) if channel else []
     tables = [path for path in inside if files.is_table(path)]
     images = [path for path in inside if image.is_image(path)]
@@ -104,13 +105,14 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
         return IMAGE, f"channel {channel} holds images as another program lays them out"
     if tables and labelled:
         raise UserError(
-            f"channel {channel} holds tables of text and folders of images, as {tables[0].name} and "
-            f"{labelled[0].name}; set modality to {TEXT} or {IMAGE}, or take one kind out"
+            f"channel {channel} holds tables of text and folders of images, as {shown(tables[0].name)} and "
+            f"{shown(labelled[0].name)}; set modality to {TEXT} or {IMAGE}, or take one kind out"
         )
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
     if images and not tables and not perhaps_tables:
         return IMAGE, f"channel {channel} holds images and no table"
-    return (
-        TEXT,
-        "there is a table to train on" if tables or images else "there are neither tables nor images to train on",
-    )
+    if tables or images:
+        return TEXT, "there is a table to train on"
+    if channel and any(files.may_be_table(path) and path.parent != channels[channel] for path in inside):
+        return TEXT, "there are texts in folders to train on"
+    return TEXT, "there are neither tables nor images to train on"

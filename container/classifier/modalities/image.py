@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from classifier import IMAGE, pixels, resources
+from classifier.environment import shown
 from classifier.errors import at_most
 from classifier.modalities import layouts, report, shades, text
 from classifier.modalities.report import Finding
@@ -133,7 +134,7 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     sources, named = [], set()
     for path in paths:
         relative = path.relative_to(folder)
-        source = Source(path, f"{channel}/{_shown(relative)}", _label(relative), _below_label(relative))
+        source = Source(path, f"{channel}/{shown(relative)}", _label(relative), item=_below_label(relative))
         words = _misplaced(source, channel) if path in images else _missed(path)
         if words:
             result.problem(source.name, 0, words)
@@ -228,12 +229,6 @@ def _below_label(relative: Path) -> str:
     return PurePath(*relative.parts[1:]).as_posix() if len(relative.parts) > 1 else ""
 
 
-def _shown(path: PurePath) -> str:
-    """Return a name as one line of good UTF-8."""
-    name = path.as_posix()
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
-
-
 def _foreign(folder: Path, others: Sequence[Path], images: Collection[Path]) -> tuple[PurePath, str] | None:
     return layouts.foreign(
         [path.relative_to(folder) for path in others],
@@ -248,7 +243,7 @@ def _laid_out_otherwise(
     """Return the place, and what is wrong and what to do, where no folder of the channel is a label; else None."""
     foreign = _foreign(folder, others, images)
     if foreign is not None:
-        return f"{channel}/{_shown(foreign[0])}", foreign[1]
+        return f"{channel}/{shown(foreign[0])}", foreign[1]
     if images and all(path.parent == folder for path in images):
         words = f"all its images ({len(images)}) are in no label's folder; {layouts.FOLDERS}"
         return f"channel {channel}", f"{words}. If all are of one label, {LEADS}"
@@ -261,7 +256,7 @@ def _nothing(folder: Path, channel: str, others: Sequence[Path], result: ReadRes
     for path in others[:NOTES_NAME]:
         known = layouts.sign_of(path, layouts.head_of(path))
         if known is not None:
-            result.problem(f"{channel}/{_shown(path.relative_to(folder))}", 0, known.words)
+            result.problem(f"{channel}/{shown(path.relative_to(folder))}", 0, known.words)
 
 
 def _misplaced(source: Source, channel: str) -> str:
@@ -291,13 +286,16 @@ def _warn_of_left_out(folder: Path, others: Sequence[Path], images: Collection[P
     for path in others:
         reason = "" if _missed(path) or not path.is_file() else _reason(path, by_content)
         if reason:
-            shown = f"{_shown(path.relative_to(folder))} ({path.stat().st_size:,} bytes)"
-            left_out.setdefault(reason, []).append(shown)
-    hidden = [f"{_shown(path.relative_to(folder))} ({path.stat().st_size:,} bytes)" for path in _hidden_images(folder)]
+            left_out.setdefault(reason, []).append(_sized(folder, path))
+    hidden = [_sized(folder, path) for path in _hidden_images(folder)]
     if hidden:
         left_out["names that begin with a dot are passed over; give them others"] = hidden
     for reason, names in left_out.items():
         result.warnings.append(f"left out: {', '.join(at_most(names, NOTES_NAME))}: {reason}")
+
+
+def _sized(folder: Path, path: Path) -> str:
+    return f"{shown(path.relative_to(folder))} ({path.stat().st_size:,} bytes)"
 
 
 def _reason(path: Path, by_content: Collection[str]) -> str:
@@ -353,7 +351,7 @@ def _check_labels(labels: Collection[str], result: ReadResult, channel: str) -> 
         bad = "" if label.isprintable() or _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
         wrong = bad or label_problem(label)
         if wrong:
-            result.problem(f"{channel}/{_shown(Path(label))}", 0, wrong)
+            result.problem(f"{channel}/{shown(label)}", 0, wrong)
 
 
 def _is_utf_8(name: str) -> bool:
@@ -368,7 +366,7 @@ def _check_empty(folder: Path, channel: str, filled: Collection[str], result: Re
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
             words = "no image in this folder; put some in, or take it out"
-            result.problem(f"{channel}/{_shown(Path(path.name))}", 0, words)
+            result.problem(f"{channel}/{shown(path.name)}", 0, words)
 
 
 def _look(source: Source) -> ImageSource | str:

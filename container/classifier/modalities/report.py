@@ -205,7 +205,9 @@ def repeated(name: str, table: pd.DataFrame, noun: str = "texts") -> Iterator[Fi
 
 def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
     """Note texts that may be several rows, run together by a quote that is not closed."""
-    tabular = table[[PurePath(file.lower().removesuffix(".gz")).suffix not in JSON_LINES for file in table["file"]]]
+    rows = table[table["line"] > 0]  # others are files of one text each
+    in_csv = [PurePath(file.lower().removesuffix(".gz")).suffix not in JSON_LINES for file in rows["file"]]
+    tabular = rows[np.array(in_csv, bool)]
     starts = tuple({f"{label}{delimiter}" for label in tabular["label"] for delimiter in DELIMITERS})
     suspect = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["text"]]
     if any(suspect):

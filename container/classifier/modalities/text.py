@@ -8,9 +8,9 @@ import pandas as pd
 
 from classifier import TEXT
 from classifier.modalities.report import findings
-from classifier.tabular import csv_rows, files, json_rows, rows
-from classifier.tabular.files import Source, find
-from classifier.tabular.labels import check
+from classifier.tabular import csv_rows, files, json_rows, labels, rows, text_folders
+from classifier.tabular.channel import find
+from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Label, ReadResult
 
 __all__ = [
@@ -50,7 +50,8 @@ def read_channel(folder: Path, channel: str, *, header: str = "auto") -> Example
     """Read all examples of a channel.
 
     ``data.csv`` at the channel's top, or else all its tables at any depth: CSV, also with tabs or semicolons, and JSON
-    Lines; UTF-8, with or without a byte order mark; with gzip or without.
+    Lines; or a text in each ``.txt`` file of a folder for each label; UTF-8, with or without a byte order mark; with
+    gzip or without.
 
     Args:
         folder: The channel's folder.
@@ -76,17 +77,24 @@ def read_sources(sources: Sequence[Source], header: str, found: ReadResult) -> N
         header: As for :func:`read_channel`.
         found: Gets the rows, the problems and the notes.
     """
-    found.files += [source.name for source in sources]
+    found.files += [source.name for source in sources if not source.label]
     for source in sources:
-        before = len(found.rows), len(found.problems)
-        if files.is_text(source, found):
-            READERS.get(source.suffix, csv_rows.read)(source, header, found)
-        if before == (len(found.rows), len(found.problems)):
-            found.note(source.name, "holds no rows")
+        if source.label:
+            text_folders.read(source, found)
+        else:
+            _read_table(source, header, found)
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
     # A header taken for data is the cause of the other.
     found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
+
+
+def _read_table(source: Source, header: str, found: ReadResult) -> None:
+    before = len(found.rows), len(found.problems)
+    if files.is_text(source, found):
+        READERS.get(source.suffix, csv_rows.read)(source, header, found)
+    if before == (len(found.rows), len(found.problems)):
+        found.note(source.name, "holds no rows")
 
 
 def examples(found: ReadResult) -> Examples:
@@ -114,6 +122,20 @@ def bits_of(_: Iterable[pd.DataFrame]) -> int:
     return 0
 
 
-def sorted_labels(labels: Collection[Label]) -> list[Label]:
+def check(table: pd.DataFrame, known: Collection[Label]) -> None:
+    """Refuse labels that are none, but for names of folders, which are beyond doubt.
+
+    Args:
+        table: The channel's rows.
+        known: Labels that are beyond doubt.
+
+    Raises:
+        UserError: As :func:`classifier.tabular.labels.check`.
+    """
+    if table["line"].any():
+        labels.check(table, known)
+
+
+def sorted_labels(every: Collection[Label]) -> list[Label]:
     """Return each label once: integers by value, names by their characters."""
-    return sorted(set(labels))
+    return sorted(set(every))

@@ -3,16 +3,15 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from classifier.environment import channel_files
-from classifier.errors import at_most
+from classifier.environment import shown
 from classifier.tabular.rows import ReadResult
-from classifier.tabular.sniffing import HEAD_BYTES, JSON_OBJECT, foreign_format
+from classifier.tabular.sniffing import HEAD_BYTES, JSON_OBJECT, foreign_format, rows_suffix
 
 DATA_FILE = "data.csv"
 GZIP = ".gz"
@@ -38,50 +37,29 @@ class Source:
         name: What messages call it, ``channel/file``.
         kind: What it holds, as ``.csv``, where its name is not to be asked; of an image, its label.
         item: Of an image, its path below its label's folder.
+        label: Of a text that is a file of its own, its label; empty for a table.
     """
 
     path: Path
     name: str
     kind: str = ""
     item: str = ""
+    label: str = ""
 
     @property
     def suffix(self) -> str:
         """What it holds, as ``.csv``, by its name; of ``data.csv.gz`` as well."""
-        return self.kind or _suffix(self.path)
-
-
-def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
-    """Find a channel's tables.
-
-    ``data.csv`` at the channel's top, or else all tables at any depth, by name; ``.json`` and ``.txt`` where there are
-    no others; ``.manifest`` files that hold JSON objects where there are none of these either.
-
-    Args:
-        folder: The channel's folder.
-        channel: Its name, with which the files' names in messages begin.
-        result: Gets a problem where there is nothing to read, and a note of what is left out.
-        sharded: Whether each host gets a part of the channel's files, which may be none.
-    """
-    files = channel_files(folder) if folder.is_dir() else []
-    chosen = _chosen(folder, files)
-    if not chosen:
-        _nothing(folder, channel, files, result, sharded=sharded)
-        return []
-    left_out = [path.relative_to(folder).as_posix() for path in files if path not in chosen]
-    if left_out:
-        result.general_notes.append(f"left out: {', '.join(at_most(left_out, 5))}")
-    return [Source(path, f"{channel}/{path.relative_to(folder).as_posix()}") for path in chosen]
+        return self.kind or suffix_of(self.path)
 
 
 def is_table(path: Path) -> bool:
     """Return whether a file is a table of text beyond doubt, by its name."""
-    return _suffix(path) in TABLES
+    return suffix_of(path) in TABLES
 
 
 def may_be_table(path: Path) -> bool:
     """Return whether a file is read as a table where there is no other, by its name."""
-    return _suffix(path) in PERHAPS_TABLES
+    return suffix_of(path) in PERHAPS_TABLES
 
 
 def is_absent(
@@ -120,12 +98,12 @@ def open_text(source: Source, errors: str = "strict") -> TextIO:
         source: The file.
         errors: What becomes of bytes that are not UTF-8: ``strict``, or :data:`LENIENT`.
     """
-    return io.TextIOWrapper(_open_bytes(source), encoding="utf-8-sig", errors=errors, newline="")
+    return io.TextIOWrapper(open_bytes(source), encoding="utf-8-sig", errors=errors, newline="")
 
 
 def is_marked(source: Source) -> bool:
     """Say whether a file begins with a byte order mark."""
-    with _open_bytes(source) as file:
+    with open_bytes(source) as file:
         return file.read(len(MARK.encode())) == MARK.encode()
 
 
@@ -143,96 +121,98 @@ def reading(source: Source, result: ReadResult) -> Iterator[None]:
         result.problem(source.name, 0, "broken gzip; compress and upload the file again")
 
 
-def is_text(source: Source, result: ReadResult) -> bool:
-    """Return whether a file may be a table, and name the kind of one that is none."""
-    kind = ""
-    good = False
+def is_text(source: Source, result: ReadResult, *, also: Collection[str] = ()) -> bool:
+    """Return whether a file may be a table, and name the kind of one that is none.
+
+    Args:
+        source: The file.
+        result: Gets the kind as a problem.
+        also: Kinds that are read too, in :func:`foreign_format`'s words.
+    """
+    before = len(result.problems)
     with reading(source, result):
-        if source.path.suffix.lower() == GZIP and _head(source.path, 2) != GZIP_BEGINS:
-            kind = "not gzip, though its name ends in .gz; take that off, or compress the file"
-        else:
-            with _open_bytes(source) as file:
-                kind = foreign_format(file.read(HEAD_BYTES), is_json=source.suffix in ("", *JSON_LINES))
-        good = not kind
-    if kind:
-        result.problem(source.name, 0, kind)
-    return good
+        kind = _kind(source)
+        if kind and kind not in also:
+            result.problem(source.name, 0, kind)
+    return len(result.problems) == before
 
 
-def _suffix(path: Path) -> str:
+def _kind(source: Source) -> str:
+    """Return what a file is that is no table, or why it can't be read; nothing where it may be one."""
+    try:
+        with source.path.open("rb") as file:
+            packed = file.read(len(GZIP_BEGINS)) == GZIP_BEGINS
+    except OSError as error:
+        return f"can't be read ({error.strerror}); see to it that the job may read it"
+    if source.path.suffix.lower() == GZIP and not packed:
+        return "not gzip, though its name ends in .gz; take that off, or compress the file"
+    with open_bytes(source) as unpacked:
+        is_json = bool(source.label) or source.suffix in ("", *JSON_LINES)
+        return foreign_format(unpacked.read(HEAD_BYTES), is_json=is_json)
+
+
+def suffix_of(path: Path) -> str:
+    """Return how a file's name ends, as ``.csv``; of ``data.csv.gz`` as well."""
     name = path.name.lower().removesuffix(GZIP)
     return Path(name).suffix
 
 
-def _chosen(folder: Path, files: Sequence[Path]) -> list[Path]:
-    if folder / DATA_FILE in files:
-        return [folder / DATA_FILE]
-    for suffixes in (TABLES, PERHAPS_TABLES):
-        tables = [path for path in files if _suffix(path) in suffixes]
-        if tables:  # a compressed copy beside the file itself would give every row twice
-            return [path for path in tables if path.suffix.lower() != GZIP or path.with_suffix("") not in tables]
-    return [path for path in _manifests(folder) if _head(path, 1) == b"{"]
-
-
-def _manifests(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob(f"*{MANIFEST}"))
-        if path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-    ]
-
-
-def _nothing(folder: Path, channel: str, files: Sequence[Path], result: ReadResult, *, sharded: bool) -> None:
-    """Say why a channel has no table, and what to do."""
-    absent = sharded and not files
-    empty = [] if absent else [path for path in sorted(folder.rglob("*")) if path.is_file() and _suffix(path) in TABLES]
-    if empty:
-        name = empty[0].relative_to(folder).as_posix()
-        result.problem(f"{channel}/{name}", 0, "the file is empty; write a row a line: a label, a comma, and a text")
-    else:
-        cure = f"its S3 address must lead to the folder that {DATA_FILE} is in"
-        is_absent(folder, channel, files, result, cure, sharded=sharded)
-    for path in files[:5]:
-        result.problem(f"{channel}/{path.relative_to(folder).as_posix()}", 0, not_read(path))
+def what(path: Path) -> str:
+    """Return what a file is that is no table or text that is read, and what to do; else an empty string."""
+    return foreign_format(head(path, HEAD_BYTES))
 
 
 def not_read(path: Path) -> str:
     """Say why a file is not read because of its name, and what to do; nothing where it is read."""
-    if _suffix(path) in (*TABLES, *PERHAPS_TABLES) or path.name.lower().endswith(MANIFEST):
+    if suffix_of(path) in (*TABLES, *PERHAPS_TABLES) or path.name.lower().endswith(MANIFEST):
         return ""
-    head = _head(path, HEAD_BYTES)
-    if path.suffix.lower() == GZIP and head.startswith(GZIP_BEGINS):
+    begins = head(path, HEAD_BYTES)
+    if path.suffix.lower() == GZIP and begins.startswith(GZIP_BEGINS):
         return _packed(path)
-    return foreign_format(head) or f"not read; what is read is {READ}"
+    ending = rows_suffix(begins)
+    called = f"its name does not say what is in it, but it looks like rows; call it {shown(path.name)}{ending}"
+    return foreign_format(begins) or (called if ending else f"not read; what is read is {READ}")
 
 
 def _packed(path: Path) -> str:
     """Say what is in a compressed file whose name does not tell."""
-    try:
-        with gzip.open(path) as file:
-            head = file.read(HEAD_BYTES)
-    except (EOFError, OSError, zlib.error):
+    begins = unpacked_head(path, HEAD_BYTES)
+    if not begins:
         return "broken gzip; compress and upload the file again"
-    kind = foreign_format(head)
+    kind = foreign_format(begins)
     if kind:
         return f"compressed, and in it {kind}"
-    suffix = ".jsonl" if JSON_OBJECT.match(head) else ".csv"
-    return f"its name does not say what is compressed in it; it looks like text: call it {path.stem}{suffix}{GZIP}"
+    called = f"{shown(path.stem)}{'.jsonl' if JSON_OBJECT.match(begins) else '.csv'}{GZIP}"
+    return f"its name does not say what is compressed in it; it looks like text: call it {called}"
 
 
-def _head(path: Path, count: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(count)
+def head(path: Path, count: int) -> bytes:
+    """Return a file's first bytes; none where it may not be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
 
 
-def _open_bytes(source: Source) -> BinaryIO:
+def unpacked_head(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file, unpacked if its name says that it is packed; none where that can't be."""
+    try:
+        with open_bytes(Source(path, "")) as file:
+            return file.read(count)
+    except (EOFError, OSError, zlib.error):
+        return b""
+
+
+def open_bytes(source: Source) -> BinaryIO:
+    """Open a file, unpacked if its name says that it is packed."""
     if source.path.suffix.lower() == GZIP:
         return cast("BinaryIO", gzip.open(source.path, "rb"))
     return source.path.open("rb")
 
 
 def _first_undecodable_line(source: Source) -> int:
-    with _open_bytes(source) as file:
+    with open_bytes(source) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")

@@ -65,7 +65,7 @@ class ReadResult:
         rows: The good rows, in order.
         problems: Everything that is wrong.
         general_notes: What the user should know of the channel.
-        warnings: What may be a mistake in it, as files that are left out.
+        warnings: What of the channel may be a mistake.
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
         headers: Where the columns of each table are by its header; None where it has none.

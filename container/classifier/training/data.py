@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifier import TEXT, modalities
+from classifier.environment import ROLES, shown
 from classifier.errors import UserError, at_most
+from classifier.hyperparameters import Hyperparameters
 from classifier.modalities import report, shades
 from classifier.modalities.text import Label, sorted_labels
 from classifier.tabular import labels as names
@@ -21,10 +23,13 @@ from classifier.tabular.rows import IF_A_HEADER, BadDataError, Problem, ReadResu
 
 log = logging.getLogger(__name__)
 
-VALIDATION_CHANNELS = ("validation",)
-TEST_CHANNELS = ("test", "testing")
-# The last two are the SageMaker SDK's own.
-KNOWN_CHANNELS = (*modalities.TRAINING, *VALIDATION_CHANNELS, *TEST_CHANNELS, "model", "code", "sm_drivers")
+# Channels without rows; the last two are the SageMaker SDK's own.
+NO_ROWS = frozenset({"model", "code", "sm_drivers"})
+FILES_NAMED = 5
+NO_VALIDATION = (
+    "hyperparameter early_stopping=True: there are no validation rows to see a rise on; give a channel 'validation' or "
+    "a validation_split_ratio over 0"
+)
 # A share that is held out is far from the one asked for where it is so many times as large or as small, and by so many
 # rows; of a label's few rows it comes out more by chance.
 TIMES_FAR, TIMES_FAR_OF_A_LABEL = 2, 4
@@ -143,8 +148,10 @@ def read(
     """
     found_roles = roles(channels)
     if "training" not in found_roles:
-        raise UserError(f"no channel 'training' (or 'train'); the job's channels: {', '.join(channels) or 'none'}")
-    _mention_unused(channels)
+        raise UserError(
+            f"no channel 'training' (or 'train'); the job's channels: {', '.join(map(shown, channels)) or 'none'}"
+        )
+    _warn_of_others({name: channels[name] for name in channels if name not in found_roles.values()}, modality)
     found: dict[str, ReadResult] = {}
     sources: dict[str, list[Source]] = {}
     for role, name in found_roles.items():
@@ -159,8 +166,15 @@ def roles(channels: Collection[str]) -> dict[str, str]:
     Raises:
         UserError: Two channels are for the same.
     """
-    names = {"training": modalities.TRAINING, "validation": VALIDATION_CHANNELS, "test": TEST_CHANNELS}
-    return {role: name for role, names in names.items() if (name := _channel_of(names, channels)) is not None}
+    found = {role: sorted(name for name in channels if name.lower() in names) for role, names in ROLES.items()}
+    problems = [
+        f"the channels {', '.join(names[:-1])} and {names[-1]} are all for {role}; give one"
+        for role, names in found.items()
+        if len(names) > 1
+    ]
+    if problems:
+        raise UserError(problems)
+    return {role: names[0] for role, names in found.items() if names}
 
 
 def read_sources(
@@ -185,10 +199,10 @@ def read_sources(
         modalities.of(modality).read_sources(sources[role], header, result)
         for finding in report.of_files(role, result):
             log.log(finding.level, "event=data %s", finding.line)
-        for note in result.notes:
-            log.info("event=data rows=%s note=%r", role, note)
         for warning in result.warnings:
             log.warning("event=data rows=%s note=%r", role, warning)
+        for note in result.notes:
+            log.info("event=data rows=%s note=%r", role, note)
     problems = [problem for result in found.values() for problem in result.problems_in_order()]
     if problems:
         raise BadDataError(problems)
@@ -270,6 +284,16 @@ def prepare(
         modality=tables.modality,
         bits=tables.bits,
     )
+
+
+def check_validation(rows: Data, settings: Hyperparameters) -> None:
+    """See to it that there are rows to validate on, if the job needs some.
+
+    Raises:
+        UserError: There are none.
+    """
+    if settings.early_stopping and not rows.validation.texts:
+        raise UserError(NO_VALIDATION)
 
 
 def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:
@@ -357,18 +381,16 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
     return held_out
 
 
-def _mention_unused(channels: Mapping[str, Path]) -> None:
-    unused = [name for name in channels if name not in KNOWN_CHANNELS]
-    if unused:
-        log.warning("event=data note='channels that are not read: %s'", ", ".join(unused))
-
-
-def _channel_of(names: Sequence[str], channels: Collection[str]) -> str | None:
-    """Return the channel that goes by one of these names."""
-    given = [name for name in names if name in channels]
-    if len(given) > 1:
-        raise UserError(f"both channels {given[0]!r} and {given[1]!r} are given; give one")
-    return given[0] if given else None
+def _warn_of_others(channels: Mapping[str, Path], modality: str) -> None:
+    """Warn of channels that are not read, and name the files in them that would be."""
+    for name, folder in channels.items():
+        if name in NO_ROWS:
+            continue
+        found = modalities.of(modality).find(folder, name, ReadResult())
+        files = at_most([f"{source.name} ({source.path.stat().st_size:,} bytes)" for source in found], FILES_NAMED)
+        rows = f" and holds {', '.join(files)}" if files else ""
+        note = f"the channel {shown(name)} is not read{rows}; what is read are the channels {', '.join(ROLES)}"
+        log.warning("event=data note=%r", note)
 
 
 def _place(table: pd.DataFrame) -> str:

@@ -97,8 +97,6 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
     Raises:
         UserError: Some host's rows are wrong; all hosts say so.
     """
-    if cluster.alone:
-        return _good(found), data.labels_of(_good(found), known)
     everyones = [json.loads(content) for content in cluster.all_gather(json.dumps(_labels_here(found, known)).encode())]
     wrong = [
         f"{theirs['error']} (host {host})"
@@ -221,10 +219,7 @@ def _fit_spec(
     network: Network, rows: Data, validation: EvaluationSplit, settings: Hyperparameters, context: JobContext
 ) -> FitSpec:
     if settings.early_stopping and not len(validation.targets):
-        raise UserError(
-            "hyperparameter early_stopping=True: there are no validation rows to see a rise on; give a channel "
-            "'validation' or a validation_split_ratio over 0"
-        )
+        raise UserError(data.NO_VALIDATION)
     layer = network.encoder.layer
     deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
     made_here = network.encoder.family in load_encoder.MADE_HERE

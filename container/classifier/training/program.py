@@ -12,8 +12,9 @@ from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.tabular.rows import Label
 from classifier.training import data, reading, toolkit, warm_start
-from classifier.training.data import Tables
+from classifier.training.data import Data, Tables
 from classifier.training.interruption import Interruption
 from classifier.training.reading import Reader
 
@@ -45,12 +46,12 @@ def train_for_toolkit() -> None:
     except UserError as error:
         if resources.full_disk(error):  # there may be no room for the failure file, after which the toolkit logs it
             log.error("event=failed note=%r", str(error))  # noqa: TRY400  no traceback
-        raise ClientError(str(error)) from None
+        raise ClientError(_written(str(error))) from None
     except Exception as error:
         log.exception("event=failed")
         # What TensorFlow says may quote the texts it was given.
         quotes = type(error).__module__.startswith("tensorflow")
-        reason = type(error).__name__ if quotes else f"{type(error).__name__}: {error}"[:300]
+        reason = type(error).__name__ if quotes else _written(f"{type(error).__name__}: {error}"[:300])
         raise ClientError(f"Internal error, a fault of the image and not of the data: {reason}") from None
 
 
@@ -78,6 +79,12 @@ def train(environ: Environment, interruption: Interruption) -> None:
         kept = warm_start.kept_labels(before, settings.reinitialize_top_layer)
         reader = reading.of_job(channel, before, settings.model_id) if modality == TEXT else None
         found = _tables(environ, settings, modality, reader)
+        # What is wrong with the rows of a host that is alone is told before anybody waits for TensorFlow.
+        rows = None
+        if isinstance(found, Tables) and len(environ.hosts) == 1:
+            tables = warm_start.read_as_before(before, found)
+            rows = _prepared(tables, data.labels_of(tables, kept), settings, reader)
+            data.check_validation(rows, settings)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
         from classifier.training import job  # noqa: PLC0415  TensorFlow only once the data are known to be good
@@ -86,19 +93,18 @@ def train(environ: Environment, interruption: Interruption) -> None:
         sharded = _sharded(environ, settings, modality)
         context = job.JobContext(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
         with job.peers_watched(cluster):
-            tables, labels = job.agree(cluster, found, kept)
-            tables = warm_start.read_as_before(before, tables)
-            rows = data.prepare(
-                tables,
-                labels,
-                settings.validation_split_ratio,
-                settings.seed,
-                max_sequence_length=None if isinstance(reader, Reader) else settings.max_sequence_length,
-            )
+            if rows is None:
+                tables, labels = job.agree(cluster, found, kept)
+                rows = _prepared(warm_start.read_as_before(before, tables), labels, settings, reader)
             warm_start.report_labels(kept, rows)
             outcome = job.train(rows, kept, settings, context)
             job.finish(environ, outcome, rows, settings, context)
     log.info("event=done")
+
+
+def _written(message: str) -> str:
+    """Return a message as it can be written to the failure file, whatever names of files are in it."""
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _log_start(environ: Environment, settings: Hyperparameters) -> None:
@@ -121,6 +127,23 @@ def _tables(
             raise
         return error
     return tables
+
+
+def _prepared(
+    tables: Tables, labels: tuple[Label, ...], settings: Hyperparameters, reader: Reader | str | None
+) -> Data:
+    """Return the rows to train, validate and test on.
+
+    Raises:
+        UserError: Some have labels that the others lack.
+    """
+    return data.prepare(
+        tables,
+        labels,
+        settings.validation_split_ratio,
+        settings.seed,
+        max_sequence_length=None if isinstance(reader, Reader) else settings.max_sequence_length,
+    )
 
 
 def _sharded(environ: Environment, settings: Hyperparameters, modality: str) -> frozenset[str]:

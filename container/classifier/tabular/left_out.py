@@ -1,0 +1,58 @@
+"""Which of the files that are not read somebody would miss, by their names and by how they begin."""
+
+import re
+from pathlib import Path, PurePath
+
+from classifier.tabular import files
+from classifier.tabular.sniffing import DOCUMENTS, HEAD_BYTES, rows_suffix
+
+# What platforms and programs leave behind (contract T27): any part of a name, in any case.
+LEFT_BEHIND = re.compile(
+    r"\.ds_store|\._.*|__macosx|thumbs\.db|desktop\.ini|~\$.*|\.~lock\..*|.*\.sw[op]|.*\.crc|\.trash.*|\.spotlight.*"
+    r"|\.ipynb_checkpoints|__pycache__|\.(git|svn|hg|cache|idea|vscode|venv|batch|sagemaker).*|lost\+found"
+    r"|_success|_(committed|started)_.*|_(common_)?metadata|_temporary|_spark_metadata|_delta_log|.*_\$folder\$"
+)
+# What is written about data, and is none, by its name or how that ends.
+NOTICE = re.compile(
+    r"(readme|licen[cs]e|copying|copyright|notice|authors|contributors|credits|citation|source|changelog|changes"
+    r"|dockerfile|makefile)([^a-z].*)?"
+)
+DOCUMENT_SUFFIXES = frozenset(
+    {
+        ".md", ".rst", ".pdf", ".html", ".htm", ".xml", ".ipynb", ".py", ".r", ".sh", ".bat", ".yaml", ".yml", ".toml",
+        ".ini", ".cfg", ".log", ".bib", ".tex", ".sha1", ".sha256", ".sha512", ".md5",
+    }
+)  # fmt: skip
+TABLES_OF_OTHERS = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".arrow", ".feather"})
+
+
+def is_left_behind(name: PurePath) -> bool:
+    """Return whether a file is what a platform or a program leaves behind, by its name below the channel."""
+    return any(LEFT_BEHIND.fullmatch(part.lower()) for part in name.parts)
+
+
+def is_notice(name: PurePath) -> bool:
+    """Return whether a file is one that goes with data and is none, as a licence, by its name."""
+    return NOTICE.fullmatch(name.name.lower()) is not None
+
+
+def is_missed(path: Path) -> bool:
+    """Return whether somebody would miss what is in a file that is not read: rows, or a format that may hold rows."""
+    if files.is_table(path):
+        return True
+    if is_notice(path) or path.suffix.lower() in DOCUMENT_SUFFIXES:
+        return False
+    kind = files.what(path)
+    return kind not in DOCUMENTS if kind else holds_rows(path)
+
+
+def is_missed_though_hidden(path: Path) -> bool:
+    """Return whether somebody would miss what is in a file whose name says that it is not data."""
+    if files.is_table(path) or path.suffix.lower() in TABLES_OF_OTHERS:
+        return True
+    return not is_notice(path) and path.suffix.lower() not in DOCUMENT_SUFFIXES and holds_rows(path)
+
+
+def holds_rows(path: Path) -> bool:
+    """Return whether a file looks like labelled rows."""
+    return bool(rows_suffix(files.head(path, HEAD_BYTES)))

@@ -1,0 +1,112 @@
+"""Texts in a file each, in a folder for each label: the layout of Keras's ``text_dataset_from_directory``."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
+
+from classifier.environment import shown
+from classifier.tabular import files, layouts, left_out, sniffing
+from classifier.tabular.files import Source
+from classifier.tabular.rows import ReadResult, Row, as_label, label_problem
+
+TEXT = ".txt"
+# So many files, and so many bytes of them, say what all are.
+FILES_LOOKED_AT = 200
+BYTES_LOOKED_AT = 2 << 20
+# Folders of texts that nobody has labelled, as in Stanford's film reviews.
+UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
+LEADS = "its S3 address must lead to the folder that the labels' folders are in"
+
+
+def find(folder: Path, channel: str, paths: Sequence[Path], result: ReadResult, *, sharded: bool) -> list[Source]:
+    """Find the texts, if that is how a channel is laid out.
+
+    Args:
+        folder: The channel's folder.
+        channel: Its name.
+        paths: Its files, of which none is a table beyond doubt.
+        result: Gets a note of the layout, and a problem for each folder that is no label.
+        sharded: Whether each host gets a part of the channel's files.
+    """
+    inside = [path for path in paths if path.parent != folder and is_text(path)]
+    some = inside[:: max(1, len(inside) // FILES_LOOKED_AT)]
+    if not some or not _are_texts(some):
+        return []
+    relatives = {path: path.relative_to(folder) for path in inside}
+    labels = {relative.parts[0] for relative in relatives.values()}
+    _check_labels(labels, channel, result)
+    if len(labels) == 1 and not sharded:
+        _check_depth(labels, relatives.values(), channel, result)
+    words = (
+        f"{channel}: each file is a text, whose label is the folder it is in: {len(inside)} in {len(labels)} folders"
+    )
+    result.general_notes.append(words)
+    return [
+        Source(path, f"{channel}/{shown(relative.as_posix())}", label=relative.parts[0])
+        for path, relative in relatives.items()
+    ]
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a file in a label's folder may be a text, by its name: ``.txt``, or no ending at all."""
+    name = PurePath(path.name.lower().removesuffix(files.GZIP))
+    return name.suffix == TEXT or (not name.suffix and not left_out.is_notice(name))
+
+
+def read(source: Source, result: ReadResult) -> None:
+    """Add a file's text, or what is wrong with it."""
+    if not files.is_text(source, result, also=sniffing.TEXTS):
+        return
+    with files.reading(source, result), files.open_text(source) as file:
+        result.rows.append(Row(source.name, 0, as_label(source.label), file.read().rstrip("\r\n")))
+
+
+def _are_texts(paths: Sequence[Path]) -> bool:
+    """Return whether files are a text each, rather than tables or no text at all."""
+    count = max(sniffing.HEAD_BYTES, BYTES_LOOKED_AT // len(paths))
+    heads = [files.unpacked_head(path, count) for path in paths]
+    binary = sum(_is_binary(head[: sniffing.HEAD_BYTES]) for head in heads)
+    return binary <= len(heads) / 2 and not sniffing.are_tables(heads, count)
+
+
+def _is_binary(head: bytes) -> bool:
+    kind = sniffing.foreign_format(head)
+    return bool(kind) and kind not in sniffing.TEXTS
+
+
+def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> None:
+    """Name folders that are no labels."""
+    roles = sorted(label for label in labels if layouts.of_role(label))
+    if len(roles) == len(labels):
+        words = f"its folders are called {', '.join(roles)}, which are no labels; give each a channel of its own"
+        result.problem(f"channel {channel}", 0, words)
+        return
+    for label in sorted(labels):
+        wrong = _wrong(label)
+        if wrong:
+            result.problem(f"{channel}/{shown(label)}", 0, wrong)
+
+
+def _wrong(label: str) -> str:
+    if role := layouts.of_role(label):
+        return f"beside the labels' folders; give it the channel {role}, or, if it is a label, another name"
+    if label.lower() in UNLABELLED:
+        return "texts without a label, by the folder's name; take it out, or, if it is a label, give it another name"
+    return label_problem(label) if _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
+
+
+def _is_utf_8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_depth(labels: Collection[str], names: Collection[PurePath], channel: str, result: ReadResult) -> None:
+    """Say where the labels may be, if all texts are in one folder that has folders."""
+    below = {name.parts[1] for name in names if len(name.parts) > 2}
+    if len(below) > 1 and all(len(name.parts) > 2 for name in names):
+        (label,) = labels
+        named = ", ".join(map(shown, sorted(below)[:5]))
+        words = f"all texts are in this folder, whose own folders ({named}) may be the labels; {LEADS}"
+        result.problem(f"{channel}/{shown(label)}", 0, words)
