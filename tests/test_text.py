@@ -6,6 +6,7 @@ import pytest
 
 from classifier.errors import UserError
 from classifier.modalities.text import Examples, read_channel
+from classifier.tabular.dialect import Dialect
 
 GOOD = '0,"fine"\n1,"broken"\n'
 
@@ -103,7 +104,7 @@ def test_lines_are_those_an_editor_shows(tmp_path: Path) -> None:
 def test_a_header_is_what_the_user_says_it_is_T83(
     tmp_path: Path, header: str, content: str, expected: list[object]
 ) -> None:
-    assert pairs(read_channel(channel(tmp_path, content), "training", header=header)) == expected
+    assert pairs(read_channel(channel(tmp_path, content), "training", dialect=Dialect(header))) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_header_that_leaves_a_doubt_is_refused_T83(
     tmp_path: Path, header: str, content: str, line: int, words: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        read_channel(channel(tmp_path, content), "training", header=header)
+        read_channel(channel(tmp_path, content), "training", dialect=Dialect(header))
     assert str(error.value).startswith(f"training/data.csv:{line}: ")
     assert words in str(error.value).splitlines()[0]
 

@@ -10,6 +10,7 @@ from classifier import IMAGE, TEXT, modalities
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.tabular import files
+from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = {"training": given.file, "validation": given.validation, "test": given.test}
     held_back = _HeldBack()
     logging.basicConfig(level=logging.INFO, handlers=[held_back], force=True)
-    found = {role: ReadResult() for role, paths in named.items() if paths}
+    found = {role: ReadResult(role=role) for role, paths in named.items() if paths}
     sources = {
         role: [source for path in named[role] for source in _sources(path, result, modality)]
         for role, result in found.items()
@@ -56,7 +57,7 @@ def _problems(
 ) -> Sequence[Problem | str]:
     """Do what a job would do with files before it trains, and return what would end it."""
     try:
-        tables = data.read_sources(sources, given.header, found, modality)
+        tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
         labels = data.labels_of(tables)
         data.prepare(
             tables,
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--header", choices=("auto", "true", "false"), default="auto", help="whether a table's first row is a header"
+    )
+    command.add_argument(
+        "--delimiter", type=_delimiter, default=AUTO, metavar="NAME", help="what separates a table's columns"
     )
     command.add_argument(
         "--modality",
@@ -151,6 +155,14 @@ def _tokens(text: str) -> int:
     try:
         return int(kind.parse(text))
     except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{kind.words} is needed") from None
+
+
+def _delimiter(text: str) -> str:
+    kind = SCHEMA["delimiter"].kind
+    try:
+        return str(kind.parse(text))
+    except KeyError:
         raise argparse.ArgumentTypeError(f"{kind.words} is needed") from None
 
 

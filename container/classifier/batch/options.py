@@ -13,6 +13,10 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.hyperparameters import SCHEMA
+from classifier.tabular.delimiters import NONE
+from classifier.tabular.dialect import AUTO as AUTO_DETECTED
+from classifier.tabular.dialect import Dialect
 
 CSV, JSON_LINES = "csv", "jsonl"
 PROCESSING = "processing"
@@ -29,6 +33,11 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
     parse.__doc__ = f"one of {', '.join(f'`{name}`' for name in names)}"
     return parse
+
+
+def _delimiter(text: str) -> str:
+    """one of `auto`, `comma`, `semicolon`, `tab`, `bar`, `none`."""  # noqa: D403
+    return NONE if text.lower() == NONE else str(SCHEMA["delimiter"].kind.parse(text))
 
 
 def _yes(text: str) -> bool:
@@ -119,11 +128,19 @@ OPTIONS: Mapping[str, Option] = {
     ),
     "header": Option(
         "BATCH_HEADER",
-        _one_of("auto", "true", "false"),
+        _one_of(AUTO_DETECTED, "true", "false"),
         "Whether the first row of CSV is a header; `auto` looks at the first rows.",
         "auto|true|false",
-        "auto",
+        AUTO_DETECTED,
         "`auto`",
+    ),
+    "delimiter": Option(
+        "BATCH_DELIMITER",
+        _delimiter,
+        "What separates the columns of CSV; `auto` looks at the first rows, and `none` is a text a line.",
+        "auto|comma|semicolon|tab|bar|none",
+        AUTO_DETECTED,
+        "`auto`; a `.txt` file is a text a line",
     ),
     "probabilities": Option(
         "BATCH_PROBABILITIES",
@@ -182,10 +199,16 @@ class Options:
     format: str
     text_column: str
     header: str
+    delimiter: str
     probabilities: bool
     fail_on_rejects: bool
     shard: Shard
     engine: str
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the user says of how tables are written."""
+        return Dialect(self.header, self.delimiter)
 
     @property
     def computing(self) -> Computing:

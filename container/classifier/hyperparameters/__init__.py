@@ -43,6 +43,7 @@ class Hyperparameters:
     model_id: str
     max_sequence_length: int
     header: str
+    delimiter: str
     class_weights: str
     label_smoothing: float
     gradient_clip_norm: float

@@ -183,6 +183,16 @@ OURS: Mapping[str, Hyperparameter] = {
         "Whether the first row of a table names its columns; `auto` looks whether it does.",
         modality=TEXT,
     ),
+    "delimiter": Hyperparameter(
+        choice(
+            "auto", "comma", "semicolon", "tab", "bar",
+            also={",": "comma", ";": "semicolon", "\\t": "tab", "|": "bar", "pipe": "bar"},
+        ),
+        "auto",
+        "What separates the columns of a table; `auto` looks at its first rows.",
+        aliases=("sep", "separator"),
+        modality=TEXT,
+    ),
     "class_weights": Hyperparameter(
         choice("none", "balanced"),
         "none",

@@ -19,6 +19,7 @@ from classifier.modalities.report import Finding
 from classifier.modalities.text import Examples
 from classifier.pixels import ImageSource, PixelsError
 from classifier.tabular import files
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import Label, ReadResult, Row, label_problem
 
@@ -100,12 +101,12 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     return sources
 
 
-def read_sources(sources: Sequence[Source], _header: str, found: ReadResult) -> None:
+def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult) -> None:
     """Look at every image, some at a time.
 
     Args:
         sources: The images.
-        _header: Says something of tables.
+        _dialect: Says something of tables.
         found: Gets a row for each good image, which is of no line, and a problem for each other.
     """
     next_line = time.monotonic() + SECONDS_BETWEEN_LINES

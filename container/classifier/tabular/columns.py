@@ -72,6 +72,20 @@ def texts(names: Sequence[str]) -> list[int]:
     return _candidates([name.strip().lower() for name in names], TEXT, TEXT_NAMES)
 
 
+def label_names(names: Sequence[str]) -> list[int]:
+    """Return the columns that may be the label by their names: those called ``label``, else those of the others."""
+    return _candidates([name.strip().lower() for name in names], LABEL, LABEL_NAMES)
+
+
+def are_names(fields: Sequence[str]) -> bool:
+    """Say whether a row of two columns names both beyond doubt, in either order; a single letter is a label too."""
+    first, *others = (field.strip().lower() for field in fields)
+    pairs = [(first, other) for other in others] + [(other, first) for other in others]
+    return len(fields) == HEADERLESS.count and any(
+        label in LABEL_NAMES and len(label) > 1 and text in TEXT_NAMES for label, text in pairs
+    )
+
+
 def _candidates(names: Sequence[str], best: str, known: frozenset[str]) -> list[int]:
     exact = [number for number, name in enumerate(names) if name == best]
     return exact or [number for number, name in enumerate(names) if name in known]

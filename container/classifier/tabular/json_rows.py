@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import MARK, Source, open_text, reading
 from classifier.tabular.keys import EXAMPLE, Keys, RowError
 from classifier.tabular.rows import Label, ReadResult, Row, label_problem
@@ -12,15 +13,14 @@ LONGEST_INTEGER = 10**18
 KINDS = {bool: "true or false", float: "a number with a point", type(None): "null", list: "a list", dict: "an object"}
 
 
-def read(source: Source, header: str, result: ReadResult) -> None:
+def read(source: Source, _dialect: Dialect, result: ReadResult) -> None:
     """Add a file's rows, and everything that is wrong with it.
 
     Args:
         source: The file.
-        header: Of no meaning here.
+        _dialect: Says something of tables.
         result: What is added to.
     """
-    del header
     keys = Keys()
     before = len(result.rows)
     with reading(source, result), open_text(source) as file:

@@ -12,6 +12,7 @@ from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.tabular.dialect import Dialect
 from classifier.training import data, previous, toolkit
 from classifier.training.data import Tables
 from classifier.training.interruption import Interruption
@@ -105,7 +106,8 @@ def _log_start(environ: Environment, settings: Hyperparameters) -> None:
 def _tables(environ: Environment, settings: Hyperparameters, modality: str) -> Tables | UserError:
     """Read the job's rows; of several hosts, one with bad rows first tells the others."""
     try:
-        return data.read(environ.channels, header=settings.header, sharded=environ.sharded, modality=modality)
+        dialect = Dialect(settings.header, settings.delimiter)
+        return data.read(environ.channels, dialect=dialect, sharded=environ.sharded, modality=modality)
     except UserError as error:
         if len(environ.hosts) == 1:
             raise
