@@ -113,11 +113,7 @@ class RowParser:
         self._name_rows_in_texts()
         self._name_column_numbers()
         self._show_a_guess()
-        for found in self._unread.findings(self.result.role):
-            if found.ends:
-                self.result.problem(self.name, found.line, found.words)
-            else:
-                self.result.doubt(f"{self.name}:{found.line}" if found.line else self.name, found.words)
+        self.result.judge(self.name, self._unread.findings(self.result.role))
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from classifier.errors import UserError, at_most
 from classifier.tabular.columns import HEADERLESS, Columns
+from classifier.tabular.unread import Finding
 
 Label = int | str
 
@@ -101,6 +102,14 @@ class ReadResult:
         """Add something to know of a file that may be a mistake: a note that is a warning."""
         self.doubts.add(words)
         self.note(place, words)
+
+    def judge(self, file: str, findings: Iterable[Finding]) -> None:
+        """Add what the columns or keys of a file do that are not read: problems and doubts."""
+        for found in findings:
+            if found.ends:
+                self.problem(file, found.line, found.words)
+            else:
+                self.doubt(f"{file}:{found.line}" if found.line else file, found.words)
 
     @property
     def notes(self) -> tuple[str, ...]:

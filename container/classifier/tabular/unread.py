@@ -160,7 +160,7 @@ class Unread:
 
     def _verdict(self, name: str, seen: Seen) -> Finding | None:
         """Find rows that somebody rejected."""
-        bare, values = _bare(name), set(seen.lines)
+        bare, values = _last(name), set(seen.lines)
         flagged = VERDICT_FLAGS.fullmatch(bare) is not None and bool(values & YES) and values <= YES | NO
         judged = bool(values & REJECTED) and values <= ACCEPTED | REJECTED | {"default"}
         if not (flagged or judged) or (seen.filled <= MOST * self._rows and not flagged):
@@ -197,24 +197,29 @@ def _splits(name: str, seen: Seen) -> Callable[[str], str] | None:
     values = set(seen.lines)
     if values - {"valid"} and all(map(split_of, values)):
         return lambda value: split_of(value) or ""
-    flag = FLAG.fullmatch(_bare(name))
+    flag = FLAG.fullmatch(_last(name))
     # Of "is_valid" true may mean that the row is good, but where others are not.
     if flag and values <= YES | NO and (values - YES or flag[1] != "valid"):
         meant = SPLITS[flag[1]]
         other = TEST if meant == TRAINING else TRAINING
         return lambda value: meant if value in YES else other
-    if _bare(name) in SPLIT_NAMES and len(values) > 1 and (values <= YES | NO or all(map(str.isdecimal, values))):
+    if _last(name) in SPLIT_NAMES and len(values) > 1 and (values <= YES | NO or all(map(str.isdecimal, values))):
         return lambda value: value
     return None
 
 
 def _is_split_name(name: str) -> bool:
-    return _bare(name) in SPLIT_NAMES or FLAG.fullmatch(_bare(name)) is not None
+    return _last(name) in SPLIT_NAMES or FLAG.fullmatch(_last(name)) is not None
 
 
 def _is_other(split: str, role: str) -> bool:
     """Say whether rows of a split are not for a role; validation and test may do for each other."""
     return (split == TRAINING) != (role == TRAINING)
+
+
+def _last(name: str) -> str:
+    """Return a column's name, or of ``meta.split`` what is in it, as it is compared."""
+    return _bare(name.rpartition(".")[2])
 
 
 def _bare(name: str) -> str:
