@@ -135,7 +135,12 @@ def test_columns_that_are_not_read_are_noted(tmp_path: Path) -> None:
 
 
 def test_another_delimiter_is_noted_and_named_in_messages(tmp_path: Path) -> None:
-    assert read(tmp_path, "0;a\n1;b\n").notes == ("training/data.csv is separated by semicolons",)
+    assert read(tmp_path, "label;text\n0;a\n1;b\n").notes[0] == "training/data.csv is separated by semicolons"
+    (guess,) = read(tmp_path, "0;a\n1;b\n").notes
+    assert guess == (
+        "training/data.csv:1 (label 0, and a text of 1 character) is the first row as it is read: separated by "
+        "semicolons, which nothing but the rows says; set delimiter to comma, semicolon, tab or bar to settle it"
+    )
     message = str(failure(tmp_path, "0;a\n1;b\n1;c\n0;d;e\n"))
     assert message == 'training/data.csv:4: 3 columns; put a text that has semicolons in quotes: 1;"one; two"'
 
@@ -172,7 +177,7 @@ def test_rows_that_an_open_quote_swallows_are_a_problem_T05(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("0,a,b\n" * 9, "every row has 3 columns; name them in a header, in their order: label,text,other; or"),
+        ("0,a,b\n" * 9, "every row has 3 columns; name them in a header, in their order: label,text,other (in place"),
         (GOOD + "0,a,b\n" * 9, "9 of 11 rows have 3 columns; name them in a header"),
         ("0,a,\n" * 9, "every row has 3 columns: each line ends in a comma; take that off"),
         ("0;a;;\n" * 9, "every row has 4 columns: each line ends in 2 semicolons; take that off"),

@@ -130,8 +130,9 @@ def _stands_alone(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _come_again(values: Sequence[str]) -> bool:
+    """Say whether most values come more than once, as labels do, and are not one and the same."""
     counts = Counter(values)
-    return sum(count for count in counts.values() if count > 1) > SHARE * len(values)
+    return len(counts) > 1 and sum(count for count in counts.values() if count > 1) > SHARE * len(values)
 
 
 def _wanted(names: Sequence[str], wanted: str, *, numbered: bool) -> tuple[list[int], str]:

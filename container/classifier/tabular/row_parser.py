@@ -161,9 +161,9 @@ class RowParser:
         if not rows:
             return
         first, labels = rows[0], Counter(row.label for row in rows)
-        label = shown_label(first.label, labels[first.label])
+        label, length = shown_label(first.label, labels[first.label]), len(first.text)
         self.result.doubt(
-            f"{self.name}:{first.line} ({label}, and a text of {len(first.text)} characters)",
+            f"{self.name}:{first.line} ({label}, and a text of {length} character{'' if length == 1 else 's'})",
             f"is the first row as it is read: separated by {NAMES[self.delimiter]}s, which nothing but the rows says; "
             f"{SET_DELIMITER} to settle it",
         )
