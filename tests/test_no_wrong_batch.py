@@ -228,7 +228,7 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
     "semicolons that only the rows tell of": (
         "a.csv",
         "fire;it is hot again\nbrakes;it is soft, and then hard\n",
-        "is read as separated by semicolons, with 2 columns in most rows, which nothing but its rows says; say --delimiter",
+        "is read as separated by semicolons, with 2 columns in most rows, which nothing but its rows says",
     ),
     "a foreign name above a single column": (
         "a.csv",

@@ -698,6 +698,10 @@ GOOD: Mapping[str, tuple[str, str]] = {
         table([(f"intent {number // 2}", f"{FAULTS[number % 10]} {number}") for number in range(30)]),
         "data.csv",
     ),
+    "a row of each of ten labels, below a header": (
+        table([(number, fault) for number, fault in enumerate(FAULTS)], above="label,text\n"),
+        "data.csv",
+    ),
     "a label called valid": (table(cycled(["valid", "invalid"], FAULTS, 12)), "data.csv"),
 }
 KNOWN = ("few rows", "class_weights", "that are called as if", "texts with more than one label", "labels that are in")

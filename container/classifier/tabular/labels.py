@@ -15,7 +15,8 @@ from classifier.tabular.unread import TRAINING, split_of
 from classifier.tabular.values import plain, reads_like_name, reads_like_text, stands_above
 
 # Beyond this share of labels to rows, the first column is no label; the fewer rows, the less a share says.
-MOST_LABELS_TO_ROWS: Mapping[int, float] = {20: 0.5, 8: 0.8}
+FEWEST_ROWS_TO_JUDGE = 20
+MOST_LABELS_TO_ROWS: Mapping[int, float] = {FEWEST_ROWS_TO_JUDGE: 0.5, 8: 0.8}
 MOST_UNKNOWN = 0.5
 FIRST_COLUMN = (
     "the first column must be the label and the second the text, or name them in a header, as text,label (in place of "
@@ -44,7 +45,9 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
     labels, counts = table["label"], Counter(table["label"])
     unknown = {label for label in counts if label not in known}
     place = f"{table['file'].iloc[0]}:{table['line'].iloc[0]}"
-    most = next((share for rows, share in MOST_LABELS_TO_ROWS.items() if len(labels) >= rows), 1.0)
+    # Of few rows, what a header or a key calls labels are labels.
+    fewest = 0 if table["first"].any() else FEWEST_ROWS_TO_JUDGE
+    most = next((share for rows, share in MOST_LABELS_TO_ROWS.items() if len(labels) >= max(rows, fewest)), 1.0)
     swapped = len(unknown) > MOST_UNKNOWN * len(counts) and look_swapped(table)
     if len(unknown) > most * len(labels) or swapped:
         what = ", more and longer than the texts" if swapped else ""
