@@ -12,6 +12,8 @@ TEXT_NAMES = frozenset(
         "description", "tweet", "title", "body", "query",
     }
 )  # fmt: skip
+# With some spaces around it.
+LONGEST_KNOWN = 20
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,12 @@ def label_names(names: Sequence[str]) -> list[int]:
 
 def are_names(fields: Sequence[str]) -> bool:
     """Say whether a row of two columns names both beyond doubt, in either order; a single letter is a label too."""
-    first, *others = (field.strip().lower() for field in fields)
-    pairs = [(first, other) for other in others] + [(other, first) for other in others]
-    return len(fields) == HEADERLESS.count and any(
-        label in LABEL_NAMES and len(label) > 1 and text in TEXT_NAMES for label, text in pairs
+    if len(fields) != HEADERLESS.count or max(map(len, fields)) > LONGEST_KNOWN:
+        return False
+    first, second = (field.strip().lower() for field in fields)
+    return any(
+        label in LABEL_NAMES and len(label) > 1 and text in TEXT_NAMES
+        for label, text in ((first, second), (second, first))
     )
 
 

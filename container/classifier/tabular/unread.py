@@ -1,6 +1,7 @@
 """What the columns hold that are not read, where it changes what a row means: splits, verdicts, a longer text."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -37,6 +38,7 @@ VERDICT_FLAGS = re.compile(
     r"(?:is|was|to)?(?:ignored?|skip(?:ped)?|discard(?:ed)?|excluded?|reject(?:ed)?)|wascancell?ed"
 )
 MOST_VALUES = 12
+VALUES_TO_JUDGE = 1000
 CHARACTERS_TO_JUDGE = 200
 MOST = 0.5
 
@@ -62,8 +64,9 @@ class Seen:
     Attributes:
         filled: In how many rows there is something.
         characters: How many characters they hold.
-        texts: How many of them read like texts.
+        texts: How many of the first of them read like texts.
         lines: The first line of each value; empty where there are many different values.
+        many: Whether there are.
     """
 
     filled: int = 0
@@ -79,12 +82,18 @@ class Seen:
             return
         self.filled += 1
         self.characters += len(bare)
-        self.texts += reads_like_text(bare[:CHARACTERS_TO_JUDGE])
+        if self.filled <= VALUES_TO_JUDGE:
+            self.texts += reads_like_text(bare[:CHARACTERS_TO_JUDGE])
         if not self.many:
             self.lines.setdefault(bare.lower(), line)
-            self.many = len(self.lines) > MOST_VALUES
-        if self.many:
-            self.lines.clear()
+            if len(self.lines) > MOST_VALUES:
+                self.many = True
+                self.lines.clear()
+
+    @property
+    def are_texts(self) -> bool:
+        """Whether most of what it holds reads like texts."""
+        return self.texts > MOST * min(self.filled, VALUES_TO_JUDGE)
 
 
 class Unread:
@@ -99,7 +108,7 @@ class Unread:
         self._rows = 0
         self._characters = 0
         self._text = ""
-        self._columns: dict[str, Seen] = {}
+        self._columns: defaultdict[str, Seen] = defaultdict(Seen)
 
     def add(self, line: int, text: tuple[str, str], others: Iterable[tuple[str, str]]) -> None:
         """Take a row.
@@ -113,7 +122,7 @@ class Unread:
         self._text = text[0]
         self._characters += len(text[1].strip())
         for name, value in others:
-            self._columns.setdefault(name, Seen()).add(line, value)
+            self._columns[name].add(line, value)
 
     def findings(self, role: str) -> Iterator[Finding]:
         """Say what the columns do to the rows.
@@ -132,7 +141,7 @@ class Unread:
     def longer(self) -> Iterator[str]:
         """Name the columns that hold longer texts than the one that is read."""
         for name, seen in self._columns.items():
-            if seen.texts > MOST * self._rows and seen.characters > self._characters:
+            if seen.are_texts and seen.filled > MOST * self._rows and seen.characters > self._characters:
                 yield (
                     f"reads the text from the {self._noun} {shown(self._text)} and not from {shown(name)}, which holds "
                     f"longer texts ({round(seen.characters / self._rows)} characters in the mean, where those that are "
