@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from classifier.errors import UserError
+from classifier.tabular.dialect import Dialect
 from classifier.training import data
 
 ROWS = "".join(f'{index % 3},"text {index}"\n' for index in range(30))
@@ -81,7 +82,7 @@ def test_a_header_that_is_not_recognised_is_found_in_each_file_and_above_a_rare_
         data.load(given, 0.2, 1)
     assert str(error.value).startswith("training/b.csv:1: a label that no row below has")
     assert "if it is data, set header to false" in str(error.value)
-    assert data.load(given, 0.2, 1, header="false").labels == ("bad", "good", "mood", "rare")
+    assert data.load(given, 0.2, 1, dialect=Dialect("false")).labels == ("bad", "good", "mood", "rare")
 
 
 def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from classifier.errors import UserError
 from classifier.training import data
 from jobs import ROOT, check_data
 
@@ -174,11 +175,18 @@ def test_labels_that_may_be_slips_are_warned_of(
     assert ("WARNING" in caplog.text) == bool(words)
 
 
-def test_columns_that_look_swapped_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_columns_that_look_swapped_are_warned_of_where_the_labels_are_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rows = [(f"secret text {number % 7}", ("fire", "brakes")[number % 2]) for number in range(40)]
-    log_of(caplog, training=write(tmp_path, "training", rows))
+    folder = write(tmp_path, "training", rows)
+    known = tuple(sorted({label for label, _ in rows}))
+    with caplog.at_level("INFO"):
+        data.load({"training": folder}, 0, 1, known_labels=known)
     assert "are the columns swapped? the label comes first" in caplog.text
     assert "secret" not in caplog.text
+    with pytest.raises(UserError, match="7 different labels in 40 rows, more and longer than the texts"):
+        data.load({"training": folder}, 0, 1)
 
 
 def test_known_labels_without_rows_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -251,11 +259,23 @@ def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:
     assert check_data("check", folder, "--header", "true").returncode == 0
 
 
+def test_the_command_takes_the_users_word_on_delimiters(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("".join(f"{label};{text}\n" for label, text in ROWS), encoding="utf-8")
+    guess = "is the first row as it is read: separated by semicolons"
+    assert guess in check_data("check", path).stdout
+    ended = check_data("check", path, "--delimiter", "semicolon")
+    assert ended.returncode == 0
+    assert guess not in ended.stdout
+    assert check_data("check", path, "--delimiter", "comma").returncode == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         (),
         ("check",),
+        ("check", ".", "--delimiter", "dot"),
         ("check", "no-such-file"),
         ("check", ".", "--header", "maybe"),
         ("check", ".", "--max-sequence-length", "2"),

@@ -114,6 +114,7 @@ def test_a_file_without_rows_beside_others_is_noted(tmp_path: Path) -> None:
     [
         ({"Category": "a", "Review": "x"}, ("a", "x")),
         ({"label": 3, "text": "x", "day": None}, (3, "x")),
+        ({"label": [3], "text": "x"}, (3, "x")),
         ({"label": "3", "text": "x"}, ("3", "x")),
         ({"label": " a ", "text": ""}, ("a", "")),
         ({"label": -1, "title": "y", "text": "x"}, (-1, "x")),
@@ -225,7 +226,7 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
         ('{"label": true, "text": "secret"}', "the label is true or false; write an integer or a string"),
         ('{"label": 1.0, "text": "secret"}', "the label is a number with a point"),
         ('{"label": null, "text": "secret"}', "the label is null"),
-        ('{"label": [1], "text": "secret"}', "the label is a list"),
+        ('{"label": [1, 2], "text": "secret"}', "the label is a list of 2; one label per row is read"),
         ('{"label": "", "text": "secret"}', "the label is empty"),
         ('{"label": "a\\tb", "text": "secret"}', "the label holds a tab"),
         ('{"label": 9999999999999999999, "text": "secret"}', "more than 18 digits"),

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 import serving_helpers
 from classifier.engines import Prepared
 from classifier.tabular import csv_rows
+from classifier.tabular.dialect import AS_WRITTEN
 from classifier.tabular.files import Source
 from classifier.tabular.rows import ReadResult
 from serving_helpers import error_of
@@ -454,7 +455,7 @@ def test_the_texts_of_the_shared_data_are_read_in_every_form(client: FlaskClient
 
 def every_text_is_read(client: FlaskClient, engine: Engine, path: Path) -> None:
     found = ReadResult()
-    csv_rows.read(Source(path, path.name), "auto", found)
+    csv_rows.read(Source(path, path.name), AS_WRITTEN, found)
     texts = [row.text for row in found.rows]
     assert texts
     flat = [" ".join(text.split()) for text in texts]

@@ -6,6 +6,7 @@ import pytest
 
 from classifier.errors import UserError
 from classifier.modalities.text import Examples, read_channel
+from classifier.tabular.dialect import Dialect
 
 GOOD = '0,"fine"\n1,"broken"\n'
 
@@ -103,7 +104,7 @@ def test_lines_are_those_an_editor_shows(tmp_path: Path) -> None:
 def test_a_header_is_what_the_user_says_it_is_T83(
     tmp_path: Path, header: str, content: str, expected: list[object]
 ) -> None:
-    assert pairs(read_channel(channel(tmp_path, content), "training", header=header)) == expected
+    assert pairs(read_channel(channel(tmp_path, content), "training", dialect=Dialect(header))) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_header_that_leaves_a_doubt_is_refused_T83(
     tmp_path: Path, header: str, content: str, line: int, words: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        read_channel(channel(tmp_path, content), "training", header=header)
+        read_channel(channel(tmp_path, content), "training", dialect=Dialect(header))
     assert str(error.value).startswith(f"training/data.csv:{line}: ")
     assert words in str(error.value).splitlines()[0]
 
@@ -134,7 +135,12 @@ def test_columns_that_are_not_read_are_noted(tmp_path: Path) -> None:
 
 
 def test_another_delimiter_is_noted_and_named_in_messages(tmp_path: Path) -> None:
-    assert read(tmp_path, "0;a\n1;b\n").notes == ("training/data.csv is separated by semicolons",)
+    assert read(tmp_path, "label;text\n0;a\n1;b\n").notes[0] == "training/data.csv is separated by semicolons"
+    (guess,) = read(tmp_path, "0;a\n1;b\n").notes
+    assert guess == (
+        "training/data.csv:1 (label 0, and a text of 1 character) is the first row as it is read: separated by "
+        "semicolons, which nothing but the rows says; set delimiter to comma, semicolon, tab or bar to settle it"
+    )
     message = str(failure(tmp_path, "0;a\n1;b\n1;c\n0;d;e\n"))
     assert message == 'training/data.csv:4: 3 columns; put a text that has semicolons in quotes: 1;"one; two"'
 
@@ -171,7 +177,7 @@ def test_rows_that_an_open_quote_swallows_are_a_problem_T05(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("0,a,b\n" * 9, "every row has 3 columns; name them in a header, in their order: label,text,other; or"),
+        ("0,a,b\n" * 9, "every row has 3 columns; name them in a header, in their order: label,text,other (in place"),
         (GOOD + "0,a,b\n" * 9, "9 of 11 rows have 3 columns; name them in a header"),
         ("0,a,\n" * 9, "every row has 3 columns: each line ends in a comma; take that off"),
         ("0;a;;\n" * 9, "every row has 4 columns: each line ends in 2 semicolons; take that off"),

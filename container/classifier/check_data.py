@@ -13,6 +13,7 @@ from classifier.environment import shown
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.tabular import files, layouts
+from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data, reading, warm_start
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = {"training": given.file, "validation": given.validation, "test": given.test}
     held_back = _HeldBack()
     logging.basicConfig(level=logging.INFO, handlers=[held_back], force=True)
-    found = {role: ReadResult() for role, paths in named.items() if paths}
+    found = {role: ReadResult(role=role) for role, paths in named.items() if paths}
     sources = {
         role: [source for path in named[role] for source in _sources(path, result, modality)]
         for role, result in found.items()
@@ -64,7 +65,7 @@ def _problems(
 ) -> Sequence[Problem | str]:
     """Do what a job would do with files before it trains, and return what would end it."""
     try:
-        tables = data.read_sources(sources, given.header, found, modality)
+        tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
         labels = data.labels_of(tables)
         reader = _reader(given) if modality == TEXT else ""
         data.prepare(
@@ -122,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--header", choices=("auto", "true", "false"), default="auto", help="whether a table's first row is a header"
     )
     command.add_argument(
+        "--delimiter", type=_delimiter, default=AUTO, metavar="NAME", help="what separates a table's columns"
+    )
+    command.add_argument(
         "--modality",
         choices=(modalities.AUTO, TEXT, IMAGE),
         default=modalities.AUTO,
@@ -177,6 +181,14 @@ def _tokens(text: str) -> int:
     try:
         return int(kind.parse(text))
     except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{kind.words} is needed") from None
+
+
+def _delimiter(text: str) -> str:
+    kind = SCHEMA["delimiter"].kind
+    try:
+        return str(kind.parse(text))
+    except KeyError:
         raise argparse.ArgumentTypeError(f"{kind.words} is needed") from None
 
 

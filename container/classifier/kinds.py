@@ -57,9 +57,9 @@ def number(low: float, high: float, *, below_high: bool = False) -> Kind:
     return Kind(words, parse, "Continuous", {"ContinuousParameterRangeSpecification": limits})
 
 
-def choice(*names: str) -> Kind:
-    """One of some names, in small or capital letters."""
-    by_name = {name.lower(): name for name in names}
+def choice(*names: str, also: Mapping[str, str] | None = None) -> Kind:
+    """One of some names, in small or capital letters; ``also`` has other words for them."""
+    by_name = {name.lower(): name for name in names} | dict(also or {})
 
     def parse(text: str) -> str:
         return by_name[text.lower()]

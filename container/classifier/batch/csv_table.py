@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,19 @@ from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
 from classifier.tabular import csv_rows, delimiters
-from classifier.tabular.delimiters import NAMES, Delimiter
+from classifier.tabular.delimiters import COMMA, Delimiter
+from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
+# Where a line is a text whatever is in it, the columns are separated by what no text has.
+NO_DELIMITER = "\x1f"
+QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"\s*[,;|\t]')
+MORE = "something follows the text in quotes; a line is one text here: say --delimiter, if there are columns"
+GUESS = (
+    "is read as separated by {0}s, with {1} columns in most rows, which nothing but its rows says; say --delimiter to "
+    "settle it"
+)
 HEADER_AGAIN = "the header again; take this line out"
 
 
@@ -38,6 +48,7 @@ class CsvTable:
         text: The text's column, from 0.
         count: How many columns every row must have.
         added: The result's other columns.
+        doubts: What may be a mistake in how it is read.
     """
 
     delimiter: Delimiter
@@ -46,6 +57,7 @@ class CsvTable:
     text: int
     count: int
     added: Added
+    doubts: Sequence[str] = ()
 
     @property
     def start(self) -> str:
@@ -73,40 +85,41 @@ class CsvTable:
     def __str__(self) -> str:
         header = f"header=yes name={self.header[self.text]!r}" if self.header else "header=no"
         return (
-            f"delimiter={NAMES[self.delimiter.character].replace(' ', '_')} columns={self.count} {header} "
+            f"delimiter={self.delimiter.name.replace(' ', '_')} columns={self.count} {header} "
             f"text_column={self.text + 1}"
         )
 
     def _judged(self, row: _Fields) -> Record:
         if len(row.values) != self.count:
             wrong = f"{len(row.values)} column{'' if len(row.values) == 1 else 's'} where there should be {self.count}"
-            return Reject(row.line, f"{wrong}; put a text that has {NAMES[self.delimiter.character]}s in quotes")
+            return Reject(row.line, f"{wrong}; put a text that has {self.delimiter.name}s in quotes")
         if row.values == self.header:
             return Reject(row.line, HEADER_AGAIN)
         text = row.values[self.text]
         return Row(row.line, row.size, text, row.values) if text.strip() else Reject(row.line, NO_TEXT)
 
 
-def read(source: Source, wanted: str, header: str, added: Added) -> CsvTable:
+def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTable:
     """Look at a table's first rows.
 
     Args:
         source: The file.
         wanted: The text's column, by name or number; empty where it is to be found.
-        header: Whether the first row is a header: ``true``, ``false``, or ``auto``.
+        dialect: What the user says of how it is written.
         added: The result's other columns.
 
     Raises:
-        UserError: It holds no rows, or it can't be told which column is the text, or its result's columns are there.
+        UserError: It holds no rows, or it can't be told which column is the text or whether there is a header, or its
+            result's columns are there.
     """
-    delimiter = delimiters.find_any(source)
+    delimiter = delimiters.find_any(source, dialect)
     with open_text(source, LENIENT) as file:
         found = (row.values for row in _read(file, delimiter) if isinstance(row, _Fields))
         sample = list(islice(found, SAMPLE_ROWS))
     if not sample:
         raise UserError("holds no row that can be read; write a row a line")
     first, *others = sample
-    headed = header == "true" or (header == "auto" and text_column.has_header(first, others, wanted))
+    headed = dialect.header == "true" or (dialect.header == AUTO and text_column.has_header(first, others, wanted))
     count = len(first) if headed else Counter(map(len, sample)).most_common(1)[0][0]
     rows = [row for row in (others if headed else sample) if len(row) == count]
     if others and not rows:
@@ -115,8 +128,15 @@ def read(source: Source, wanted: str, header: str, added: Added) -> CsvTable:
     repeated = [name for name in added.names if name in names]
     if repeated:
         raise UserError(f"there is a column {repeated[0]} already; take it out, or call it otherwise")
+    if not (headed or wanted) and delimiter.in_prose:
+        text_column.refuse_prose(rows, count, delimiter.name)
     text = text_column.find(names, rows, wanted, numbered=True)
-    return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added)
+    doubts = [] if wanted else text_column.longer(names, rows, text, "column")
+    if not headed and dialect.header == AUTO:
+        doubts += text_column.refuse_header(rows, text)
+    if not headed and delimiter.guessed:
+        doubts.append(GUESS.format(delimiter.name, count))
+    return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, doubts)
 
 
 def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
@@ -124,7 +144,7 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
     lines = Lines(file)
     if delimiter.declared:
         next(lines)
-    fields_of = csv_rows.reader(lines, delimiter.character)
+    fields_of = csv_rows.reader(lines, delimiter.character or NO_DELIMITER)
     while True:
         lines.begin_row()
         try:
@@ -134,10 +154,22 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
         except TooLongError:
             yield Reject(lines.number, TOO_LONG) if lines.count == 1 else _broken(lines)
         except csv.Error:
-            yield _broken(lines)
+            yield _broken(lines) if delimiter.character else _whole(lines)
         else:
             if len(values) > 1 or (values and values[0].strip()):
                 yield _Fields(lines.number, lines.size, values) if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+
+
+def _whole(lines: Lines) -> _Fields | Reject:
+    """Take a line whose quotes are no CSV for a text as it stands, where a line is a text."""
+    broken = _broken(lines)
+    if lines.count > 1 or not lines.is_utf_8:
+        return broken
+    return (
+        Reject(lines.number, MORE)
+        if QUOTED_AND_MORE.match(lines.first)
+        else _Fields(lines.number, lines.size, [lines.first])
+    )
 
 
 def _broken(lines: Lines) -> Reject:
@@ -150,5 +182,5 @@ def _broken(lines: Lines) -> Reject:
 
 def _written(rows: Iterable[Sequence[object]], delimiter: Delimiter) -> str:
     file = io.StringIO(newline="")
-    csv.writer(file, delimiter=delimiter.character, lineterminator="\n").writerows(rows)
+    csv.writer(file, delimiter=delimiter.character or COMMA, lineterminator="\n").writerows(rows)
     return file.getvalue()

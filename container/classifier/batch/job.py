@@ -57,6 +57,6 @@ class Job:
     def fingerprint(self, name: str) -> str:
         """Return what is another whenever a file's result would be: of another content, model, option or version."""
         options = self.options
-        asked = (options.format, options.text_column, options.header, options.probabilities, options.engine)
+        asked = (options.format, options.text_column, vars(options.dialect), options.probabilities, options.engine)
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """JSON Lines, of whose objects a key is the text."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TextIO
@@ -25,10 +25,12 @@ class JsonTable:
     Attributes:
         text: The key.
         added: The result's other keys.
+        doubts: What may be a mistake in how it is read.
     """
 
     text: str
     added: Added
+    doubts: Sequence[str] = ()
 
     @property
     def start(self) -> str:
@@ -90,7 +92,8 @@ def read(source: Source, wanted: str, added: Added) -> JsonTable:
     rows = [[value if isinstance(value := item.get(key), str) else "" for key in keys] for item in items]
     if not wanted and SOURCE in keys and "text" not in keys:
         wanted = SOURCE
-    return JsonTable(keys[text_column.find(keys, rows, wanted, numbered=False)], added)
+    text = text_column.find(keys, rows, wanted, numbered=False)
+    return JsonTable(keys[text], added, [] if wanted else text_column.longer(keys, rows, text, "key"))
 
 
 def _object(line: str) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class Lines:
         return len(self._row)
 
     @property
+    def first(self) -> str:
+        """The row's first line, without its end."""
+        return self._row[0].rstrip("".join(LINE_ENDS)) if self._row else ""
+
+    @property
     def is_utf_8(self) -> bool:
         """Whether the row is, as far as it was read."""
         return all(line.isascii() or _is_utf_8(line) for line in self._row)

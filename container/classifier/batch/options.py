@@ -13,7 +13,11 @@ from classifier.engines import GPU_BATCHES, Computing
 from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
+from classifier.hyperparameters import SCHEMA
 from classifier.kinds import Kind, boolean, choice, integer, text
+from classifier.tabular.delimiters import NONE
+from classifier.tabular.dialect import AUTO as AUTO_DETECTED
+from classifier.tabular.dialect import Dialect
 
 CSV, JSON_LINES = "csv", "jsonl"
 PROCESSING = "processing"
@@ -28,7 +32,12 @@ def _shard(text: str) -> Shard:
     return shard
 
 
+def _delimiter(text: str) -> str:
+    return NONE if text.lower() == NONE else str(SCHEMA["delimiter"].kind.parse(text))
+
+
 TEXT = text("a name or a path")
+DELIMITER = Kind("one of auto, comma, semicolon, tab, bar, none", _delimiter)
 SHARD = Kind("K/N, with K from 0 to N - 1", _shard)
 
 
@@ -113,11 +122,19 @@ class Options:
     )
     header: str = option(
         "BATCH_HEADER",
-        choice("auto", "true", "false"),
+        choice(AUTO_DETECTED, "true", "false"),
         "Whether the first row of CSV is a header; `auto` looks at the first rows.",
         "auto|true|false",
-        "auto",
+        AUTO_DETECTED,
         "`auto`",
+    )
+    delimiter: str = option(
+        "BATCH_DELIMITER",
+        DELIMITER,
+        "What separates the columns of CSV; `auto` looks at the first rows, and `none` is one text per line.",
+        "auto|comma|semicolon|tab|bar|none",
+        AUTO_DETECTED,
+        "`auto`; a `.txt` file is one text per line",
     )
     probabilities: bool = option(
         "BATCH_PROBABILITIES",
@@ -158,6 +175,11 @@ class Options:
         AUTO,
         f"`{AUTO}`",
     )
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the user says of how tables are written."""
+        return Dialect(self.header, self.delimiter)
 
     @property
     def computing(self) -> Computing:

@@ -84,6 +84,11 @@ class Table(Protocol):
         ...
 
     @property
+    def doubts(self) -> Sequence[str]:
+        """What may be a mistake in how it is read."""
+        ...
+
+    @property
     def start(self) -> str:
         """What comes before the first row of the result."""
         ...

@@ -55,7 +55,7 @@ def read(source: Source, options: Options, added: Added) -> Table:
             raise UserError(found.problems[0].words)
         if source.suffix in files.JSON_LINES:
             return json_table.read(source, options.text_column, added)
-        return csv_table.read(source, options.text_column, options.header, added)
+        return csv_table.read(source, options.text_column, options.dialect, added)
 
 
 @contextmanager

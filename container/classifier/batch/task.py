@@ -114,6 +114,8 @@ def _predicted(task: Task, path: Path) -> Tally:
     source = tables.source(path, task.name, options)
     table = tables.read(source, options, Added(task.job.predictor.labels, options.probabilities))
     log.info("event=table file=%r %s", task.name, table)
+    for doubt in table.doubts:
+        log.warning("event=table file=%r note=%r", task.name, doubt)
     own = _own_rows(source, table, options.shard)
     if options.fail_on_rejects:
         _refuse_rejects(task, source, table, own)

@@ -1,19 +1,24 @@
 """Which column of a table is the text, and whether its first row is a header: told, or seen in its first rows."""
 
-import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from classifier.errors import UserError
 from classifier.tabular import columns
+from classifier.tabular.unread import Unread
+from classifier.tabular.values import (
+    are_column_numbers,
+    has_letters,
+    is_figure,
+    plain,
+    reads_like_name,
+    reads_like_text,
+    stands_above,
+)
 
 SAMPLE_ROWS = 100
-WORD = re.compile(r"[^\W\d_]+")
-# Names, dates, places and codes have fewer; of scripts without spaces a whole sentence is one "word".
-TEXT_WORDS = 3
-TEXT_LETTERS = 20
 SHARE = 0.5
 LONGEST_NAME = 60
-MISSING = frozenset({"n/a", "na", "nan", "null", "none"})
 LONGEST_SHOWN = 40
 MOST_SHOWN = 50
 
@@ -29,11 +34,11 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
         others: Rows after it.
         wanted: The name or number of the text's column; empty where that is to be found.
     """
-    names = [_plain(name) for name in first]
-    if wanted and not wanted.isdecimal() and _plain(wanted) in names:
+    names = [plain(name) for name in first]
+    if wanted and not wanted.isdecimal() and plain(wanted) in names:
         return True
     there = [name for name in names if name]
-    if len(set(there)) < len(there) or any(len(name) > LONGEST_NAME or _is_figure(name) for name in there):
+    if len(set(there)) < len(there) or any(len(name) > LONGEST_NAME or is_figure(name) for name in there):
         return False
     below = _columns([row for row in others if row != first], len(names))
     over_figures = (bool(name) and _are_figures(values) for name, values in zip(names, below, strict=True))
@@ -60,8 +65,78 @@ def find(names: Sequence[str], rows: Sequence[Sequence[str]], wanted: str, *, nu
     raise UserError(f"{why}; give --text-column and {what}, of: {listed}")
 
 
+def longer(names: Sequence[str], rows: Sequence[Sequence[str]], text: int, noun: str) -> list[str]:
+    """Name the columns that hold longer texts than the one that is read by its name.
+
+    Args:
+        names: What the columns are called; empty texts where they have no names.
+        rows: Some rows, each with a value for each column.
+        text: The column that is read, from 0.
+        noun: What columns are called, ``column`` or ``key``.
+    """
+    unread = Unread(noun)
+    for line, row in enumerate(rows):
+        others = [pair for number, pair in enumerate(zip(names, row, strict=True)) if number != text]
+        unread.add(line, (names[text], row[text]), others if names[text] else [])
+    return [f"{words}; say --text-column to settle it" for words in unread.longer()]
+
+
+def refuse_prose(rows: Sequence[Sequence[str]], count: int, noun: str) -> None:
+    """Refuse columns that may be parts of a sentence: none of them holds figures, or values that come again.
+
+    Args:
+        rows: Some rows, each with a value for each column; they have no header.
+        count: How many columns there are.
+        noun: What separates them.
+
+    Raises:
+        UserError: They may be.
+    """
+    if count > 1 and not any(_are_figures(values) or _come_again(values) for values in _columns(rows, count)):
+        raise UserError(
+            f"the {noun}s stand as in a sentence, and may be the texts' own; say --delimiter none if each line is a "
+            f"text, or --text-column and the number of the column that is"
+        )
+
+
+def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
+    """Refuse a first row that may be a header, though it names no column that is known; of a single column, say so.
+
+    Args:
+        rows: Some rows, each with a value for each column; the first is taken for data.
+        text: The column that is read, from 0.
+
+    Raises:
+        UserError: It may be.
+    """
+    first, *others = rows
+    texts = [row[text] for row in others if row[text].strip()]
+    numbered = are_column_numbers(first) and _share(texts, is_figure) < 1 - SHARE
+    names = [name for name in first if name.strip()]
+    if not numbered and not (
+        all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
+    ):
+        return []
+    words = "the first row may be a header; say --header true if it is, or --header false"
+    if len(first) > 1:
+        raise UserError(words)
+    return [words]
+
+
+def _stands_alone(rows: Sequence[Sequence[str]]) -> bool:
+    """Say whether no value of the first row comes again in its column."""
+    first, *others = rows
+    return not any(value and value == row[number] for row in others for number, value in enumerate(first))
+
+
+def _come_again(values: Sequence[str]) -> bool:
+    """Say whether most values come more than once, as labels do, and are not one and the same."""
+    counts = Counter(values)
+    return len(counts) > 1 and sum(count for count in counts.values() if count > 1) > SHARE * len(values)
+
+
 def _wanted(names: Sequence[str], wanted: str, *, numbered: bool) -> tuple[list[int], str]:
-    named = [number for number, name in enumerate(names) if _plain(name) == _plain(wanted)]
+    named = [number for number, name in enumerate(names) if plain(name) == plain(wanted)]
     if not named and numbered and wanted.isdecimal() and 0 < int(wanted) <= len(names):
         return [int(wanted) - 1], ""
     return named, f"{'several columns are' if named else 'no column is'} called {wanted!r}"
@@ -75,8 +150,8 @@ def _likely(names: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[i
     if named:
         return named, "several columns have a name for a text"
     held = list(enumerate(_columns(rows, len(names))))
-    likely = [number for number, values in held if _share(values, _reads_like_text) >= SHARE]
-    likely = likely or [number for number, values in held if _share(values, _has_letters) >= SHARE]
+    likely = [number for number, values in held if _share(values, reads_like_text) >= SHARE]
+    likely = likely or [number for number, values in held if _share(values, has_letters) >= SHARE]
     return likely, "several columns look like text" if likely else "no column looks like text"
 
 
@@ -85,7 +160,7 @@ def _shown(number: int, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     values = _columns(rows, len(names))[number]
     name = names[number].strip()
     called = f" {name!r}" if name.isprintable() and 0 < len(name) <= LONGEST_SHOWN else ""
-    kinds = {"text": _reads_like_text, "figures": _is_figure, "words": _has_letters}
+    kinds = {"text": reads_like_text, "figures": is_figure, "words": has_letters}
     kind = next((kind for kind, fits in kinds.items() if _share(values, fits) >= SHARE), "nothing")
     return f"{number + 1}{called} ({kind})"
 
@@ -99,23 +174,5 @@ def _share(values: Sequence[str], fits: Callable[[str], bool]) -> float:
     return sum(map(fits, values)) / len(values) if values else 0.0
 
 
-def _plain(name: str) -> str:
-    return name.strip().lower()
-
-
 def _are_figures(values: Sequence[str]) -> bool:
-    return bool(values) and all(map(_is_figure, values))
-
-
-def _is_figure(value: str) -> bool:
-    """Say whether a value is a number, a date or the like, or says that there is none: digits and no letters."""
-    return _plain(value) in MISSING or (any(map(str.isdigit, value)) and not _has_letters(value))
-
-
-def _has_letters(value: str) -> bool:
-    return WORD.search(value) is not None
-
-
-def _reads_like_text(value: str) -> bool:
-    words = WORD.findall(value)
-    return len(words) >= TEXT_WORDS or sum(map(len, words)) >= TEXT_LETTERS
+    return bool(values) and all(map(is_figure, values))

@@ -208,6 +208,20 @@ class Schema(BuiltIn):
         "Whether the first row of a table names its columns; `auto` looks whether it does.",
         modality=TEXT,
     )
+    delimiter: str = hyperparameter(
+        choice(
+            "auto",
+            "comma",
+            "semicolon",
+            "tab",
+            "bar",
+            also={",": "comma", ";": "semicolon", "\\t": "tab", "|": "bar", "pipe": "bar"},
+        ),
+        "auto",
+        "What separates the columns of a table; `auto` looks at its first rows.",
+        aliases=("sep", "separator"),
+        modality=TEXT,
+    )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),
         "none",

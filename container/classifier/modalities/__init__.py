@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from classifier.modalities.report import Finding
     from classifier.modalities.text import Examples
+    from classifier.tabular.dialect import Dialect
     from classifier.tabular.files import Source
     from classifier.tabular.rows import Label, ReadResult
 
@@ -36,12 +37,12 @@ class Modality(Protocol):
             sharded: Whether each host gets a part of the channel's files, which may be none.
         """
 
-    def read_sources(self, sources: "Sequence[Source]", header: str, found: "ReadResult", /) -> None:
+    def read_sources(self, sources: "Sequence[Source]", dialect: "Dialect", found: "ReadResult", /) -> None:
         """Read files: the result gets their rows, the problems and the notes.
 
         Args:
             sources: The files, in order.
-            header: Whether each table's first row is a header: ``true``, ``false`` or ``auto``.
+            dialect: What the user says of how tables are written.
             found: What is added to.
         """
 

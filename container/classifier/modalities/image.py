@@ -22,6 +22,7 @@ from classifier.modalities.shades import bits_of
 from classifier.modalities.text import Examples
 from classifier.pixels import ImageSource, PixelsError
 from classifier.tabular import files
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import Label, ReadResult, Row, label_problem
 
@@ -148,12 +149,12 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     return sources
 
 
-def read_sources(sources: Sequence[Source], _header: str, found: ReadResult) -> None:
+def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult) -> None:
     """Look at every image, some at a time.
 
     Args:
         sources: The images.
-        _header: Says something of tables.
+        _dialect: Says something of tables.
         found: Gets a row for each good image, which is of no line, and a problem for each other.
     """
     next_line = time.monotonic() + SECONDS_BETWEEN_LINES
@@ -181,7 +182,7 @@ def examples(found: ReadResult) -> Examples:
     share = np.zeros(len(table))
     for rows in table.groupby("label").indices.values():
         share[rows] = [_share(key) for key in _keys([items[row] for row in rows])]
-    return Examples(table.assign(share=share), found.notes)
+    return Examples(table.assign(share=share), (*found.warnings, *found.notes))
 
 
 def why_one_label(table: pd.DataFrame) -> str:
@@ -291,7 +292,7 @@ def _warn_of_left_out(folder: Path, others: Sequence[Path], images: Collection[P
     if hidden:
         left_out["names that begin with a dot are passed over; give them others"] = hidden
     for reason, names in left_out.items():
-        result.warnings.append(f"left out: {', '.join(at_most(names, NOTES_NAME))}: {reason}")
+        result.general_warnings.append(f"left out: {', '.join(at_most(names, NOTES_NAME))}: {reason}")
 
 
 def _sized(folder: Path, path: Path) -> str:
@@ -339,7 +340,7 @@ def _check_folders(
     if not sharded:
         _check_empty(folder, channel, labels | set(named), result)
         if len(labels) >= MANY_LABELS and len(images) < FEWEST_OF_A_LABEL * len(labels):
-            result.warnings.append(
+            result.general_warnings.append(
                 f"{len(labels)} labels, and {len(images)} images: if the folders at the channel's top are things, each "
                 f"with its images, and no labels, {LEADS}, one folder higher"
             )

@@ -10,6 +10,7 @@ from classifier import TEXT
 from classifier.modalities.report import findings
 from classifier.tabular import csv_rows, files, json_rows, labels, rows, text_folders
 from classifier.tabular.channel import find
+from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Label, ReadResult
 
@@ -29,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 NAME = TEXT
-READERS: Mapping[str, Callable[[Source, str, ReadResult], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
+READERS: Mapping[str, Callable[[Source, Dialect, ReadResult], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Examples:
     """Labelled texts.
 
     Attributes:
-        table: A row an example, with the columns ``label``, ``text``, ``file``, ``line`` (the row's first, from 1) and
-            ``first`` (True where a table without a header begins, which may be a header that was not recognised).
+        table: A row an example, with the columns ``label``, ``text``, ``file``, ``line`` (the row's first, from 1),
+            ``first`` (True where a table without a header begins, which may be a header that was not recognised) and
+            ``below`` (True for the first row below a header, which may be another).
         notes: What the reader saw that the user should know of, one line each.
     """
 
@@ -46,7 +48,7 @@ class Examples:
     notes: tuple[str, ...] = ()
 
 
-def read_channel(folder: Path, channel: str, *, header: str = "auto") -> Examples:
+def read_channel(folder: Path, channel: str, *, dialect: Dialect = AS_WRITTEN) -> Examples:
     """Read all examples of a channel.
 
     ``data.csv`` at the channel's top, or else all its tables at any depth: CSV, also with tabs or semicolons, and JSON
@@ -56,25 +58,24 @@ def read_channel(folder: Path, channel: str, *, header: str = "auto") -> Example
     Args:
         folder: The channel's folder.
         channel: Its name.
-        header: Whether each table's first row is a header: ``true``, ``false``, or ``auto``, which is where it names
-            the columns.
+        dialect: What the user says of how its tables are written.
 
     Raises:
         UserError: There are no data, or bad rows: the message lists them by file and line.
     """
     found = ReadResult()
-    read_sources(find(folder, channel, found), header, found)
+    read_sources(find(folder, channel, found), dialect, found)
     if found.problems:
         raise BadDataError(found.problems_in_order())
     return examples(found)
 
 
-def read_sources(sources: Sequence[Source], header: str, found: ReadResult) -> None:
+def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult) -> None:
     """Read files, and judge their labels together.
 
     Args:
         sources: The files, in order.
-        header: As for :func:`read_channel`.
+        dialect: As for :func:`read_channel`.
         found: Gets the rows, the problems and the notes.
     """
     found.files += [source.name for source in sources if not source.label]
@@ -82,17 +83,17 @@ def read_sources(sources: Sequence[Source], header: str, found: ReadResult) -> N
         if source.label:
             text_folders.read(source, found)
         else:
-            _read_table(source, header, found)
+            _read_table(source, dialect, found)
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
     # A header taken for data is the cause of the other.
     found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
 
 
-def _read_table(source: Source, header: str, found: ReadResult) -> None:
+def _read_table(source: Source, dialect: Dialect, found: ReadResult) -> None:
     before = len(found.rows), len(found.problems)
     if files.is_text(source, found):
-        READERS.get(source.suffix, csv_rows.read)(source, header, found)
+        READERS.get(source.suffix, csv_rows.read)(source, dialect, found)
     if before == (len(found.rows), len(found.problems)):
         found.note(source.name, "holds no rows")
 
@@ -107,9 +108,10 @@ def examples(found: ReadResult) -> Examples:
             "file": pd.Series(columns[0], dtype="object"),
             "line": pd.Series(columns[1], dtype="int64"),
             "first": pd.Series(columns[4], dtype="bool"),
+            "below": pd.Series(columns[5], dtype="bool"),
         }
     )
-    return Examples(table, found.notes)
+    return Examples(table, (*found.warnings, *found.notes))
 
 
 def why_one_label(_: pd.DataFrame) -> str:

@@ -174,7 +174,7 @@ def _name_left_out(there: _Folder, sources: Sequence[Source], channel: str, resu
     if noted:
         result.general_notes.append(f"left out: {', '.join(at_most(noted, MOST_NOTED))}")
     for reason, paths in groups.items():
-        result.warnings.append(f"left out: {', '.join(_sized(there, paths, channel))}: {reason}")
+        result.general_warnings.append(f"left out: {', '.join(_sized(there, paths, channel))}: {reason}")
 
 
 def _sized(there: _Folder, paths: Iterable[Path], channel: str) -> list[str]:

@@ -12,6 +12,8 @@ TEXT_NAMES = frozenset(
         "description", "tweet", "title", "body", "query",
     }
 )  # fmt: skip
+# With some spaces around it.
+LONGEST_KNOWN = 20
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ def recognise(names: Sequence[str], kind: str = "columns") -> Columns | None:
 def texts(names: Sequence[str]) -> list[int]:
     """Return the columns that may be the text by their names: those called ``text``, else those of the other names."""
     return _candidates([name.strip().lower() for name in names], TEXT, TEXT_NAMES)
+
+
+def label_names(names: Sequence[str]) -> list[int]:
+    """Return the columns that may be the label by their names: those called ``label``, else those of the others."""
+    return _candidates([name.strip().lower() for name in names], LABEL, LABEL_NAMES)
+
+
+def are_names(fields: Sequence[str]) -> bool:
+    """Say whether a row of two columns names both beyond doubt, in either order; a single letter is a label too."""
+    if len(fields) != HEADERLESS.count or max(map(len, fields)) > LONGEST_KNOWN:
+        return False
+    first, second = (field.strip().lower() for field in fields)
+    return any(
+        label in LABEL_NAMES and len(label) > 1 and text in TEXT_NAMES
+        for label, text in ((first, second), (second, first))
+    )
 
 
 def _candidates(names: Sequence[str], best: str, known: frozenset[str]) -> list[int]:

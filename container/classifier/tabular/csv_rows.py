@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from classifier.tabular import delimiters
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import MARK, Source, open_text, reading
 from classifier.tabular.row_parser import RowParser
 from classifier.tabular.rows import ReadResult
@@ -14,25 +15,24 @@ if TYPE_CHECKING:
     from _csv import Reader as CsvReader
 
 
-def read(source: Source, header: str, result: ReadResult) -> None:
+def read(source: Source, dialect: Dialect, result: ReadResult) -> None:
     """Add a table's rows, and everything that is wrong with it.
 
     Args:
         source: The file.
-        header: ``true``: the first row is a header; ``false``: it is data; ``auto``: it is a header where it names
-            the columns of label and text.
+        dialect: What the user says of it.
         result: What is added to.
     """
     with reading(source, result), open_text(source) as file:
-        delimiter = delimiters.find(source, header)
+        delimiter = delimiters.find(source, dialect)
         if delimiter.declared:
             next(file)
         _note(source, delimiter, result)
         # Files that were joined have a byte order mark where each began.
         lines = (line.removeprefix(MARK) for line in file)
-        parser = RowParser(source.name, delimiter.character, result)
+        parser = RowParser(source.name, delimiter, result)
         try:
-            _fill(parser, _records(lines, parser, 2 if delimiter.declared else 1), header)
+            _fill(parser, _records(lines, parser, 2 if delimiter.declared else 1), dialect.header)
         finally:
             parser.finish()
 
@@ -44,10 +44,10 @@ def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
 
 
 def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -> None:
-    name = f"{delimiters.NAMES[delimiter.character]}s"
+    name = f"{delimiter.name}s"
     if delimiter.declared:
         result.note(source.name, f"is separated by {name}, as its first line says, which is no row")
-    elif delimiter.character != delimiters.usual(source):
+    elif delimiter.character != delimiters.usual(source) and not delimiter.guessed:
         result.note(source.name, f"is separated by {name}")
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import MARK, Source, open_text, reading
 from classifier.tabular.keys import EXAMPLE, Keys, RowError
 from classifier.tabular.rows import Label, ReadResult, Row, label_problem
@@ -12,15 +13,14 @@ LONGEST_INTEGER = 10**18
 KINDS = {bool: "true or false", float: "a number with a point", type(None): "null", list: "a list", dict: "an object"}
 
 
-def read(source: Source, header: str, result: ReadResult) -> None:
+def read(source: Source, _dialect: Dialect, result: ReadResult) -> None:
     """Add a file's rows, and everything that is wrong with it.
 
     Args:
         source: The file.
-        header: Of no meaning here.
+        _dialect: Says something of tables.
         result: What is added to.
     """
-    del header
     keys = Keys()
     before = len(result.rows)
     with reading(source, result), open_text(source) as file:
@@ -42,7 +42,8 @@ def read(source: Source, header: str, result: ReadResult) -> None:
         _add(source, number, found, result)
     result.rows[before:] = sorted(result.rows[before:], key=lambda row: row.line)
     for note in keys.notes():
-        result.note(source.name, note)
+        (result.doubt if keys.are_mixed else result.note)(source.name, note)
+    result.judge(source.name, keys.unread.findings(result.role))
 
 
 def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: ReadResult) -> None:
@@ -90,6 +91,8 @@ def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _label(value: Any) -> Label:
+    if isinstance(value, list):
+        return _label(_only(value))
     kind = KINDS.get(type(value))
     if kind is not None:
         raise RowError(f'the label is {kind}; write an integer or a string, as 1 or "brakes"')
@@ -102,6 +105,17 @@ def _label(value: Any) -> Label:
     if wrong:
         raise RowError(wrong)
     return name
+
+
+def _only(labels: Sequence[Any]) -> Any:
+    """Return the only element of a list of labels."""
+    if not labels:
+        raise RowError("the label is a list with nothing in it; label this object, or take the line out")
+    if len(labels) == 1:
+        return labels[0]
+    if all(isinstance(label, (bool, int, float)) and label in (0, 1) for label in labels):
+        raise RowError("the label is a list of 0 and 1, which is one-hot; write the one label: its name, or its place")
+    raise RowError(f"the label is a list of {len(labels)}; one label per row is read: write an integer or a string")
 
 
 def text(value: Any, example: str = EXAMPLE) -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from classifier.tabular.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise
+from classifier.errors import at_most
+from classifier.tabular.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise, texts
+from classifier.tabular.unread import Unread
 
 EXAMPLE = '{"label": 1, "text": "..."}'
 # What SageMaker Ground Truth writes: {"source": text, attribute: 0, attribute-metadata: {"class-name": name}}.
@@ -13,7 +15,12 @@ METADATA = "-metadata"
 CLASS_NAME = "class-name"
 FAILURE = "failure-reason"
 LONGEST_KEY_NAMED = 40
+MOST_NAMED = 5
 NO_PAIR = f"no key of a label, or none of a text; write both, and call them label and text: {EXAMPLE}"
+ONE_HOT = (
+    "no key of a label, and {} hold 0 and 1, which is one-hot; write one label per row: a key label with the name of "
+    "the one that is 1"
+)
 NOT_LABELLED = "not labelled: this object lacks the label that others have; label it, or take the line out"
 
 Item = Mapping[str, Any]
@@ -35,6 +42,12 @@ class Keys:
         self._put_off: list[tuple[int, Item]] = []
         self._attributes: dict[str, None] = {}  # in the order they come
         self._used: dict[tuple[str, str], None] = {}
+        self.unread = Unread("key")
+
+    @property
+    def are_mixed(self) -> bool:
+        """Whether not all objects have their label and text in the same keys."""
+        return len(self._used) > 1
 
     def pair(self, line: int, item: Item) -> tuple[Any, Any] | None:
         """Return an object's label and text, whatever they are; None if they are put off."""
@@ -48,8 +61,8 @@ class Keys:
                 f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}"
             )
         if found is None:
-            raise RowError(NO_PAIR)
-        return item[found[0]], item[found[1]]
+            raise RowError(_no_pair(item))
+        return self._taken(line, item, *found)
 
     def put_off(self) -> Iterator[tuple[int, tuple[Any, Any] | RowError]]:
         """Return the lines put off, each with its label and text or with what is wrong with it."""
@@ -60,7 +73,7 @@ class Keys:
             return
         for line, item in self._put_off:
             try:
-                yield line, self._of_manifest(item, attributes[0]) if attributes else self._without_metadata(item)
+                yield line, self._of_manifest(line, item, attributes[0]) if attributes else self._bare(line, item)
             except RowError as error:
                 yield line, error
 
@@ -78,12 +91,16 @@ class Keys:
         names = tuple(item)
         if names not in self._plain:
             self._plain[names] = _recognised(names)
-        found = self._plain[names]
-        if found is not None:
-            self._used[found] = None
-        return found
+        return self._plain[names]
 
-    def _of_manifest(self, item: Item, attribute: str) -> tuple[Any, Any]:
+    def _taken(self, line: int, item: Item, label: str, text: str) -> tuple[Any, Any]:
+        """Return what two keys hold, and look at the others."""
+        self._used[label, text] = None
+        if isinstance(item[text], str):
+            self.unread.add(line, (text, item[text]), _others(item, (label, text)))
+        return item.get(label), item[text]
+
+    def _of_manifest(self, line: int, item: Item, attribute: str) -> tuple[Any, Any]:
         metadata = item.get(attribute + METADATA)
         described = metadata if isinstance(metadata, dict) else {}
         if (
@@ -92,18 +109,17 @@ class Keys:
             or not (attribute in item or CLASS_NAME in described)
         ):
             raise RowError(NOT_LABELLED)
-        self._used[attribute, SOURCE] = None
-        return described[CLASS_NAME] if CLASS_NAME in described else item[attribute], item[SOURCE]
+        label, text = self._taken(line, item, attribute, SOURCE)
+        return described.get(CLASS_NAME, label), text
 
-    def _without_metadata(self, item: Item) -> tuple[Any, Any]:
+    def _bare(self, line: int, item: Item) -> tuple[Any, Any]:
         found = self._known(item)
         if found is None and len(item) == 2:
             label = next(key for key in item if key != SOURCE)
             found = (label, SOURCE) if label.strip().lower() in LABEL_NAMES else None
         if found is None:
-            raise RowError(NO_PAIR)
-        self._used[found] = None
-        return item[found[0]], item[found[1]]
+            raise RowError(_no_pair(item))
+        return self._taken(line, item, *found)
 
 
 def _recognised(names: Sequence[str]) -> tuple[str, str] | None:
@@ -112,6 +128,34 @@ def _recognised(names: Sequence[str]) -> tuple[str, str] | None:
     except AmbiguousError as error:
         raise RowError(str(error)) from None
     return None if columns is None else (names[columns.label], names[columns.text])
+
+
+def _others(item: Item, taken: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return what the other keys hold, and those of objects in them."""
+    for key, value in item.items():
+        if key not in taken and not key.endswith(METADATA):
+            inside = value.items() if isinstance(value, dict) else ()
+            yield from ((f"{key}.{name}", _written(inner)) for name, inner in inside)
+            yield key, _written(value)
+
+
+def _written(value: Any) -> str:
+    """Return a value as a field of a table would have it; nothing for what is neither text nor number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int)) else ""
+
+
+def _no_pair(item: Item) -> str:
+    """Say what an object lacks, or that its label is spread over several keys."""
+    inside = {name: inner for value in item.values() if isinstance(value, dict) for name, inner in value.items()}
+    for keys in (item, inside):
+        spread = [
+            _shown(key) for key, value in keys.items() if isinstance(value, (bool, int, float)) and value in (0, 1)
+        ]
+        if len(spread) > 1 and texts(tuple(item)):
+            return ONE_HOT.format(", ".join(at_most(spread, MOST_NAMED)))
+    return NO_PAIR
 
 
 def _shown(key: str) -> str:

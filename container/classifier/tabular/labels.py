@@ -9,11 +9,20 @@ from statistics import median_low
 import pandas as pd
 
 from classifier.errors import UserError, at_most
-from classifier.tabular.rows import IF_A_HEADER, IF_DATA, Label
+from classifier.tabular.columns import LABEL_NAMES, TEXT_NAMES, are_names
+from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Row
+from classifier.tabular.unread import TRAINING, split_of
+from classifier.tabular.values import plain, reads_like_name, reads_like_text, stands_above
 
-# Beyond this share of labels that occur once, the first column is no label.
-MOST_LABELS_TO_ROWS = 0.5
+# Beyond this share of labels to rows, the first column is no label; the fewer rows, the less a share says.
 FEWEST_ROWS_TO_JUDGE = 20
+MOST_LABELS_TO_ROWS: Mapping[int, float] = {FEWEST_ROWS_TO_JUDGE: 0.5, 8: 0.8}
+MOST_UNKNOWN = 0.5
+FIRST_COLUMN = (
+    "the first column must be the label and the second the text, or name them in a header, as text,label (in place of "
+    "the first line, if that is a header)"
+)
+NO_ROW_BELOW = "a label that no row below has"
 ODD: Mapping[str, re.Pattern[str]] = {
     "numbers with a point, as 1.0": re.compile(r"[+-]?[0-9]+\.[0-9]*"),
     "numbers with a zero in front, as 01": re.compile(r"-?0[0-9]+"),
@@ -30,34 +39,84 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
         known: Labels that are beyond doubt.
 
     Raises:
-        UserError: Most labels occur once, as texts do; or a table's first row is a header that is not recognised as
-            one, with a label of its own above labels that mostly come again and again.
+        UserError: Most labels occur once, as texts do, or are longer than the texts; or a table's first row is a header
+            that is not recognised as one.
     """
     labels, counts = table["label"], Counter(table["label"])
-    unknown = [label for label in counts if label not in known]
-    if len(labels) >= FEWEST_ROWS_TO_JUDGE and len(unknown) > MOST_LABELS_TO_ROWS * len(labels):
+    unknown = {label for label in counts if label not in known}
+    place = f"{table['file'].iloc[0]}:{table['line'].iloc[0]}"
+    # Of few rows, what a header or a key calls labels are labels.
+    fewest = 0 if table["first"].any() else FEWEST_ROWS_TO_JUDGE
+    most = next((share for rows, share in MOST_LABELS_TO_ROWS.items() if len(labels) >= max(rows, fewest)), 1.0)
+    swapped = len(unknown) > MOST_UNKNOWN * len(counts) and look_swapped(table)
+    if len(unknown) > most * len(labels) or swapped:
+        what = ", more and longer than the texts" if swapped else ""
+        raise UserError(f"{place}: {len(counts)} different labels in {len(labels)} rows{what}; {FIRST_COLUMN}")
+    splits = {split_of(str(label)) for label in counts}
+    if len(splits) > 1 and TRAINING in splits and None not in splits:
         raise UserError(
-            f"{table['file'].iloc[0]}:{table['line'].iloc[0]}: {len(counts)} different labels in {len(labels)} rows; "
-            "the first column must be the label and the second the text, or name them in a header: text,label"
+            f"{place}: the labels are names of splits, as train and test; {FIRST_COLUMN}; if they are the labels, call "
+            "them otherwise"
         )
-    headers = _headers(table[table["first"]], counts, set(unknown))
-    if headers:
-        words = f"a label that no row below has, where most others come more than once; {IF_A_HEADER}; {IF_DATA}"
-        raise UserError([f"{place}: {words}" for place in headers])
+    found = [*_headers(table, counts, unknown), *_second_headers(table, counts, unknown)]
+    if found:
+        raise UserError(found)
 
 
-def _headers(firsts: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> list[str]:
-    """Return where a first row's label is nowhere but in first rows, while most labels come more than once."""
-    alone = {
+def _headers(table: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> list[str]:
+    """Name the first rows whose label is nowhere but in first rows, where it may be a header.
+
+    It may where most other labels come more than once, where it has a name that people give to columns, and where its
+    text is as short as a name among longer ones.
+    """
+    firsts = table[table["first"]]
+    alone = _alone(firsts, counts, unknown)
+    others = [count for label, count in counts.items() if label not in alone]
+    come_again = bool(others) and median_low(others) > 1
+    why = "where most others come more than once" if come_again else "beside a text as short as a column's name"
+    return [
+        f"{row.file}:{row.line}: {NO_ROW_BELOW}, {why}; {IF_A_HEADER}; {IF_DATA}"
+        for row in _rows(firsts)
+        if row.label in alone and (come_again or _has_known_name(row) or _is_name_above(row, table))
+    ]
+
+
+def _second_headers(table: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> list[str]:
+    """Name the rows below a header that look like another header."""
+    below = table[table["below"]]
+    alone = _alone(below, counts, unknown)
+    return [
+        f"{row.file}:{row.line}: {NO_ROW_BELOW}, below a header: a second header? Take it out; {IF_DATA_MOVE}"
+        for row in _rows(below)
+        if row.label in alone and (are_names([str(row.label), row.text]) or _is_name_above(row, table))
+    ]
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Row]:
+    return (Row(*values) for values in zip(*(table[name] for name in Row._fields), strict=True))
+
+
+def _alone(rows: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> set[Label]:
+    """Return the names that are no known labels and come in none but these rows."""
+    found = Counter(rows["label"])
+    return {
         label
-        for label, count in Counter(firsts["label"]).items()
+        for label, count in found.items()
         if isinstance(label, str) and label in unknown and counts[label] == count
     }
-    others = [count for label, count in counts.items() if label not in alone]
-    if not others or median_low(others) < 2:
-        return []
-    found = firsts[firsts["label"].isin(alone)]
-    return [f"{file}:{line}" for file, line in zip(found["file"], found["line"], strict=True)]
+
+
+def _has_known_name(row: Row) -> bool:
+    """Say whether a row has a name that people give to columns where it would be, and a single word beside it."""
+    label, text = plain(str(row.label)), plain(row.text)
+    named = label in LABEL_NAMES or text in TEXT_NAMES | LABEL_NAMES
+    return named and reads_like_name(text) and len(text.split()) == 1
+
+
+def _is_name_above(row: Row, table: pd.DataFrame) -> bool:
+    """Say whether a row's text could be a column's name, and hardly any other text of its file is as short."""
+    others = table[(table["file"] == row.file) & (table["line"] != row.line)]
+    return reads_like_name(str(row.label)) and stands_above(row.text, list(others["text"]))
 
 
 _SEPARATORS = re.compile(r"[\s_'\"`./\-\u2010-\u2015\u2018-\u201f]+")
@@ -128,6 +187,11 @@ def odd(labels: Sequence[Label]) -> Iterator[str]:
 
 
 def look_swapped(table: pd.DataFrame) -> bool:
-    """Return whether the labels are more and longer than the texts, as if their columns were swapped."""
+    """Return whether the labels are more and longer than the texts, or read like texts, as if they were swapped."""
     labels, texts = table["label"].astype(str), table["text"].str.strip()
-    return bool(texts.nunique() < labels.nunique() and texts.str.len().mean() < labels.str.len().mean())
+    longer = texts.str.len().mean() < labels.str.len().mean()
+    if not longer:
+        return False
+    distinct = labels.unique()
+    like_texts = sum(map(reads_like_text, distinct)) > MOST_UNKNOWN * len(distinct)
+    return texts.nunique() < len(distinct) or (like_texts and len(distinct) > MOST_UNKNOWN * len(labels))

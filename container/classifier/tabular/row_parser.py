@@ -4,23 +4,42 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 
+from classifier.errors import at_most
 from classifier.tabular import unclosed_quotes
-from classifier.tabular.columns import HEADERLESS, AmbiguousError, recognise
-from classifier.tabular.delimiters import NAMES, SHOWN, TAB
-from classifier.tabular.rows import ReadResult, Row, as_label, label_problem
+from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, label_names, recognise, texts
+from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
+from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
+from classifier.tabular.unread import Unread, shown
+from classifier.tabular.values import are_column_numbers, is_figure, reads_like_name
+
+SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
+ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
+# Of so many rows as there are, few hold a figure for a text where column numbers stand above them.
+FEW = 0.1
+MOST_NAMED = 5
+COLUMN_NUMBERS = (
+    "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
+    "to_csv(..., header=False))"
+)
 
 
 class RowParser:
     """Takes a table's rows one after the other; :meth:`finish` says what only all of them together can tell."""
 
-    def __init__(self, name: str, delimiter: str, result: ReadResult) -> None:
+    def __init__(self, name: str, delimiter: Delimiter, result: ReadResult) -> None:
         self.name = name
-        self.delimiter = delimiter
+        self.delimiter = delimiter.character
         self.result = result
+        self._guessed = delimiter.guessed
+        self._before = len(result.rows)
         self._columns = HEADERLESS
         self._header: Sequence[str] | None = None
         self._header_line = 0
         self._doubtful = False
+        self._auto = False
+        self._numbers = 0
+        self._unread = Unread("column")
+        self._names: Sequence[str] = ()
         self._counts: Counter[int] = Counter()
         self._wrong: list[tuple[int, Sequence[str], str]] = []
         self._suspects: list[unclosed_quotes.Suspect] = []
@@ -49,10 +68,12 @@ class RowParser:
                 return False
             columns = HEADERLESS
         self.result.headers[self.name] = columns
+        self._auto = header == "auto"
         if columns is None:
-            self.add(line, fields, first=header == "auto")
+            self.add(line, fields, first=self._auto)
             return True
         self._columns, self._header, self._header_line = columns, fields, line
+        self._names = _distinct(fields)
         self._doubtful = header == "auto" and columns.count == HEADERLESS.count
         more = f"; {_columns(columns.count - 2)} not read" if columns.count > 2 else ""
         self.result.note(f"{self.name}:{line}", f"is a header: {columns}{more}")
@@ -60,8 +81,11 @@ class RowParser:
 
     def add(self, line: int, fields: Sequence[str], *, first: bool = False) -> None:
         """Take a row of data."""
-        if self._header is not None and self._is_like_the_header(line, fields):
+        if self._is_a_header(line, fields, first=first):
             return
+        below = self._header is not None and not self._counts
+        if (first or below) and are_column_numbers(fields):
+            self._numbers = line
         self._counts[len(fields)] += 1
         if len(fields) != self._columns.count:
             naming = "; or name the columns to read in a header: label, text" if first and len(fields) > 2 else ""
@@ -72,7 +96,9 @@ class RowParser:
         if wrong:
             self.result.problem(self.name, line, wrong)
             return
-        self.result.rows.append(Row(self.name, line, as_label(label), text, first))
+        self.result.rows.append(Row(self.name, line, as_label(label), text, first, below))
+        if self._columns.count > HEADERLESS.count:
+            self._look_at_others(line, fields)
         self._suspects += unclosed_quotes.suspects(line, fields, self._columns, self.delimiter)
 
     def finish(self) -> None:
@@ -85,6 +111,9 @@ class RowParser:
             for line, fields, naming in self._wrong:
                 self.result.problem(self.name, line, self._wrong_count(len(fields)) + naming)
         self._name_rows_in_texts()
+        self._name_column_numbers()
+        self._show_a_guess()
+        self.result.judge(self.name, self._unread.findings(self.result.role))
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
@@ -94,6 +123,49 @@ class RowParser:
             line,
             f"a quote is not closed or not doubled ({error}); "
             f"write the text in quotes and each quote in it twice: {example}",
+        )
+
+    def _is_a_header(self, line: int, fields: Sequence[str], *, first: bool) -> bool:
+        """Refuse a header that is not the first row."""
+        if self._header is not None:
+            return self._is_like_the_header(line, fields)
+        if not self._auto or first or not are_names(fields):
+            return False
+        self.result.problem(
+            self.name,
+            line,
+            "a header that is not in the first line; take it out, with the lines above it where those are no rows; if "
+            "it is data, set header to false",
+        )
+        return True
+
+    def _look_at_others(self, line: int, fields: Sequence[str]) -> None:
+        label, text = self._columns.label, self._columns.text
+        others = [
+            pair for number, pair in enumerate(zip(self._names, fields, strict=True)) if number not in (label, text)
+        ]
+        self._unread.add(line, (self._names[text], fields[text]), others)
+
+    def _name_column_numbers(self) -> None:
+        """Name a row of column numbers, unless the texts may be numbers."""
+        if not self._numbers:
+            return
+        texts = [row.text for row in self.result.rows[self._before :] if row.line != self._numbers]
+        if sum(map(is_figure, texts)) <= FEW * len(texts):
+            cure = "" if self._header is not None else ", or set header to true"
+            self.result.problem(self.name, self._numbers, f"{COLUMN_NUMBERS}{cure}; {IF_DATA_MOVE}")
+
+    def _show_a_guess(self) -> None:
+        """Show how the first row is read, where nothing but the rows says what separates the columns."""
+        rows = self.result.rows[self._before :] if self._guessed else []
+        if not rows:
+            return
+        first, labels = rows[0], Counter(row.label for row in rows)
+        label, length = shown_label(first.label, labels[first.label]), len(first.text)
+        self.result.doubt(
+            f"{self.name}:{first.line} ({label}, and a text of {length} character{'' if length == 1 else 's'})",
+            f"is the first row as it is read: separated by {NAMES[self.delimiter]}s, which nothing but the rows says; "
+            f"{SET_DELIMITER} to settle it",
         )
 
     def _is_like_the_header(self, line: int, fields: Sequence[str]) -> bool:
@@ -125,26 +197,63 @@ class RowParser:
     def _wrong_count(self, count: int) -> str:
         shown, noun = SHOWN[self.delimiter], NAMES[self.delimiter]
         if count == 1:
-            return f"1 column; a row is a label, a {noun}, and a text"
+            return self._one_column("1 column")
         where = f" where the header has {self._columns.count}" if self._header is not None else ""
         space = "" if self.delimiter == TAB else " "
         return f'{count} columns{where}; put a text that has {noun}s in quotes: 1{shown}"one{shown}{space}two"'
 
+    def _one_column(self, what: str) -> str:
+        noun = NAMES[self.delimiter]
+        return f"{what}; a row is a label, a {noun}, and a text; if it is not a {noun} between them, {SET_DELIMITER}"
+
     def _other_columns(self, count: int, rows: int) -> str:
         """Say what is wrong where most rows have the same number of columns, which is another than it should be."""
         total, right = self._counts.total(), self._columns.count
-        shown, noun = SHOWN[self.delimiter], NAMES[self.delimiter]
+        noun = NAMES[self.delimiter]
         every = f"{'every row has' if rows == total else f'{rows} of {total} rows have'} {_columns(count)}"
         if self._header is not None:
             every += f" where the header has {right}"
         if count == 1:
-            return f"{every}; a row is a label, a {noun}, and a text"
+            return self._one_column(every)
         surplus = [fields[right:] for _, fields, _ in self._wrong if len(fields) == count]
         if count > right and not any(field.strip() for fields in surplus for field in fields):
             ends = f"a {noun}" if count == right + 1 else f"{count - right} {noun}s"
             return f"{every}: each line ends in {ends}; take that off, or name every column in a header"
-        names = shown.join(("label", "text", *["other"] * (count - 2)))
-        return f"{every}; name them in a header, in their order: {names}; or put a text that has {noun}s in quotes"
+        return f"{every}; {self._half_named(count) or self._naming(count)}"
+
+    def _naming(self, count: int) -> str:
+        names = SHOWN[self.delimiter].join(("label", "text", *["other"] * (count - 2)))
+        return (
+            f"name them in a header, in their order: {names} (in place of the first line, if that is a header); or put "
+            f"a text that has {NAMES[self.delimiter]}s in quotes"
+        )
+
+    def _half_named(self, count: int) -> str:
+        """Say what a first row lacks that names some of the columns, or has labels spread over several."""
+        _, first, _ = self._wrong[0]
+        others = [fields for _, fields, _ in self._wrong[1:] if len(fields) == count]
+        if self._header is not None or len(first) != count or not others:
+            return ""
+        spread = [
+            shown(name)
+            for number, name in enumerate(first)
+            if reads_like_name(name) and all(fields[number].strip().lower() in ONES for fields in others)
+        ]
+        if len(spread) > 1:
+            return (
+                f"the columns {', '.join(at_most(spread, MOST_NAMED))} hold 0 and 1, which is one-hot; write one label "
+                f"per row: a column called label with the name of the one that is 1 (in pandas: idxmax(axis=1))"
+            )
+        for named, lacking in ((texts(first), "label"), (label_names(first), "text")):
+            if named:
+                return f"the first row is a header without a column of the {lacking}; call that column {lacking!r}"
+        return ""
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the columns' names, with the number of a column in place of a name that is empty or comes again."""
+    counts = Counter(names)
+    return [name if name.strip() and counts[name] == 1 else str(number) for number, name in enumerate(names, start=1)]
 
 
 def _columns(count: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from classifier.errors import UserError, at_most
 from classifier.tabular.columns import HEADERLESS, Columns
+from classifier.tabular.unread import Finding
 
 Label = int | str
 
@@ -16,6 +17,12 @@ INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 MOST_PROBLEMS_SHOWN = 20
 IF_A_HEADER = "if it is a header, call its columns label and text, set header to true, or take it out"
 IF_DATA = "if it is data, set header to false"
+IF_DATA_MOVE = "if it is data, move it below another row"
+LONGEST_LABEL_NAMED = 40
+# A list that became a name: ['fire'], [1], ("fire",), ['fire', 'brakes'], [0, 1, 0].
+LIST = re.compile(
+    r"""\[\s*(?:(['"]).*\1|[-\d.]+(?:\s*[,\s]\s*[-\d.]+)*)\s*,?\s*\]|\(\s*(?:(['"]).*\2\s*,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
+)
 # Between letters these two are part of how words of some scripts are written, and of emoji.
 JOINERS = "\u200c\u200d"
 INVISIBLE = ("Cf", "Zl", "Zp")
@@ -30,6 +37,7 @@ class Row(NamedTuple):
         label: An integer, or a name.
         text: The text as it was written, or another kind's record.
         first: Whether it is the first row of a table without a header, which may be a header not recognised as one.
+        below: Whether it is the first row below a header, which may be another header.
     """
 
     file: str
@@ -37,6 +45,7 @@ class Row(NamedTuple):
     label: Label
     text: Any
     first: bool = False
+    below: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,19 +74,23 @@ class ReadResult:
         rows: The good rows, in order.
         problems: Everything that is wrong.
         general_notes: What the user should know of the channel.
-        warnings: What of the channel may be a mistake.
+        general_warnings: What of the channel may be a mistake.
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
         headers: Where the columns of each table are by its header; None where it has none.
+        role: What the channel is for: ``training``, ``validation`` or ``test``.
+        doubts: Those of the notes that may mean a mistake, by their words.
     """
 
     rows: list[Row] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     general_notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    general_warnings: list[str] = field(default_factory=list)
     alike: dict[str, list[str]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     headers: dict[str, Columns | None] = field(default_factory=dict)
+    role: str = "training"
+    doubts: set[str] = field(default_factory=set)
 
     def problem(self, file: str, line: int, words: str) -> None:
         """Add something that is wrong; line 0 means the whole file."""
@@ -87,14 +100,32 @@ class ReadResult:
         """Add something to know of a file, said once for all files that it is true of."""
         self.alike.setdefault(words, []).append(place)
 
+    def doubt(self, place: str, words: str) -> None:
+        """Add something to know of a file that may be a mistake: a note that is a warning."""
+        self.doubts.add(words)
+        self.note(place, words)
+
+    def judge(self, file: str, findings: Iterable[Finding]) -> None:
+        """Add what the columns or keys of a file do that are not read: problems and doubts."""
+        for found in findings:
+            if found.ends:
+                self.problem(file, found.line, found.words)
+            else:
+                self.doubt(f"{file}:{found.line}" if found.line else file, found.words)
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """All notes, a line each."""
-        of_files = []
-        for words, places in self.alike.items():
-            more = f" (and {len(places) - 1} more alike)" if len(places) > 1 else ""
-            of_files.append(f"{places[0]} {words}{more}")
-        return (*self.general_notes, *of_files)
+        """The notes that are no warnings, a line each."""
+        return (*self.general_notes, *(self._line(words) for words in self.alike if words not in self.doubts))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may be a mistake, a line each."""
+        return [*self.general_warnings, *(self._line(words) for words in self.alike if words in self.doubts)]
+
+    def _line(self, words: str) -> str:
+        first, *others = self.alike[words]
+        return f"{first} {words}" + (f" (and {len(others)} more alike)" if others else "")
 
     def problems_in_order(self) -> list[Problem]:
         """Return the problems by file, in the order the files are read, and line."""
@@ -134,7 +165,21 @@ def label_problem(name: str) -> str:
         return "the label holds a tab, a line break or another control character; take it out"
     if not name.isprintable() and any(unicodedata.category(character) in INVISIBLE for character in _bare(name)):
         return "the label holds an invisible character, as a zero-width space; take it out, or write the label anew"
+    if name[0] in "[({" and LIST.fullmatch(name):
+        return "the label is written as a list; one label per row is read: write it alone, without brackets and quotes"
     return ""
+
+
+def shown_label(label: Label, count: int) -> str:
+    """Name a label for a message; one of a single row may be a text in the wrong column, and is not shown.
+
+    Args:
+        label: The label.
+        count: How many rows have it.
+    """
+    if isinstance(label, int) or (count > 1 and len(label) <= LONGEST_LABEL_NAMED):
+        return f"label {label!r}"
+    return f"a label of {len(label)} characters"
 
 
 def _bare(name: str) -> str:
@@ -151,8 +196,18 @@ def one_kind(rows: Sequence[Row]) -> Iterable[Problem]:
     kind, other = ("an integer", "names") if odd else ("not an integer", "integers")
     for row, is_whole in zip(rows, whole, strict=True):
         if is_whole == odd:
-            perhaps = f"; {IF_A_HEADER}" if row.first and not odd else ""
+            perhaps = "" if odd else if_a_header(first=row.first, below=row.below)
             yield Problem(row.file, row.line, f"the label is {kind} where most are {other}; use one kind{perhaps}")
+
+
+def if_a_header(*, first: bool, below: bool) -> str:
+    """Return what to do with a row that has a wrong label, if it is a header; nothing where it can't be one.
+
+    Args:
+        first: Whether it is the first row of a table without a header.
+        below: Whether it is the first row below a header.
+    """
+    return f"; {IF_A_HEADER}" if first else "; if it is a second header, take it out" if below else ""
 
 
 def one_header(headers: Mapping[str, Columns | None]) -> Iterable[Problem]:

@@ -18,8 +18,9 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.modalities import report, shades
 from classifier.modalities.text import Label, sorted_labels
 from classifier.tabular import labels as names
+from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.tabular.files import Source
-from classifier.tabular.rows import IF_A_HEADER, BadDataError, Problem, ReadResult
+from classifier.tabular.rows import BadDataError, Problem, ReadResult, if_a_header
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def load(
     validation_split_ratio: float,
     seed: int,
     *,
-    header: str = "auto",
+    dialect: Dialect = AS_WRITTEN,
     known_labels: tuple[Label, ...] = (),
     max_sequence_length: int | None = None,
 ) -> Data:
@@ -122,7 +123,7 @@ def load(
     Raises:
         UserError: There is no training channel, a row is bad, or too little is left to train on.
     """
-    tables = read(channels, header=header)
+    tables = read(channels, dialect=dialect)
     labels = labels_of(tables, known_labels)
     return prepare(tables, labels, validation_split_ratio, seed, max_sequence_length=max_sequence_length)
 
@@ -130,7 +131,7 @@ def load(
 def read(
     channels: Mapping[str, Path],
     *,
-    header: str = "auto",
+    dialect: Dialect = AS_WRITTEN,
     sharded: Collection[str] = frozenset(),
     modality: str = TEXT,
 ) -> Tables:
@@ -138,8 +139,7 @@ def read(
 
     Args:
         channels: The folder of each channel by its name.
-        header: Whether each table's first row is a header: ``true``, ``false``, or ``auto``, which is where it names
-            the columns.
+        dialect: What the user says of how tables are written.
         sharded: The channels of which this host gets a part (``ShardedByS3Key``).
         modality: What kind of records they hold.
 
@@ -155,9 +155,9 @@ def read(
     found: dict[str, ReadResult] = {}
     sources: dict[str, list[Source]] = {}
     for role, name in found_roles.items():
-        found[role] = ReadResult()
+        found[role] = ReadResult(role=role)
         sources[role] = modalities.of(modality).find(channels[name], name, found[role], sharded=name in sharded)
-    return read_sources(sources, header, found, modality)
+    return read_sources(sources, dialect, found, modality)
 
 
 def roles(channels: Collection[str]) -> dict[str, str]:
@@ -179,7 +179,7 @@ def roles(channels: Collection[str]) -> dict[str, str]:
 
 def read_sources(
     sources: Mapping[str, Sequence[Source]],
-    header: str,
+    dialect: Dialect,
     found: Mapping[str, ReadResult] | None = None,
     modality: str = TEXT,
 ) -> Tables:
@@ -187,16 +187,16 @@ def read_sources(
 
     Args:
         sources: The files.
-        header: As for :func:`read`.
+        dialect: As for :func:`read`.
         found: What is already known of them.
         modality: What kind of records they hold.
 
     Raises:
         UserError: A row is bad: the message has all of them.
     """
-    found = found or {role: ReadResult() for role in sources}
+    found = found or {role: ReadResult(role=role) for role in sources}
     for role, result in found.items():
-        modalities.of(modality).read_sources(sources[role], header, result)
+        modalities.of(modality).read_sources(sources[role], dialect, result)
         for finding in report.of_files(role, result):
             log.log(finding.level, "event=data %s", finding.line)
         for warning in result.warnings:
@@ -422,17 +422,21 @@ def _unknown(table: pd.DataFrame, labels: tuple[Label, ...], counts: "pd.Series[
     unknown = table[~table["label"].isin(labels)]
     otherwise = names.written_otherwise(set(unknown["label"]), labels)
     return [
-        Problem(str(file), int(line), _why_unknown(label, otherwise.get(label), counts, first=first))
-        for label, file, line, first in zip(
-            *(unknown[name] for name in ("label", "file", "line", "first")), strict=True
+        Problem(
+            str(file),
+            int(line),
+            _why_unknown(label, otherwise.get(label), counts, if_a_header(first=first, below=below)),
+        )
+        for label, file, line, first, below in zip(
+            *(unknown[name] for name in ("label", "file", "line", "first", "below")), strict=True
         )
     ]
 
 
-def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series[int]", *, first: bool) -> str:
+def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series[int]", if_a_header: str) -> str:
     """Say of a label that training lacks what to do; one that training writes in another way is named."""
     if alike is None:
-        perhaps = f"; {IF_A_HEADER}" if first and isinstance(label, str) else ""
+        perhaps = if_a_header if isinstance(label, str) else ""
         return f"a label that no training row has; correct it, or add rows to train on{perhaps}"
     other, difference = alike
     cure = "write both alike, or add rows to train on"

@@ -12,6 +12,7 @@ from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.tabular.dialect import Dialect
 from classifier.tabular.rows import Label
 from classifier.training import data, reading, toolkit, warm_start
 from classifier.training.data import Data, Tables
@@ -119,7 +120,8 @@ def _tables(
 ) -> Tables | UserError:
     """Read the job's rows, as the encoder will; of several hosts, one with bad rows first tells the others."""
     try:
-        tables = data.read(environ.channels, header=settings.header, sharded=environ.sharded, modality=modality)
+        dialect = Dialect(settings.header, settings.delimiter)
+        tables = data.read(environ.channels, dialect=dialect, sharded=environ.sharded, modality=modality)
         if reader is not None:
             reading.check(tables, reader, settings.max_sequence_length)
     except UserError as error:

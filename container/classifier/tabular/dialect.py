@@ -1,0 +1,25 @@
+"""What a user says of how tables are written, where their own bytes leave a doubt."""
+
+from dataclasses import dataclass
+
+AUTO = "auto"
+COMMA, TAB = ",", "\t"
+# The names that the hyperparameter and the options take; hyperparameters.schema has them too.
+BY_NAME = {"comma": COMMA, "semicolon": ";", "tab": TAB, "bar": "|"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How tables are written.
+
+    Attributes:
+        header: Whether the first row of each is a header: ``true``, ``false``, or ``auto``, which is where it names the
+            columns.
+        delimiter: What separates the columns: a name of :data:`BY_NAME`, or ``auto``, which is what the rows say.
+    """
+
+    header: str = AUTO
+    delimiter: str = AUTO
+
+
+AS_WRITTEN = Dialect()
