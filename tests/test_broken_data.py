@@ -119,8 +119,8 @@ TABLE: Mapping[str, Broken] = {
     "broken gzip": whole(PACKED[:40] + b"\xff\xff\xff" + PACKED[43:], "data.csv.gz", "compress and upload"),
     "gzip that ends too soon": whole(PACKED[:-40], "data.csv.gz", "compress and upload it again"),
     "random bytes": csv(random.Random(1).randbytes(5000), 1, "save the file as UTF-8"),  # noqa: S311
-    "a line that is no JSON": json('{"label": 1, "text": "a\n', "write one object a line"),
-    "a line that is no object": json("7\n", "write one object a line"),
+    "a line that is no JSON": json('{"label": 1, "text": "a\n', "write one object per line"),
+    "a line that is no object": json("7\n", "write one object per line"),
     "an object without a label": json('{"text": "a"}\n', "write both, and call them label and text"),
     "an object with a text in it that is none": json('{"label": 1, "text": {"a": "b"}}\n', "write a string"),
     "a label that is null": json('{"label": null, "text": "a"}\n', "write an integer or a string"),
@@ -131,7 +131,7 @@ TABLE: Mapping[str, Broken] = {
         "training/a.manifest:2: ", "not labelled", "a.manifest",
     ),
     "a JSON array": Broken(f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object a", "a.json"),
-    "JSON over several lines": Broken('{\n"label": 1\n}\n', "training/a.json:1: ", "write one object a line", "a.json"),
+    "JSON over several lines": Broken('{\n"label": 1\n}\n', "training/a.json:1: ", "write one object per line", "a.json"),
     "a header above the validation rows": Broken(
         "mood,posting\nfire,a\nbrakes,b\n", "validation/data.csv:1: ", "call its columns label and text",
         channel="validation", training=NAMES,

@@ -219,7 +219,7 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"label": 1, "text": "secret"', "not JSON (Expecting ',' delimiter, column 30); write one object a line"),
+        ('{"label": 1, "text": "secret"', "not JSON (Expecting ',' delimiter, column 30); write one object per line"),
         ('"secret"', "JSON, but no object"),
         ('{"label": 1, "label": 2, "text": "secret"}', "a key comes twice"),
         ('{"text": "secret"}', "write both, and call them label and text"),

@@ -82,13 +82,13 @@ def read(source: Source, wanted: str, added: Added) -> JsonTable:
     """
     with open_text(source, LENIENT) as file:
         sample = [row.text for row in islice(_read(file), SAMPLE_ROWS) if isinstance(row, Row)]
-    wrong = json_rows.not_lines(sample[0], EXAMPLE) if sample else "holds no row; write an object a line"
+    wrong = json_rows.not_lines(sample[0], EXAMPLE) if sample else "holds no row; write one object per line"
     if wrong:
         raise UserError(wrong)
     items = [item for line in sample if (item := _object(line))]
     keys = list(dict.fromkeys(key for item in items for key in item))
     if not keys:
-        raise UserError(f"no JSON object in the first {len(sample)} lines; write one object a line: {EXAMPLE}")
+        raise UserError(f"no JSON object in the first {len(sample)} lines; write one object per line: {EXAMPLE}")
     rows = [[value if isinstance(value := item.get(key), str) else "" for key in keys] for item in items]
     if not wanted and SOURCE in keys and "text" not in keys:
         wanted = SOURCE

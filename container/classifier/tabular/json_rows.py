@@ -58,9 +58,9 @@ def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: R
 def not_lines(first: str, example: str = EXAMPLE) -> str:
     """Say of a file that begins with this line why it is no JSON Lines; nothing where it may be."""
     if first.lstrip().startswith("["):
-        return f"a JSON array; write one object a line (jq -c '.[]' does it): {example}"
+        return f"a JSON array; write one object per line (jq -c '.[]' does it): {example}"
     if first.strip() == "{":
-        return f"JSON over several lines; write one object a line (jq -c . does it): {example}"
+        return f"JSON over several lines; write one object per line (jq -c . does it): {example}"
     return ""
 
 
@@ -73,13 +73,13 @@ def parsed(line: str, example: str = EXAMPLE) -> dict[str, Any]:
     try:
         item = json.loads(line.rstrip(), object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
-        raise RowError(f"not JSON ({error.msg}, column {error.colno}); write one object a line: {example}") from None
+        raise RowError(f"not JSON ({error.msg}, column {error.colno}); write one object per line: {example}") from None
     except RowError:
         raise
     except (ValueError, RecursionError):  # a number of thousands of digits; thousands of brackets
-        raise RowError(f"JSON that can't be read; write one object a line: {example}") from None
+        raise RowError(f"JSON that can't be read; write one object per line: {example}") from None
     if not isinstance(item, dict):
-        raise RowError(f"JSON, but no object; write one object a line: {example}")
+        raise RowError(f"JSON, but no object; write one object per line: {example}")
     return item
 
 

@@ -90,7 +90,7 @@ MAGIC: dict[bytes, str] = {
         "(jq -c 'select(.answer == \"accept\") | {label: .accept[0], text}' does it)"
     ),
     MARK + rb'\{(?=[^\n]*"text"\s*:)(?=[^\n]*"cats"\s*:\s*\{)': (
-        "spaCy's format for categories; write one object a line with the one label that is true: "
+        "spaCy's format for categories; write one object per line with the one label that is true: "
         '{"label": "...", "text": "..."}'
     ),
     MARK + rb'\{[^\n]*"(?:Classes|Labels)"\s*:\s*\[\s*\{\s*"Name"\s*:': (
