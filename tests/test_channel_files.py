@@ -147,6 +147,8 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
         {"a.csv": ROWS, "README": ROWS, "LICENSE.txt": ROWS, "readme.csv.txt": ROWS, "NOTICE": "x"}, ["a.csv"],
         ("left out: LICENSE.txt, NOTICE, README, readme.csv.txt",),
     ),
+    "a readme beside .txt tables": ({"a.txt": ROWS, "readme.txt": "Read me, please."}, ["a.txt"],
+                                   ("left out: readme.txt",)),
     "documents and programs": (
         {"a.csv": ROWS, "paper.pdf": b"%PDF-1.7", "page.html": "<html>", "load.py": "a, b\nc, d\n", "x.yaml": "a: b"},
         ["a.csv"],

@@ -97,7 +97,8 @@ def _is_users(name: PurePath) -> bool:
 
 def _tables(there: _Folder, channel: str, suffixes: Collection[str]) -> list[Source]:
     top = there.path / DATA_FILE
-    found = [path for path in there.visible if files.suffix_of(path) in suffixes]
+    named = [path for path in there.visible if files.suffix_of(path) in suffixes]
+    found = [path for path in named if files.is_table(path) or not left_out.is_notice(path)] or named
     chosen = [top] if top in found else [path for path in found if not _is_copy(path, found)]
     return [Source(path, there.called(path, channel)) for path in chosen]
 
