@@ -248,6 +248,15 @@ def test_files_are_chosen_by_their_names_and_the_others_are_warned_of(
     assert [literal_eval(message.partition("note=")[2]) for message in caplog.messages] == warnings
 
 
+def test_another_programs_folder_is_named() -> None:
+    options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
+    there = [("data-00000-of-00001.arrow", 9), ("dataset_info.json", 9), ("state.json", 9)]
+    with pytest.raises(
+        UserError, match=r"^in: a data set saved by Hugging Face's save_to_disk, in Arrow; write its texts"
+    ):
+        inputs.chosen(there, options)
+
+
 def test_a_table_whose_name_hides_it_is_named_where_there_is_no_other() -> None:
     options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
     with pytest.raises(UserError, match=r"no file of rows in it; .*; _a.csv, .b.csv: names that begin with a dot"):

@@ -9,7 +9,7 @@ from classifier.batch.options import Options
 from classifier.batch.shards import GZIP
 from classifier.environment import is_hidden
 from classifier.errors import UserError, at_most
-from classifier.tabular import files
+from classifier.tabular import files, layouts
 from classifier.tabular.channel import HIDDEN, PERHAPS
 from classifier.tabular.left_out import is_left_behind, is_notice
 
@@ -32,6 +32,9 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
         return single
     visible = {name: size for name, size in there if not _is_hidden(name)}
     names = [name for name, size in visible.items() if size]
+    layout = "" if options.format or _of(names, files.TABLES) else layouts.named(name for name, _ in there)
+    if layout:
+        raise UserError(f"{options.input}: {layout.partition(';')[0]}; write its texts as CSV or JSON Lines")
     if len(visible) == 1:
         taken = list(visible)
     else:
