@@ -5,7 +5,8 @@ import json
 import shutil
 import signal
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from ast import literal_eval
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,13 +15,16 @@ import pytest
 
 from batch_helpers import hidden, objects, rows, run, start, visible
 from classifier import predictor
-from classifier.batch import folders, progress, task
+from classifier.batch import folders, inputs, progress, task
 from classifier.batch.job import Job
 from classifier.batch.lines import LONGEST_ROW
 from classifier.batch.options import Options
 from classifier.engines import Computing
 from classifier.engines.choice import FLOAT32
+from classifier.errors import UserError
 from classifier.predictor import Predictor
+from classifier.tabular.channel import HIDDEN, PERHAPS
+from classifier.tabular.files import READ
 from jobs import rows as labelled
 from serving_helpers import serving, wait_until
 
@@ -208,15 +212,55 @@ def test_a_list_of_rejects_goes_when_the_file_was_put_right(claims: Path, output
 # --- which files
 
 
-def test_files_that_are_no_tables_are_left_out_and_named(
-    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+# What is there with its bytes, what of it is read, and what is warned of.
+CHOSEN: Mapping[str, tuple[Mapping[str, int], list[str], list[str]]] = {
+    "all tables": ({"a.csv": 9, "b/c.jsonl.gz": 9, "D.TSV": 9}, ["a.csv", "b/c.jsonl.gz", "D.TSV"], []),
+    "what programs leave behind, and what goes with data": (
+        {"a.csv": 9, "_SUCCESS": 9, ".DS_Store": 9, "x.manifest": 9, "README.txt": 9, "LICENSE": 9, "._a.csv": 9,
+         "Thumbs.db": 9, ".ipynb_checkpoints/a.csv": 9},
+        ["a.csv"],
+        [],
+    ),
+    "tables whose names begin with a dot or an underscore": (
+        {"a.csv": 9, "_b.csv": 1234, ".c.jsonl": 9}, ["a.csv"],
+        [f"left out: _b.csv (1,234 bytes), .c.jsonl (9 bytes): {HIDDEN}"],
+    ),
+    "a .txt and a .json beside tables": (
+        {"a.csv": 9, "b.txt": 9, "c.json": 9}, ["a.csv"],
+        [f"left out: b.txt (9 bytes), c.json (9 bytes): {PERHAPS}"],
+    ),
+    "a .txt beside a readme": ({"a.txt": 9, "b.txt": 9, "readme.txt": 9}, ["a.txt", "b.txt"], []),
+    "other programs' files, and an empty one": (
+        {"a.csv": 9, "b.parquet": 9, "c.xlsx": 9, "d": 9, "e.csv": 0}, ["a.csv"],
+        [f"left out: b.parquet (9 bytes), c.xlsx (9 bytes), d (9 bytes): what is read is {READ}",
+         "left out: e.csv (0 bytes): empty"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_files_are_chosen_by_their_names_and_the_others_are_warned_of(
+    caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
-    for name in ("README.txt", "photo.png", "_SUCCESS", ".hidden.csv", "claims.manifest"):
-        (claims.parent / name).write_text("something else\n")
-    (claims.parent / "empty.csv").touch()
-    assert run(tiny_model, claims.parent, output) == 0
-    assert visible(output) == ["claims_output.csv"]
-    assert "left out: README.txt, empty.csv, photo.png" in capsys.readouterr().out
+    there, taken, warnings = CHOSEN[case]
+    options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
+    assert inputs.chosen(list(there.items()), options) == taken
+    assert [literal_eval(message.partition("note=")[2]) for message in caplog.messages] == warnings
+
+
+def test_another_programs_folder_is_named() -> None:
+    options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
+    there = [("data-00000-of-00001.arrow", 9), ("dataset_info.json", 9), ("state.json", 9)]
+    with pytest.raises(
+        UserError, match=r"^in: a data set saved by Hugging Face's save_to_disk, in Arrow; write its texts"
+    ):
+        inputs.chosen(there, options)
+
+
+def test_a_table_whose_name_hides_it_is_named_where_there_is_no_other() -> None:
+    options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
+    with pytest.raises(UserError, match=r"no file of rows in it; .*; _a.csv, .b.csv: names that begin with a dot"):
+        inputs.chosen([("_a.csv", 9), (".b.csv", 9), ("_SUCCESS", 9)], options)
 
 
 def test_a_file_that_is_given_is_read_whatever_its_name_hides(tmp_path: Path, output: Path, tiny_model: Path) -> None:

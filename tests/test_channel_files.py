@@ -3,7 +3,8 @@
 import gzip
 import json
 import os
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ Files = Mapping[str, str | bytes]
 ROWS = "fire,it smokes\nbrakes,pedal goes soft\n"
 LINES = '{"label": "fire", "text": "it smokes"}\n{"label": "brakes", "text": "pedal goes soft"}\n'
 WORKBOOK = b"PK\x03\x04" + bytes(22) + b"\x13\0\0\0[Content_Types].xml" + bytes(30)
+NOBODY = 65534
 MANIFEST = '[{"prefix": "s3://bucket/"}, "a.csv"]'
 AUGMENTED = '{"source": "it smokes", "part": "fire", "part-metadata": {"class-name": "fire"}}\n'
 ALONE = "beside a data.csv at the top no other file is read; give data.csv another name, and all tables are read"
@@ -129,6 +131,16 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
 
 # What is there, what of it is read, and what is noted without a warning.
 NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
+    "names that only sound like splits": (
+        {"training_requests.csv": ROWS, "evaluation-forms.csv": ROWS, "latest.csv": ROWS, "trainers.csv": ROWS},
+        ["evaluation-forms.csv", "latest.csv", "trainers.csv", "training_requests.csv"],
+        (),
+    ),
+    "parts to train on": (
+        {"train-00000-of-00002.csv": ROWS, "train-00001-of-00002.csv": ROWS, "more/train.csv": ROWS},
+        ["more/train.csv", "train-00000-of-00002.csv", "train-00001-of-00002.csv"],
+        (),
+    ),
     "one table": ({"data.csv": ROWS}, ["data.csv"], ()),
     "several tables": ({"a.csv": ROWS, "b/c.jsonl": LINES, "D.TSV": ROWS}, ["D.TSV", "a.csv", "b/c.jsonl"], ()),
     "what systems and programs leave behind": (
@@ -147,6 +159,8 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
         {"a.csv": ROWS, "README": ROWS, "LICENSE.txt": ROWS, "readme.csv.txt": ROWS, "NOTICE": "x"}, ["a.csv"],
         ("left out: LICENSE.txt, NOTICE, README, readme.csv.txt",),
     ),
+    "a readme beside .txt tables": ({"a.txt": ROWS, "readme.txt": "Read me, please."}, ["a.txt"],
+                                   ("left out: readme.txt",)),
     "documents and programs": (
         {"a.csv": ROWS, "paper.pdf": b"%PDF-1.7", "page.html": "<html>", "load.py": "a, b\nc, d\n", "x.yaml": "a: b"},
         ["a.csv"],
@@ -303,12 +317,31 @@ def test_of_very_many_files_that_are_left_out_some_are_named_and_all_are_counted
     assert f"and 30 more ({30 * len(ROWS):,} bytes): names that begin with" in warning
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_a_problem_with_a_cure(tmp_path: Path) -> None:
-    write(tmp_path, {"data.csv": ROWS})
-    (tmp_path / "data.csv").chmod(0)
-    with pytest.raises(UserError, match=r"training/data.csv: can't be read \(Permission denied\); see to it"):
-        text.read_channel(tmp_path, "training")
+@pytest.fixture
+def nobodys_folder() -> Iterator[Path]:
+    """A folder of one who is not root, who may not read everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "training"
+        folder.mkdir()
+        before = os.geteuid()
+        if before == 0:
+            for path in (folder.parent, folder):
+                os.chown(path, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        yield folder
+        os.seteuid(before)
+
+
+def test_what_may_not_be_read_is_a_problem_with_a_cure(nobodys_folder: Path) -> None:
+    write(nobodys_folder, {"data.csv": ROWS, "more/a.csv": ROWS})
+    (nobodys_folder / "data.csv").chmod(0)
+    with pytest.raises(UserError, match=r"^training/data.csv: can't be read \(Permission denied\); see to it"):
+        text.read_channel(nobodys_folder, "training")
+    (nobodys_folder / "data.csv").unlink()
+    (nobodys_folder / "more").chmod(0)
+    with pytest.raises(UserError, match=r"^training/more: can't be looked into \(Permission denied\); see to it"):
+        text.read_channel(nobodys_folder, "training")
+    (nobodys_folder / "more").chmod(0o700)
 
 
 def test_the_command_warns_of_the_same_files_and_refuses_the_same(tmp_path: Path) -> None:

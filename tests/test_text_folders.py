@@ -94,6 +94,10 @@ READ: Mapping[str, tuple[Files, Pairs]] = {
         {"2023/a.txt": "0,it smokes\n1,soft\n", "2024/a.txt": "0,it burns\n1,hard\n"},
         [(0, "it smokes"), (1, "soft"), (0, "it burns"), (1, "hard")],
     ),
+    "a table at the top beside a folder of tables": (
+        {"data.txt": "0,it smokes\n1,soft\n", "more/a.txt": "1,hot"},
+        [(0, "it smokes"), (1, "soft"), (1, "hot")],
+    ),
     "compressed tables in folders": (
         {"2023/a.txt.gz": gzip.compress(b"0,it smokes\n1,soft\n0,hot\n")},
         [(0, "it smokes"), (1, "soft"), (0, "hot")],

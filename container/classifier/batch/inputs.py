@@ -9,7 +9,7 @@ from classifier.batch.options import Options
 from classifier.batch.shards import GZIP
 from classifier.environment import is_hidden
 from classifier.errors import UserError, at_most
-from classifier.tabular import files
+from classifier.tabular import files, layouts
 from classifier.tabular.channel import HIDDEN, PERHAPS
 from classifier.tabular.left_out import is_left_behind, is_notice
 
@@ -31,10 +31,14 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
     if single == [PurePosixPath(options.input).name]:
         return single
     visible = {name: size for name, size in there if not _is_hidden(name)}
-    if len(visible) == 1:
-        return list(visible)
     names = [name for name, size in visible.items() if size]
-    taken = names if options.format else next(filter(None, (_of(names, kinds) for kinds in _KINDS)), [])
+    layout = "" if options.format or _of(names, files.TABLES) else layouts.named(name for name, _ in there)
+    if layout:
+        raise UserError(f"{options.input}: {layout.partition(';')[0]}; write its texts as CSV or JSON Lines")
+    if len(visible) == 1:
+        taken = list(visible)
+    else:
+        taken = names if options.format else next(filter(None, (_of(names, kinds) for kinds in _KINDS)), [])
     _warn_of_left_out(there, set(taken), options)
     if not taken:
         hidden = [name for name, _ in there if _is_missed_though_hidden(name)]
@@ -47,15 +51,22 @@ def _warn_of_left_out(there: Sequence[tuple[str, int]], taken: Collection[str], 
     """Name the files that are not read, but for what programs leave behind and what goes with data, as a licence."""
     groups: dict[str, list[str]] = {}
     for name, size in there:
-        if name in taken or is_notice(PurePosixPath(name)):
-            continue
-        if not _is_hidden(name):
-            words = "empty" if not size else PERHAPS if suffix(name) in files.PERHAPS_TABLES else f"not {files.READ}"
-            groups.setdefault(words if not options.format else "empty", []).append(f"{name} ({size:,} bytes)")
-        elif size and _is_missed_though_hidden(name):
-            groups.setdefault(HIDDEN, []).append(f"{name} ({size:,} bytes)")
-    for words, names in groups.items():
-        log.warning("event=input note=%r", f"left out: {', '.join(at_most(names, MOST_SHOWN))}: {words}")
+        if name not in taken and (why := _why_left_out(name, size, options)):
+            groups.setdefault(why, []).append(f"{name} ({size:,} bytes)")
+    for why, names in groups.items():
+        log.warning("event=input note=%r", f"left out: {', '.join(at_most(names, MOST_SHOWN))}: {why}")
+
+
+def _why_left_out(name: str, size: int, options: Options) -> str:
+    """Say why a file is not read; nothing where nobody misses it."""
+    if _is_hidden(name):
+        return HIDDEN if size and _is_missed_though_hidden(name) else ""
+    if is_notice(PurePosixPath(name)):
+        return ""
+    if not size:
+        return "empty"
+    is_perhaps = suffix(name) in files.PERHAPS_TABLES and not options.format
+    return PERHAPS if is_perhaps else f"what is read is {files.READ}"
 
 
 def suffix(name: str) -> str:
@@ -92,7 +103,8 @@ def _is_missed_though_hidden(name: str) -> bool:
 
 
 def _of(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
-    return [name for name in names if suffix(name) in kinds]
+    found = [name for name in names if suffix(name) in kinds]
+    return [name for name in found if suffix(name) in files.TABLES or not is_notice(PurePosixPath(name))] or found
 
 
 _KINDS = (files.TABLES, files.PERHAPS_TABLES)

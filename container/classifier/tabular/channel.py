@@ -1,5 +1,6 @@
 """Which files of a channel are read, and what is said of the others."""
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
             what is left out.
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
-    there = _looked_into(folder)
+    there = _looked_into(folder, channel, result)
     sources = _tables(there, channel, TABLES)
     if not sources:
         wrong = layouts.named(name.as_posix() for name in there.names.values())
@@ -85,10 +86,17 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     return sources
 
 
-def _looked_into(folder: Path) -> _Folder:
-    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-    names = {path: path.relative_to(folder) for path in paths}
-    return _Folder(folder, names, {path for path in paths if path.is_file() and not path.stat().st_size})
+def _looked_into(folder: Path, channel: str, result: ReadResult) -> _Folder:
+    """Look at a folder; what in it may not be looked into is a problem."""
+    closed: list[OSError] = []
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=closed.append):
+        paths += [path for name in (*folders, *names) if (path := Path(parent, name)).is_symlink() or path.is_file()]
+    for error in closed if folder.is_dir() else ():
+        place = f"{channel}/{shown(Path(error.filename).relative_to(folder).as_posix())}"
+        result.problem(place, 0, f"can't be looked into ({error.strerror}); see to it that the job may read it")
+    empty = {path for path in paths if path.is_file() and not path.stat().st_size}
+    return _Folder(folder, {path: path.relative_to(folder) for path in sorted(paths)}, empty)
 
 
 def _is_users(name: PurePath) -> bool:
@@ -97,7 +105,8 @@ def _is_users(name: PurePath) -> bool:
 
 def _tables(there: _Folder, channel: str, suffixes: Collection[str]) -> list[Source]:
     top = there.path / DATA_FILE
-    found = [path for path in there.visible if files.suffix_of(path) in suffixes]
+    named = [path for path in there.visible if files.suffix_of(path) in suffixes]
+    found = [path for path in named if files.is_table(path) or not left_out.is_notice(path)] or named
     chosen = [top] if top in found else [path for path in found if not _is_copy(path, found)]
     return [Source(path, there.called(path, channel)) for path in chosen]
 

@@ -9,6 +9,8 @@ from classifier.errors import at_most
 from classifier.tabular.columns import LABEL_NAMES
 
 WORD = re.compile("[a-z]+")
+# Beside other words these say what rows are about, and not what they are for.
+ALONE = frozenset({"training", "testing", "evaluation"})
 ANYWHERE = r"(?:.*/)?"
 # Each pattern of a layout is the name of some file in it; the first whose files are all there is the one.
 LAYOUTS: Mapping[Sequence[str], str] = {
@@ -67,7 +69,7 @@ def several_splits(names: Iterable[str]) -> str:
     """
     by_role: dict[str, list[str]] = {}
     for name in names:
-        roles = {role for role in ROLES if set(WORD.findall(name.lower())) & set(ROLES[role])}
+        roles = {role for part in PurePosixPath(name).parts for role in _roles_in(part)}
         if len(roles) == 1:
             by_role.setdefault(roles.pop(), []).append(shown(name))
     if "training" not in by_role or len(by_role) == 1:
@@ -79,6 +81,13 @@ def several_splits(names: Iterable[str]) -> str:
     )
 
 
+def _roles_in(part: str) -> set[str]:
+    """Return what rows are for by the name of a file or a folder: a word of it, or, of longer words, all of it."""
+    stem = part.lower().partition(".")[0]
+    words = {stem, *(word for word in WORD.findall(stem) if word not in ALONE)}
+    return {role for role, names in ROLES.items() if words & set(names)}
+
+
 def of_role(name: str) -> str:
     """Return what rows in a folder are for where its name says that, and is no label; else an empty string."""
-    return next((role for role, names in ROLES.items() if PurePosixPath(name).name.lower() in names), "")
+    return next((role for role, names in ROLES.items() if name.lower() in names), "")

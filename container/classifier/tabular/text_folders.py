@@ -33,6 +33,8 @@ def find(folder: Path, channel: str, paths: Sequence[Path], result: ReadResult, 
         return []
     relatives = {path: path.relative_to(folder) for path in inside}
     labels = {relative.parts[0] for relative in relatives.values()}
+    if len(labels) == 1 and any(path.parent == folder and _is_table(path) for path in paths):
+        return []
     _check_labels(labels, channel, result)
     if len(labels) == 1 and not sharded:
         _check_depth(labels, relatives.values(), channel, result)
@@ -66,6 +68,10 @@ def _are_texts(paths: Sequence[Path]) -> bool:
     heads = [files.unpacked_head(path, count) for path in paths]
     binary = sum(_is_binary(head[: sniffing.HEAD_BYTES]) for head in heads)
     return binary <= len(heads) / 2 and not sniffing.are_tables(heads, count)
+
+
+def _is_table(path: Path) -> bool:
+    return files.may_be_table(path) and left_out.holds_rows(path)
 
 
 def _is_binary(head: bytes) -> bool:
