@@ -83,13 +83,14 @@ def test_what_platforms_and_programs_leave_behind_is_left_alone_T27(tmp_path: Pa
     assert result.problems == []
 
 
-def test_other_files_are_left_out_and_said(tmp_path: Path) -> None:
+def test_other_files_are_left_out_and_warned_of(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     for name in ("LICENSE.txt", "rose/1.xml", "rose/1.json"):
         (channel / name).write_text("x")
     result = ReadResult()
     assert len(image.find(channel, "training", result)) == 6
-    assert result.notes == ("left out: LICENSE.txt, rose/1.json, rose/1.xml",)
+    assert result.notes == ()
+    assert result.warnings == ["left out: rose/1.json (1 bytes), rose/1.xml (1 bytes): no image"]
 
 
 def test_links_to_files_are_followed_and_names_may_be_in_any_script(tmp_path: Path) -> None:
@@ -175,7 +176,10 @@ def test_of_very_many_bad_images_the_message_names_some(tmp_path: Path) -> None:
 
 def test_one_label_only_is_refused(tmp_path: Path) -> None:
     drawn(tmp_path / "rose" / "a.png", 1)
-    with pytest.raises(UserError, match=r"^training/rose/a.png: every row has the same label; a classifier needs two"):
+    with pytest.raises(
+        UserError,
+        match=r"^training/rose/a.png: every row has the same label; a classifier needs two labels or more; all images",
+    ):
         data.labels_of(tables(training=tmp_path))
 
 
@@ -199,7 +203,7 @@ def test_a_folder_too_high_is_recognised(tmp_path: Path) -> None:
     flowers(tmp_path / "Test", first=9)
     assert problems(training=tmp_path) == {
         "channel training": "its folders are called Test, train, which are no labels; its S3 address must lead to the "
-        "folder that the labels' folders are in"
+        "folder that the labels' folders are in: give Test/ as the channel 'test', train/ as the channel 'training'"
     }
 
 

@@ -9,7 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,13 @@ PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 MOST_SCANS = 50
 # Segments of a JPEG, chunks of a PNG: of either, a hundred megabytes can hold millions, which take a minute.
 MOST_PARTS = 1 << 17
+# Images of 16 bits a value, which are grey, are read by as many bits as the values of a whole channel take up. Cameras
+# write the greatest value where they measured nothing.
+BITS, NOTHING_MEASURED = 16, (1 << 16) - 1
+# Of the values of such an image, a thousandth may be faulty points at either end.
+FAULTY = 0.001
+# The values of another image are looked at in the size that networks read.
+LOOKED_AT = 224
 # A JPEG can be decoded at an eighth, a quarter or half its size; that is still this many times what is needed.
 DRAFT = 2
 
@@ -67,6 +74,8 @@ OTHERS: Mapping[bytes, str] = {
     rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html)": "a web page, not an image; download the image itself",
     rb"data:image/|/9j/|iVBORw0KGgo|R0lGOD": "base64 of an image; give the bytes that it stands for",
 }
+
+IMAGES_NOT_READ = tuple(magic for magic, words in OTHERS.items() if words.endswith(CONVERT))
 
 EXIF = b"Exif\x00\x00"
 BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
@@ -104,15 +113,45 @@ class ImageSource:
         sha256: SHA-256 of its content, as hexadecimal.
         height: In pixels, upright; 0 where it was not measured.
         width: In pixels, upright; 0 where it was not measured.
+        item: Its path below its label's folder; nothing where it was not found in one.
+        values: What its pixels' values are; None where it was not measured.
+        bits: How many bits of 16 its values are read by, if it is of 16 bits.
     """
 
     path: Path
     sha256: str
     height: int = 0
     width: int = 0
+    item: str = field(default="", compare=False)
+    values: "Values | None" = field(default=None, compare=False)
+    bits: int = field(default=BITS, compare=False)
 
     def __str__(self) -> str:
         return self.sha256
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of an image's pixels, between which nearly all of them lie.
+
+    Attributes:
+        least: Of each colour, 0 to 255; of an image of 16 bits, of its one.
+        greatest: The same.
+        bits: How many bits the values of an image of 16 bits take up, but for :data:`NOTHING_MEASURED`; 0 of others.
+    """
+
+    least: tuple[float, ...]
+    greatest: tuple[float, ...]
+    bits: int = 0
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of an image that can be read: height and width in pixels, upright, and its values."""
+
+    height: int
+    width: int
+    values: Values
 
 
 class PixelsError(Exception):
@@ -133,27 +172,43 @@ class _Frame:
         return self.orientation in ON_THEIR_SIDE
 
 
-def decode(record: bytes | ImageSource | Pixels, height: int, width: int) -> Pixels:
+def decode(record: bytes | ImageSource | Pixels, height: int, width: int, bits: int = BITS) -> Pixels:
     """Return an image as a model reads it: its first frame, upright, in colours, on white, scaled to a size.
 
     Args:
         record: What is in a file; the file; or pixels, which are returned as they are where they are of that size.
         height: In pixels.
         width: In pixels; the whole image is stretched to this size.
+        bits: How many bits of 16 the values of an image of 16 bits are read by; a file's own go before.
 
     Returns:
         uint8[height, width, 3].
 
     Raises:
-        PixelsError: It is no image, broken, or too large.
+        PixelsError: It is no image, broken, or too large; or most of its values are greater than these bits hold.
     """
     if isinstance(record, np.ndarray):
         return record if record.shape == (height, width, 3) else _scaled(Image.fromarray(record), (width, height))
-    content = read(record.path) if isinstance(record, ImageSource) else record
+    if isinstance(record, ImageSource):
+        content, bits = read(record.path), record.bits
+    else:
+        content = record
     frame = _first_frame(content, DRAFT * max(height, width))
+    image = _in_8_bits(frame.image, bits)
     if not frame.lies:
-        return _turned(_scaled(frame.image, (width, height)), frame.orientation)
-    return _turned(_scaled(frame.image, (height, width)), frame.orientation)
+        return _turned(_scaled(image, (width, height)), frame.orientation)
+    return _turned(_scaled(image, (height, width)), frame.orientation)
+
+
+def survey(content: bytes) -> Survey:
+    """Decode an image as cheaply as shows every damage, and return what is known of it.
+
+    Raises:
+        PixelsError: :func:`decode` can't read it.
+    """
+    frame = _first_frame(content, 1)
+    height, width = (frame.width, frame.height) if frame.lies else (frame.height, frame.width)
+    return Survey(height, width, _values(frame.image))
 
 
 def measure(content: bytes) -> tuple[int, int]:
@@ -164,6 +219,21 @@ def measure(content: bytes) -> tuple[int, int]:
     """
     frame = _first_frame(content, 1)
     return (frame.width, frame.height) if frame.lies else (frame.height, frame.width)
+
+
+def is_image(head: bytes) -> bool:
+    """Return whether a file's first bytes are those of an image that is read."""
+    return head.startswith(tuple(FORMATS))
+
+
+def other_image(head: bytes) -> str:
+    """Say which kind of image that is not read a file is by its first bytes, and what to do; else nothing."""
+    return what_else(head) if any(re.match(magic, head, re.DOTALL) for magic in IMAGES_NOT_READ) else ""
+
+
+def what_else(head: bytes) -> str:
+    """Say what a file that is no image is by its first bytes, and what to do; nothing where it is not known."""
+    return next((words for magic, words in OTHERS.items() if re.match(magic, head, re.DOTALL)), "")
 
 
 def inspect(content: bytes | Path) -> str:
@@ -230,9 +300,7 @@ def _check_size(width: int, height: int) -> None:
 def _what_else(content: bytes) -> str:
     if not content:
         return "empty; an image was to be here"
-    head = content[:HEAD_BYTES]
-    known = (words for magic, words in OTHERS.items() if re.match(magic, head, re.DOTALL))
-    return next(known, f"no image that is read; {CONVERT}")
+    return what_else(content[:HEAD_BYTES]) or f"no image that is read; {CONVERT}"
 
 
 def _as_it_is(content: bytes) -> tuple[bytes, int]:
@@ -309,8 +377,6 @@ def _orientation(exif: bytes) -> int:
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
     """Return an image's colours, scaled to a width and height; what is transparent is white."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     transparent = "transparency" in image.info or image.mode in {"LA", "PA", "RGBA"}
     if transparent:  # a transparent pixel's own colour must not run into those beside it
         image = (image if image.mode == "RGBA" else image.convert("RGBA")).convert("RGBa")
@@ -322,6 +388,43 @@ def _scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
     coloured = np.asarray(image).astype(np.uint16)
     on_white: Pixels = np.minimum(coloured[..., :3] + (255 - coloured[..., 3:]), 255).astype(np.uint8)
     return on_white
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16")
+
+
+def _in_8_bits(image: Image.Image, bits: int) -> Image.Image:
+    """Return an image of 16 bits as one of 8, of which the greatest value that these bits hold is white.
+
+    Raises:
+        PixelsError: Most of its values are greater.
+    """
+    if not _has_16_bits(image):
+        return image
+    values = np.asarray(image).astype(np.uint32)
+    beyond = (values >> bits > 0) & (values != NOTHING_MEASURED)
+    if 2 * int(beyond.sum()) > values.size:
+        raise PixelsError(
+            f"most values are over {(1 << bits) - 1:,}, and the images that were trained on took up {bits} bits of "
+            "16; save it with values as theirs"
+        )
+    return Image.fromarray(np.minimum((values << 8) >> bits, 255).astype(np.uint8))
+
+
+def _values(image: Image.Image) -> Values:
+    if not _has_16_bits(image):
+        width, height = image.size
+        small = _scaled(image, (min(width, LOOKED_AT), min(height, LOOKED_AT))).reshape(-1, 3)
+        return Values(tuple(map(float, small.min(axis=0))), tuple(map(float, small.max(axis=0))))
+    counts = np.bincount(np.asarray(image).ravel(), minlength=1 << BITS)
+    found = np.flatnonzero(counts[:NOTHING_MEASURED])
+    if not len(found):
+        return Values((NOTHING_MEASURED,), (NOTHING_MEASURED,))
+    measured = counts[:NOTHING_MEASURED].cumsum()
+    ends = np.searchsorted(measured, [FAULTY * measured[-1], (1 - FAULTY) * measured[-1]])
+    least, greatest = max(int(ends[0]), int(found[0])), min(int(ends[1]), int(found[-1]))
+    return Values((least,), (greatest,), int(found[-1]).bit_length())
 
 
 def _turned(pixels: Pixels, orientation: int) -> Pixels:

@@ -58,9 +58,9 @@ class Predictor:
 
         Of a text, :data:`LONGEST_TEXT` characters are read.
         """
-        texts = [text[:LONGEST_TEXT] if isinstance(text, str) else text for text in texts]
+        read = _READS[self.modality]
         pieces = (texts[start : start + PREPARED_AT_ONCE] for start in range(0, len(texts), PREPARED_AT_ONCE))
-        return [text for piece in pieces for text in self.engine.prepare(piece)]
+        return [text for piece in pieces for text in self.engine.prepare([read(text, self.manifest) for text in piece])]
 
     def compute(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
@@ -99,16 +99,29 @@ def _as_it_is(record: Any, _: Mapping[str, Any]) -> Any:
     return record
 
 
+def _cut(record: Any, _: Mapping[str, Any]) -> Any:
+    return record[:LONGEST_TEXT]
+
+
 def _pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
     from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
 
+    encoder = manifest["encoder"]
+    return pixels.decode(record, encoder["height"], encoder["width"], encoder.get("bits", pixels.BITS))
+
+
+def _checked_pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
+    from classifier import pixels  # noqa: PLC0415
+
     try:
-        return pixels.decode(record, manifest["encoder"]["height"], manifest["encoder"]["width"])
+        return _pixels(record, manifest)
     except pixels.PixelsError as error:
         raise RequestError(400, "invalid_record", f"not read: {error}") from None
 
 
-_CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {TEXT: _as_it_is, IMAGE: _pixels}
+_Read = Callable[[Any, Mapping[str, Any]], Any]
+_CHECKS: Mapping[str, _Read] = {TEXT: _as_it_is, IMAGE: _checked_pixels}
+_READS: Mapping[str, _Read] = {TEXT: _cut, IMAGE: _pixels}
 
 
 def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:

@@ -1,6 +1,6 @@
 """Kinds of records: a module each, which reads a channel of them and says what is wrong with it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +46,12 @@ class Modality(Protocol):
 
     def examples(self, found: "ReadResult") -> "Examples":
         """Return good rows as a table."""
+
+    def why_one_label(self, table: "pd.DataFrame", /) -> str:
+        """Say, in words to end a message with, why all rows may have one label; nothing where it is not known."""
+
+    def bits_of(self, tables: "Iterable[pd.DataFrame]", /) -> int:
+        """Return how many bits of 16 the values of images of 16 bits take up; 0 without such."""
 
     def check(self, table: "pd.DataFrame", known: "Collection[Label]", /) -> None:
         """Refuse labels that are none, of a channel that says which labels there are; the known ones are beyond doubt.
@@ -94,6 +100,8 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
     tables = [path for path in inside if files.is_table(path)]
     images = [path for path in inside if image.is_image(path)]
     labelled = [path for path in images if len(path.relative_to(channels[channel or ""]).parts) > 1]
+    if channel and (images or not tables) and image.is_foreign(channels[channel], inside, images):
+        return IMAGE, f"channel {channel} holds images as another program lays them out"
     if tables and labelled:
         raise UserError(
             f"channel {channel} holds tables of text and folders of images, as {tables[0].name} and "

@@ -1,6 +1,6 @@
 """Labelled texts, read from the tables of a channel, with every bad row found and named."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ __all__ = [
     "NAME",
     "Examples",
     "Label",
+    "bits_of",
     "check",
     "examples",
     "find",
@@ -24,6 +25,7 @@ __all__ = [
     "read_channel",
     "read_sources",
     "sorted_labels",
+    "why_one_label",
 ]  # fmt: skip
 
 NAME = TEXT
@@ -100,6 +102,16 @@ def examples(found: ReadResult) -> Examples:
         }
     )
     return Examples(table, found.notes)
+
+
+def why_one_label(_: pd.DataFrame) -> str:
+    """Say nothing of why all texts have one label."""
+    return ""
+
+
+def bits_of(_: Iterable[pd.DataFrame]) -> int:
+    """Return 0: there are no images."""
+    return 0
 
 
 def sorted_labels(labels: Collection[Label]) -> list[Label]:

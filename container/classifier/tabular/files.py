@@ -37,11 +37,13 @@ class Source:
         path: Where it lies.
         name: What messages call it, ``channel/file``.
         kind: What it holds, as ``.csv``, where its name is not to be asked; of an image, its label.
+        item: Of an image, its path below its label's folder.
     """
 
     path: Path
     name: str
     kind: str = ""
+    item: str = ""
 
     @property
     def suffix(self) -> str:

@@ -65,6 +65,7 @@ class ReadResult:
         rows: The good rows, in order.
         problems: Everything that is wrong.
         general_notes: What the user should know of the channel.
+        warnings: What may be a mistake in it, as files that are left out.
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
         headers: Where the columns of each table are by its header; None where it has none.
@@ -73,6 +74,7 @@ class ReadResult:
     rows: list[Row] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     general_notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     alike: dict[str, list[str]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     headers: dict[str, Columns | None] = field(default_factory=dict)

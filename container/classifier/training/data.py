@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifier import TEXT, modalities
-from classifier.errors import UserError
-from classifier.modalities import report
+from classifier.errors import UserError, at_most
+from classifier.modalities import report, shades
 from classifier.modalities.text import Label, sorted_labels
 from classifier.tabular.files import Source
 from classifier.tabular.rows import IF_A_HEADER, BadDataError, Problem, ReadResult
@@ -24,6 +24,15 @@ VALIDATION_CHANNELS = ("validation",)
 TEST_CHANNELS = ("test", "testing")
 # The last two are the SageMaker SDK's own.
 KNOWN_CHANNELS = (*modalities.TRAINING, *VALIDATION_CHANNELS, *TEST_CHANNELS, "model", "code", "sm_drivers")
+# A share that is held out is far from the one asked for where it is so many times as large or as small, and by so many
+# rows; of a label's few rows it comes out more by chance.
+TIMES_FAR, TIMES_FAR_OF_A_LABEL = 2, 4
+FEWEST_FAR = 5
+LABELS_NAMED = 5
+KEPT_TOGETHER = (
+    "images of one folder below their label's stay together, and so do images of names alike: give them folders, or "
+    "names, of their own, or a channel 'validation'"
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,15 @@ class Tables:
         validation: The validation channel's; None without one.
         test: The test channel's; None without one.
         modality: What kind of records they are.
+        bits: How many bits of 16 the values of images of 16 bits take up, or took up where the model that is trained
+            further learned; 0 without such images.
     """
 
     training: pd.DataFrame
     validation: pd.DataFrame | None = None
     test: pd.DataFrame | None = None
     modality: str = TEXT
+    bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class Data:
         test: The rows of the test channel, which nothing is chosen by; may be none.
         digest: SHA-256 of the rows of training and validation in their order, as hexadecimal.
         modality: What kind of records the rows are.
+        bits: How many bits of 16 images of 16 bits are read by; 0 without such images.
     """
 
     labels: tuple[Label, ...]
@@ -86,6 +99,7 @@ class Data:
     test: Split
     digest: str
     modality: str = TEXT
+    bits: int = 0
 
 
 def load(
@@ -172,11 +186,13 @@ def read_sources(
             log.log(finding.level, "event=data %s", finding.line)
         for note in result.notes:
             log.info("event=data rows=%s note=%r", role, note)
+        for warning in result.warnings:
+            log.warning("event=data rows=%s note=%r", role, warning)
     problems = [problem for result in found.values() for problem in result.problems_in_order()]
     if problems:
         raise BadDataError(problems)
     tables = {role: modalities.of(modality).examples(result).table for role, result in found.items()}
-    return Tables(**tables, modality=modality)
+    return Tables(**tables, modality=modality, bits=modalities.of(modality).bits_of(tables.values()))
 
 
 def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2) -> tuple[Label, ...]:
@@ -199,7 +215,8 @@ def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2)
             f"{_place(table)}: the labels are {kind}, and those of the model to go on from {other}; use its"
         )
     if not known and len(labels) < fewest:
-        raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more")
+        more = modalities.of(tables.modality).why_one_label(table)
+        raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more{more}")
     return (*known, *new_labels(labels, known))
 
 
@@ -236,13 +253,13 @@ def prepare(
     if validation is None:
         held_out = _held_out(train, validation_split_ratio, seed)
         train, validation = train[~held_out], train[held_out]
-        if validation_split_ratio and not held_out.any():
-            log.warning("event=data note='no row is held out: there will be no val_accuracy'")
     splits = {
         "training": train,
         "validation": validation,
         "test": train.iloc[:0] if tables.test is None else tables.test,
     }
+    if tables.bits:
+        splits = {name: shades.read_by(table, tables.bits) for name, table in splits.items()}
     for finding in modalities.of(tables.modality).findings(splits, labels, max_sequence_length):
         log.log(finding.level, "event=data %s", finding.line)
     return Data(
@@ -250,19 +267,57 @@ def prepare(
         **{name: _split(table, labels) for name, table in splits.items()},
         digest=_digest(train, validation),
         modality=tables.modality,
+        bits=tables.bits,
     )
 
 
 def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:
-    if "share" not in table:
-        return hold_out(table["label"], ratio, seed)
-    return hold_out_by_share(table["label"], table["share"], ratio)
+    by_share = "share" in table
+    held_out = (
+        hold_out_by_share(table["label"], table["share"], ratio) if by_share else hold_out(table["label"], ratio, seed)
+    )
+    if ratio and not held_out.any():
+        log.warning("event=data note='no row is held out: there will be no val_accuracy'")
+    elif by_share:
+        for note in far_from(ratio, held_out, table["label"]):
+            log.warning("event=data note=%r", note)
+    return held_out
+
+
+def far_from(ratio: float, held_out: NDArray[np.bool_], labels: pd.Series) -> Iterator[str]:
+    """Say where the share that is held out is far from the one that was asked for: of all rows, or of a label's.
+
+    Args:
+        ratio: The share that was asked for.
+        held_out: bool[rows], True where a row is held out.
+        labels: Each row's label.
+    """
+    rows, held = len(held_out), int(held_out.sum())
+    if _is_far(held, rows, ratio, TIMES_FAR):
+        asked = f"validation_split_ratio={ratio:g} asks for {rows * ratio:.0f}"
+        yield f"{held} of {rows} rows are held out, where {asked}; {KEPT_TOGETHER}"
+        return
+    counts = pd.Series(held_out).groupby(labels.to_numpy()).agg(["sum", "size"])
+    odd = [
+        f"{label} ({of} of {size})"
+        for label, of, size in zip(counts.index, counts["sum"], counts["size"], strict=True)
+        if _is_far(int(of), int(size), ratio, TIMES_FAR_OF_A_LABEL)
+    ]
+    if odd:
+        shown = ", ".join(at_most(odd, LABELS_NAMED))
+        yield f"far from {ratio:g} of the rows of these labels are held out: {shown}; {KEPT_TOGETHER}"
+
+
+def _is_far(held: int, rows: int, ratio: float, times: float) -> bool:
+    wanted = rows * ratio
+    many = held > times * wanted or rows - held < (rows - wanted) / times
+    return abs(held - wanted) >= FEWEST_FAR and (many or held < wanted / times)
 
 
 def hold_out_by_share(labels: pd.Series, shares: pd.Series, ratio: float) -> NDArray[np.bool_]:
     """Choose rows to hold out: those whose share is below the ratio, whatever other rows there are.
 
-    Each label keeps at least one row to train on: that of the highest share.
+    Each label keeps at least one row to train on: that of the highest share, and others of the same.
 
     Args:
         labels: Each row's label.
@@ -272,7 +327,7 @@ def hold_out_by_share(labels: pd.Series, shares: pd.Series, ratio: float) -> NDA
     Returns:
         bool[rows], True where a row is held out.
     """
-    last = shares.groupby(labels).rank(method="first", ascending=False) == 1
+    last = shares.groupby(labels).rank(method="min", ascending=False) == 1
     held_out: NDArray[np.bool_] = ((shares < ratio) & ~last).to_numpy()
     return held_out
 

@@ -305,6 +305,7 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
             "name": trained.encoder.name,
             "pooling": trained.encoder.pooling,
             **trained.encoder.reads,
+            **({"bits": data.bits} if data.bits else {}),
         },
         "labels": list(data.labels),
         "hyperparameters": asdict(settings),

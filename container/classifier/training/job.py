@@ -86,6 +86,8 @@ class Outcome:
 def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
     """Return this host's rows, and the labels of all hosts' rows in the order the model will answer in.
 
+    The rows' images of 16 bits are read by as many bits as those of all hosts take up.
+
     Args:
         cluster: The hosts.
         found: This host's rows, or what is wrong with them.
@@ -109,15 +111,17 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
         kinds = " and ".join(f"{modality}s" for modality in sorted(modalities))
         raise UserError(f"the hosts have {kinds} to train on; set modality to the one kind, or take the other out")
     labels = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
+    bits = max(theirs["bits"] for theirs in everyones)
     if len(labels) < 2:
         raise UserError("every row on every host has the same label; a classifier needs two labels or more")
-    return _good(found), labels
+    return replace(_good(found), bits=bits), labels
 
 
 def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[str, Any]:
     """Return this host's labels, or what is wrong with its rows, ready for JSON."""
     try:
-        return {"labels": data.labels_of(_good(found), known, fewest=1), "modality": _good(found).modality}
+        rows = _good(found)
+        return {"labels": data.labels_of(rows, known, fewest=1), "modality": rows.modality, "bits": rows.bits}
     except UserError as error:
         return {"error": str(error)}
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from classifier import TEXT, artifact
 from classifier.artifact import Label
 from classifier.encoders import catalog
 from classifier.errors import UserError
-from classifier.training.data import Data
+from classifier.training.data import Data, Tables
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Previous:
         salt: The digest of the data it was trained on.
         golden: Rows it was scored on.
         modality: What kind of records it answers.
+        bits: How many bits of 16 it read images of 16 bits by; 0 where it was trained on none.
     """
 
     family: str
@@ -77,6 +78,7 @@ class Previous:
     salt: str
     golden: tuple[GoldenRow, ...]
     modality: str = TEXT
+    bits: int = 0
 
     def defaults(self, _: str) -> Mapping[str, Any]:
         """Return the hyperparameters that go on as they were where the job gives none."""
@@ -122,6 +124,7 @@ def read(folder: Path, modality: str = TEXT) -> Previous | None:
         str(model.manifest.get("data", {}).get("sha256", "")),
         _golden(model.folder / artifact.GOLDEN_FILE, model.labels),
         model.modality,
+        int(model.manifest["encoder"].get("bits", 0)),
     )
 
 
@@ -162,6 +165,18 @@ def kept_labels(previous: Previous | None, reinitialize_top_layer: str) -> tuple
             "give a model of this image on the channel 'model', or leave the hyperparameter out"
         )
     return () if previous is None or reinitialize_top_layer == "True" else previous.labels
+
+
+def read_as_before(previous: Previous | None, tables: Tables) -> Tables:
+    """Return rows whose images of 16 bits are read by the bits that the model learned with, if their values fit."""
+    bits = 0 if previous is None else previous.bits
+    if bits and tables.bits > bits:
+        log.warning(
+            "event=data note='images of 16 bits have values of %d bits, and those that the model learned from of %d: "
+            "all are read darker than before; give values as those were, or train the model anew'",
+            tables.bits, bits,
+        )  # fmt: skip
+    return replace(tables, bits=max(bits, tables.bits))
 
 
 def report_labels(kept: Sequence[Label], data: Data) -> None:

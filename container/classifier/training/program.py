@@ -82,6 +82,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         setting = job.Setting(cluster, interruption, environ.checkpoint_folder, scratch, channel, before, sharded)
         with job.peers_watched(cluster):
             tables, labels = job.agree(cluster, found, kept)
+            tables = previous.read_as_before(before, tables)
             rows = data.prepare(
                 tables,
                 labels,

@@ -1,0 +1,281 @@
+"""Images as other programs lay them out: what gives such a layout away, and folders that are called as no label is."""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from classifier.tabular.sniffing import HEAD_BYTES
+
+FOLDERS = "put each image in a folder that has the name of its label"
+EXPORT = "save its images as files, each in a folder that has the name of its label (and texts as CSV or JSON Lines)"
+UNPACK = "unpack it, and upload the folders of images that are in it"
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml")
+# Without an image beside them, of these it can't be said what they are about.
+ABOUT_IMAGES_OR_TEXTS = (".txt", ".csv", ".tsv", ".xml")
+LINES_READ = 50
+FEWEST_LINES = 2
+# Numbers and short words of a table may be the names of images by chance, but for their endings.
+FEWEST_LINES_BY_STEM = 5
+
+# What folders are called that are a part of the data, or that a layout has; of such words alone no label is made.
+ROLES: Mapping[str, str] = {
+    **dict.fromkeys(("train", "training"), "training"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "tests", "testing", "holdout"), "test"),
+}
+TO_DO = {"training": "to train on", "validation": "to validate on", "test": "to test on"}
+NOT_LABELLED = frozenset({"unlabeled", "unlabelled", "unsup", "unsupervised"})
+STRUCTURE = frozenset(
+    {
+        "image", "images", "img", "imgs", "jpegimages", "imagesets", "mask", "masks", "annotation", "annotations",
+        "label", "labels", "segmentationclass", "segmentationobject", "set", "sets", "data", "dataset", "split",
+        "splits", "fold", "folds",
+    }
+)  # fmt: skip
+WORD = re.compile("[a-z]+")
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a file is by its first bytes, where it is of another program's layout.
+
+    Attributes:
+        head: What it begins with.
+        words: What it is, and what to do.
+        suffixes: What its name ends in, where that matters.
+        whole: Whether it stands for all images, and not for the one that it lies beside.
+        images_only: Whether it holds, or is about, images whatever lies beside it.
+    """
+
+    head: re.Pattern[bytes]
+    words: str
+    suffixes: tuple[str, ...] = ()
+    whole: bool = True
+    images_only: bool = False
+
+    def __call__(self, path: PurePath, head: bytes) -> bool:
+        """Return whether a file is such a one."""
+        return (not self.suffixes or path.suffix.lower() in self.suffixes) and bool(self.head.match(head))
+
+
+def _sign(head: bytes, words: str, *suffixes: str, whole: bool = True, images_only: bool = False) -> Sign:
+    return Sign(re.compile(rb"(?:\xef\xbb\xbf)?" + head, re.DOTALL), words, suffixes, whole, images_only)
+
+
+ARCHIVE = _sign(rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!|BZh[1-9]1AY&SY|\xfd7zXZ|.{257}ustar", f"an archive; {UNPACK}")
+SIGNS = (
+    _sign(
+        rb"\n#\xd7\xce", f"a RecordIO file, of im2rec or of SageMaker's built-in algorithms; {EXPORT}",
+        images_only=True,
+    ),
+    _sign(rb".{4}\x00{4}.{4}\n", f"a TFRecord file; {EXPORT}", images_only=True),
+    _sign(rb"\x00\x00\x08[\x01-\x04]\x00", f"images in one file, as MNIST's (IDX); {EXPORT}", images_only=True),
+    _sign(
+        rb"\d+\t[-\d.]+\t", f"a list of images and labels for im2rec (.lst); {FOLDERS}", ".lst", images_only=True
+    ),
+    _sign(
+        rb'\s*\{[^\n]*"source-ref"\s*:\s*"[^"\n]*\.(?i:jpe?g|png|bmp|gif|tiff?|webp)"',
+        "an augmented manifest of images, as SageMaker Ground Truth writes it; what it names is not downloaded: "
+        f"{FOLDERS}",
+        images_only=True,
+    ),
+    _sign(
+        rb'\s*\{(?=.*"images"\s*:\s*\[\s*\{)', f"annotations in COCO's layout; {FOLDERS}", ".json", images_only=True
+    ),
+    _sign(
+        rb'\s*\{(?=.*"(?:annotations|categories)"\s*:\s*\[\s*\{)', f"annotations in COCO's layout; {FOLDERS}", ".json"
+    ),
+    _sign(rb"\s*(?:<\?xml.*?\?>\s*)?<annotations\b", f"annotations in CVAT's layout; {FOLDERS}", ".xml"),
+    _sign(
+        rb"\s*(?:<\?xml.*?\?>\s*)?<annotation\b", f"an image's annotation in Pascal VOC's layout; {FOLDERS}", ".xml",
+        whole=False,
+    ),
+    _sign(
+        rb'\s*\{(?=.*"(?:shapes|imagePath|_via_\w+)"\s*:)', f"annotations of LabelMe or VIA; {FOLDERS}", ".json",
+        whole=False,
+    ),
+    _sign(
+        rb"\d+(?: -?[\d.]+(?:e-?\d+)?){4,}\s*(?:\n|$)", f"an image's annotation in YOLO's layout; {FOLDERS}", ".txt",
+        whole=False,
+    ),
+    _sign(rb"\x93NUMPY", f"an array of NumPy; {EXPORT}"),
+    _sign(rb"\x89HDF", f"an HDF5 file; {EXPORT}"),
+    _sign(rb"PAR1", f"a Parquet file; {EXPORT}"),
+    _sign(rb"ARROW1\x00", f"an Arrow file; {EXPORT}"),
+    _sign(rb"\x80[\x02-\x05][\x28\x5d\x63\x7d\x8c\x95]", f"a pickle of Python; {EXPORT}"),
+    _sign(rb"PK\x03\x04", f"an archive of NumPy arrays; {EXPORT}", ".npz"),
+    ARCHIVE,
+)  # fmt: skip
+
+
+def head_of(path: Path) -> bytes:
+    """Return a file's first bytes; none where there is nothing to read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def sign_of(path: PurePath, head: bytes) -> Sign | None:
+    """Return what a file is where another program's layout has such files."""
+    return next((sign for sign in SIGNS if sign(path, head)), None)
+
+
+def foreign(
+    others: Sequence[PurePath], head: Callable[[PurePath], bytes], images: Sequence[PurePath]
+) -> tuple[PurePath, str] | None:
+    """Return the file that gives another program's layout away, and what it is and what to do; None without one.
+
+    Where two folders or more may be labels, images are read by these whatever else lies beside them.
+
+    Args:
+        others: The files that are no images, by their paths in the channel.
+        head: Gives a file's first bytes.
+        images: The images' paths in the channel.
+    """
+    labels = {path.parts[0] for path in images if len(path.parts) > 1}
+    labels = {label for label in labels if not is_no_label(label)}
+    if len(labels) > 1:
+        return None
+    heads = {path: head(path) for path in others if images or path.suffix.lower() not in ABOUT_IMAGES_OR_TEXTS}
+    for sign in SIGNS:
+        if sign.images_only or (images and sign is not ARCHIVE and (sign.whole or not labels)):
+            path = next((path for path, content in heads.items() if sign(path, content)), None)
+            if path is not None:
+                return path, sign.words
+    names_images = _table_of(images)
+    table = next((path for path, content in heads.items() if path.suffix in TABLES and names_images(content)), None)
+    return None if table is None else (table, f"a table that says which label each image has; {FOLDERS}")
+
+
+def _table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
+    """Return what says whether a table's lines name images, each another."""
+    names, stems = {path.name for path in images}, {path.stem for path in images}
+
+    def names_images(head: bytes) -> bool:
+        lines = head.decode("utf-8", "replace").splitlines()
+        lines = (lines[:-1] if len(head) == HEAD_BYTES else lines)[:LINES_READ]
+        fields = [{PurePath(field).name for field in re.split(r"""[\s,;|"':{}\[\]]+""", line)} for line in lines]
+        for known, fewest in ((names, FEWEST_LINES), (stems, FEWEST_LINES_BY_STEM)):
+            found = [frozenset(known & line) for line in fields if known & line]
+            if len(found) >= max(fewest, len(lines) / 2) and len(set(found)) == len(found):
+                return True
+        return False
+
+    return names_images
+
+
+def is_no_label(name: str) -> bool:
+    """Return whether a folder is called as a part of the data or of a layout is: `train`, `test2017`, `images`."""
+    words = WORD.findall(name.lower())
+    return bool(words) and all(word in ROLES or word in STRUCTURE or word in NOT_LABELLED for word in words)
+
+
+def role_of(name: str) -> str:
+    """Return what the images of a folder are for, by its name: training, validation, test; nothing of another."""
+    if not is_no_label(name):
+        return ""
+    return next((ROLES[word] for word in WORD.findall(name.lower()) if word in ROLES), "")
+
+
+def folder_problems(images: Sequence[PurePath], channel: str) -> Iterator[tuple[str, str]]:
+    """Name folders at a channel's top, and just below, that are parts of the data and no labels.
+
+    Args:
+        images: The images' paths in the channel.
+        channel: Its name.
+
+    Yields:
+        The folder, or the channel, and what is wrong and what to do.
+    """
+    below: dict[str, set[str]] = {}
+    for path in images:
+        if len(path.parts) > 1:
+            below.setdefault(path.parts[0], set()).update(path.parts[1:2] if len(path.parts) > 2 else ())
+    odd = [label for label in sorted(below) if is_no_label(label)]
+    if odd and len(below) == 1:
+        items = [path.relative_to(odd[0]) for path in images if len(path.parts) > 1]
+        yield f"channel {channel}", f"its only folder, {odd[0]}, is no label; {too_high(odd[0], items)}"
+        return
+    if odd and len(odd) == len(below):
+        yield (
+            f"channel {channel}",
+            f"its folders are called {', '.join(odd)}, which are no labels; {_leads(odd, below)}",
+        )
+        return
+    labels = set(below) - set(odd)
+    for label in odd:
+        words = _part(label, below[label], labels)
+        if words:
+            yield f"{channel}/{label}", words
+    yield from _parts_below(below, channel)
+
+
+def _leads(folders: Sequence[str], below: Mapping[str, Collection[str]]) -> str:
+    """Say what to do with folders none of which is a label."""
+    parts = {folder: role_of(folder) for folder in folders if role_of(folder) and below[folder]}
+    if len(parts) == 0:
+        return f"{FOLDERS}, and the S3 address must lead to the folder that these are in"
+    as_channels = ", ".join(f"{folder}/ as the channel {role!r}" for folder, role in parts.items())
+    return f"its S3 address must lead to the folder that the labels' folders are in: give {as_channels}"
+
+
+def _part(label: str, inside: Collection[str], labels: Collection[str]) -> str:
+    """Say what is wrong with a folder beside labels that is called as a part of the data."""
+    again = sorted(set(inside) & set(labels))
+    role = role_of(label)
+    if again:
+        channel = role or "test"
+        return f"the labels' folders are in it again, as {again[0]}; give it as the channel {channel!r}, or take it out"
+    word = WORD.findall(label.lower())[0]
+    # A train is a vehicle, and of what is valid there is what is not.
+    if role == "training" or any(word in other.lower() for other in labels) or not (role or word in NOT_LABELLED):
+        return ""
+    if role:
+        return (
+            f"called as images {TO_DO[role]} are, beside the labels' folders; give them as the channel {role!r}, in a "
+            f"folder for each label, or take them out; if {label} is a label, give the folder another name, as "
+            f"the_{label}_label"
+        )
+    return "images without a label beside the labels' folders; take them out; if it is a label, give it another name"
+
+
+def _parts_below(below: Mapping[str, Collection[str]], channel: str) -> Iterator[tuple[str, str]]:
+    """Name folders in labels' folders that are for different parts of the data."""
+    roles = {(label, name): role_of(name) for label, inside in below.items() for name in inside}
+    if len(below) < 2 or len(set(roles.values()) - {""}) < 2:
+        return
+    for (label, name), role in sorted(roles.items()):
+        if role in ("validation", "test"):
+            words = f"images {TO_DO[role]}, in a label's folder; give them as the channel {role!r}, in {role}/{label}/"
+            yield f"{channel}/{label}/{name}", f"{words}, or take them out"
+
+
+def too_high(label: str, items: Sequence[PurePath]) -> str:
+    """Say where the labels' folders are when a channel's only folder holds them; nothing where it does not.
+
+    Args:
+        label: The channel's only label.
+        items: The images' paths below its folder.
+    """
+    parts = [(label, *item.parts) for item in items]
+    shared = 0
+    while len({names[shared] for names in parts}) == 1 and all(len(names) > shared + 1 for names in parts):
+        shared += 1
+    folder = "/".join(parts[0][:shared])
+    inside = sorted({names[shared] for names in parts if len(names) > shared + 1})
+    if len(inside) < 2 or any(len(names) == shared + 1 for names in parts):
+        return (
+            f"all images are in one folder, {folder}; put each in a folder that has the name of its label, and let the "
+            "S3 address lead to the folder that these are in"
+        )
+    if all(role_of(name) for name in inside):
+        as_channels = ", ".join(f"{folder}/{name}/ as the channel {role_of(name)!r}" for name in inside)
+        return f"its folders are {', '.join(inside)}: give {as_channels}"
+    more = ", ..." if len(inside) > NAMED else ""
+    return f"if the labels are {', '.join(inside[:NAMED])}{more}, the S3 address must lead to {folder}/"

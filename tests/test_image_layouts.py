@@ -1,0 +1,460 @@
+"""Channels of images as people and other programs lay them out: read, refused with a cure, or warned of."""
+
+import io
+import logging
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifier import modalities
+from classifier.errors import UserError
+from classifier.modalities import image
+from classifier.tabular.rows import BadDataError, ReadResult
+from classifier.training import data
+from jobs import check_data
+from labelled_images import encoded, noise
+
+Files = Mapping[str, bytes | str]
+FLOWERS = ("rose", "tulip")
+
+
+def png(number: int) -> bytes:
+    return encoded(noise(number, 12), "PNG")
+
+
+def jpeg(number: int) -> bytes:
+    return encoded(noise(number, 12), "JPEG")
+
+
+def images(*folders: str, each: int = 6, suffix: str = ".png") -> dict[str, bytes | str]:
+    """Return so many images in each folder, no two alike."""
+    return {
+        f"{folder}/{index}{suffix}": png(1000 * number + index)
+        for number, folder in enumerate(folders)
+        for index in range(each)
+    }
+
+
+def written(folder: Path, files: Files) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def zipped(name: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, png(1))
+    return content.getvalue()
+
+
+def numpy_array() -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.zeros((2, 28, 28), np.uint8))
+    return content.getvalue()
+
+
+def refusals(channel: Path) -> list[str]:
+    """Return what a job says of a channel to train on, up to its labels; nothing where it would train."""
+    try:
+        kind, _ = modalities.choose("auto", {"training": channel})
+        data.labels_of(data.read({"training": channel}, modality=kind))
+    except BadDataError as error:
+        return [str(problem) for problem in error.found]
+    except UserError as error:
+        return list(error.problems)
+    return []
+
+
+def warnings(channel: Path, caplog: pytest.LogCaptureFixture, *, ratio: float = 0.2) -> list[str]:
+    """Return what a job that trains on a channel warns of before it does."""
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    kind, _ = modalities.choose("auto", {"training": channel})
+    assert kind == "image"
+    read = data.read({"training": channel}, modality=kind)
+    data.prepare(read, data.labels_of(read), ratio, 1)
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+# --- what is read ---------------------------------------------------------------------------------------------------
+
+READ: Mapping[str, tuple[Files, int]] = {
+    "names without an ending": (
+        {f"{label}/{n:04}": png(n + 50 * len(label)) for label in FLOWERS for n in range(6)},
+        12,
+    ),
+    "some names without an ending, beside others that have one": (
+        {**images("disc", "dots", each=14), **{f"disc/{n:08x}": jpeg(n) for n in range(6)}, "dots/a": jpeg(9)},
+        35,
+    ),
+    "the endings .jpe and .jfif, in either case": (
+        {"disc/a.jpe": jpeg(1), "disc/b.JFIF": jpeg(2), "dots/c.jfif": jpeg(3), "dots/d.JPE": jpeg(4)},
+        4,
+    ),
+    "an ending that is another's": (
+        {
+            "disc/a.jpg": png(1),
+            "disc/b.webp": jpeg(2),
+            "dots/c.tif": png(3),
+            "dots/d.dat": png(4),
+            "dots/e.png_": png(5),
+        },
+        5,
+    ),
+    "names that end in a number, or in a copy's mark": (
+        {"disc/scan.1": png(1), "disc/scan.2": png(2), "dots/a.png~": png(3), "dots/b.jpg (1)": jpeg(4)},
+        4,
+    ),
+    "the endings that are usual": (images("disc", "dots", suffix=".PNG"), 12),
+    "vehicles, of which one is a train": (images("bus", "plane", "train"), 18),
+    "what is valid and what is invalid": (images("valid", "invalid"), 12),
+    "with masks and without": (images("mask", "no_mask"), 12),
+    "labels that are numbers": (images("0", "1", "2"), 18),
+    "a folder to train on below each label": (images("disc/train", "dots/train"), 12),
+    "a label's cameras, each a folder": (images("disc/cam1", "disc/cam2", "dots/cam1", "dots/cam2"), 24),
+    "a channel to test with, whose labels' folders have one called so": (images("disc/test", "dots/test"), 12),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_read_as_images_by_what_they_are(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files, count = READ[name]
+    channel = written(tmp_path, files)
+    assert refusals(channel) == []
+    said = [line for line in warnings(channel, caplog) if "few rows" not in line and "no row is held out" not in line]
+    assert said == []
+    assert len(image.find(channel, "training", ReadResult())) == count
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+FOLDER = "put each image in a folder that has the name of its label"
+COCO = '{"info": {"year": 2017}, "licenses": [], "images": [{"id": 1, "file_name": "0.png"}], "annotations": []}'
+VOC = "<annotation>\n\t<folder>x</folder>\n</annotation>\n"
+GROUND_TRUTH = '{"source-ref": "s3://b/0.png", "kind": 0, "kind-metadata": {"class-name": "cat"}}\n'
+LEAD = "the S3 address must lead to"
+
+REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
+    "one folder too high": (
+        images("flowers/rose", "flowers/tulip"),
+        [f"a classifier needs two labels or more; if the labels are rose, tulip, {LEAD} flowers/"],
+    ),
+    "two folders too high": (
+        images("data/flowers/rose", "data/flowers/tulip"),
+        [f"training: its only folder, data, is no label; if the labels are rose, tulip, {LEAD} data/flowers/"],
+    ),
+    "a folder of all images, in folders of their labels": (
+        images("images/rose", "images/tulip"),
+        [f"its only folder, images, is no label; if the labels are rose, tulip, {LEAD} images/"],
+    ),
+    "a folder too high, over those to train on and to test with": (
+        images(*(f"flowers/{part}/{label}" for part in ("train", "test") for label in FLOWERS)),
+        [
+            "its folders are test, train: give flowers/test/ as the channel 'test', flowers/train/ as the channel 'training'"
+        ],
+    ),
+    "folders to train on and to validate with": (
+        images(*(f"{part}/{label}" for part in ("train", "val") for label in FLOWERS)),
+        [
+            "training: its folders are called train, val, which are no labels; its S3 address must lead to the folder "
+            "that the labels' folders are in: give train/ as the channel 'training', val/ as the channel 'validation'"
+        ],
+    ),
+    "folders to train on and to test with, by longer names": (
+        images(*(f"{part}/{label}" for part in ("training_set", "test_set") for label in FLOWERS)),
+        ["give test_set/ as the channel 'test', training_set/ as the channel 'training'"],
+    ),
+    "only the folder to train on": (
+        images("train/rose", "train/tulip"),
+        [f"its only folder, train, is no label; if the labels are rose, tulip, {LEAD} train/"],
+    ),
+    "a folder to test with beside the labels": (
+        images("disc", "squares", "test"),
+        ["training/test: called as images to test on are, beside the labels' folders; give them as the channel 'test'"],
+    ),
+    "a folder to validate with beside the labels, by another name": (
+        images("disc", "squares", "Validation"),
+        [
+            "training/Validation: called as images to validate on are, beside the labels' folders; give them as the channel"
+        ],
+    ),
+    "a folder to test with, with the labels in it again": (
+        images("disc", "squares", "test/disc", "test/squares"),
+        ["training/test: the labels' folders are in it again, as disc; give it as the channel 'test', or take it out"],
+    ),
+    "images without a label beside the labels": (
+        images("disc", "squares", "unlabeled"),
+        ["training/unlabeled: images without a label beside the labels' folders; take them out"],
+    ),
+    "parts of the data in each label's folder": (
+        images(*(f"{label}/{part}" for part in ("train", "test") for label in FLOWERS)),
+        [
+            "training/rose/test: images to test on, in a label's folder; give them as the channel 'test', in test/rose/",
+            "training/tulip/test: images to test on, in a label's folder; give them as the channel 'test', in test/tulip/",
+        ],
+    ),
+    "images, and masks of what is in them": (
+        images("images", "masks"),
+        [f"training: its folders are called images, masks, which are no labels; {FOLDER}, and {LEAD} the folder"],
+    ),
+    "one folder too deep": (
+        {f"{n}.png": png(n) for n in range(6)},
+        [
+            f"training: all its images (6) are in no label's folder; {FOLDER}. If all are of one label, its S3 address "
+            "must lead to the folder that the labels' folders are in"
+        ],
+    ),
+    "labels in the images' names": (
+        {f"all/{label}.{n}.jpg": jpeg(n) for label in FLOWERS for n in range(3)},
+        ["two labels or more; all images are in one folder, all; put each in a folder that has the name of its label"],
+    ),
+    "a table of labels beside a folder of images": (
+        {**images("photos"), "labels.csv": "file_name,label\n" + "".join(f"{n}.png,cat\n" for n in range(6))},
+        [f"training/labels.csv: a table that says which label each image has; {FOLDER}"],
+    ),
+    "a table of labels, which names the images without their endings": (
+        {
+            **{f"train/{n:08x}.jpg": jpeg(n) for n in range(6)},
+            "labels.csv": "id,breed\n" + "".join(f"{n:08x},boston_bull\n" for n in range(6)),
+        },
+        [f"training/labels.csv: a table that says which label each image has; {FOLDER}"],
+    ),
+    "a table of labels in JSON Lines, beside the images": (
+        {
+            **{f"{n}.jpg": jpeg(n) for n in range(4)},
+            "metadata.jsonl": "".join(f'{{"file_name": "{n}.jpg", "label": "cat"}}\n' for n in range(4)),
+        },
+        [f"training/metadata.jsonl: a table that says which label each image has; {FOLDER}"],
+    ),
+    "COCO": (
+        {**images("train2017", "val2017"), "annotations/instances_train2017.json": COCO},
+        [f"training/annotations/instances_train2017.json: annotations in COCO's layout; {FOLDER}"],
+    ),
+    "COCO beside the images": (
+        {**images("train", "valid"), "train/_annotations.coco.json": COCO, "README.txt": "x"},
+        [f"training/train/_annotations.coco.json: annotations in COCO's layout; {FOLDER}"],
+    ),
+    "Pascal VOC": (
+        {
+            **images("JPEGImages", "SegmentationClass"),
+            **{f"Annotations/{n}.xml": VOC for n in range(6)},
+            "ImageSets/Main/train.txt": "0\n1\n2\n3\n4\n5\n",
+        },
+        [f"training/Annotations/0.xml: an image's annotation in Pascal VOC's layout; {FOLDER}"],
+    ),
+    "YOLO": (
+        {**images("images/train"), "labels/train/0.txt": "0 0.5 0.5 0.2 0.2\n", "data.yaml": "nc: 1\nnames: [a]\n"},
+        [f"training/labels/train/0.txt: an image's annotation in YOLO's layout; {FOLDER}"],
+    ),
+    "LabelMe": (
+        {**images("images"), "images/0.json": '{"version": "5.0", "shapes": [], "imagePath": "0.png"}'},
+        [f"training/images/0.json: annotations of LabelMe or VIA; {FOLDER}"],
+    ),
+    "a list of images for im2rec": (
+        {**images("all"), "train.lst": "".join(f"{n}\t{n % 2}.000000\tall/{n}.png\n" for n in range(6))},
+        [f"training/train.lst: a list of images and labels for im2rec (.lst); {FOLDER}"],
+    ),
+    "RecordIO": (
+        {"train.rec": b"\n#\xd7\xce" + bytes(100), "train.idx": "0\t0\n"},
+        [
+            "training/train.rec: a RecordIO file, of im2rec or of SageMaker's built-in algorithms; save its images as files"
+        ],
+    ),
+    "TFRecords": (
+        {"train-00000-of-00001": (200).to_bytes(8, "little") + b"abcd\n\xc6\x01" + bytes(300)},
+        ["training/train-00000-of-00001: a TFRecord file; save its images as files"],
+    ),
+    "MNIST's own files": (
+        {"train-images-idx3-ubyte": b"\x00\x00\x08\x03\x00\x00\xea\x60" + bytes(500)},
+        ["training/train-images-idx3-ubyte: images in one file, as MNIST's (IDX); save its images as files"],
+    ),
+    "what Ground Truth writes of images": (
+        {"output.manifest": GROUND_TRUTH},
+        [
+            "training/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it; what it names"
+        ],
+    ),
+    "what Ground Truth writes, beside the images": (
+        {**images("raw"), "manifests/output/output.manifest": GROUND_TRUTH},
+        [
+            "training/manifests/output/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_what_it_is_and_what_to_do(name: str, tmp_path: Path) -> None:
+    files, expected = REFUSED[name]
+    found = refusals(written(tmp_path, files))
+    assert len(found) == len(expected)
+    for line, words in zip(found, expected, strict=True):
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({"flowers.zip": zipped("rose/1.png")}, "training/flowers.zip: an archive; unpack it, and upload the folders"),
+        ({"x_train.npy": numpy_array()}, "training/x_train.npy: an array of NumPy; save its images as files"),
+        ({"data_batch_1": b"\x80\x02}q\x01" + bytes(40)}, "training/data_batch_1: a pickle of Python; save its images"),
+        ({"a.parquet": b"PAR1" + bytes(40)}, "training/a.parquet: a Parquet file; save its images as files"),
+    ],
+)
+def test_a_channel_of_images_in_one_file_is_refused_by_the_file(files: Files, what: str, tmp_path: Path) -> None:
+    with pytest.raises(BadDataError) as error:
+        data.read({"training": written(tmp_path, files)}, modality="image")
+    first, second = map(str, error.value.found)
+    assert first.startswith("channel training: no image in it; its S3 address must lead to")
+    assert second.startswith(what)
+
+
+OBEYED: Mapping[str, tuple[str, str]] = {
+    "one folder too high": ("flowers", ""),
+    "two folders too high": ("data/flowers", ""),
+    "a folder of all images, in folders of their labels": ("images", ""),
+    "a folder too high, over those to train on and to test with": ("flowers/train", "flowers/test"),
+    "folders to train on and to validate with": ("train", ""),
+    "folders to train on and to test with, by longer names": ("training_set", "test_set"),
+    "only the folder to train on": ("train", ""),
+}
+
+
+@pytest.mark.parametrize("name", OBEYED)
+def test_who_does_what_the_message_says_can_train(name: str, tmp_path: Path) -> None:
+    channel = written(tmp_path, REFUSED[name][0])
+    training, test = OBEYED[name]
+    assert refusals(channel / training) == []
+    channels = {"training": channel / training, **({"test": channel / test} if test else {})}
+    assert data.labels_of(data.read(channels, modality="image")) == FLOWERS
+
+
+def test_a_label_that_is_called_as_a_part_of_the_data_is_read_under_the_name_that_the_message_gives(
+    tmp_path: Path,
+) -> None:
+    channel = written(tmp_path, images("disc", "squares", "test"))
+    (line,) = refusals(channel)
+    name = line.rpartition(", as ")[2]
+    (channel / "test").rename(channel / name)
+    assert refusals(channel) == []
+
+
+def test_the_folder_to_test_with_may_be_moved_out(tmp_path: Path) -> None:
+    channel = written(tmp_path / "training", images("disc", "squares", "test/disc"))
+    assert refusals(channel) != []
+    shutil.move(channel / "test", tmp_path / "test")
+    assert data.labels_of(data.read({"training": channel, "test": tmp_path / "test"}, modality="image")) == (
+        "disc", "squares",
+    )  # fmt: skip
+
+
+# --- what is warned of ----------------------------------------------------------------------------------------------
+
+LABELLED = images(*FLOWERS, each=12)
+WARNED: Mapping[str, tuple[Files, str]] = {
+    "an archive beside the labels' folders": (
+        {"flowers.zip": zipped("rose/1.png")}, "bytes): an archive; unpack it, and upload the folders of images",
+    ),
+    "annotations beside the images": (
+        {"rose/1.xml": VOC}, f"left out: rose/1.xml ({len(VOC)} bytes): an image's annotation in Pascal VOC's layout",
+    ),
+    "a table of labels, where the folders are labels too": (
+        {"labels.txt": "".join(f"rose/{n}.png rose\n" for n in range(12))}, "left out: labels.txt (194 bytes): no image",
+    ),
+    "a list of labels": ({"classes.txt": "rose\ntulip\n"}, "left out: classes.txt (11 bytes): no image"),
+    "what Ground Truth writes": (
+        {"output.manifest": GROUND_TRUTH}, f"left out: output.manifest ({len(GROUND_TRUTH)} bytes): an augmented manifest",
+    ),
+    "a video": (
+        {"rose/clip.mp4": b"\x00\x00\x00\x1cftypisom" + bytes(20)},
+        "left out: rose/clip.mp4 (32 bytes): a video; export stills of it",
+    ),
+    "a Git LFS pointer without an ending": (
+        {"rose/x": "version https://git-lfs.github.com/spec/v1\n"}, "left out: rose/x (43 bytes): a Git LFS pointer",
+    ),
+    "a web page": ({"rose/page": "<!doctype html>"}, "left out: rose/page (15 bytes): a web page, not an image"),
+    "an image whose name begins with a dot": (
+        {"rose/.new.png": png(77)}, "): names that begin with a dot are passed over; give them others",
+    ),
+    "a label's folder whose name begins with a dot": (
+        {".daisy/1.png": png(77)}, "): names that begin with a dot are passed over; give them others",
+    ),
+    "an empty file among images without an ending": (
+        {"rose/0001": png(55), "rose/0002": b""}, "left out: rose/0002 (0 bytes): the file is empty",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_warned_of_with_name_bytes_and_reason(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files, words = WARNED[name]
+    channel = written(tmp_path, {**LABELLED, **files})
+    assert refusals(channel) == []
+    (line,) = [line for line in warnings(channel, caplog) if "left out" in line]
+    assert words in line
+    assert "rows=training note=" in line
+
+
+def test_of_many_files_that_are_left_out_some_are_named_by_each_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {**LABELLED, **{f"rose/{n}.xml": VOC for n in range(12)}, "rose/a.zip": zipped("a"), "notes.txt": "x"}
+    lines = [line for line in warnings(written(tmp_path, files), caplog) if "left out" in line]
+    assert len(lines) == 3
+    (annotations,) = [line for line in lines if "Pascal" in line]
+    assert annotations.count(".xml (") == 5
+    assert "... and 7 more: an image's annotation" in annotations
+
+
+def test_many_labels_of_few_images_may_be_one_folder_too_deep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    channel = written(tmp_path, images(*(f"item{n:03}" for n in range(12)), each=2))
+    (line,) = [line for line in warnings(channel, caplog) if "one folder higher" in line]
+    assert "12 labels, and 24 images: if the folders at the channel's top are things" in line
+    more = written(tmp_path, images(*(f"item{n:03}" for n in range(12)), each=4))
+    assert not any("one folder higher" in line for line in warnings(more, caplog))
+
+
+SILENT = (
+    "README.md", "readme.txt", "LICENSE", "LICENSE.txt", "rose/Licence.md", "CITATION.cff", "NOTICE", "x.manifest",
+    ".DS_Store", "rose/._1.png", "rose/Thumbs.db", "rose/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "$RECYCLE.BIN/x.png",
+    "System Volume Information/x", "lost+found/x", "__pycache__/a.pyc", ".thumbnails/1.png", ".git/objects/1",
+    "rose_$folder$", "_SUCCESS", "Picasa.ini",
+)  # fmt: skip
+
+
+def test_what_platforms_leave_behind_and_what_is_about_the_data_is_passed_over_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = {name: png(3) if name.endswith((".png", ".jpg")) else b"x" for name in SILENT}
+    content["rose/._1.png"] = b"\x00\x05\x16\x07" + bytes(40)
+    assert warnings(written(tmp_path, {**LABELLED, **content, "marker": b""}), caplog) == []
+    assert len(image.find(tmp_path, "training", ReadResult())) == len(LABELLED)
+
+
+def test_real_photographs_are_read_without_a_warning(shared, caplog: pytest.LogCaptureFixture) -> None:  # type: ignore[no-untyped-def]
+    for part, count in (("train", 250), ("test", 100)):
+        channel = shared("data/images/flowers5") / part
+        assert refusals(channel) == []
+        assert warnings(channel, caplog) == []
+        assert len(image.find(channel, "training", ReadResult())) == count
+
+
+@pytest.mark.parametrize(
+    "name", ["names without an ending", "a folder to test with beside the labels", "COCO", "RecordIO"]
+)
+def test_the_command_says_the_same_as_a_job(name: str, tmp_path: Path) -> None:
+    files = READ[name][0] if name in READ else REFUSED[name][0]
+    channel = written(tmp_path / "training", files)
+    found = refusals(channel)
+    ended = check_data("check", channel)
+    assert ended.returncode == bool(found)
+    assert ended.stdout.splitlines()[-1] == f"problems: {len(found)}"
+    for line in found:
+        assert line.replace("training/", f"{channel}/", 1) in ended.stdout
