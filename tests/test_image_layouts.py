@@ -4,7 +4,7 @@ import io
 import logging
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -156,16 +156,11 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "a folder too high, over those to train on and to test with": (
         images(*(f"flowers/{part}/{label}" for part in ("train", "test") for label in FLOWERS)),
-        [
-            "its folders are test, train: give flowers/test/ as the channel 'test', flowers/train/ as the channel 'training'"
-        ],
+        ["folders are test, train: give flowers/test/ as the channel 'test', flowers/train/ as the channel 'training'"],
     ),
     "folders to train on and to validate with": (
         images(*(f"{part}/{label}" for part in ("train", "val") for label in FLOWERS)),
-        [
-            "training: its folders are called train, val, which are no labels; its S3 address must lead to the folder "
-            "that the labels' folders are in: give train/ as the channel 'training', val/ as the channel 'validation'"
-        ],
+        ["train, val, which are no labels; its S3 address must lead to the folder that the labels' folders are in"],
     ),
     "folders to train on and to test with, by longer names": (
         images(*(f"{part}/{label}" for part in ("training_set", "test_set") for label in FLOWERS)),
@@ -181,9 +176,7 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "a folder to validate with beside the labels, by another name": (
         images("disc", "squares", "Validation"),
-        [
-            "training/Validation: called as images to validate on are, beside the labels' folders; give them as the channel"
-        ],
+        ["training/Validation: called as images to validate on are, beside the labels' folders; give them"],
     ),
     "a folder to test with, with the labels in it again": (
         images("disc", "squares", "test/disc", "test/squares"),
@@ -196,8 +189,8 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     "parts of the data in each label's folder": (
         images(*(f"{label}/{part}" for part in ("train", "test") for label in FLOWERS)),
         [
-            "training/rose/test: images to test on, in a label's folder; give them as the channel 'test', in test/rose/",
-            "training/tulip/test: images to test on, in a label's folder; give them as the channel 'test', in test/tulip/",
+            "training/rose/test: images to test on, in a label's folder; give them as the channel 'test', in test/ro",
+            "training/tulip/test: images to test on, in a label's folder; give them as the channel 'test', in test/t",
         ],
     ),
     "images, and masks of what is in them": (
@@ -206,10 +199,7 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "one folder too deep": (
         {f"{n}.png": png(n) for n in range(6)},
-        [
-            f"training: all its images (6) are in no label's folder; {FOLDER}. If all are of one label, its S3 address "
-            "must lead to the folder that the labels' folders are in"
-        ],
+        [f"training: all its images (6) are in no label's folder; {FOLDER}. If all are of one label, its S3 addr"],
     ),
     "labels in the images' names": (
         {f"all/{label}.{n}.jpg": jpeg(n) for label in FLOWERS for n in range(3)},
@@ -263,9 +253,7 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "RecordIO": (
         {"train.rec": b"\n#\xd7\xce" + bytes(100), "train.idx": "0\t0\n"},
-        [
-            "training/train.rec: a RecordIO file, of im2rec or of SageMaker's built-in algorithms; save its images as files"
-        ],
+        ["training/train.rec: a RecordIO file, of im2rec or of SageMaker's built-in algorithms; save its images"],
     ),
     "TFRecords": (
         {"train-00000-of-00001": (200).to_bytes(8, "little") + b"abcd\n\xc6\x01" + bytes(300)},
@@ -277,15 +265,11 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "what Ground Truth writes of images": (
         {"output.manifest": GROUND_TRUTH},
-        [
-            "training/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it; what it names"
-        ],
+        ["training/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it; what it"],
     ),
     "what Ground Truth writes, beside the images": (
         {**images("raw"), "manifests/output/output.manifest": GROUND_TRUTH},
-        [
-            "training/manifests/output/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it"
-        ],
+        ["training/manifests/output/output.manifest: an augmented manifest of images, as SageMaker Ground Truth"],
     ),
 }
 
@@ -366,11 +350,13 @@ WARNED: Mapping[str, tuple[Files, str]] = {
         {"rose/1.xml": VOC}, f"left out: rose/1.xml ({len(VOC)} bytes): an image's annotation in Pascal VOC's layout",
     ),
     "a table of labels, where the folders are labels too": (
-        {"labels.txt": "".join(f"rose/{n}.png rose\n" for n in range(12))}, "left out: labels.txt (194 bytes): no image",
+        {"labels.txt": "".join(f"rose/{n}.png rose\n" for n in range(12))},
+        "left out: labels.txt (194 bytes): no image",
     ),
     "a list of labels": ({"classes.txt": "rose\ntulip\n"}, "left out: classes.txt (11 bytes): no image"),
     "what Ground Truth writes": (
-        {"output.manifest": GROUND_TRUTH}, f"left out: output.manifest ({len(GROUND_TRUTH)} bytes): an augmented manifest",
+        {"output.manifest": GROUND_TRUTH},
+        f"left out: output.manifest ({len(GROUND_TRUTH)} bytes): an augmented manifest",
     ),
     "a video": (
         {"rose/clip.mp4": b"\x00\x00\x00\x1cftypisom" + bytes(20)},
@@ -438,7 +424,9 @@ def test_what_platforms_leave_behind_and_what_is_about_the_data_is_passed_over_i
     assert len(image.find(tmp_path, "training", ReadResult())) == len(LABELLED)
 
 
-def test_real_photographs_are_read_without_a_warning(shared, caplog: pytest.LogCaptureFixture) -> None:  # type: ignore[no-untyped-def]
+def test_real_photographs_are_read_without_a_warning(
+    shared: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
     for part, count in (("train", 250), ("test", 100)):
         channel = shared("data/images/flowers5") / part
         assert refusals(channel) == []

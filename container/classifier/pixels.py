@@ -419,8 +419,9 @@ def _values(image: Image.Image) -> Values:
         return Values(tuple(map(float, small.min(axis=0))), tuple(map(float, small.max(axis=0))))
     counts = np.bincount(np.asarray(image).ravel(), minlength=1 << BITS)
     found = np.flatnonzero(counts[:NOTHING_MEASURED])
-    if not len(found):
-        return Values((NOTHING_MEASURED,), (NOTHING_MEASURED,))
+    if not found.any():  # nothing was measured, or it is a mask of the least value and the greatest
+        ends = np.flatnonzero(counts)
+        return Values((int(ends[0]),), (int(ends[-1]),))
     measured = counts[:NOTHING_MEASURED].cumsum()
     ends = np.searchsorted(measured, [FAULTY * measured[-1], (1 - FAULTY) * measured[-1]])
     least, greatest = max(int(ends[0]), int(found[0])), min(int(ends[1]), int(found[-1]))

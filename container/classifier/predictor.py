@@ -100,7 +100,7 @@ def _as_it_is(record: Any, _: Mapping[str, Any]) -> Any:
 
 
 def _cut(record: Any, _: Mapping[str, Any]) -> Any:
-    return record[:LONGEST_TEXT]
+    return record[:LONGEST_TEXT] if isinstance(record, str) else record
 
 
 def _pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
