@@ -2,7 +2,10 @@
 
 import io
 import logging
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +101,14 @@ READ: Mapping[str, tuple[Files, int]] = {
         {"disc/a.jpe": jpeg(1), "disc/b.JFIF": jpeg(2), "dots/c.jfif": jpeg(3), "dots/d.JPE": jpeg(4)},
         4,
     ),
+    "every kind of image without an ending": (
+        {
+            f"{label}/{kind}": encoded(noise(9 + len(label)).convert(mode), kind)
+            for label in ("disc", "rings")
+            for kind, mode in (("JPEG", "L"), ("PNG", "RGB"), ("BMP", "RGB"), ("GIF", "P"))
+        },
+        8,
+    ),
     "an ending that is another's": (
         {
             "disc/a.jpg": png(1),
@@ -114,6 +125,10 @@ READ: Mapping[str, tuple[Files, int]] = {
     ),
     "the endings that are usual": (images("disc", "dots", suffix=".PNG"), 12),
     "vehicles, of which one is a train": (images("bus", "plane", "train"), 18),
+    "lists beside the labels that begin as a BMP or a GIF does": (
+        {**images("disc", "dots"), "README": "BMW, GIF87 and others\n"},
+        12,
+    ),
     "what is valid and what is invalid": (images("valid", "invalid"), 12),
     "with masks and without": (images("mask", "no_mask"), 12),
     "labels that are numbers": (images("0", "1", "2"), 18),
@@ -388,6 +403,35 @@ def test_warned_of_with_name_bytes_and_reason(name: str, tmp_path: Path, caplog:
     assert "rows=training note=" in line
 
 
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "image-classification.md"
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "folder"),
+    [
+        ("a table of labels beside a folder of images", "labels.csv", "photos"),
+        ("a table of labels, which names the images without their endings", "labels.csv", "train"),
+        ("what Ground Truth writes, beside the images", "manifests/output/output.manifest", "raw"),
+    ],
+)
+def test_the_documentations_script_makes_folders_of_labels_of_a_list_of_them(
+    name: str, table: str, folder: str, tmp_path: Path
+) -> None:
+    (code,) = re.findall(r"```python\n(import csv .*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "sort.py").write_text(code, encoding="utf-8")
+    given = written(tmp_path / "given", REFUSED[name][0])
+    text = (given / table).read_text(encoding="utf-8")
+    some = text.splitlines(keepends=True)[-1]
+    other = some.replace("cat", "dog").replace("boston_bull", "pug").replace("/0.png", "/1.png")
+    (given / table).write_text(text + other, encoding="utf-8")
+    arguments = [tmp_path / "sort.py", given / table, given / folder, tmp_path / "channel"]
+    command = [sys.executable, *map(str, arguments)]
+    assert subprocess.run(command, check=False, capture_output=True).stderr == b""
+    assert refusals(tmp_path / "channel") == []
+    labels = {"cat", "dog"} if "cat" in text else {"boston_bull", "pug"}
+    assert {path.name for path in (tmp_path / "channel").iterdir()} == labels
+
+
 def test_of_many_files_that_are_left_out_some_are_named_by_each_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -432,6 +476,13 @@ def test_real_photographs_are_read_without_a_warning(
         assert refusals(channel) == []
         assert warnings(channel, caplog) == []
         assert len(image.find(channel, "training", ReadResult())) == count
+
+
+@pytest.mark.parametrize("content", ["BMW are fast,1\nMini is not,0\n", "GIF8 is a format,1\nPNG is another,0\n"])
+def test_a_text_that_begins_as_an_image_does_is_no_image(content: str, tmp_path: Path) -> None:
+    for name in ("data.csv", "data.txt", "pos/1", "pos/2.txt"):
+        assert not image.is_image(written(tmp_path, {name: content}) / name)
+    assert modalities.choose("auto", {"training": tmp_path})[0] == "text"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Images of few shades: those of 16 bits are read by the bits that their values take up, all others are warned of."""
 
 import io
+import json
 import logging
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from classifier.engines import Computing
 from classifier.engines.choice import FLOAT32, TENSORFLOW
 from classifier.errors import RequestError
 from classifier.pixels import ImageSource, PixelsError, decode, survey
-from classifier.training import data
+from classifier.training import data, job
 from jobs import Job, check_data
 from labelled_images import PNG_BEGINS, chunk, encoded, noise
 
@@ -201,6 +203,25 @@ def test_the_bits_are_those_of_all_channels_together(tmp_path: Path, caplog: pyt
     assert "rows=test note='images of nearly one shade" not in caplog.text
 
 
+class TwoHosts:
+    """Stands for a cluster whose other host has the same labels, and images of 14 bits."""
+
+    alone = False
+    hosts = ("a", "b")
+
+    def exchange(self, content: bytes) -> list[bytes]:
+        return [content, json.dumps({**json.loads(content), "bits": 14}).encode()]
+
+
+def test_hosts_with_images_of_their_own_read_them_by_the_same_bits(tmp_path: Path) -> None:
+    folder = channel(tmp_path, "a microscope's 12 bits in 16")
+    here = data.read({"training": folder}, modality="image", sharded={"training"})
+    hosts: Any = TwoHosts()
+    tables, labels = job.agree(hosts, here, ())
+    assert (here.bits, tables.bits) == (12, 14)
+    assert {image.bits for image in data.prepare(tables, labels, 0.2, 1).training.texts} == {14}
+
+
 # Of one shade all over: the label, the shade, and whether that is a mistake.
 PLAIN: Mapping[str, tuple[Mapping[str, tuple[int, int, int]], bool]] = {
     "black images under two labels": ({"disc": (0, 0, 0), "dots": (0, 0, 0)}, True),
@@ -245,13 +266,13 @@ def microscope(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A job on images of 12 bits in 16, trained from nothing."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    job = Job(tmp_path_factory.mktemp("microscope"))
-    channel(job.base / "input" / "data" / "training", "a microscope's 12 bits in 16", each=24)
-    job.configure(hyperparameters={"epochs": "12", "batch_size": "8"})
-    job.train()
+    trained = Job(tmp_path_factory.mktemp("microscope"))
+    channel(trained.base / "input" / "data" / "training", "a microscope's 12 bits in 16", each=24)
+    trained.configure(hyperparameters={"epochs": "12", "batch_size": "8"})
+    trained.train()
     root.handlers[:] = handlers
     root.setLevel(level)
-    return job
+    return trained
 
 
 def test_a_model_of_12_bits_learns_and_answers_requests_as_it_did_in_training(microscope: Job) -> None:
@@ -288,10 +309,10 @@ def test_a_request_whose_values_are_of_another_scale_is_refused_and_not_answered
 def test_a_model_that_is_trained_further_reads_by_the_bits_it_learned_with(
     microscope: Job, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = Job(tmp_path)
+    again = Job(tmp_path)
     channel(tmp_path / "input" / "data" / "training", "a camera's 10 bits in 16")
     (tmp_path / "input" / "data" / "model").symlink_to(microscope.model)
-    job.configure(hyperparameters={"epochs": "1"})
-    job.train()
-    assert job.manifest["encoder"]["bits"] == 12
+    again.configure(hyperparameters={"epochs": "1"})
+    again.train()
+    assert again.manifest["encoder"]["bits"] == 12
     assert "read darker than before" not in caplog.text

@@ -37,6 +37,7 @@ MOST_PARTS = 1 << 17
 BITS, NOTHING_MEASURED = 16, (1 << 16) - 1
 # Of the values of such an image, a thousandth may be faulty points at either end.
 FAULTY = 0.001
+COUNTED_AT_ONCE = 1 << 22
 # The values of another image are looked at in the size that networks read.
 LOOKED_AT = 224
 # A JPEG can be decoded at an eighth, a quarter or half its size; that is still this many times what is needed.
@@ -48,6 +49,10 @@ FORMATS: Mapping[bytes, type[ImageFile]] = {
     b"GIF8": GifImageFile,
     b"BM": BmpImageFile,
 }
+# The same, but that a text may begin with "BM" or "GIF8": a BMP has zeros, and a short header of a few lengths, there.
+BEGINS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\x00{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00{3}", re.DOTALL
+)
 # What Pillow raises at broken files, seen in its code and when files were broken at random.
 BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, AssertionError,
@@ -222,8 +227,8 @@ def measure(content: bytes) -> tuple[int, int]:
 
 
 def is_image(head: bytes) -> bool:
-    """Return whether a file's first bytes are those of an image that is read."""
-    return head.startswith(tuple(FORMATS))
+    """Return whether a file's first bytes are those of an image that is read, and of nothing else."""
+    return BEGINS.match(head) is not None
 
 
 def other_image(head: bytes) -> str:
@@ -402,14 +407,15 @@ def _in_8_bits(image: Image.Image, bits: int) -> Image.Image:
     """
     if not _has_16_bits(image):
         return image
-    values = np.asarray(image).astype(np.uint32)
-    beyond = (values >> bits > 0) & (values != NOTHING_MEASURED)
-    if 2 * int(beyond.sum()) > values.size:
+    values, white = np.asarray(image), (1 << bits) - 1
+    beyond = np.count_nonzero(values > white) - np.count_nonzero(values == NOTHING_MEASURED)
+    if 2 * beyond > values.size:
         raise PixelsError(
-            f"most values are over {(1 << bits) - 1:,}, and the images that were trained on took up {bits} bits of "
+            f"most values are over {white:,}, and the images that were trained on took up {bits} bits of "
             "16; save it with values as theirs"
         )
-    return Image.fromarray(np.minimum((values << 8) >> bits, 255).astype(np.uint8))
+    values = np.minimum(values, white)
+    return Image.fromarray((values >> bits - 8 if bits > 8 else values << 8 - bits).astype(np.uint8))
 
 
 def _values(image: Image.Image) -> Values:
@@ -417,7 +423,9 @@ def _values(image: Image.Image) -> Values:
         width, height = image.size
         small = _scaled(image, (min(width, LOOKED_AT), min(height, LOOKED_AT))).reshape(-1, 3)
         return Values(tuple(map(float, small.min(axis=0))), tuple(map(float, small.max(axis=0))))
-    counts = np.bincount(np.asarray(image).ravel(), minlength=1 << BITS)
+    values = np.asarray(image)
+    some = np.array_split(values, -(-values.size // COUNTED_AT_ONCE))  # counted as integers of 64 bits
+    counts = np.sum([np.bincount(rows.ravel(), minlength=1 << BITS) for rows in some], axis=0)
     found = np.flatnonzero(counts[:NOTHING_MEASURED])
     if not found.any():  # nothing was measured, or it is a mask of the least value and the greatest
         ends = np.flatnonzero(counts)
