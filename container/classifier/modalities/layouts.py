@@ -1,6 +1,7 @@
 """Images as other programs lay them out: what gives such a layout away, and folders that are called as no label is."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -35,6 +36,8 @@ STRUCTURE = frozenset(
 )  # fmt: skip
 WORD = re.compile("[a-z]+")
 NAMED = 5
+LETTERS = re.compile(r"[^\W\d_]+")
+MOST_BEGINNINGS = 20
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,14 @@ def _parts_below(below: Mapping[str, Collection[str]], channel: str) -> Iterator
             yield f"{channel}/{label}/{name}", f"{words}, or take them out"
 
 
+def beginnings(names: Sequence[str]) -> str:
+    """Say what images' names begin with, which may be their labels; nothing where it is not a few words."""
+    words = Counter(found[0] if (found := LETTERS.match(name)) else "" for name in names)
+    if not 2 <= len(words) <= MOST_BEGINNINGS or "" in words or min(words.values()) < 2:
+        return ""
+    return f" (the names begin with {', '.join(sorted(words))}: are these the labels?)"
+
+
 def too_high(label: str, items: Sequence[PurePath]) -> str:
     """Say where the labels' folders are when a channel's only folder holds them; nothing where it does not.
 
@@ -271,7 +282,7 @@ def too_high(label: str, items: Sequence[PurePath]) -> str:
     inside = sorted({names[shared] for names in parts if len(names) > shared + 1})
     if len(inside) < 2 or any(len(names) == shared + 1 for names in parts):
         return (
-            f"all images are in one folder, {folder}; put each in a folder that has the name of its label, and let the "
+            f"all images are in one folder, {folder}; {FOLDERS}{beginnings([item.name for item in items])}, and let the "
             "S3 address lead to the folder that these are in"
         )
     if all(role_of(name) for name in inside):
