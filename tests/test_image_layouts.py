@@ -195,15 +195,19 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "a folder to test with beside the labels": (
         images("disc", "squares", "test"),
-        ["training/test: called as images to test on are, beside the labels' folders; give them as the channel 'test'"],
+        ["training/test: by its name a folder of images to test on, beside the labels' folders; give them as the ch"],
     ),
     "a folder to validate with beside the labels, by another name": (
         images("disc", "squares", "Validation"),
-        ["training/Validation: called as images to validate on are, beside the labels' folders; give them"],
+        ["training/Validation: by its name a folder of images to validate on, beside the labels' folders"],
     ),
     "a folder to test with, with the labels in it again": (
         images("disc", "squares", "test/disc", "test/squares"),
         ["training/test: the labels' folders are in it again, as disc; give it as the channel 'test', or take it out"],
+    ),
+    "a folder of all images beside the labels'": (
+        images("disc", "squares", "images/disc", "images/squares"),
+        ["training/images: the labels' folders are in it again, as disc; take it out"],
     ),
     "images without a label beside the labels": (
         images("disc", "squares", "unlabeled"),
@@ -359,6 +363,14 @@ def test_a_label_that_is_called_as_a_part_of_the_data_is_read_under_the_name_tha
     name = line.rpartition(", as ")[2]
     (channel / "test").rename(channel / name)
     assert refusals(channel) == []
+
+
+def test_a_part_of_the_data_may_have_one_label_that_has_the_name_of_another_part(tmp_path: Path) -> None:
+    training = written(tmp_path / "training", images("bus", "train"))
+    test = written(tmp_path / "test", images("train", each=2))
+    assert data.read({"training": training, "test": test}, modality="image").test is not None
+    read = data.read({"training": test}, sharded={"training"}, modality="image")
+    assert data.labels_of(read, fewest=1) == ("train",)
 
 
 def test_the_folder_to_test_with_may_be_moved_out(tmp_path: Path) -> None:
