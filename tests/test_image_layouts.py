@@ -131,6 +131,14 @@ READ: Mapping[str, tuple[Files, int]] = {
     ),
     "what is valid and what is invalid": (images("valid", "invalid"), 12),
     "with masks and without": (images("mask", "no_mask"), 12),
+    "labels whose names hold words for parts of the data": (
+        images("test_tube", "train_station", "dev_board", "no_label", "label", "fold", "attested", each=4),
+        28,
+    ),
+    "labels as large collections call them": (
+        images("n01440764", "n01443537", "001.Black_footed_Albatross", "class_0", "Class 1", "set_top_box", each=4),
+        24,
+    ),
     "labels that are numbers": (images("0", "1", "2"), 18),
     "a folder to train on below each label": (images("disc/train", "dots/train"), 12),
     "a label's cameras, each a folder": (images("disc/cam1", "disc/cam2", "dots/cam1", "dots/cam2"), 24),
@@ -187,15 +195,19 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "a folder to test with beside the labels": (
         images("disc", "squares", "test"),
-        ["training/test: called as images to test on are, beside the labels' folders; give them as the channel 'test'"],
+        ["training/test: by its name a folder of images to test on, beside the labels' folders; give them as the ch"],
     ),
     "a folder to validate with beside the labels, by another name": (
         images("disc", "squares", "Validation"),
-        ["training/Validation: called as images to validate on are, beside the labels' folders; give them"],
+        ["training/Validation: by its name a folder of images to validate on, beside the labels' folders"],
     ),
     "a folder to test with, with the labels in it again": (
         images("disc", "squares", "test/disc", "test/squares"),
         ["training/test: the labels' folders are in it again, as disc; give it as the channel 'test', or take it out"],
+    ),
+    "a folder of all images beside the labels'": (
+        images("disc", "squares", "images/disc", "images/squares"),
+        ["training/images: the labels' folders are in it again, as disc; take it out"],
     ),
     "images without a label beside the labels": (
         images("disc", "squares", "unlabeled"),
@@ -218,7 +230,15 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
     ),
     "labels in the images' names": (
         {f"all/{label}.{n}.jpg": jpeg(n) for label in FLOWERS for n in range(3)},
-        ["two labels or more; all images are in one folder, all; put each in a folder that has the name of its label"],
+        [f"all images are in one folder, all; {FOLDER} (the names begin with rose, tulip: are these the labels?), and"],
+    ),
+    "labels in the names of images that are in no folder": (
+        {f"{label}_{n}.jpg": jpeg(n) for label in FLOWERS for n in range(3)},
+        [f"training: all its images (6) are in no label's folder; {FOLDER} (the names begin with rose, tulip: are"],
+    ),
+    "names that a camera gave": (
+        {f"all/IMG_{n}.jpg": jpeg(n) for n in range(6)},
+        [f"two labels or more; all images are in one folder, all; {FOLDER}, and let"],
     ),
     "a table of labels beside a folder of images": (
         {**images("photos"), "labels.csv": "file_name,label\n" + "".join(f"{n}.png,cat\n" for n in range(6))},
@@ -345,6 +365,14 @@ def test_a_label_that_is_called_as_a_part_of_the_data_is_read_under_the_name_tha
     assert refusals(channel) == []
 
 
+def test_a_part_of_the_data_may_have_one_label_that_has_the_name_of_another_part(tmp_path: Path) -> None:
+    training = written(tmp_path / "training", images("bus", "train"))
+    test = written(tmp_path / "test", images("train", each=2))
+    assert data.read({"training": training, "test": test}, modality="image").test is not None
+    read = data.read({"training": test}, sharded={"training"}, modality="image")
+    assert data.labels_of(read, fewest=1) == ("train",)
+
+
 def test_the_folder_to_test_with_may_be_moved_out(tmp_path: Path) -> None:
     channel = written(tmp_path / "training", images("disc", "squares", "test/disc"))
     assert refusals(channel) != []
@@ -386,6 +414,9 @@ WARNED: Mapping[str, tuple[Files, str]] = {
     ),
     "a label's folder whose name begins with a dot": (
         {".daisy/1.png": png(77)}, "): names that begin with a dot are passed over; give them others",
+    ),
+    "an archive that is called as a source is": (
+        {"source.zip": zipped("rose/1.png")}, "bytes): an archive; unpack it, and upload the folders of images",
     ),
     "an empty file among images without an ending": (
         {"rose/0001": png(55), "rose/0002": b""}, "left out: rose/0002 (0 bytes): the file is empty",

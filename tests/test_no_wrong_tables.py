@@ -598,7 +598,11 @@ LABELS: Mapping[str, tuple[str, str, str]] = {
         "data.jsonl",
         "data.jsonl:1: no key of a label, and the key 'fire', the key 'brakes' hold 0 and 1, which is one-hot",
     ),
-    "spaCy's cats": ('{"text": "a", "cats": {"fire": 1.0, "brakes": 0.0}}\n', "data.jsonl", "spaCy's format for categories"),
+    "spaCy's cats": (
+        '{"text": "a", "cats": {"fire": 1.0, "brakes": 0.0}}\n',
+        "data.jsonl",
+        "spaCy's format for categories",
+    ),
     "a one-hot list": (
         '{"text": "a", "label": [0, 1, 0]}\n',
         "data.jsonl",

@@ -63,7 +63,7 @@ LEFT_BEHIND_ENDINGS = ("_$folder$",)
 MANIFEST = ".manifest"
 # Nobody misses an image of these.
 ABOUT_THE_DATA = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|credits|attribution|authors|changelog)\b", re.I
+    r"(readme|licen[cs]e|copying|notice|citation|credits|sources?|attribution|authors|changelog)\b", re.I
 )
 # Hidden folders of programs, which may hold copies of images.
 HIDDEN_OF_PROGRAMS = re.compile(
@@ -79,8 +79,8 @@ SAME_THING = "_nohash_"
 SHARE_BITS = 48
 # A label's images are held out by the first of :data:`KEYS` that makes so many groups of them.
 FEWEST_GROUPS = 10
-# Of fewer images a label, in the mean, and so many labels, the folders may be things and no labels.
-FEWEST_OF_A_LABEL = 3
+# Of no more images a label, in the mean, and so many labels, the folders may be things and no labels.
+FEW_OF_A_LABEL = 2
 MANY_LABELS = 10
 
 
@@ -97,7 +97,8 @@ def is_foreign(folder: Path, inside: Sequence[Path], images: Collection[Path]) -
         inside: The files in it.
         images: Those of them that are images.
     """
-    return _foreign(folder, [path for path in inside if path not in set(images)], images) is not None
+    known = set(images)
+    return _foreign(folder, [path for path in inside if path not in known], known) is not None
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -246,8 +247,9 @@ def _laid_out_otherwise(
     if foreign is not None:
         return f"{channel}/{shown(foreign[0])}", foreign[1]
     if images and all(path.parent == folder for path in images):
-        words = f"all its images ({len(images)}) are in no label's folder; {layouts.FOLDERS}"
-        return f"channel {channel}", f"{words}. If all are of one label, {LEADS}"
+        beginnings = layouts.beginnings([path.name for path in images])
+        words = f"all its images ({len(images)}) are in no label's folder; {layouts.FOLDERS}{beginnings}"
+        return f"channel {channel}", f"{words}. If all are of one label, {LEADS}, one folder higher"
     return None
 
 
@@ -307,12 +309,13 @@ def _reason(path: Path, by_content: Collection[str]) -> str:
         by_content: The endings of names of files that are images all the same.
     """
     head = layouts.head_of(path)
+    suffix = path.suffix.lower()
     if not head:
-        return "the file is empty, or can't be read" if path.suffix.lower() in by_content else ""
-    if ABOUT_THE_DATA.match(path.name) or (path.suffix.lower() == MANIFEST and not head.lstrip().startswith(b"{")):
-        return ""
+        unread = "it can't be read; see to it that the job may read it" if path.stat().st_size else ""
+        return unread or ("the file is empty" if suffix in by_content else "")
     sign = layouts.sign_of(path, head)
-    return sign.words if sign is not None else pixels.what_else(head) or "no image"
+    silent = ABOUT_THE_DATA.match(path.name) or (suffix == MANIFEST and not head.lstrip().startswith(b"{"))
+    return sign.words if sign is not None else "" if silent else pixels.what_else(head) or "no image"
 
 
 def _hidden_images(folder: Path) -> list[Path]:
@@ -339,7 +342,7 @@ def _check_folders(
         result.problem(place, 0, words)
     if not sharded:
         _check_empty(folder, channel, labels | set(named), result)
-        if len(labels) >= MANY_LABELS and len(images) < FEWEST_OF_A_LABEL * len(labels):
+        if len(labels) >= MANY_LABELS and len(images) <= FEW_OF_A_LABEL * len(labels):
             result.general_warnings.append(
                 f"{len(labels)} labels, and {len(images)} images: if the folders at the channel's top are things, each "
                 f"with its images, and no labels, {LEADS}, one folder higher"

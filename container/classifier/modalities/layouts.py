@@ -1,6 +1,7 @@
-"""Images as other programs lay them out: what gives such a layout away, and folders that are called as no label is."""
+"""Images as other programs lay them out: what gives such a layout away, and folders whose names are no labels."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -18,7 +19,7 @@ FEWEST_LINES = 2
 # Numbers and short words of a table may be the names of images by chance, but for their endings.
 FEWEST_LINES_BY_STEM = 5
 
-# What folders are called that are a part of the data, or that a layout has; of such words alone no label is made.
+# Words in the names of folders that are a part of the data, or of a layout; of these words alone no label is made.
 ROLES: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "training"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
@@ -35,6 +36,8 @@ STRUCTURE = frozenset(
 )  # fmt: skip
 WORD = re.compile("[a-z]+")
 NAMED = 5
+LETTERS = re.compile(r"[^\W\d_]+")
+MOST_BEGINNINGS = 20
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def _table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
 
 
 def is_no_label(name: str) -> bool:
-    """Return whether a folder is called as a part of the data or of a layout is: `train`, `test2017`, `images`."""
+    """Return whether a folder has the name of a part of the data, or of a layout: `train`, `test2017`, `images`."""
     words = WORD.findall(name.lower())
     return bool(words) and all(word in ROLES or word in STRUCTURE or word in NOT_LABELLED for word in words)
 
@@ -198,11 +201,11 @@ def folder_problems(images: Sequence[PurePath], channel: str) -> Iterator[tuple[
         if len(path.parts) > 1:
             below.setdefault(path.parts[0], set()).update(path.parts[1:2] if len(path.parts) > 2 else ())
     odd = [label for label in sorted(below) if is_no_label(label)]
-    if odd and len(below) == 1:
+    if odd and len(below) == 1 and below[odd[0]]:
         items = [path.relative_to(odd[0]) for path in images if len(path.parts) > 1]
         yield f"channel {channel}", f"its only folder, {odd[0]}, is no label; {too_high(odd[0], items)}"
         return
-    if odd and len(odd) == len(below):
+    if len(odd) == len(below) > 1:
         yield (
             f"channel {channel}",
             f"its folders are called {', '.join(odd)}, which are no labels; {_leads(odd, below)}",
@@ -226,21 +229,21 @@ def _leads(folders: Sequence[str], below: Mapping[str, Collection[str]]) -> str:
 
 
 def _part(label: str, inside: Collection[str], labels: Collection[str]) -> str:
-    """Say what is wrong with a folder beside labels that is called as a part of the data."""
+    """Say what is wrong with a folder beside labels that has the name of a part of the data."""
     again = sorted(set(inside) & set(labels))
     role = role_of(label)
     if again:
-        channel = role or "test"
-        return f"the labels' folders are in it again, as {again[0]}; give it as the channel {channel!r}, or take it out"
+        as_channel = f"give it as the channel {role!r}, or " if role else ""
+        return f"the labels' folders are in it again, as {again[0]}; {as_channel}take it out"
     word = WORD.findall(label.lower())[0]
     # A train is a vehicle, and of what is valid there is what is not.
     if role == "training" or any(word in other.lower() for other in labels) or not (role or word in NOT_LABELLED):
         return ""
     if role:
         return (
-            f"called as images {TO_DO[role]} are, beside the labels' folders; give them as the channel {role!r}, in a "
-            f"folder for each label, or take them out; if {label} is a label, give the folder another name, as "
-            f"the_{label}_label"
+            f"by its name a folder of images {TO_DO[role]}, beside the labels' folders; give them as the channel "
+            f"{role!r}, in a folder for each label, or take them out; if {label} is a label, give the folder another "
+            f"name, as the_{label}_label"
         )
     return "images without a label beside the labels' folders; take them out; if it is a label, give it another name"
 
@@ -254,6 +257,14 @@ def _parts_below(below: Mapping[str, Collection[str]], channel: str) -> Iterator
         if role in ("validation", "test"):
             words = f"images {TO_DO[role]}, in a label's folder; give them as the channel {role!r}, in {role}/{label}/"
             yield f"{channel}/{label}/{name}", f"{words}, or take them out"
+
+
+def beginnings(names: Sequence[str]) -> str:
+    """Say what images' names begin with, which may be their labels; nothing where it is not a few words."""
+    words = Counter(found[0] if (found := LETTERS.match(name)) else "" for name in names)
+    if not 2 <= len(words) <= MOST_BEGINNINGS or "" in words or min(words.values()) < 2:
+        return ""
+    return f" (the names begin with {', '.join(sorted(words))}: are these the labels?)"
 
 
 def too_high(label: str, items: Sequence[PurePath]) -> str:
@@ -271,8 +282,8 @@ def too_high(label: str, items: Sequence[PurePath]) -> str:
     inside = sorted({names[shared] for names in parts if len(names) > shared + 1})
     if len(inside) < 2 or any(len(names) == shared + 1 for names in parts):
         return (
-            f"all images are in one folder, {folder}; put each in a folder that has the name of its label, and let the "
-            "S3 address lead to the folder that these are in"
+            f"all images are in one folder, {folder}; {FOLDERS}{beginnings([item.name for item in items])}, and let "
+            "the S3 address lead to the folder that these are in"
         )
     if all(role_of(name) for name in inside):
         as_channels = ", ".join(f"{folder}/{name}/ as the channel {role_of(name)!r}" for name in inside)

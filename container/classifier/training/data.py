@@ -302,7 +302,8 @@ def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]
         hold_out_by_share(table["label"], table["share"], ratio) if by_share else hold_out(table["label"], ratio, seed)
     )
     if ratio and not held_out.any():
-        log.warning("event=data note='no row is held out: there will be no val_accuracy'")
+        words = "give a channel 'validation', or a greater validation_split_ratio"
+        log.warning("event=data note=%r", f"no row is held out: there will be no val_accuracy; {words}")
     elif by_share:
         for note in far_from(ratio, held_out, table["label"]):
             log.warning("event=data note=%r", note)
