@@ -271,7 +271,12 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
     "a key that is too much": (
         JSON_LINES, '"a"\n{"text": "b", "lang": "en"}\n"c"', ["a", None, "c"], 'take out the key "lang"'
     ),
-    "two keys of a text": (JSON_LINES, '{"text": "b", "inputs": "c"}\n"d"', [None, "d"], 'leave one of the keys "text", "inputs"'),
+    "two keys of a text": (
+        JSON_LINES, '{"text": "b", "inputs": "c"}\n"d"', [None, "d"], 'leave one of the keys "text", "inputs"'
+    ),
+    "several keys of other names": (
+        JSON_LINES, '{"a": "b", "c": "d"}\n"e"', [None, "e"], 'call the key that is to be read "text"'
+    ),
     "a key of another name": (JSON_LINES, '{"review": "b"}\n"d"', [None, "d"], 'call it "text"'),
     "instances a line": (JSON_LINES, '{"instances": ["b", "c"]}\n"d"', [None, "d"], "goes as application/json"),
     "a list a line": (JSON_LINES, '["b", "c"]\n"d"', [None, "d"], "goes as application/json"),
