@@ -207,7 +207,7 @@ def code_of(answer: requests.Response) -> str:
 
 
 def client_of(
-    engine: Any, labels: tuple[str, ...], manifest: Mapping[str, Any], environ: Mapping[str, str]
+    engine: Any, labels: tuple[artifact.Label, ...], manifest: Mapping[str, Any], environ: Mapping[str, str]
 ) -> FlaskClient:
     """A client of the application in this process, ready to answer with an engine."""
     settings = ServingSettings.from_environ(environ)

@@ -216,6 +216,8 @@ STILL_TEXTS: Mapping[str, Read] = {
     "a CSV text that is JSON, in quotes": (CSV, '"{""a"": 1}"\n', ['{"a": 1}']),
     "a CSV text that is a web page, in quotes": (CSV, '"<html>droops</html>"\n', ["<html>droops</html>"]),
     "commas": (CSV, "commas, and, more\n1,000 miles\n", ["commas, and, more", "1,000 miles"]),
+    "a label that begins a sentence": (CSV, "fire, and smoke\nIt was fire\n", ["fire, and smoke", "It was fire"]),
+    "a label in quotes with its text": (CSV, '"fire,smoke"\n', ["fire,smoke"]),
     "speech": (CSV, 'He said, "go"\nA 5" bolt,so\n', ['He said, "go"', 'A 5" bolt,so']),
     "a quoted word and punctuation": (CSV, '"Great"; the rest\n"a" | b\n', ['"Great"; the rest', '"a" | b']),
     "an open quote after a comma": (CSV, 'so,"not closed\nb\n', ['so,"not closed', "b"]),
@@ -261,6 +263,11 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
     "a quoted label before a text of two lines": (CSV, '"fire","Cranks\nslowly"\nc', [None, "c"], "CSV line 1"),
     "a text between an id and a label": (CSV, '7,"Cranks\nslowly",fire\nc', [None, "c"], "CSV line 1"),
     "an empty column": (CSV, ',"Cranks slowly"\nc', [None, "c"], "CSV line 1"),
+    "a label before a text without quotes": (
+        CSV, "a\nfire,Cranks slowly\nc", ["a", None, "c"], "CSV line 2 has a label"
+    ),
+    "a label behind a text without quotes": (CSV, "Cranks, slowly,fire\nc", [None, "c"], "CSV line 1 has a label"),
+    "a label and a tab": (CSV, "a\nfire\tCranks slowly\r\nc", ["a", None, "c"], "CSV line 2 has a label"),
     "columns with semicolons": (CSV, 'fire;"Cranks, slowly\nso"\nc', [None, "c"], "CSV line 1"),
     "columns with tabs": (CSV, 'fire\t"Cranks slowly"\nc', [None, "c"], "CSV line 1"),
     "quoted columns with bars": (CSV, '"fire"|"Cranks\nslowly"\nc', [None, "c"], "CSV line 1"),
@@ -274,6 +281,9 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
     ),
     "two keys of a text": (
         JSON_LINES, '{"text": "b", "inputs": "c"}\n"d"', [None, "d"], 'leave one of the keys "text", "inputs"'
+    ),
+    "several keys of other names": (
+        JSON_LINES, '{"a": "b", "c": "d"}\n"e"', [None, "e"], 'call the key that is to be read "text"'
     ),
     "a key of another name": (JSON_LINES, '{"review": "b"}\n"d"', [None, "d"], 'call it "text"'),
     "instances a line": (JSON_LINES, '{"instances": ["b", "c"]}\n"d"', [None, "d"], "goes as application/json"),
@@ -318,6 +328,22 @@ def test_who_does_what_the_message_says_gets_an_answer(
     assert "error" in ask(client, before[1], before[0]).text
     assert "error" not in ask(client, after[1], after[0]).text
     assert engine.asked == [text]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_read"),
+    [
+        ("1,Cranks", False),
+        ("Cranks,0", False),
+        ("1;Cranks", False),
+        ("1,000 miles", True),
+        ("after 1,0", True),
+        ("1", True),
+    ],
+)
+def test_a_label_that_is_an_integer_is_none_where_it_is_part_of_a_number(line: str, is_read: bool) -> None:
+    client = serving_helpers.client_of(Engine(), (0, 1, 2), MANIFEST, {})
+    assert answered(ask(client, line, CSV)) == ["label" if is_read else "error"]
 
 
 # --- ids

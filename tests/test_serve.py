@@ -1,5 +1,6 @@
 """The program ``serve`` as SageMaker runs it: real processes, real HTTP, real signals."""
 
+import gzip
 import json
 import os
 import random
@@ -122,6 +123,18 @@ def test_records_are_answered_one_by_one_in_order_whatever_their_form_H18_H19_B0
     assert table.text == 'negative,0.40000001\n"neutral, or so",0.50000000\nnegative,0.66666669'
 
 
+def test_a_compressed_body_is_read_and_a_bomb_is_refused_behind_nginx_H18(server: Server) -> None:
+    body = gzip.compress(b"a\nbc\n")
+    answer = server.ask(body, Content_Type="text/csv", Content_Encoding="gzip", Accept="application/jsonlines")
+    assert [json.loads(line)["probabilities"] for line in answer.text.split("\n")] == [
+        pytest.approx(probabilities(text)) for text in ("a", "bc")
+    ]
+    bomb = gzip.compress(bytes(200 << 20))
+    answer = server.ask(bomb, Content_Type="application/x-text", Content_Encoding="gzip")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+    assert server.ask(body, Content_Type="text/csv").status_code == 415
+
+
 def test_a_missing_accept_or_any_is_json_and_a_missing_content_type_is_a_text_H18_H21(server: Server) -> None:
     sent = b"POST /invocations HTTP/1.1\r\nHost: x\r\n%sConnection: close\r\nContent-Length: 1\r\n\r\na"
     for accept in (b"", b"Accept: */*\r\n", b"Accept:\r\n"):
@@ -193,6 +206,8 @@ def test_broken_http_is_answered_in_json_too_H25(server: Server, sent: bytes, st
         (b"X-Amzn-SageMaker-Custom-Attributes: a\x01b", 200),
         (b"Accept: a\x01b", 406),
         (b"Content-Type: text/\x01csv", 415),
+        (b"Content-Encoding: g\x01zip", 415),
+        (b"Content-Encoding: br", 415),
     ],
 )
 def test_headers_that_are_odd_are_left_out_or_refused_in_json_H23_H25(

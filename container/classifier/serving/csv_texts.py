@@ -6,7 +6,7 @@ stands beside a delimiter makes its line a row of several columns, which is no r
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from classifier.errors import RequestError
 from classifier.serving.lines import LineReader, as_text, invalid_body, invalid_record
@@ -32,12 +32,19 @@ _REST = {
     )
     for mark, escaped in ((mark, re.escape(mark)) for mark in (b",", b";", b"\t", b"|"))
 }
+_MARK_CHARACTERS = ",;\t|"
+_FIRST = re.compile(r"([^,;\t|]++)[,;\t|](\S?)")
+_DECIMAL = re.compile(r"\A\d+[,;|]\d|\d[,;|]\d+\Z")
 _MARKS = re.compile(r"[,;\t|]")
 _OTHER_NAMES = frozenset({"id", "index", "unnamed: 0", ""})
 
 
 def read(
-    lines: LineReader, look_ahead: int = LOOK_AHEAD, *, may_be_header: bool = True
+    lines: LineReader,
+    look_ahead: int = LOOK_AHEAD,
+    *,
+    may_be_header: bool = True,
+    labels: Collection[str] = (),
 ) -> Iterator[str | RequestError]:
     """Yield the texts of a body, a record each; the last line's end makes no record.
 
@@ -48,14 +55,19 @@ def read(
         lines: The body.
         look_ahead: How many bytes a quoted field over several lines may have.
         may_be_header: Whether the first line is looked at for the name of a column.
+        labels: What a line without quotes may not have in a column of its own, before the text or behind it.
 
     Raises:
         RequestError: 400, where the first line names several columns.
     """
+    may_be_labelled = not lines.starts_with(b'"')
     if may_be_header and not lines.at_end():
-        yield _first(_record(lines, look_ahead))
+        record = _first(_record(lines, look_ahead))
+        yield _unlabelled(record, 1, labels) if may_be_labelled else record
     while not lines.at_end():
-        yield _record(lines, look_ahead)
+        number, may_be_labelled = lines.number, not lines.starts_with(b'"')
+        record = _record(lines, look_ahead)
+        yield _unlabelled(record, number, labels) if may_be_labelled else record
 
 
 def skip_header(lines: LineReader, look_ahead: int = LOOK_AHEAD) -> None:
@@ -116,6 +128,24 @@ def _line(lines: LineReader) -> str | RequestError:
             "line breaks in quotes"
         )
     return line
+
+
+def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]) -> str | RequestError:
+    """Return a record, or that a label is in a column beside it; a space or, beside a figure, a digit makes it text."""
+    if not labels or isinstance(record, RequestError):
+        return record
+    end = max(record.rfind(mark) for mark in _MARK_CHARACTERS)
+    first = _FIRST.match(record) if end >= 0 else None
+    if first is None:
+        return record
+    behind = "" if record[end - 1].isspace() else record[end + 1 :]
+    found = [name for name in (first[1] if first[2] else "", behind) if name in labels]
+    if not found or (len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)):
+        return record
+    return invalid_record(
+        f"CSV line {number} has a label in a column beside its text; send the text alone, or, where all of the line is "
+        "the text, put it in quotes"
+    )
 
 
 def _first(record: str | RequestError) -> str | RequestError:

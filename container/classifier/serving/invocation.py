@@ -1,5 +1,6 @@
 """One request, from its body to its answer."""
 
+import functools
 import itertools
 import tempfile
 import threading
@@ -10,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier.artifact import Label
 from classifier.engines import Prepared
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
@@ -116,7 +118,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     """
     settings = service.settings
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
-    requests = OF[predictor.modality](settings.allowed_hosts)
+    requests = replace(OF[predictor.modality](settings.allowed_hosts), labels=_names(predictor.labels))
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
     compressed = compression.is_compressed(invocation.content_encoding)
     streamed = kind in STREAMED
@@ -140,6 +142,11 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
+
+
+@functools.lru_cache(maxsize=64)
+def _names(labels: tuple[Label, ...]) -> frozenset[str]:
+    return frozenset(map(str, labels))
 
 
 class _Complete:

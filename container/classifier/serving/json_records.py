@@ -71,12 +71,10 @@ def _of_object(item: Mapping[str, Any], requests: Requests) -> str:
         return f"leave one of the keys {_named(known)}"
     if others == ["body"]:
         return 'an object with "body" is what a proxy wraps a request in; send what is in it'
+    if len(others) == 1:
+        return f'{_named(others)} is not read; call it "{usual}"'
     if others:
-        return (
-            f'{_named(others)} is not read; call it "{usual}"'
-            if len(others) == 1
-            else f'call one of the keys "{usual}"'
-        )
+        return f'call the key that is to be read "{usual}", and take out the others'
     is_list = bool(known) and known[0] != "features" and isinstance(item[known[0]], list)
     return f'a list goes as {JSON}, as {{"instances": [...]}}' if is_list else ""
 

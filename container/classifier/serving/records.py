@@ -163,19 +163,20 @@ def _json_lines(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
 
 
 def _csv(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    texts = csv_texts.read(_lines(stream, CSV, requests))
+    texts = csv_texts.read(_lines(stream, CSV, requests), labels=requests.labels)
     return Body(_chunks(texts, requests.least_bytes, bounds.lines))
 
 
 def _csv_without_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    texts = csv_texts.read(_lines(stream, CSV, requests), may_be_header=False)
+    texts = csv_texts.read(_lines(stream, CSV, requests), may_be_header=False, labels=requests.labels)
     return Body(_chunks(texts, requests.least_bytes, bounds.lines))
 
 
 def _csv_below_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
     lines = _lines(stream, CSV, requests)
     csv_texts.skip_header(lines)
-    return Body(_chunks(csv_texts.read(lines, may_be_header=False), requests.least_bytes, bounds.lines))
+    texts = csv_texts.read(lines, may_be_header=False, labels=requests.labels)
+    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
 
 
 def _chunks(records: Iterable[Record], least: int, most: int = 0) -> Iterator[Sequence[Record]]:

@@ -51,6 +51,7 @@ class Requests:
         least_bytes: What a record takes at the least once it is read; bounds how many are held at a time.
         fetched_bytes: How many bytes a record may become by ``fetch``, by the kind of body.
         fetch: Makes a record that stands for another that one.
+        labels: The model's labels, which stand in no column of CSV.
     """
 
     records: str
@@ -66,6 +67,7 @@ class Requests:
     least_bytes: int = 0
     fetched_bytes: Mapping[str, int] = field(default_factory=dict)
     fetch: Callable[[Any], Any] = lambda record: record
+    labels: Collection[str] = frozenset()
 
 
 def _text(item: Any) -> str | None:
