@@ -726,8 +726,8 @@ def test_an_ordinary_table_is_read_without_a_word(tmp_path: Path, caplog: pytest
         HEADERS["a few texts first"],
         HEADERS["pandas' column numbers above the same labels"],
         (LABELS["one-hot columns"][0], LABELS["one-hot columns"][2]),
-        (GUESSED["bars"][0], "warning: rows=training note='"),
-        (DOUBTED["an abstract beside the title that is read"][0], 'warning: rows=training note="'),
+        (GUESSED["bars"][0], "warning: rows=training note="),
+        (DOUBTED["an abstract beside the title that is read"][0], "warning: rows=training note="),
     ],
 )
 def test_the_check_command_says_the_same_of_the_same_bytes(tmp_path: Path, content: str, words: str) -> None:
