@@ -70,9 +70,9 @@ READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
     "a .txt file of one line": ("a.txt", lines(PROSE[:1]), (), PROSE[:1]),
     "a .txt file with quotes that are the texts' own": (
         "a.txt",
-        '"Great" film, really\nhe said "no, thanks"\n"never closed, I think\n',
+        '"Great" film, really\n"Titanic", the ship\nhe said "no, thanks"\n"never closed, I think\n',
         (),
-        ['"Great" film, really', 'he said "no, thanks"', '"never closed, I think'],
+        ['"Great" film, really', '"Titanic", the ship', 'he said "no, thanks"', '"never closed, I think'],
     ),
     "a .txt file of texts in quotes": (
         "a.txt",

@@ -11,6 +11,7 @@ from classifier.errors import UserError
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.training import data
 from classifier.training.data import Data
+from jobs import check_data
 
 Rows = Sequence[tuple[object, str]]
 
@@ -717,3 +718,25 @@ def test_an_ordinary_table_is_read_without_a_word(tmp_path: Path, caplog: pytest
     assert load(tmp_path, content, name).training.texts
     found = [line for line in warned(caplog).splitlines() if not any(words in line for words in KNOWN)]
     assert not found
+
+
+# --- the same words beforehand
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (UNREAD["train and test in split"][0], UNREAD["train and test in split"][2]),
+        HEADERS["a few texts first"],
+        HEADERS["pandas' column numbers above the same labels"],
+        (LABELS["one-hot columns"][0], LABELS["one-hot columns"][2]),
+        (GUESSED["bars"][0], "warning: rows=training note="),
+        (DOUBTED["an abstract beside the title that is read"][0], "warning: rows=training note="),
+    ],
+)
+def test_the_check_command_says_the_same_of_the_same_bytes(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(content, encoding="utf-8")
+    ended = check_data("check", path)
+    assert ended.returncode == (0 if words.startswith("warning") else 1), ended.stderr
+    assert words in ended.stdout

@@ -22,7 +22,7 @@ from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
 # Where a line is a text whatever is in it, the columns are separated by what no text has.
 NO_DELIMITER = "\x1f"
-QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"\s*[,;|\t]')
+QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"[,;|\t](?!\s)')
 MORE = "something follows the text in quotes; a line is one text here: say --delimiter, if there are columns"
 GUESS = (
     "is read as separated by {0}s, with {1} columns in most rows, which nothing but its rows says; say --delimiter to "
