@@ -131,7 +131,9 @@ TABLE: Mapping[str, Broken] = {
         "training/a.manifest:2: ", "not labelled", "a.manifest",
     ),
     "a JSON array": Broken(f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object a", "a.json"),
-    "JSON over several lines": Broken('{\n"label": 1\n}\n', "training/a.json:1: ", "write one object per line", "a.json"),
+    "JSON over several lines": Broken(
+        '{\n"label": 1\n}\n', "training/a.json:1: ", "write one object per line", "a.json"
+    ),
     "a header above the validation rows": Broken(
         "mood,posting\nfire,a\nbrakes,b\n", "validation/data.csv:1: ", "call its columns label and text",
         channel="validation", training=NAMES,
