@@ -28,6 +28,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from classifier import artifact
+from classifier.modalities.text import SMOKE_TEXTS
 from classifier.predictor import Predictor
 from classifier.serving.app import create_app
 from classifier.serving.settings import ServingSettings
@@ -74,9 +75,7 @@ def write_model(folder: Path, *, two_steps: bool = True) -> None:
     command = [sys.executable, __file__, str(folder / artifact.SAVED_MODEL_FOLDER), steps]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(SERVE.parent)}, check=True, timeout=120)
     artifact.write_json(folder / artifact.MANIFEST_FILE, {"format_version": artifact.FORMAT_VERSION})
-    artifact.write_json(
-        folder / artifact.REFERENCE_FILE, {"probes": [probabilities(text) for text in artifact.SMOKE_TEXTS]}
-    )
+    artifact.write_json(folder / artifact.REFERENCE_FILE, {"probes": [probabilities(text) for text in SMOKE_TEXTS]})
     artifact.write_labels(folder, LABELS)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from classifier import artifact
 from classifier.errors import UserError
+from classifier.modalities.text import SMOKE_TEXTS
 
 
 def write(folder: Path, **changes: object) -> Path:
@@ -15,7 +16,7 @@ def write(folder: Path, **changes: object) -> Path:
     (folder / "1").mkdir(parents=True)
     (folder / "1" / "saved_model.pb").write_bytes(b"")
     artifact.write_labels(folder, labels)
-    artifact.write_json(folder / "golden.json", {"probes": [[0.5, 0.5]] * len(artifact.SMOKE_TEXTS)})
+    artifact.write_json(folder / "golden.json", {"probes": [[0.5, 0.5]] * len(SMOKE_TEXTS)})
     artifact.write_json(folder / "manifest.json", {"format_version": 1, **changes})
     return folder
 
@@ -24,7 +25,7 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     model = artifact.load(write(tmp_path))
     assert model.labels == ("a", "b")
     assert model.saved_model == tmp_path / "1"
-    assert model.probes == [[0.5, 0.5]] * len(artifact.SMOKE_TEXTS)
+    assert model.probes == [[0.5, 0.5]] * len(SMOKE_TEXTS)
 
 
 def test_a_model_of_ours_without_its_manifest_is_incomplete_and_no_foreign_one_H08(tmp_path: Path) -> None:

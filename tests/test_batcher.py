@@ -56,7 +56,7 @@ class Bench:
 
     def ask(self, texts: Sequence[str], predictor: Predictor | None = None) -> list[int]:
         model = predictor or self.predictor
-        answers, _ = self.batcher.predict(model, model.prepare(texts))
+        answers, _ = self.batcher.predict(model, model.encode(texts))
         return [int(length) for length in answers[:, 0]]
 
     def while_busy(self, *requests: Sequence[str]) -> list[list[int]]:
@@ -176,7 +176,7 @@ def test_whatever_goes_wrong_beside_the_engine_the_threads_go_on() -> None:
     batcher = Batcher(1, 100, observe)
     predictor = Predictor(engine, ("a", "b"), {})
     for _ in range(3):
-        answers, _ = batcher.predict(predictor, predictor.prepare(["abc"]))
+        answers, _ = batcher.predict(predictor, predictor.encode(["abc"]))
         assert answers[0, 0] == 3
 
 
@@ -218,7 +218,7 @@ def test_time_in_the_queue_and_time_computed_are_told_apart() -> None:
     bench.engine.may_go.clear()
     first = bench.pool.submit(bench.ask, ["first"])
     wait_until(lambda: bool(bench.engine.batches))
-    waiting = bench.pool.submit(lambda: bench.batcher.predict(bench.predictor, bench.predictor.prepare(["a"]))[1])
+    waiting = bench.pool.submit(lambda: bench.batcher.predict(bench.predictor, bench.predictor.encode(["a"]))[1])
     wait_until(lambda: len(bench.batcher._waiting) == 1)
     time.sleep(0.1)
     bench.engine.may_go.set()

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from channels import read_channel
 from classifier import modalities
 from classifier.errors import UserError
-from classifier.modalities import text
+from classifier.modalities import text_channel
 from classifier.tabular.rows import ReadResult
 from jobs import check_data
 
@@ -38,7 +39,7 @@ def write(folder: Path, files: Files) -> Path:
 def found(folder: Path) -> tuple[list[str], ReadResult]:
     """Return the files that are read, by their names below the channel, and what is said of the others."""
     result = ReadResult()
-    sources = text.find(folder, "training", result)
+    sources = text_channel.find(folder, "training", result)
     return [source.path.relative_to(folder).as_posix() for source in sources], result
 
 
@@ -281,7 +282,7 @@ def test_a_file_that_nobody_would_miss_is_no_warning_T26_T27(tmp_path: Path, cas
 def test_a_channel_that_is_not_read_is_refused_with_its_place_and_cure_T05_T27(tmp_path: Path, case: str) -> None:
     files, begin, cure = REFUSED[case]
     with pytest.raises(UserError) as error:
-        text.read_channel(write(tmp_path, files), "training")
+        read_channel(write(tmp_path, files), "training")
     first = str(error.value).splitlines()[0]
     assert first.startswith(begin)
     assert cure in first
@@ -336,11 +337,11 @@ def test_what_may_not_be_read_is_a_problem_with_a_cure(nobodys_folder: Path) -> 
     write(nobodys_folder, {"data.csv": ROWS, "more/a.csv": ROWS})
     (nobodys_folder / "data.csv").chmod(0)
     with pytest.raises(UserError, match=r"^training/data.csv: can't be read \(Permission denied\); see to it"):
-        text.read_channel(nobodys_folder, "training")
+        read_channel(nobodys_folder, "training")
     (nobodys_folder / "data.csv").unlink()
     (nobodys_folder / "more").chmod(0)
     with pytest.raises(UserError, match=r"^training/more: can't be looked into \(Permission denied\); see to it"):
-        text.read_channel(nobodys_folder, "training")
+        read_channel(nobodys_folder, "training")
     (nobodys_folder / "more").chmod(0o700)
 
 
@@ -361,7 +362,7 @@ def test_real_data_sets_load_without_a_word_of_files(shared_sets: list[Path]) ->
     for folder in shared_sets:
         modality = modalities.choose("auto", {"training": folder})[0]
         result = ReadResult()
-        assert modalities.of(modality).find(folder, "training", result)
+        assert modality.channel.find(folder, "training", result)
         assert (result.warnings, result.notes, result.problems) == ([], (), [])
 
 

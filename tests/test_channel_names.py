@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from channels import load
 from classifier import modalities
 from classifier.errors import UserError
+from classifier.modalities import MODALITIES
 from classifier.training import data
 from jobs import Job
 from labelled_images import drawn
@@ -57,7 +59,7 @@ def test_a_channel_is_read_by_any_name_of_its_role_without_a_warning_T82(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
     names, rows = READ[case]
-    loaded = data.load(channels(tmp_path, *names), 0.2, 1)
+    loaded = load(channels(tmp_path, *names), 0.2, 1)
     assert tuple(len(split.texts) for split in (loaded.training, loaded.validation, loaded.test)) == rows
     assert "is not read" not in caplog.text
 
@@ -66,13 +68,13 @@ def test_a_channel_is_read_by_any_name_of_its_role_without_a_warning_T82(
 def test_channels_that_leave_a_doubt_are_refused_T82(tmp_path: Path, case: str) -> None:
     names, words = REFUSED[case]
     with pytest.raises(UserError) as error:
-        data.load(channels(tmp_path, *names), 0.2, 1)
+        load(channels(tmp_path, *names), 0.2, 1)
     assert words in str(error.value)
 
 
 def test_all_clashes_are_in_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        data.load(channels(tmp_path, "train", "training", "val", "dev"), 0.2, 1)
+        load(channels(tmp_path, "train", "training", "val", "dev"), 0.2, 1)
     assert len(error.value.problems) == 2
 
 
@@ -80,7 +82,7 @@ def test_all_clashes_are_in_one_message(tmp_path: Path) -> None:
 def test_another_channel_is_warned_of_with_the_files_that_hold_rows_T82(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    loaded = data.load(channels(tmp_path, "training") | channels(tmp_path / "x", name), 0.2, 1)
+    loaded = load(channels(tmp_path, "training") | channels(tmp_path / "x", name), 0.2, 1)
     assert len(loaded.validation.texts) == 6
     size = (tmp_path / "x" / name / "data.csv").stat().st_size
     words = f"the channel {name} is not read and holds {name}/data.csv ({size} bytes); what is read are the channels "
@@ -94,8 +96,8 @@ def test_another_channel_of_images_or_of_nothing_is_warned_of(tmp_path: Path, ca
     drawn(tmp_path / "more" / "rose" / "a.png", 99)
     (tmp_path / "empty").mkdir()
     given = {name: tmp_path / name for name in ("train", "more", "empty")}
-    assert modalities.choose("auto", given)[0] == "image"
-    data.read(given, modality="image")
+    assert modalities.choose("auto", given)[0] is MODALITIES["image"]
+    data.read(given, modality=MODALITIES["image"])
     assert "the channel more is not read and holds more/rose/a.png (" in caplog.text
     assert "the channel empty is not read; what is read are" in caplog.text
 
@@ -110,7 +112,7 @@ def test_the_channels_of_the_platform_are_no_warning(
 
 def test_images_are_recognised_in_a_channel_by_any_name(tmp_path: Path) -> None:
     drawn(tmp_path / "rose" / "a.png", 1)
-    assert modalities.choose("auto", {"Train": tmp_path})[0] == "image"
+    assert modalities.choose("auto", {"Train": tmp_path})[0] is MODALITIES["image"]
 
 
 def test_a_job_scores_the_rows_of_its_channel_eval_T82(job: Job) -> None:

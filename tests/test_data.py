@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from channels import load
 from classifier.errors import UserError
 from classifier.tabular.dialect import Dialect
 from classifier.training import data
@@ -22,13 +23,13 @@ def channels(folder: Path, **files: str) -> dict[str, Path]:
 
 @pytest.mark.parametrize("name", ["training", "train"])
 def test_either_name_of_the_training_channel_is_read_T82(tmp_path: Path, name: str) -> None:
-    loaded = data.load(channels(tmp_path, **{name: ROWS}), 0.2, 1)
+    loaded = load(channels(tmp_path, **{name: ROWS}), 0.2, 1)
     assert len(loaded.training.texts) == 24
     assert len(loaded.validation.texts) == 6
 
 
 def test_a_validation_channel_goes_before_the_split_T82(tmp_path: Path) -> None:
-    loaded = data.load(channels(tmp_path, training=ROWS, validation='2,"x"\n0,"y"\n'), 0.2, 1)
+    loaded = load(channels(tmp_path, training=ROWS, validation='2,"x"\n0,"y"\n'), 0.2, 1)
     assert len(loaded.training.texts) == 30
     assert loaded.validation.texts == ("x", "y")
     assert loaded.validation.targets.tolist() == [2, 0]
@@ -37,36 +38,36 @@ def test_a_validation_channel_goes_before_the_split_T82(tmp_path: Path) -> None:
 
 def test_no_training_channel_is_an_error_that_names_the_jobs_channels_T82(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no channel 'training'.*validation"):
-        data.load(channels(tmp_path, validation=ROWS), 0.2, 1)
+        load(channels(tmp_path, validation=ROWS), 0.2, 1)
 
 
 def test_both_names_at_once_are_refused_T82(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the channels train and training are all for training; give one"):
-        data.load(channels(tmp_path, training=ROWS, train=ROWS), 0.2, 1)
+        load(channels(tmp_path, training=ROWS, train=ROWS), 0.2, 1)
 
 
 def test_one_label_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two labels or more"):
-        data.load(channels(tmp_path, training="0,a\n0,b\n"), 0.2, 1)
+        load(channels(tmp_path, training="0,a\n0,b\n"), 0.2, 1)
 
 
 def test_swapped_columns_are_recognised(tmp_path: Path) -> None:
     content = "".join(f'"text number {index}",{index % 2}\n' for index in range(30))
     with pytest.raises(UserError, match="the first column must be the label"):
-        data.load(channels(tmp_path, training=content), 0.2, 1)
+        load(channels(tmp_path, training=content), 0.2, 1)
 
 
 def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
     training = "".join(f"{index % 40},text {index}\n" for index in range(200))
     validation = "".join(f"{index},text {index}\n" for index in range(40))
-    loaded = data.load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
+    loaded = load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
     assert len(loaded.validation.texts) == 40
 
 
 def test_a_header_that_is_not_recognised_is_no_label(tmp_path: Path) -> None:
     content = "mood,posting\ngood,a\nbad,b\ngood,c\nbad,d\n"
     with pytest.raises(UserError) as error:
-        data.load(channels(tmp_path, training=content), 0.2, 1)
+        load(channels(tmp_path, training=content), 0.2, 1)
     assert "training/data.csv:1: " in str(error.value)
     assert "if it is a header, call its columns label and text" in str(error.value)
 
@@ -79,15 +80,15 @@ def test_a_header_that_is_not_recognised_is_found_in_each_file_and_above_a_rare_
     }.items():  # fmt: skip
         (given["training"] / name).write_text(content)
     with pytest.raises(UserError) as error:
-        data.load(given, 0.2, 1)
+        load(given, 0.2, 1)
     assert str(error.value).startswith("training/b.csv:1: a label that no row below has")
     assert "if it is data, set header to false" in str(error.value)
-    assert data.load(given, 0.2, 1, dialect=Dialect("false")).labels == ("bad", "good", "mood", "rare")
+    assert load(given, 0.2, 1, dialect=Dialect("false")).labels == ("bad", "good", "mood", "rare")
 
 
 def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: Path) -> None:
     training = "good,a\nbad,b\nrare,c\n" * 3
-    loaded = data.load(channels(tmp_path, training=training, validation="rare,x\n" + "good,y\nbad,z\n" * 2), 0.2, 1)
+    loaded = load(channels(tmp_path, training=training, validation="rare,x\n" + "good,y\nbad,z\n" * 2), 0.2, 1)
     assert len(loaded.validation.texts) == 5
 
 
@@ -96,38 +97,38 @@ def test_a_header_above_a_validation_channel_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"validation/data.csv:1: a label that no training row has; .*; if it is a header"
     ):
-        data.load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
+        load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
 
 
 def test_too_few_rows_to_hold_any_out_are_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    loaded = data.load(channels(tmp_path, training="0,a\n1,b\n"), 0.9, 1)
+    loaded = load(channels(tmp_path, training="0,a\n1,b\n"), 0.9, 1)
     assert loaded.validation.texts == ()
     assert "there will be no val_accuracy" in caplog.text
 
 
 def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"validation/data.csv:2: a label that no training row has"):
-        data.load(channels(tmp_path, training=ROWS, validation="0,x\n7,y\n"), 0.2, 1)
+        load(channels(tmp_path, training=ROWS, validation="0,x\n7,y\n"), 0.2, 1)
 
 
 @pytest.mark.parametrize("name", ["test", "testing"])
 def test_a_test_channel_is_read_beside_the_others(tmp_path: Path, name: str) -> None:
-    loaded = data.load(channels(tmp_path, training=ROWS, **{name: '2,"x"\n0,"y"\n'}), 0.2, 1)
+    loaded = load(channels(tmp_path, training=ROWS, **{name: '2,"x"\n0,"y"\n'}), 0.2, 1)
     assert loaded.test.texts == ("x", "y")
     assert loaded.test.targets.tolist() == [2, 0]
     assert len(loaded.validation.texts) == 6
-    assert data.load(channels(tmp_path / "training", train=ROWS), 0.2, 1).test.texts == ()
+    assert load(channels(tmp_path / "training", train=ROWS), 0.2, 1).test.texts == ()
 
 
 def test_a_test_channel_changes_neither_the_rows_held_out_nor_the_digest(tmp_path: Path) -> None:
     with_test = channels(tmp_path, training=ROWS, test=ROWS)
-    loaded, without = data.load(with_test, 0.2, 1), data.load({"training": with_test["training"]}, 0.2, 1)
+    loaded, without = load(with_test, 0.2, 1), load({"training": with_test["training"]}, 0.2, 1)
     assert loaded.validation.places == without.validation.places
     assert loaded.digest == without.digest
 
 
 def test_rows_are_held_out_as_they_ever_were(tmp_path: Path) -> None:
-    loaded = data.load(channels(tmp_path, training=ROWS), 0.2, 1)
+    loaded = load(channels(tmp_path, training=ROWS), 0.2, 1)
     assert [place.split(":")[1] for place in loaded.validation.places] == ["3", "4", "5", "15", "20", "22"]
     assert loaded.digest == "2496806ab560530af8bb991a85524f928f3ff521b10f638a63ffbe021990fb6a"
 
@@ -135,7 +136,7 @@ def test_rows_are_held_out_as_they_ever_were(tmp_path: Path) -> None:
 def test_bad_rows_of_all_channels_are_in_one_message_T06(tmp_path: Path) -> None:
     given = channels(tmp_path, training=ROWS + "0,a,b\n", validation="0\n", test=",x\n")
     with pytest.raises(UserError) as error:
-        data.load(given, 0.2, 1)
+        load(given, 0.2, 1)
     assert [line.split(": ")[0] for line in str(error.value).splitlines()] == [
         "training/data.csv:31",
         "validation/data.csv:1",
@@ -156,7 +157,7 @@ def test_a_host_without_a_part_of_the_files_is_told_why_T33(tmp_path: Path) -> N
 
 def test_labels_of_another_kind_than_training_has_are_one_problem(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        data.load(channels(tmp_path, training=ROWS, validation="a,x\nb,y\n"), 0.2, 1)
+        load(channels(tmp_path, training=ROWS, validation="a,x\nb,y\n"), 0.2, 1)
     assert str(error.value) == (
         "validation/data.csv:1: the labels are names here and integers in training; use one kind"
     )
@@ -164,7 +165,7 @@ def test_labels_of_another_kind_than_training_has_are_one_problem(tmp_path: Path
 
 def test_known_labels_keep_their_places_and_new_ones_follow(tmp_path: Path) -> None:
     given = channels(tmp_path, training="fire,a\nbrakes,b\naxle,c\nbrakes,d\n")
-    loaded = data.load(given, 0, 1, known_labels=("no fault", "brakes"))
+    loaded = load(given, 0, 1, known_labels=("no fault", "brakes"))
     assert loaded.labels == ("no fault", "brakes", "axle", "fire")
     assert loaded.training.targets.tolist() == [3, 1, 2, 1]
 
@@ -186,10 +187,10 @@ def test_labels_of_another_kind_than_the_known_ones_are_refused(tmp_path: Path) 
 
 
 def test_labels_keep_their_type_and_order(tmp_path: Path) -> None:
-    assert data.load(channels(tmp_path, training="10,a\n9,b\n10,c\n"), 0.0, 1).labels == (9, 10)
+    assert load(channels(tmp_path, training="10,a\n9,b\n10,c\n"), 0.0, 1).labels == (9, 10)
     (tmp_path / "names").mkdir()
     named = channels(tmp_path / "names", training="fire,a\nbrakes,b\n")
-    assert data.load(named, 0.0, 1).labels == ("brakes", "fire")
+    assert load(named, 0.0, 1).labels == ("brakes", "fire")
 
 
 def test_the_same_seed_holds_out_the_same_rows() -> None:
@@ -218,5 +219,5 @@ def test_the_digest_tells_different_data_apart(tmp_path: Path) -> None:
     digests = set()
     for number, content in enumerate(["0,ab\n1,c\n", "0,a\n1,bc\n", "1,ab\n0,c\n"]):
         (tmp_path / str(number)).mkdir()
-        digests.add(data.load(channels(tmp_path / str(number), training=content), 0.0, 1).digest)
+        digests.add(load(channels(tmp_path / str(number), training=content), 0.0, 1).digest)
     assert len(digests) == 3

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from channels import load
 from classifier.errors import UserError
 from classifier.training import data
 from jobs import ROOT, check_data
@@ -23,7 +24,7 @@ def write(folder: Path, channel: str, rows: list[tuple[str, str]]) -> Path:
 
 def log_of(caplog: pytest.LogCaptureFixture, **channels: Path) -> list[str]:
     with caplog.at_level("INFO"):
-        data.load(channels, 0, 1, max_sequence_length=6)
+        load(channels, 0, 1, max_sequence_length=6)
     assert all(message.startswith("event=data ") for message in caplog.messages)
     return [message.removeprefix("event=data ") for message in caplog.messages]
 
@@ -182,11 +183,11 @@ def test_columns_that_look_swapped_are_warned_of_where_the_labels_are_known(
     folder = write(tmp_path, "training", rows)
     known = tuple(sorted({label for label, _ in rows}))
     with caplog.at_level("INFO"):
-        data.load({"training": folder}, 0, 1, known_labels=known)
+        load({"training": folder}, 0, 1, known_labels=known)
     assert "are the columns swapped? the label comes first" in caplog.text
     assert "secret" not in caplog.text
     with pytest.raises(UserError, match="7 different labels in 40 rows, more and longer than the texts"):
-        data.load({"training": folder}, 0, 1)
+        load({"training": folder}, 0, 1)
 
 
 def test_known_labels_without_rows_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

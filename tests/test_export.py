@@ -15,12 +15,13 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import tiny_bert
 import tiny_hub
-from classifier import artifact, predictor
+from classifier import predictor
 from classifier.encoders import bert, convolutional, hub, recurrent
 from classifier.engines import Computing, Prepared, saved_model
 from classifier.engines.choice import TENSORFLOW
 from classifier.engines.saved_model import TextsEngine, TokensEngine
 from classifier.hyperparameters import Hyperparameters
+from classifier.modalities.text import SMOKE_TEXTS
 from classifier.training import export
 from classifier.training.data import Data, Split
 from classifier.training.export import Comparison, Trained
@@ -178,7 +179,7 @@ def test_a_models_baseline_is_what_it_answers_its_held_out_rows(job: Job) -> Non
     job.channel("validation", rows([(index % 2, text) for index, text in enumerate(held)]))
     job.train()
     model = predictor.load(job.model, Computing(TENSORFLOW))
-    answers, prepared = model.predict(held), model.prepare(held)
+    answers, prepared = model.predict(held), model.encode(held)
     tokens = sum(text.tokens for text in prepared)
     assert baseline_of(job) == {
         "rows": 7,
@@ -220,9 +221,9 @@ def test_a_job_that_is_to_stop_makes_its_baseline_of_fewer_rows(
     interruption = Interruption()
     interruption.request()
     encoder, head = cast("Any", bert.load(tiny_encoder, "tiny", 16)), head_of(2)
-    texts = tf.constant([*artifact.SMOKE_TEXTS, *TEXTS])
+    texts = tf.constant([*SMOKE_TEXTS, *TEXTS])
     answers = tf.nn.softmax(head(encoder.layer(encoder.tokenize(texts)))).numpy()
-    probes, checked = answers[: len(artifact.SMOKE_TEXTS)], answers[len(artifact.SMOKE_TEXTS) :]
+    probes, checked = answers[: len(SMOKE_TEXTS)], answers[len(SMOKE_TEXTS) :]
     split = Split(tuple(TEXTS), np.zeros(len(TEXTS), np.int32), ("data.csv:1",) * len(TEXTS))
     data = Data((0, 1), split, split, split, "digest")
     trained = Trained(encoder, head, {}, split, checked, probes)

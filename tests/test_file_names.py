@@ -9,9 +9,9 @@ import pytest
 
 from batch_helpers import run as run_batch
 from batch_helpers import start
+from channels import read_channel
 from classifier.environment import shown
 from classifier.errors import UserError
-from classifier.modalities import text
 from jobs import Job, check_data
 from labelled_images import drawn
 
@@ -33,13 +33,13 @@ def test_a_name_is_shown_on_one_line_of_good_utf_8(tmp_path: Path, case: str) ->
     name, expected = NAMES[case]
     assert shown(name) == expected
     (tmp_path / name).write_text(GOOD)
-    assert set(text.read_channel(tmp_path, "training").table["file"]) == {f"training/{expected}"}
+    assert set(read_channel(tmp_path, "training").table["file"]) == {f"training/{expected}"}
 
 
 def test_bad_rows_of_such_a_file_are_named_by_it(tmp_path: Path) -> None:
     (tmp_path / LATIN_1).write_text(GOOD + "0,a,b\n")
     with pytest.raises(UserError, match=r"^training/caf\\xe9.csv:13: 3 columns"):
-        text.read_channel(tmp_path, "training")
+        read_channel(tmp_path, "training")
 
 
 def test_a_job_on_such_files_trains_and_names_them_in_what_it_writes(job: Job) -> None:

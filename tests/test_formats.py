@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from channels import Read, load, read_channel
 from classifier.errors import UserError
-from classifier.modalities.text import Examples, Label, read_channel
-from classifier.training import data
+from classifier.tabular.rows import Label
 
 TEXTS = ["good", 'a "bad" film', "one, two", "three; four", "two\nlines", "日本語 ☕", " spaces ", "tab\there"]
 PAIRS: list[tuple[Label, str]] = [(("fine", "broken")[index % 2], text) for index, text in enumerate(TEXTS * 3)]
@@ -72,7 +72,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     return folder / "training"
 
 
-def read(folder: Path, files: Mapping[str, str | bytes]) -> Examples:
+def read(folder: Path, files: Mapping[str, str | bytes]) -> Read:
     return read_channel(write(folder, files), "training")
 
 
@@ -82,8 +82,8 @@ def failure(folder: Path, files: Mapping[str, str | bytes]) -> str:
     return str(error.value)
 
 
-def pairs(examples: Examples) -> list[tuple[Label, str]]:
-    return list(zip(examples.table["label"], examples.table["text"], strict=True))
+def pairs(examples: Read) -> list[tuple[Label, str]]:
+    return list(zip(examples.table["label"], examples.table["record"], strict=True))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -92,7 +92,7 @@ def test_a_table_is_the_same_rows_in_every_format_T83(tmp_path: Path, name: str)
 
 
 def test_the_same_rows_are_held_out_in_every_format_T83(tmp_path: Path) -> None:
-    loaded = [data.load({"training": write(tmp_path / name, FORMATS[name])}, 0.25, 7) for name in FORMATS]
+    loaded = [load({"training": write(tmp_path / name, FORMATS[name])}, 0.25, 7) for name in FORMATS]
     assert {split.validation.texts for split in loaded} == {loaded[0].validation.texts}
     assert {split.digest for split in loaded} == {loaded[0].digest}
 

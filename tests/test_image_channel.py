@@ -8,7 +8,7 @@ import pytest
 
 from classifier import modalities
 from classifier.errors import UserError
-from classifier.modalities import image
+from classifier.modalities import MODALITIES, image_channel
 from classifier.pixels import ImageSource
 from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
@@ -25,7 +25,7 @@ def flowers(folder: Path, each: int = 3, *, first: int = 0) -> Path:
 
 
 def tables(**channels: Path) -> data.Tables:
-    return data.read(channels, modality="image")
+    return data.read(channels, modality=MODALITIES["image"])
 
 
 def failure(**channels: Path) -> BadDataError:
@@ -64,7 +64,7 @@ def test_a_row_is_its_file_and_the_hash_and_size_of_its_content(tmp_path: Path) 
     channel = flowers(tmp_path)
     path = channel / "rose" / "a.jpg"
     path.write_bytes(encoded(noise(7).resize((50, 40)), "PNG"))  # whatever its name says
-    record = tables(training=channel).training["text"][3]
+    record = tables(training=channel).training["record"][3]
     assert record == ImageSource(path, hashlib.sha256(path.read_bytes()).hexdigest(), 40, 50)
 
 
@@ -78,7 +78,7 @@ def test_what_platforms_and_programs_leave_behind_is_left_alone_T27(tmp_path: Pa
         (channel / name).write_bytes(b"x")
     (channel / "marker").touch()
     result = ReadResult()
-    assert len(image.find(channel, "training", result)) == 6
+    assert len(image_channel.find(channel, "training", result)) == 6
     assert result.notes == ()
     assert result.problems == []
 
@@ -88,7 +88,7 @@ def test_other_files_are_left_out_and_warned_of(tmp_path: Path) -> None:
     for name in ("LICENSE.txt", "rose/1.xml", "rose/1.json"):
         (channel / name).write_text("x")
     result = ReadResult()
-    assert len(image.find(channel, "training", result)) == 6
+    assert len(image_channel.find(channel, "training", result)) == 6
     assert result.notes == ()
     assert result.warnings == ["left out: rose/1.json (1 bytes), rose/1.xml (1 bytes): no image"]
 
@@ -109,11 +109,11 @@ def test_links_to_files_are_followed_and_names_may_be_in_any_script(tmp_path: Pa
 def test_a_host_may_get_a_part_of_the_images_and_not_of_every_label(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     (channel / "daisy").mkdir()
-    read = data.read({"training": channel}, sharded={"training"}, modality="image")
+    read = data.read({"training": channel}, sharded={"training"}, modality=MODALITIES["image"])
     assert data.labels_of(read, fewest=1) == ("rose", "tulip")
     (tmp_path / "nothing").mkdir()
     with pytest.raises(BadDataError, match=r"^this host got no file of channel training: with ShardedByS3Key"):
-        data.read({"training": tmp_path / "nothing"}, sharded={"training"}, modality="image")
+        data.read({"training": tmp_path / "nothing"}, sharded={"training"}, modality=MODALITIES["image"])
 
 
 # --- bad ones -------------------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def test_an_image_stays_held_out_when_others_come(tmp_path: Path) -> None:
     flowers(tmp_path, each=20, first=100)
     after = held_out(tables(training=channel))
     assert before < after
-    assert held_out(data.Tables(tables(training=channel).training, modality="image")) == after
+    assert held_out(data.Tables(tables(training=channel).training, modality=MODALITIES["image"])) == after
 
 
 def test_images_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_what_a_job_trains_on_says_what_kind_it_is(
         (tmp_path / name).write_bytes(b"x")
     for name in modalities.TRAINING:
         words = reason.replace("training holds", f"{name} holds")
-        assert modalities.choose("auto", {"model": tmp_path / "x", name: tmp_path}) == (expected, words)
+        assert modalities.choose("auto", {"model": tmp_path / "x", name: tmp_path}) == (MODALITIES[expected], words)
 
 
 def test_tables_beside_folders_of_images_are_in_doubt_unless_the_job_says(tmp_path: Path) -> None:
@@ -326,12 +326,12 @@ def test_tables_beside_folders_of_images_are_in_doubt_unless_the_job_says(tmp_pa
     ):
         modalities.choose("auto", {"training": channel})
     for name in ("text", "image"):
-        assert modalities.choose(name, {"training": channel}) == (name, "modality was given")
+        assert modalities.choose(name, {"training": channel}) == (MODALITIES[name], "modality was given")
 
 
 def test_a_job_without_a_channel_to_train_on_is_one_of_texts_whose_words_are_good(tmp_path: Path) -> None:
     for channels in ({}, {"training": tmp_path / "missing"}, {"test": flowers(tmp_path)}):
-        assert modalities.choose("auto", channels)[0] == "text"
+        assert modalities.choose("auto", channels)[0] is MODALITIES["text"]
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

@@ -14,11 +14,13 @@ from PIL import Image
 
 import tiny_hub
 import tiny_images
+from classifier import IMAGE
 from classifier.encoders import catalog, image_network, images
 from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, Images
-from classifier.encoders.resolve import FAMILIES, in_image, recognised
+from classifier.encoders.resolve import in_image, recognised
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
+from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError
 
 
@@ -117,30 +119,34 @@ def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_i
 
 
 def test_each_family_of_images_is_known_by_its_files(tmp_path: Path) -> None:
-    for name in FAMILIES["image"]:
+    for name in MODALITIES["image"].families:
         (tmp_path / name).mkdir()
     image_network.build([], Hyperparameters.parse({}), None).save(tmp_path / "image_network")
     (tmp_path / "keras_image" / "w.weights.h5").touch()
     tiny_images.write_hub(tmp_path / "hub_image")
-    assert [recognised(tmp_path / name, "x", "image").family for name in FAMILIES["image"]] == list(FAMILIES["image"])
+    assert [
+        recognised(tmp_path / name, "x", MODALITIES["image"]).family for name in MODALITIES["image"].families
+    ] == list(MODALITIES["image"].families)
 
 
 def test_what_is_no_encoder_of_images_is_refused_with_what_is(tmp_path: Path, tiny_encoder: Path) -> None:
     with pytest.raises(
         UserError, match=r"no encoder among its files \(.*vocab\.txt\); it takes one file of weights of Inc"
     ):
-        recognised(tiny_encoder, "model channel", "image")
+        recognised(tiny_encoder, "model channel", MODALITIES["image"])
     (tmp_path / "w.h5").write_bytes(b"x")
     with pytest.raises(UserError, match=r"no encoder among its files \(w\.h5\); it takes a checkpoint of BERT"):
         recognised(tmp_path, "model channel")
-    assert recognised(tiny_hub.write_letters(tmp_path / "t"), "x", "image").family == "hub_image"  # refused when loaded
+    assert (
+        recognised(tiny_hub.write_letters(tmp_path / "t"), "x", MODALITIES["image"]).family == "hub_image"
+    )  # refused when loaded
 
 
 def test_without_a_channel_there_is_no_encoder_of_images(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"the image holds no encoder of images; put one file of weights of .* set model_id"
     ):
-        in_image("mobilenet_v2", tmp_path, "image")
+        in_image("mobilenet_v2", tmp_path, MODALITIES["image"])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +161,7 @@ def test_without_a_channel_there_is_no_encoder_of_images(tmp_path: Path) -> None
 def test_an_encoder_of_images_has_defaults_of_its_own(
     brought: bool, given: dict[str, str], chosen: str, rate: float | None
 ) -> None:
-    settings = Hyperparameters.parse(given, catalog.image_defaults(brought=brought))
+    settings = Hyperparameters.parse(given, catalog.defaults_of(MODALITIES[IMAGE], brought=brought))
     assert (settings.model_id, settings.learning_rate) == (chosen, rate)
     assert settings.encoder_learning_rate_decay == (1.0 if chosen == "cnn" else 0.003)
 

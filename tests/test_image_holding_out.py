@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifier.modalities import image
+from classifier.modalities import MODALITIES, image_channel
 from classifier.pixels import ImageSource
 from classifier.tabular.rows import ReadResult, Row
 from classifier.training import data
@@ -22,7 +22,7 @@ def tables(names: Sequence[str]) -> data.Tables:
     for number, name in enumerate(names):
         label, _, item = name.partition("/")
         found.rows.append(Row(f"training/{name}", 0, label, ImageSource(Path(name), str(number), 9, 9, item)))
-    return data.Tables(image.examples(found).table, modality="image")
+    return data.Tables(image_channel.table_of(found), modality=MODALITIES["image"])
 
 
 def held_out(names: Sequence[str], ratio: float = RATIO) -> set[str]:

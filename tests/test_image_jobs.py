@@ -147,6 +147,6 @@ def test_photographs_are_told_apart_with_a_pretrained_network_of_keras(tmp_path:
     job.train()
     served = predictor.load(job.model)
     files = sorted((FLOWERS / "test").rglob("*.jpg"))
-    answers = served.predict([served.check(file.read_bytes()) for file in files]).argmax(axis=1)
+    answers = served.predict([served.decode(file.read_bytes()) for file in files]).argmax(axis=1)
     right = [served.labels[answer] == file.parent.name for answer, file in zip(answers, files, strict=True)]
     assert np.mean(right) >= 0.75  # logistic regression on the same vectors: 0.79 to 0.80

@@ -15,7 +15,7 @@ import pytest
 
 from classifier import modalities
 from classifier.errors import UserError
-from classifier.modalities import image
+from classifier.modalities import MODALITIES, image_channel
 from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
 from jobs import check_data
@@ -80,7 +80,7 @@ def warnings(channel: Path, caplog: pytest.LogCaptureFixture, *, ratio: float = 
     caplog.clear()
     caplog.set_level(logging.INFO)
     kind, _ = modalities.choose("auto", {"training": channel})
-    assert kind == "image"
+    assert kind is MODALITIES["image"]
     read = data.read({"training": channel}, modality=kind)
     data.prepare(read, data.labels_of(read), ratio, 1)
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -153,7 +153,7 @@ def test_read_as_images_by_what_they_are(name: str, tmp_path: Path, caplog: pyte
     assert refusals(channel) == []
     said = [line for line in warnings(channel, caplog) if "few rows" not in line and "no row is held out" not in line]
     assert said == []
-    assert len(image.find(channel, "training", ReadResult())) == count
+    assert len(image_channel.find(channel, "training", ReadResult())) == count
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_refused_with_what_it_is_and_what_to_do(name: str, tmp_path: Path) -> No
 )
 def test_a_channel_of_images_in_one_file_is_refused_by_the_file(files: Files, what: str, tmp_path: Path) -> None:
     with pytest.raises(BadDataError) as error:
-        data.read({"training": written(tmp_path, files)}, modality="image")
+        data.read({"training": written(tmp_path, files)}, modality=MODALITIES["image"])
     first, second = map(str, error.value.found)
     assert first.startswith("channel training: no image in it; its S3 address must lead to")
     assert second.startswith(what)
@@ -352,7 +352,7 @@ def test_who_does_what_the_message_says_can_train(name: str, tmp_path: Path) -> 
     training, test = OBEYED[name]
     assert refusals(channel / training) == []
     channels = {"training": channel / training, **({"test": channel / test} if test else {})}
-    assert data.labels_of(data.read(channels, modality="image")) == FLOWERS
+    assert data.labels_of(data.read(channels, modality=MODALITIES["image"])) == FLOWERS
 
 
 def test_a_label_that_is_called_as_a_part_of_the_data_is_read_under_the_name_that_the_message_gives(
@@ -368,8 +368,8 @@ def test_a_label_that_is_called_as_a_part_of_the_data_is_read_under_the_name_tha
 def test_a_part_of_the_data_may_have_one_label_that_has_the_name_of_another_part(tmp_path: Path) -> None:
     training = written(tmp_path / "training", images("bus", "train"))
     test = written(tmp_path / "test", images("train", each=2))
-    assert data.read({"training": training, "test": test}, modality="image").test is not None
-    read = data.read({"training": test}, sharded={"training"}, modality="image")
+    assert data.read({"training": training, "test": test}, modality=MODALITIES["image"]).test is not None
+    read = data.read({"training": test}, sharded={"training"}, modality=MODALITIES["image"])
     assert data.labels_of(read, fewest=1) == ("train",)
 
 
@@ -377,9 +377,8 @@ def test_the_folder_to_test_with_may_be_moved_out(tmp_path: Path) -> None:
     channel = written(tmp_path / "training", images("disc", "squares", "test/disc"))
     assert refusals(channel) != []
     shutil.move(channel / "test", tmp_path / "test")
-    assert data.labels_of(data.read({"training": channel, "test": tmp_path / "test"}, modality="image")) == (
-        "disc", "squares",
-    )  # fmt: skip
+    read = data.read({"training": channel, "test": tmp_path / "test"}, modality=MODALITIES["image"])
+    assert data.labels_of(read) == ("disc", "squares")
 
 
 # --- what is warned of ----------------------------------------------------------------------------------------------
@@ -496,7 +495,7 @@ def test_what_platforms_leave_behind_and_what_is_about_the_data_is_passed_over_i
     content = {name: png(3) if name.endswith((".png", ".jpg")) else b"x" for name in SILENT}
     content["rose/._1.png"] = b"\x00\x05\x16\x07" + bytes(40)
     assert warnings(written(tmp_path, {**LABELLED, **content, "marker": b""}), caplog) == []
-    assert len(image.find(tmp_path, "training", ReadResult())) == len(LABELLED)
+    assert len(image_channel.find(tmp_path, "training", ReadResult())) == len(LABELLED)
 
 
 def test_real_photographs_are_read_without_a_warning(
@@ -506,14 +505,14 @@ def test_real_photographs_are_read_without_a_warning(
         channel = shared("data/images/flowers5") / part
         assert refusals(channel) == []
         assert warnings(channel, caplog) == []
-        assert len(image.find(channel, "training", ReadResult())) == count
+        assert len(image_channel.find(channel, "training", ReadResult())) == count
 
 
 @pytest.mark.parametrize("content", ["BMW are fast,1\nMini is not,0\n", "GIF8 is a format,1\nPNG is another,0\n"])
 def test_a_text_that_begins_as_an_image_does_is_no_image(content: str, tmp_path: Path) -> None:
     for name in ("data.csv", "data.txt", "pos/1", "pos/2.txt"):
-        assert not image.is_image(written(tmp_path, {name: content}) / name)
-    assert modalities.choose("auto", {"training": tmp_path})[0] == "text"
+        assert not image_channel.is_image(written(tmp_path, {name: content}) / name)
+    assert modalities.choose("auto", {"training": tmp_path})[0] is MODALITIES["text"]
 
 
 @pytest.mark.parametrize(

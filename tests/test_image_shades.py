@@ -19,6 +19,7 @@ from classifier import predictor
 from classifier.engines import Computing
 from classifier.engines.choice import FLOAT32, TENSORFLOW
 from classifier.errors import RequestError
+from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError, decode, survey
 from classifier.training import data, job
 from jobs import Job, check_data
@@ -98,7 +99,7 @@ def channel(folder: Path, kind: str, each: int = 6) -> Path:
 
 
 def prepared(folder: Path) -> data.Data:
-    read = data.read({"training": folder}, modality="image")
+    read = data.read({"training": folder}, modality=MODALITIES["image"])
     return data.prepare(read, data.labels_of(read), 0.2, 1)
 
 
@@ -196,7 +197,7 @@ def test_a_few_images_of_another_kind_hide_nothing(tmp_path: Path, caplog: pytes
 def test_the_bits_are_those_of_all_channels_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     training = channel(tmp_path / "training", "a microscope's 12 bits in 16")
     test = channel(tmp_path / "test", "all of 16 bits")
-    read = data.read({"training": training, "test": test}, modality="image")
+    read = data.read({"training": training, "test": test}, modality=MODALITIES["image"])
     rows = data.prepare(read, data.labels_of(read), 0.2, 1)
     assert rows.bits == 16
     assert "rows=training note='images of nearly one shade" in caplog.text
@@ -215,7 +216,7 @@ class TwoHosts:
 
 def test_hosts_with_images_of_their_own_read_them_by_the_same_bits(tmp_path: Path) -> None:
     folder = channel(tmp_path, "a microscope's 12 bits in 16")
-    here = data.read({"training": folder}, modality="image", sharded={"training"})
+    here = data.read({"training": folder}, modality=MODALITIES["image"], sharded={"training"})
     hosts: Any = TwoHosts()
     tables, labels = job.agree(hosts, here, ())
     assert (here.bits, tables.bits) == (12, 14)
@@ -285,7 +286,7 @@ def test_a_model_of_12_bits_learns_and_answers_requests_as_it_did_in_training(mi
     }
     for engine in (TENSORFLOW, FLOAT32):
         served = predictor.load(microscope.model, Computing(engine))
-        wide, narrow = (served.predict([served.check(record) for record in asked[kind]]) for kind in kinds)
+        wide, narrow = (served.predict([served.decode(record) for record in asked[kind]]) for kind in kinds)
         np.testing.assert_allclose(wide, narrow, atol=0.02)
         np.testing.assert_array_equal(wide, served.predict(asked[kinds[0]]))
     golden = sorted((microscope.base / "input" / "data" / "training" / "disc").iterdir())[:4]
@@ -297,12 +298,12 @@ def test_a_request_whose_values_are_of_another_scale_is_refused_and_not_answered
     served = predictor.load(microscope.model)
     bright = png_16(20_000 + drawing("disc", 1) * 40_000)
     with pytest.raises(RequestError, match="not read: most values are over 4,095, and the images that were trained on"):
-        served.check(bright)
+        served.decode(bright)
     with pytest.raises(PixelsError, match="took up 12 bits of 16; save it with values as theirs"):
         served.predict([bright])
     some = drawing("disc", 1) * 4000
     some[:20] = 4300  # a little more than any that was trained on
-    assert served.check(png_16(some)).max() == 255
+    assert served.decode(png_16(some)).max() == 255
 
 
 @pytest.mark.usefixtures("own_logging")

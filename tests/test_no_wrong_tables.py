@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import channels
 from classifier.errors import UserError
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
-from classifier.training import data
 from classifier.training.data import Data
 from jobs import check_data
 
@@ -80,13 +80,13 @@ def columns(header: str, *lines: str, count: int = 8) -> str:
 
 def load(folder: Path, content: str, name: str = "data.csv", channel: str = "", dialect: Dialect = AS_WRITTEN) -> Data:
     """Load a file as the channel that is named; training then has both labels."""
-    channels = {}
+    folders = {}
     contents = {"training": table(cycled(["fire", "brakes"], FAULTS, 10)), channel or "training": content}
     for role, text in contents.items():
-        channels[role] = folder / role
-        channels[role].mkdir(parents=True)
-        (channels[role] / (name if text is content else "data.csv")).write_text(text, encoding="utf-8")
-    return data.load(channels, 0, 1, dialect=dialect)
+        folders[role] = folder / role
+        folders[role].mkdir(parents=True)
+        (folders[role] / (name if text is content else "data.csv")).write_text(text, encoding="utf-8")
+    return channels.load(folders, 0, 1, dialect=dialect)
 
 
 def refusal(folder: Path, content: str, name: str = "data.csv", channel: str = "") -> str:

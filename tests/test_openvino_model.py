@@ -80,7 +80,7 @@ def test_an_answer_is_not_overwritten_by_the_next(tiny_model: Path) -> None:
 
 
 def test_texts_are_counted_as_tensorflow_counts_them(tiny_model: Path) -> None:
-    ours, theirs = (predictor.load(tiny_model, Computing(name)).prepare(WORDS) for name in (FLOAT32, TENSORFLOW))
+    ours, theirs = (predictor.load(tiny_model, Computing(name)).encode(WORDS) for name in (FLOAT32, TENSORFLOW))
     for one, other in zip(ours, theirs, strict=True):
         assert (one.tokens, one.unknown, one.counted) == (other.tokens, other.unknown, other.counted)
         np.testing.assert_array_equal(one.content, other.content)

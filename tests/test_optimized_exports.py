@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier import artifact
 from classifier.engines import Prepared, openvino_model
 from classifier.engines.choice import BFLOAT16, FLOAT32
+from classifier.modalities.text import SMOKE_TEXTS
 from classifier.predictor import Predictor
 from classifier.training import optimized_exports
 from classifier.training.data import Split
@@ -84,7 +84,7 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
     monkeypatch: pytest.MonkeyPatch, off: float, accepted: bool
 ) -> None:
     known, _ = checked(100)
-    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(artifact.SMOKE_TEXTS), 1)))
+    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(SMOKE_TEXTS), 1)))
     monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
     exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
     evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)

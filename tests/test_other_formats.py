@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from channels import read_channel
 from classifier.batch import tables
 from classifier.batch.options import Options
 from classifier.batch.records import Added
 from classifier.errors import UserError
-from classifier.modalities import text
 from jobs import check_data
 
 
@@ -168,7 +168,7 @@ def test_another_programs_file_is_named_first_and_then_what_to_do_T05(
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(UserError) as error:
-        text.read_channel(tmp_path, "training")
+        read_channel(tmp_path, "training")
     first = str(error.value).splitlines()[0]
     assert first.startswith(f"training/{name}: {begin}")
     assert cure in first
@@ -184,7 +184,7 @@ def test_another_programs_folder_is_named_before_the_files_in_it_T05(tmp_path: P
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError) as error:
-        text.read_channel(tmp_path, "training")
+        read_channel(tmp_path, "training")
     (only,) = str(error.value).splitlines()
     assert only.startswith(begin)
     assert cure in only
@@ -219,4 +219,4 @@ GOOD: Mapping[str, tuple[str, str]] = {
 def test_rows_that_begin_like_another_format_are_read(tmp_path: Path, kind: str) -> None:
     name, content = GOOD[kind]
     (tmp_path / name).write_text(content)
-    assert len(text.read_channel(tmp_path, "training").table) == 2
+    assert len(read_channel(tmp_path, "training").table) == 2

@@ -12,6 +12,7 @@ from classifier import artifact, predictor
 from classifier.engines import Computing, Prepared
 from classifier.engines.choice import BFLOAT16, ENGINES, FLOAT32, TENSORFLOW
 from classifier.errors import UserError
+from classifier.modalities.text import LONGEST, SMOKE_TEXTS
 from classifier.predictor import Predictor
 from jobs import Job
 
@@ -53,20 +54,20 @@ def test_a_batch_holds_no_more_tokens_than_it_may_but_for_one_text_alone() -> No
 
 def test_thousands_of_texts_are_prepared_some_hundreds_at_once() -> None:
     engine = LengthEngine()
-    prepared = Predictor(engine, ("a", "b")).prepare(["x" * index for index in range(1100)])
+    prepared = Predictor(engine, ("a", "b")).encode(["x" * index for index in range(1100)])
     assert engine.pieces == [512, 512, 76]
     assert [text.tokens for text in prepared] == list(range(1100))
 
 
 def test_of_a_text_of_millions_of_characters_the_first_are_read_H26() -> None:
     engine = LengthEngine()
-    (answer,) = Predictor(engine, ("a", "b")).predict(["x" * (3 * predictor.LONGEST_TEXT)])
-    assert answer[0] == predictor.LONGEST_TEXT
+    (answer,) = Predictor(engine, ("a", "b")).predict(["x" * (3 * LONGEST)])
+    assert answer[0] == LONGEST
 
 
 def test_no_text_is_no_answer() -> None:
     predictor = Predictor(LengthEngine(), ("a", "b"))
-    assert predictor.prepare([]) == []
+    assert predictor.encode([]) == []
     assert predictor.predict([]).shape == (0, 2)
 
 
@@ -75,7 +76,7 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
     with pytest.raises(ArithmeticError):
         predictor.predict(["x"])
     with pytest.raises(ArithmeticError):
-        predictor.compute(predictor.prepare(["x"]))
+        predictor.compute(predictor.encode(["x"]))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_a_faster_form_that_is_not_whole_is_refused_H08(trained: Path, tmp_path:
 
 
 def test_every_engine_gives_the_same_answers(trained: Path) -> None:
-    texts = ["the film was good", "", "so bad", "a " * 500, *artifact.SMOKE_TEXTS]
+    texts = ["the film was good", "", "so bad", "a " * 500, *SMOKE_TEXTS]
     answers = {name: predictor.load(trained, Computing(name)).predict(texts) for name in ENGINES}
     assert np.allclose(answers["openvino-float32"], answers["tensorflow"], atol=1e-5)
     assert np.allclose(answers["openvino-bfloat16"], answers["tensorflow"], atol=0.02)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from channels import Read, read_channel
 from classifier.errors import UserError
-from classifier.modalities.text import Examples, read_channel
 from classifier.tabular.dialect import Dialect
 
 GOOD = '0,"fine"\n1,"broken"\n'
@@ -18,12 +18,12 @@ def channel(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
     return folder / "training"
 
 
-def read(folder: Path, content: str | bytes) -> Examples:
+def read(folder: Path, content: str | bytes) -> Read:
     return read_channel(channel(folder, content), "training")
 
 
-def pairs(examples: Examples) -> list[tuple[object, str]]:
-    return list(zip(examples.table["label"], examples.table["text"], strict=True))
+def pairs(examples: Read) -> list[tuple[object, str]]:
+    return list(zip(examples.table["label"], examples.table["record"], strict=True))
 
 
 def failure(folder: Path, content: str | bytes) -> UserError:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from channels import load, read_channel
 from classifier import modalities
 from classifier.errors import UserError
-from classifier.modalities import text
+from classifier.modalities import text_channel
 from classifier.tabular.rows import ReadResult
-from classifier.training import data
 from jobs import Job, check_data
 
 Files = Mapping[str, str | bytes]
@@ -35,8 +35,8 @@ def write(folder: Path, files: Files) -> Path:
 
 
 def pairs(folder: Path) -> Pairs:
-    table = text.read_channel(folder, "training").table
-    return list(zip(table["label"], table["text"], strict=True))
+    table = read_channel(folder, "training").table
+    return list(zip(table["label"], table["record"], strict=True))
 
 
 # What is there, and the labels and texts that come of it.
@@ -221,7 +221,7 @@ def test_texts_in_the_folders_of_their_labels_are_read_T83(tmp_path: Path, case:
 def test_folders_of_texts_that_leave_a_doubt_are_refused_T05(tmp_path: Path, case: str) -> None:
     files, begin, cure = REFUSED[case]
     with pytest.raises(UserError) as error:
-        data.load({"training": write(tmp_path, files)}, 0.2, 1)
+        load({"training": write(tmp_path, files)}, 0.2, 1)
     first = str(error.value).splitlines()[0]
     assert first.startswith(begin)
     assert cure in first
@@ -231,7 +231,7 @@ def test_folders_of_texts_that_leave_a_doubt_are_refused_T05(tmp_path: Path, cas
 def test_what_is_not_read_beside_texts_in_folders_is_warned_of_T27(tmp_path: Path, case: str) -> None:
     files, begin, end = WARNED[case]
     result = ReadResult()
-    assert len(text.find(write(tmp_path, {**REVIEWS, **files}), "training", result)) == len(REVIEWS)
+    assert len(text_channel.find(write(tmp_path, {**REVIEWS, **files}), "training", result)) == len(REVIEWS)
     (warning,) = result.warnings
     assert warning.startswith(f"left out: {begin}")
     assert warning.endswith(end)
@@ -239,9 +239,12 @@ def test_what_is_not_read_beside_texts_in_folders_is_warned_of_T27(tmp_path: Pat
 
 def test_the_layout_is_in_the_log_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     channels = {"training": write(tmp_path, REVIEWS)}
-    assert modalities.choose("auto", channels) == ("text", "there are texts in folders to train on")
+    assert modalities.choose("auto", channels) == (
+        modalities.MODALITIES["text"],
+        "there are texts in folders to train on",
+    )
     with caplog.at_level("INFO"):
-        loaded = data.load(channels, 0.2, 1)
+        loaded = load(channels, 0.2, 1)
     assert "each file is a text, whose label is the folder it is in: 40 in 2 folders" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
     assert loaded.labels == ("neg", "pos")
@@ -251,12 +254,12 @@ def test_the_layout_is_in_the_log_without_a_warning(tmp_path: Path, caplog: pyte
 
 def test_every_label_may_have_few_texts(tmp_path: Path) -> None:
     files = {f"label {number}/a.txt": f"text {number}" for number in range(30)}
-    assert len(data.load({"training": write(tmp_path, files)}, 0, 1).labels) == 30
+    assert len(load({"training": write(tmp_path, files)}, 0, 1).labels) == 30
 
 
 def test_a_validation_channel_may_be_laid_out_so_where_training_is_a_table(tmp_path: Path) -> None:
     training = write(tmp_path / "training", {"data.csv": "pos,good\nneg,bad\n" * 3})
-    loaded = data.load({"training": training, "validation": write(tmp_path / "validation", REVIEWS)}, 0.2, 1)
+    loaded = load({"training": training, "validation": write(tmp_path / "validation", REVIEWS)}, 0.2, 1)
     assert len(loaded.validation.texts) == 40
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier import IMAGE, TEXT, label_files, model_folders, other_models
+from classifier import label_files, modalities, model_folders, other_models
 from classifier.engines import choice
 from classifier.errors import UserError
 from classifier.label_files import LABEL_INDEX_FILE, LABELS_FILE
+from classifier.modalities import Modality
 from classifier.model_folders import SAVED_MODEL, Searched
 
 FORMAT_VERSION = 1
@@ -24,14 +25,6 @@ HEAD_FILE = "head.safetensors"
 # What serving reads of a model of this image.
 _SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 
-# Texts of our own; see :func:`smoke_inputs`.
-SMOKE_TEXTS = (
-    "",
-    "It works.",
-    "The delivery came two days late, but the staff were kind and gave me my money back.",
-    "Großes Café, naïve façade: 100 % über-cool… 価格は",
-    "one two three four five six seven eight nine ten " * 60,
-)
 # Processors round differently; a model whose files are damaged is off by far more.
 SMOKE_TOLERANCE = 0.05
 
@@ -46,7 +39,7 @@ class Artifact:
         folder: Where it is.
         labels: The labels, in the order of the probabilities, integers or names as the training data had them.
         manifest: Everything else that is known of the model; nothing, of a model that another program made.
-        probes: The answers training got for the model's :func:`smoke_inputs`, a list each with a number a label; None
+        probes: The answers training got for its modality's ``smoke_inputs``, a list each with a number a label; None
             where they are not known.
         saved_model: The SavedModel's folder.
         notes: What of the folder was passed over and may have been meant to be served, a sentence each.
@@ -60,23 +53,9 @@ class Artifact:
     notes: tuple[str, ...] = ()
 
     @property
-    def modality(self) -> str:
+    def modality(self) -> Modality:
         """What kind of records it answers."""
-        return modality_of(self.manifest)
-
-
-def modality_of(manifest: Mapping[str, Any]) -> str:
-    """Return what kind of records a model answers; one that another program made answers texts."""
-    return str(manifest.get("modality", TEXT))
-
-
-def smoke_inputs(modality: str) -> Sequence[Any]:
-    """Return records of our own, which training answers and serving asks again before it calls itself ready."""
-    if modality != IMAGE:
-        return SMOKE_TEXTS
-    from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
-
-    return pixels.smoke_images()
+        return modalities.of_manifest(self.manifest)
 
 
 def is_model(folder: Path) -> bool:
@@ -110,7 +89,7 @@ def load(folder: Path) -> Artifact:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
     labels = label_files.read(root / LABELS_FILE)
     probes = _read(root / REFERENCE_FILE).get("probes", [])
-    if not _is_table(probes, len(smoke_inputs(modality_of(manifest))), len(labels)):
+    if not _is_table(probes, len(modalities.of_manifest(manifest).smoke_inputs()), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; deploy it whole")
     notes = (*taken.notes, *model_folders.code_notes(searched))
     return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER, notes)

@@ -12,6 +12,7 @@ from classifier.encoders import resolve
 from classifier.environment import shown
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters
+from classifier.modalities import Modality
 from classifier.tabular import files, layouts
 from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
@@ -61,13 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _problems(
-    sources: Mapping[str, Sequence[Source]], found: Mapping[str, ReadResult], modality: str, given: argparse.Namespace
+    sources: Mapping[str, Sequence[Source]],
+    found: Mapping[str, ReadResult],
+    modality: Modality,
+    given: argparse.Namespace,
 ) -> Sequence[Problem | str]:
     """Do what a job would do with files before it trains, and return what would end it."""
     try:
         tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
         labels = data.labels_of(tables)
-        reader = _reader(given) if modality == TEXT else ""
+        reader = "" if modality.is_array else _reader(given)
         data.prepare(
             tables,
             labels,
@@ -148,7 +152,7 @@ def _existing(name: str) -> Path:
     return path
 
 
-def _modality(given: argparse.Namespace) -> str:
+def _modality(given: argparse.Namespace) -> Modality:
     """Return what kind of records the files to train on are; a file by itself is a table.
 
     Raises:
@@ -159,10 +163,10 @@ def _modality(given: argparse.Namespace) -> str:
     return modalities.choose(given.modality, channels)[0]
 
 
-def _sources(path: Path, result: ReadResult, modality: str) -> list[Source]:
+def _sources(path: Path, result: ReadResult, modality: Modality) -> list[Source]:
     if path.is_dir():
-        return modalities.of(modality).find(path, shown(path), result)
-    wrong = files.not_read(path) if modality == TEXT else "a file; give the folder that the labels' folders are in"
+        return modality.channel.find(path, shown(path), result)
+    wrong = files.not_read(path) if modality.in_tables else "a file; give the folder that the labels' folders are in"
     if wrong:
         result.problem(shown(path), 0, wrong)
         return []

@@ -1,4 +1,4 @@
-"""The two kinds of error a person can put right; anything else is our own fault and keeps its traceback."""
+"""The kinds of error a person can put right; anything else is our own fault and keeps its traceback."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,10 @@ class UserError(Exception):
     def __init__(self, problems: str | Sequence[str], heading: str = "") -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join([heading, *self.problems] if heading else self.problems))
+
+
+class RecordError(Exception):
+    """A record that can't be read; the message says what is wrong with it and what to do, and holds nothing of it."""
 
 
 class RequestError(Exception):

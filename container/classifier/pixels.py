@@ -21,6 +21,8 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from classifier.errors import RecordError
+
 Pixels = NDArray[np.uint8]  # [height, width, 3]: red, green, blue
 
 READ = "JPEG, PNG, BMP or GIF"
@@ -159,7 +161,7 @@ class Survey:
     values: Values
 
 
-class PixelsError(Exception):
+class PixelsError(RecordError):
     """Bytes that are no image, or none that is read; the message says what is wrong, and what to do."""
 
 

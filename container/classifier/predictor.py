@@ -1,6 +1,6 @@
 """Records to probabilities over an engine: what serves, and what training checks its own export with."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import IMAGE, TEXT, artifact
+from classifier import artifact, modalities
 from classifier.artifact import Artifact, Label
 from classifier.engines import Computing, Engine, Prepared, choice
 from classifier.engines.choice import TENSORFLOW, Stored
-from classifier.errors import RequestError, UserError
+from classifier.errors import UserError
+from classifier.modalities import Modality
 
-PREPARED_AT_ONCE = 512  # texts
+ENCODED_AT_ONCE = 512  # records
 BATCH_SIZE = 32  # texts
-# Characters. A network reads some hundreds of tokens, and to cut a text of millions into tokens takes a hundred times
-# the text's memory.
-LONGEST_TEXT = 1 << 17
 BATCH_TOKENS = 4096  # of a batch, padding among them; a longer text is a batch of its own
 
 
@@ -43,26 +41,22 @@ class Predictor:
     notes: tuple[str, ...] = ()
 
     @property
-    def modality(self) -> str:
+    def modality(self) -> Modality:
         """What kind of records it answers."""
-        return artifact.modality_of(self.manifest)
+        return modalities.of_manifest(self.manifest)
 
-    def check(self, record: Any) -> Any:
-        """Return a record of a request as it is prepared: a text as it is, an image's file as pixels.
+    def decode(self, record: Any) -> Any:
+        """Return a record as the engine takes it: a text of bounded length, an image's file as pixels.
 
         Raises:
-            RequestError: 400, when it can't be read.
+            RecordError: It can't be read.
         """
-        return _CHECKS[self.modality](record, self.manifest)
+        return self.modality.decode(record, self.manifest)
 
-    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
-        """Return the records ready to compute, in their order; of any number of them.
-
-        Of a text, :data:`LONGEST_TEXT` characters are read.
-        """
-        read = _READS[self.modality]
-        pieces = (texts[start : start + PREPARED_AT_ONCE] for start in range(0, len(texts), PREPARED_AT_ONCE))
-        return [text for piece in pieces for text in self.engine.prepare([read(text, self.manifest) for text in piece])]
+    def encode(self, records: Sequence[Any]) -> list[Prepared]:
+        """Return decoded records ready to compute, in their order; of any number of them."""
+        pieces = (records[start : start + ENCODED_AT_ONCE] for start in range(0, len(records), ENCODED_AT_ONCE))
+        return [encoded for piece in pieces for encoded in self.engine.prepare(piece)]
 
     def compute(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
@@ -88,42 +82,14 @@ class Predictor:
             probabilities[batch] = self.compute([prepared[index] for index in batch])
         return probabilities
 
-    def predict(self, texts: Sequence[Any]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(texts), labels], of any number of records, in their order.
+    def predict(self, records: Sequence[Any]) -> NDArray[np.float32]:
+        """Return the probabilities, float32[len(records), labels], of any number of records, in their order.
 
         Raises:
+            RecordError: One can't be read.
             ArithmeticError: The model answered something that is not a number.
         """
-        return self.answer(self.prepare(texts))
-
-
-def _as_it_is(record: Any, _: Mapping[str, Any]) -> Any:
-    return record
-
-
-def _cut(record: Any, _: Mapping[str, Any]) -> Any:
-    return record[:LONGEST_TEXT] if isinstance(record, str) else record
-
-
-def _pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
-    from classifier import pixels  # noqa: PLC0415  a server of texts does without Pillow, and its memory
-
-    encoder = manifest["encoder"]
-    return pixels.decode(record, encoder["height"], encoder["width"], encoder.get("bits", pixels.BITS))
-
-
-def _checked_pixels(record: Any, manifest: Mapping[str, Any]) -> Any:
-    from classifier import pixels  # noqa: PLC0415
-
-    try:
-        return _pixels(record, manifest)
-    except pixels.PixelsError as error:
-        raise RequestError(400, "invalid_record", f"not read: {error}") from None
-
-
-_Read = Callable[[Any, Mapping[str, Any]], Any]
-_CHECKS: Mapping[str, _Read] = {TEXT: _as_it_is, IMAGE: _checked_pixels}
-_READS: Mapping[str, _Read] = {TEXT: _cut, IMAGE: _pixels}
+        return self.answer(self.encode([self.decode(record) for record in records]))
 
 
 def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:
@@ -163,7 +129,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
 
 def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
     try:
-        return predictor.predict(artifact.smoke_inputs(predictor.modality))
+        return predictor.predict(predictor.modality.smoke_inputs())
     except Exception as error:
         raise UserError(
             f"{folder}: the model does not answer its test texts ({type(error).__name__}); it must take any texts, and "

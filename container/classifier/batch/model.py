@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from classifier import TEXT, artifact, model_folders
+from classifier import artifact, model_folders
 from classifier.batch import buckets
 from classifier.encoders import archives
 from classifier.errors import UserError
@@ -50,9 +50,9 @@ def of_texts(folder: Path, address: str) -> Path:
         UserError: It answers other records, or is no whole model.
     """
     modality = artifact.load(folder).modality
-    if modality != TEXT:
+    if not modality.in_tables:
         raise UserError(
-            f"{address}: a model of {modality}s, and batch reads rows of text; ask it over HTTP (serve), or let "
+            f"{address}: a model of {modality.name}s, and batch reads rows of text; ask it over HTTP (serve), or let "
             "SageMaker's batch transform send it a file a request"
         )
     return folder

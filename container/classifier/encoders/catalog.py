@@ -13,17 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classifier import IMAGE, TEXT
-from classifier.hyperparameters import DEFAULT_ENCODER, FROM_SCRATCH
+from classifier import DEFAULT_ENCODER
+from classifier.modalities import Modality
 
 HUB = "https://tfhub.dev/"
 # The groups of the file, and the family of each.
 FAMILIES: Mapping[str, str] = {"checkpoints": "bert", "tensorflow-hub": "hub", "built-in": "hub"}
-# Of encoders of images. A new top layer must learn fast, for there are often few images; what an encoder learned before
-# bears small steps only. Measured with MobileNet on 200 photographs of flowers (docs/image-classification.md).
-IMAGE_DEFAULTS: Mapping[str, Any] = {"learning_rate": 0.01, "encoder_learning_rate_decay": 0.003}
-IMAGE_FROM_SCRATCH = "cnn"
-BROUGHT = "model channel"  # stands for the encoder of images whose files are there, whatever that is called
 
 
 @dataclass(frozen=True)
@@ -100,30 +95,21 @@ def defaults(model_id: str) -> Mapping[str, Any]:
     return entry.defaults if entry else {}
 
 
-def image_defaults(*, brought: bool) -> Callable[[str], Mapping[str, Any]]:
-    """Return what gives the hyperparameters that suit an encoder of images, by its ``model_id``.
-
-    Args:
-        brought: Whether the job has a ``model`` channel; without it, and without a ``model_id``, the network that
-            begins from nothing is trained.
-    """
-
-    def defaults_of(model_id: str) -> Mapping[str, Any]:
-        usual = BROUGHT if brought else IMAGE_FROM_SCRATCH
-        chosen = usual if model_id == DEFAULT_ENCODER else model_id
-        return {"model_id": chosen, **({} if chosen in FROM_SCRATCH else IMAGE_DEFAULTS)}
-
-    return defaults_of
-
-
-def defaults_of(modality: str, *, brought: bool) -> Callable[[str], Mapping[str, Any]]:
+def defaults_of(modality: Modality, *, brought: bool) -> Callable[[str], Mapping[str, Any]]:
     """Return what gives the hyperparameters that suit an encoder of a modality, by its ``model_id``.
 
     Args:
         modality: What it encodes.
         brought: Whether the job has a ``model`` channel.
     """
-    return {TEXT: defaults, IMAGE: image_defaults(brought=brought)}[modality]
+
+    def defaults_of_encoder(model_id: str) -> Mapping[str, Any]:
+        usual = modality.default_with_channel if brought else modality.default_model_id
+        chosen = usual if model_id == DEFAULT_ENCODER else model_id
+        pre_trained = {} if chosen in modality.from_scratch else modality.encoder_defaults
+        return {"model_id": chosen, **pre_trained, **defaults(chosen)}
+
+    return defaults_of_encoder
 
 
 def table() -> str:

@@ -1,31 +1,15 @@
 """Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from classifier import IMAGE, TEXT
+from classifier import TEXT
 from classifier.encoders import archives, catalog
 from classifier.environment import channel_files
 from classifier.errors import UserError
-
-# Of each modality, in the order they are tried, the choosiest first.
-FAMILIES: Mapping[str, tuple[str, ...]] = {
-    TEXT: ("convolutional", "recurrent", "bert", "hub"),
-    IMAGE: ("image_network", "keras_image", "hub_image"),
-}
-TAKEN: Mapping[str, str] = {
-    TEXT: (
-        "a checkpoint of BERT, DistilBERT or ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub "
-        "SavedModel"
-    ),
-    IMAGE: (
-        "one file of weights of InceptionV3, MobileNet, MobileNetV2, EfficientNetV2B0 or ResNet50 as Keras saves it "
-        "(.h5, .weights.h5, .keras), or a TensorFlow Hub SavedModel that encodes images"
-    ),
-}
+from classifier.modalities import MODALITIES, Modality
 
 
 class Family(Protocol):
@@ -51,7 +35,7 @@ class EncoderFiles:
     folder: Path
 
 
-def in_image(model_id: str, pretrained: Path, modality: str = TEXT) -> EncoderFiles:
+def in_image(model_id: str, pretrained: Path, modality: Modality = MODALITIES[TEXT]) -> EncoderFiles:
     """Find an encoder in the image.
 
     Args:
@@ -62,16 +46,18 @@ def in_image(model_id: str, pretrained: Path, modality: str = TEXT) -> EncoderFi
     Raises:
         UserError: There is no such encoder there; the message says how to get it.
     """
-    if modality == IMAGE:
+    if not modality.has_embedded_encoder:
+        from_scratch = " or ".join(modality.from_scratch)
         raise UserError(
-            f"hyperparameter model_id={model_id!r}: the image holds no encoder of images; put {TAKEN[IMAGE]}, on the "
-            "channel `model`, or set model_id to cnn for a network that begins from nothing"
+            f"hyperparameter model_id={model_id!r}: the image holds no encoder of {modality.name}s; put "
+            f"{modality.model_channel}, on the channel `model`, or set model_id to {from_scratch}, a network that is "
+            "trained from scratch"
         )
     held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
     name = model_id if model_id in held else catalog.identify(model_id)
     if name not in held:
         raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held)}")
-    return recognised(pretrained / name, name)
+    return recognised(pretrained / name, name, modality)
 
 
 def _how_to_get(model_id: str, held: list[str]) -> str:
@@ -90,7 +76,7 @@ def _how_to_get(model_id: str, held: list[str]) -> str:
     )
 
 
-def recognised(folder: Path, name: str, modality: str = TEXT) -> EncoderFiles:
+def recognised(folder: Path, name: str, modality: Modality = MODALITIES[TEXT]) -> EncoderFiles:
     """Say what an encoder's files are.
 
     Args:
@@ -101,7 +87,7 @@ def recognised(folder: Path, name: str, modality: str = TEXT) -> EncoderFiles:
     Raises:
         UserError: They are no encoder.
     """
-    for family in FAMILIES[modality]:
+    for family in modality.families:
         module: Family = importlib.import_module(f"classifier.encoders.{family}")
         candidates = [folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())]
         matching = [candidate for candidate in candidates if module.recognise(candidate)]
@@ -112,7 +98,7 @@ def recognised(folder: Path, name: str, modality: str = TEXT) -> EncoderFiles:
         return EncoderFiles(matching[0].name, family, matching[0])
     found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
-        f"{name}: no encoder among its files ({found}); it takes {TAKEN[modality]}, loose or as one .tar.gz"
+        f"{name}: no encoder among its files ({found}); it takes {modality.model_channel}, loose or as one .tar.gz"
     )
 
 

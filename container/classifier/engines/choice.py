@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from classifier import modalities
 from classifier.engines import Computing, Engine, processor
 from classifier.errors import UserError
+from classifier.modalities import Modality
 
 if TYPE_CHECKING:
     from classifier.engines.saved_model import ForeignEngine
@@ -23,7 +25,7 @@ FOLDER = "openvino"
 class SavedModels(Protocol):
     """What :mod:`classifier.engines.saved_model` offers."""
 
-    def load(self, folder: Path, longest: int) -> Engine:
+    def load(self, folder: Path, longest: int, *, is_array: bool) -> Engine:
         """Load a model of this image."""
         ...
 
@@ -50,6 +52,11 @@ class Stored:
     def longest(self) -> int:
         """Tokens of the longest text it reads; 0 where that is not known."""
         return int(self.manifest.get("encoder", {}).get("max_sequence_length", 0))
+
+    @property
+    def modality(self) -> Modality:
+        """What it answers."""
+        return modalities.of_manifest(self.manifest)
 
     @property
     def engines(self) -> list[str]:
@@ -120,7 +127,7 @@ def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "Foreign
 
 
 def _tensorflow(stored: Stored, computing: Computing) -> Engine:
-    return _started(computing).load(stored.saved_model, stored.longest)
+    return _started(computing).load(stored.saved_model, stored.longest, is_array=stored.modality.is_array)
 
 
 def _started(computing: Computing) -> SavedModels:
@@ -136,8 +143,10 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Engine]:
     def load_form(stored: Stored, computing: Computing) -> Engine:
         from classifier.engines import openvino_model  # noqa: PLC0415  it takes a third of a second
 
-        folds_case = bool(stored.manifest["engines"]["folds_case"])
-        return openvino_model.load(stored.folder / FOLDER, stored.longest, precision, computing, folds_case=folds_case)
+        folds_case, is_array = bool(stored.manifest["engines"]["folds_case"]), stored.modality.is_array
+        return openvino_model.load(
+            stored.folder / FOLDER, stored.longest, precision, computing, folds_case=folds_case, is_array=is_array
+        )
 
     return load_form
 

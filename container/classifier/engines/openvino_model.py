@@ -16,14 +16,13 @@ import openvino
 from numpy.typing import NDArray
 
 from classifier.engines import Computing, Prepared, tokenization
-from classifier.engines.images import Images
+from classifier.engines.arrays import Arrays
 from classifier.engines.padding import LENGTH_STEP, padded
 from classifier.engines.tokenization import Tokenization
 from classifier.errors import UserError
 
 NETWORK, WEIGHTS, TOKENIZER = "model.xml", "model.bin", "tokenizer.json"
 MAPPINGS = Path("/proc/self/maps")
-IMAGES_RANK = 4  # of uint8[batch, height, width, 3]; texts are int32[batch, length]
 PRECISIONS: Mapping[str, Any] = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 
@@ -95,7 +94,15 @@ class OpenVinoEngine:
         return probabilities
 
 
-def load(folder: Path, longest: int, precision: str, computing: Computing, *, folds_case: bool) -> OpenVinoEngine:
+def load(
+    folder: Path,
+    longest: int,
+    precision: str,
+    computing: Computing,
+    *,
+    folds_case: bool = False,
+    is_array: bool = False,
+) -> OpenVinoEngine:
     """Read a model and make it ready for this processor.
 
     Args:
@@ -104,10 +111,12 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
         precision: One of :data:`PRECISIONS`; its weights are float32 in any case.
         computing: What it may use.
         folds_case: Whether letters are folded before the tokenizer.
+        is_array: Whether it reads arrays in place of texts.
 
     Raises:
         UserError: A file is missing or broken.
     """
+    preparation = Arrays() if is_array else _texts(folder, longest, folds_case=folds_case)
     _check_whole(folder, NETWORK, WEIGHTS)
     settings = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
@@ -122,20 +131,24 @@ def load(folder: Path, longest: int, precision: str, computing: Computing, *, fo
         compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", settings)
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
-    shape = compiled.inputs[0].partial_shape
-    if len(shape) == IMAGES_RANK:
-        preparation: Preparation = Images(shape[1].get_length(), shape[2].get_length())
-        first = Prepared(np.zeros([part.get_length() for part in list(shape)[1:]], np.uint8), 1)
-    else:
-        _check_whole(folder, TOKENIZER)
-        preparation = Texts(tokenization.load(folder / TOKENIZER, folds_case=folds_case), longest)
-        first = Prepared(np.zeros(1, np.int32), 1)
     engine = OpenVinoEngine(preparation, compiled)
     for _ in range(computing.batches_at_once):
         engine.requests.put(compiled.create_infer_request())
-    engine.predict([first])  # now weights are laid out anew, which no request waits for
+    engine.predict([_smallest(compiled.inputs[0])])  # now weights are laid out anew, which no request waits for
     _let_go_of(_mapped(folder / WEIGHTS) - others)
     return engine
+
+
+def _texts(folder: Path, longest: int, *, folds_case: bool) -> Texts:
+    _check_whole(folder, TOKENIZER)
+    return Texts(tokenization.load(folder / TOKENIZER, folds_case=folds_case), longest)
+
+
+def _smallest(network_input: Any) -> Prepared:
+    """Return the smallest record that a network reads, of zeros."""
+    _, *sizes = network_input.partial_shape
+    shape = [size.get_length() if size.is_static else 1 for size in sizes]
+    return Prepared(np.zeros(shape, network_input.element_type.to_dtype()), 1)
 
 
 def _check_whole(folder: Path, *names: str) -> None:

@@ -4,7 +4,7 @@ import functools
 import gc
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
 from classifier.engines import Engine, Prepared, foreign
+from classifier.engines.arrays import Arrays
 from classifier.engines.foreign import Output
-from classifier.engines.images import Images
 from classifier.engines.padding import LENGTH_STEP, padded
 from classifier.errors import UserError
 
@@ -107,29 +107,28 @@ class TextsEngine:
 
 
 @dataclass(frozen=True)
-class PixelsEngine:
-    """A loaded SavedModel that takes pixels.
+class ArraysEngine:
+    """A loaded SavedModel that takes arrays of one shape.
 
     Attributes:
         model: The loaded object; it owns the variables the function uses.
         function: Its serving signature.
         input_name: The name of the signature's one argument.
-        images: What makes images ready for it.
     """
 
     model: Any
     function: Function
     input_name: str
-    images: Images
+    arrays: Arrays = field(default_factory=Arrays)
 
     def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
-        """Return each image's pixels."""
-        return self.images.prepare(texts)
+        """Return each array, and what it costs in a batch."""
+        return self.arrays.prepare(texts)
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        together = tf.constant(self.images.collate(batch))
-        probabilities: NDArray[np.float32] = self.function(**{self.input_name: together})[OUTPUT].numpy()
+        inputs = tf.constant(self.arrays.collate(batch))
+        probabilities: NDArray[np.float32] = self.function(**{self.input_name: inputs})[OUTPUT].numpy()
         return probabilities
 
 
@@ -197,12 +196,13 @@ def start(threads: int) -> None:
     gc.freeze()  # to look through all that TensorFlow brought takes 0.3 s, in which no thread answers a ping
 
 
-def load(folder: Path, longest: int = 0) -> Engine:
+def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Engine:
     """Load a SavedModel, to run in two steps where it has the signatures for that.
 
     Args:
         folder: Where it is.
         longest: Tokens of the longest text it reads, where that is known.
+        is_array: Whether it takes arrays in place of texts.
 
     Raises:
         UserError: Its files are broken, or it has no signature that answers probabilities.
@@ -213,10 +213,9 @@ def load(folder: Path, longest: int = 0) -> Engine:
         raise UserError(f"{folder}: the SavedModel has no signature {SIGNATURE!r} with an output {OUTPUT!r}")
     if {TOKENIZE, CLASSIFY} <= set(model.signatures):
         return TokensEngine(model, model.signatures[TOKENIZE], model.signatures[CLASSIFY], longest)
-    ((input_name, spec),) = function.structured_input_signature[1].items()
-    if spec.dtype == tf.uint8:
-        _, height, width, _ = spec.shape
-        return PixelsEngine(model, function, input_name, Images(height, width))
+    (input_name,) = function.structured_input_signature[1]
+    if is_array:
+        return ArraysEngine(model, function, input_name)
     return TextsEngine(model, function, input_name)
 
 

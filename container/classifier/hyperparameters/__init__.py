@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from classifier import DEFAULT_ENCODER
 from classifier.errors import UserError
 from classifier.hyperparameters.hints import HINTS
-from classifier.hyperparameters.schema import DEFAULT_ENCODER, FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
+from classifier.hyperparameters.schema import FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
 from classifier.kinds import Kind
 
 __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from classifier import IMAGE, TEXT
+from classifier import DEFAULT_ENCODER, IMAGE, TEXT
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
 TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # the values of model_id that train a network of their own
-DEFAULT_ENCODER = "all-minilm-l6-v2"
 ADAMS = ("adam", "adamw")
 
 

@@ -1,88 +1,30 @@
-"""Kinds of records: a module each, which reads a channel of them and says what is wrong with it."""
+"""Kinds of records: one :class:`Modality` each, and which of them a job has."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
 from classifier import IMAGE, TEXT
 from classifier.environment import ROLES, shown
 from classifier.errors import UserError
+from classifier.modalities import image, text
+from classifier.modalities.modality import Channel, Modality
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from classifier.modalities.report import Finding
-    from classifier.modalities.text import Examples
-    from classifier.tabular.dialect import Dialect
-    from classifier.tabular.files import Source
-    from classifier.tabular.rows import Label, ReadResult
+__all__ = ["AUTO", "MODALITIES", "TRAINING", "Channel", "Modality", "choose", "of_manifest"]
 
 AUTO = "auto"
 # By any of these names a job has its channel to train on.
 TRAINING = ROLES["training"]
 
-
-class Modality(Protocol):
-    """A kind of records: the functions of its module."""
-
-    NAME: str
-
-    def find(self, folder: Path, channel: str, result: "ReadResult", *, sharded: bool = False) -> "list[Source]":
-        """Find a channel's files; the result gets a problem where there is nothing to read, and notes.
-
-        Args:
-            folder: The channel's folder.
-            channel: Its name, with which the files' names in messages begin.
-            result: What is added to.
-            sharded: Whether each host gets a part of the channel's files, which may be none.
-        """
-
-    def read_sources(self, sources: "Sequence[Source]", dialect: "Dialect", found: "ReadResult", /) -> None:
-        """Read files: the result gets their rows, the problems and the notes.
-
-        Args:
-            sources: The files, in order.
-            dialect: What the user says of how tables are written.
-            found: What is added to.
-        """
-
-    def examples(self, found: "ReadResult") -> "Examples":
-        """Return good rows as a table."""
-
-    def why_one_label(self, table: "pd.DataFrame", /) -> str:
-        """Say, in words to end a message with, why all rows may have one label; nothing where it is not known."""
-
-    def bits_of(self, tables: "Iterable[pd.DataFrame]", /) -> int:
-        """Return how many bits of 16 the values of images of 16 bits take up; 0 without such."""
-
-    def check(self, table: "pd.DataFrame", known: "Collection[Label]", /) -> None:
-        """Refuse labels that are none, of a channel that says which labels there are; the known ones are beyond doubt.
-
-        Raises:
-            UserError: There are such labels.
-        """
-
-    def findings(
-        self, splits: "Mapping[str, pd.DataFrame]", labels: "Sequence[Label]", max_sequence_length: int | None, /
-    ) -> "Iterator[Finding]":
-        """Look at all rows of a job.
-
-        Args:
-            splits: The rows by what they are for, ``training`` the first, as :meth:`examples` gives them.
-            labels: All labels.
-            max_sequence_length: How many tokens of a text will be read; None where that is not known.
-        """
+MODALITIES: Mapping[str, Modality] = {each.name: each for each in (text.MODALITY, image.MODALITY)}
 
 
-def of(name: str) -> Modality:
-    """Return a kind of records by its name."""
-    from classifier.modalities import image, text  # noqa: PLC0415  only who reads channels waits for pandas
-
-    kinds: Mapping[str, Modality] = {TEXT: text, IMAGE: image}
-    return kinds[name]
+def of_manifest(manifest: Mapping[str, Any]) -> Modality:
+    """Return what a model answers; one that another program made, without a manifest, answers texts."""
+    return MODALITIES[manifest.get("modality", TEXT)]
 
 
-def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
+def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[Modality, str]:
     """Return what kind of records a job has, and why.
 
     Args:
@@ -93,17 +35,17 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
         UserError: That channel holds both a table and folders of images.
     """
     if wanted != AUTO:
-        return wanted, "modality was given"
-    from classifier.modalities import image  # noqa: PLC0415
+        return MODALITIES[wanted], "modality was given"
+    from classifier.modalities import image_channel  # noqa: PLC0415
     from classifier.tabular import files  # noqa: PLC0415
 
     channel = next((name for name in channels if name.lower() in TRAINING), None)
-    inside = image.files_of(channels[channel]) if channel else []
+    inside = image_channel.files_of(channels[channel]) if channel else []
     tables = [path for path in inside if files.is_table(path)]
-    images = [path for path in inside if image.is_image(path)]
+    images = [path for path in inside if image_channel.is_image(path)]
     labelled = [path for path in images if len(path.relative_to(channels[channel or ""]).parts) > 1]
-    if channel and (images or not tables) and image.is_foreign(channels[channel], inside, images):
-        return IMAGE, f"channel {channel} holds images as another program lays them out"
+    if channel and (images or not tables) and image_channel.is_foreign(channels[channel], inside, images):
+        return image.MODALITY, f"channel {channel} holds images as another program lays them out"
     if tables and labelled:
         raise UserError(
             f"channel {channel} holds tables of text and folders of images, as {shown(tables[0].name)} and "
@@ -111,9 +53,9 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[str, str]:
         )
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
     if images and not tables and not perhaps_tables:
-        return IMAGE, f"channel {channel} holds images and no table"
+        return image.MODALITY, f"channel {channel} holds images and no table"
     if tables or images:
-        return TEXT, "there is a table to train on"
+        return text.MODALITY, "there is a table to train on"
     if channel and any(files.may_be_table(path) and path.parent != channels[channel] for path in inside):
-        return TEXT, "there are texts in folders to train on"
-    return TEXT, "there are neither tables nor images to train on"
+        return text.MODALITY, "there are texts in folders to train on"
+    return text.MODALITY, "there are neither tables nor images to train on"

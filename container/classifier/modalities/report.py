@@ -77,7 +77,7 @@ def findings(
 
     Args:
         splits: The rows by what they are for, ``training`` the first, with the columns of
-            :class:`classifier.modalities.text.Examples`.
+            :func:`classifier.modalities.text_channel.table_of`.
         labels: All labels.
         max_sequence_length: How many tokens of a text will be read; None where that is not known.
     """
@@ -156,7 +156,7 @@ def _shown(label: object, count: int, places: "pd.Series[str]") -> str:
 
 
 def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -> Iterator[Finding]:
-    texts, places = table["text"], _places(table)
+    texts, places = table["record"], _places(table)
     words = np.array([len(text.split()) for text in texts], np.int64)
     characters = np.array([len(text) for text in texts], np.int64)
     for noun, lengths in (("words", words), ("characters", characters)):
@@ -169,7 +169,7 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
     empty = stripped == ""
     if empty.any():
         yield _note(name, f"empty texts: {empty.sum()}", places[empty])
-    yield from repeated(name, table[~empty].assign(text=stripped[~empty]))
+    yield from repeated(name, table[~empty].assign(record=stripped[~empty]))
     yield from _run_together(name, table)
 
 
@@ -189,17 +189,17 @@ def repeated(name: str, table: pd.DataFrame, noun: str = "texts") -> Iterator[Fi
         table: The rows.
         noun: What their texts are called.
     """
-    alike = table[table.duplicated("text", keep=False)]
+    alike = table[table.duplicated("record", keep=False)]
     if alike.empty:
         return
-    again = alike[alike.duplicated("text")]
+    again = alike[alike.duplicated("record")]
     yield _note(name, f"{noun} that an earlier row has: {len(again)}", _places(again))
-    several = alike.groupby("text")["label"].transform("nunique") > 1
+    several = alike.groupby("record")["label"].transform("nunique") > 1
     if several.any():
         different = alike[several]
         # Rows of the same text beside each other, the text that comes first in front.
-        order = different.groupby("text", sort=False).ngroup().sort_values(kind="stable").index
-        count = different["text"].nunique()
+        order = different.groupby("record", sort=False).ngroup().sort_values(kind="stable").index
+        count = different["record"].nunique()
         yield _note(name, f"{noun} with more than one label: {count}", _places(different.loc[order]), logging.WARNING)
 
 
@@ -209,7 +209,7 @@ def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
     in_csv = [PurePath(file.lower().removesuffix(".gz")).suffix not in JSON_LINES for file in rows["file"]]
     tabular = rows[np.array(in_csv, bool)]
     starts = tuple({f"{label}{delimiter}" for label in tabular["label"] for delimiter in DELIMITERS})
-    suspect = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["text"]]
+    suspect = [any(line.startswith(starts) for line in text.splitlines()[1:]) for text in tabular["record"]]
     if any(suspect):
         words = f"texts with a line that looks like a row: {sum(suspect)}; is a quote missing?"
         yield _note(name, words, _places(tabular[suspect]), logging.WARNING)
@@ -229,11 +229,11 @@ def leaks(
     """
     if table.empty or other.empty:
         return
-    seen = dict(zip(table["text"].str.strip().iloc[::-1], _places(table).iloc[::-1], strict=True))
+    seen = dict(zip(table["record"].str.strip().iloc[::-1], _places(table).iloc[::-1], strict=True))
     seen.pop("", None)
     found = [
         f"{place} is {seen[text]}"
-        for text, place in zip(other["text"].str.strip(), _places(other), strict=True)
+        for text, place in zip(other["record"].str.strip(), _places(other), strict=True)
         if text in seen
     ]
     if found:

@@ -1,143 +1,46 @@
-"""Labelled texts, read from the tables of a channel, with every bad row found and named."""
+"""Texts: rows of label and text."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import pandas as pd
+from classifier import DEFAULT_ENCODER, TEXT
+from classifier.modalities.modality import Modality
 
-from classifier import TEXT
-from classifier.modalities.report import findings
-from classifier.tabular import csv_rows, files, json_rows, labels, rows, text_folders
-from classifier.tabular.channel import find
-from classifier.tabular.dialect import AS_WRITTEN, Dialect
-from classifier.tabular.files import Source
-from classifier.tabular.rows import BadDataError, Label, ReadResult
-
-__all__ = [
-    "NAME",
-    "Examples",
-    "Label",
-    "bits_of",
-    "check",
-    "examples",
-    "find",
-    "findings",
-    "read_channel",
-    "read_sources",
-    "sorted_labels",
-    "why_one_label",
-]  # fmt: skip
-
-NAME = TEXT
-READERS: Mapping[str, Callable[[Source, Dialect, ReadResult], None]] = dict.fromkeys(files.JSON_LINES, json_rows.read)
+# Characters. A network reads some hundreds of tokens, and to cut a text of millions into tokens takes a hundred times
+# the text's memory.
+LONGEST = 1 << 17
+SMOKE_TEXTS = (
+    "",
+    "It works.",
+    "The delivery came two days late, but the staff were kind and gave me my money back.",
+    "Großes Café, naïve façade: 100 % über-cool… 価格は",
+    "one two three four five six seven eight nine ten " * 60,
+)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Labelled texts.
-
-    Attributes:
-        table: A row an example, with the columns ``label``, ``text``, ``file``, ``line`` (the row's first, from 1),
-            ``first`` (True where a table without a header begins, which may be a header that was not recognised) and
-            ``below`` (True for the first row below a header, which may be another).
-        notes: What the reader saw that the user should know of, one line each.
-    """
-
-    table: pd.DataFrame
-    notes: tuple[str, ...] = ()
+def _smoke_texts() -> Sequence[str]:
+    return SMOKE_TEXTS
 
 
-def read_channel(folder: Path, channel: str, *, dialect: Dialect = AS_WRITTEN) -> Examples:
-    """Read all examples of a channel.
-
-    ``data.csv`` at the channel's top, or else all its tables at any depth: CSV, also with tabs or semicolons, and JSON
-    Lines; or a text in each ``.txt`` file of a folder for each label; UTF-8, with or without a byte order mark; with
-    gzip or without.
-
-    Args:
-        folder: The channel's folder.
-        channel: Its name.
-        dialect: What the user says of how its tables are written.
-
-    Raises:
-        UserError: There are no data, or bad rows: the message lists them by file and line.
-    """
-    found = ReadResult()
-    read_sources(find(folder, channel, found), dialect, found)
-    if found.problems:
-        raise BadDataError(found.problems_in_order())
-    return examples(found)
+def _decode(record: Any, _: Mapping[str, Any]) -> Any:
+    """Return a text's first :data:`LONGEST` characters."""
+    return record[:LONGEST] if isinstance(record, str) else record
 
 
-def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult) -> None:
-    """Read files, and judge their labels together.
-
-    Args:
-        sources: The files, in order.
-        dialect: As for :func:`read_channel`.
-        found: Gets the rows, the problems and the notes.
-    """
-    found.files += [source.name for source in sources if not source.label]
-    for source in sources:
-        if source.label:
-            text_folders.read(source, found)
-        else:
-            _read_table(source, dialect, found)
-    if sources and not found.rows and not found.problems:
-        found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
-    # A header taken for data is the cause of the other.
-    found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
-
-
-def _read_table(source: Source, dialect: Dialect, found: ReadResult) -> None:
-    before = len(found.rows), len(found.problems)
-    if files.is_text(source, found):
-        READERS.get(source.suffix, csv_rows.read)(source, dialect, found)
-    if before == (len(found.rows), len(found.problems)):
-        found.note(source.name, "holds no rows")
-
-
-def examples(found: ReadResult) -> Examples:
-    """Return good rows as a table."""
-    columns = list(zip(*found.rows, strict=True)) or [()] * len(rows.Row._fields)
-    table = pd.DataFrame(
-        {
-            "label": pd.Series(columns[2], dtype="object"),
-            "text": pd.Series(columns[3], dtype="object"),
-            "file": pd.Series(columns[0], dtype="object"),
-            "line": pd.Series(columns[1], dtype="int64"),
-            "first": pd.Series(columns[4], dtype="bool"),
-            "below": pd.Series(columns[5], dtype="bool"),
-        }
-    )
-    return Examples(table, (*found.warnings, *found.notes))
-
-
-def why_one_label(_: pd.DataFrame) -> str:
-    """Say nothing of why all texts have one label."""
-    return ""
-
-
-def bits_of(_: Iterable[pd.DataFrame]) -> int:
-    """Return 0: there are no images."""
-    return 0
-
-
-def check(table: pd.DataFrame, known: Collection[Label]) -> None:
-    """Refuse labels that are none, but for names of folders, which are beyond doubt.
-
-    Args:
-        table: The channel's rows.
-        known: Labels that are beyond doubt.
-
-    Raises:
-        UserError: As :func:`classifier.tabular.labels.check`.
-    """
-    if table["line"].any():
-        labels.check(table, known)
-
-
-def sorted_labels(every: Collection[Label]) -> list[Label]:
-    """Return each label once: integers by value, names by their characters."""
-    return sorted(set(every))
+MODALITY = Modality(
+    name=TEXT,
+    channel_module="classifier.modalities.text_channel",
+    decode=_decode,
+    smoke_inputs=_smoke_texts,
+    families=("convolutional", "recurrent", "bert", "hub"),
+    from_scratch={"cnn": "convolutional", "lstm": "recurrent"},
+    model_channel=(
+        "a checkpoint of BERT, DistilBERT or ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub "
+        "SavedModel"
+    ),
+    default_model_id=DEFAULT_ENCODER,
+    default_with_channel=DEFAULT_ENCODER,
+    has_embedded_encoder=True,
+    word_vectors=True,
+    in_tables=True,
+)

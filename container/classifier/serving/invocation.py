@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from classifier.artifact import Label
 from classifier.engines import Prepared
-from classifier.errors import RequestError
+from classifier.errors import RecordError, RequestError
 from classifier.predictor import Predictor
 from classifier.serving import answers, compression, media_types, records
 from classifier.serving.batcher import Batcher, EngineError
@@ -118,7 +118,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     """
     settings = service.settings
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
-    requests = replace(OF[predictor.modality](settings.allowed_hosts), labels=_names(predictor.labels))
+    requests = replace(OF[predictor.modality.name](settings.allowed_hosts), labels=_names(predictor.labels))
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
     compressed = compression.is_compressed(invocation.content_encoding)
     streamed = kind in STREAMED
@@ -192,7 +192,7 @@ def _checked(
     """Return a chunk's records as the model takes them; what can't be taken becomes an error, which names its place."""
     fetched = [_tried(requests.fetch, record) for record in chunk]
     with service.preparing:
-        return [_tried(predictor.check, *pair) for pair in zip(fetched, places, strict=False)]
+        return [_tried(predictor.decode, *pair) for pair in zip(fetched, places, strict=False)]
 
 
 def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Record:
@@ -203,6 +203,8 @@ def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Recor
         return record
     try:
         return step(record)
+    except RecordError as error:
+        return RequestError(400, "invalid_record", f"{place}not read: {error}")
     except RequestError as error:
         return RequestError(error.status, error.code, f"{place}{error.message}")
     except Exception as error:  # noqa: BLE001  it may hold a record
@@ -232,7 +234,7 @@ def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, 
 
 def _prepared(predictor: Predictor, texts: Sequence[Any]) -> list[Prepared]:
     try:
-        return predictor.prepare(texts)
+        return predictor.encode(texts)
     except Exception as error:  # noqa: BLE001  it may hold a text
         raise EngineError(error) from None
 

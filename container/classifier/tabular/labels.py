@@ -88,7 +88,7 @@ def _second_headers(table: pd.DataFrame, counts: Mapping[Label, int], unknown: C
     return [
         f"{row.file}:{row.line}: {NO_ROW_BELOW}, below a header: a second header? Take it out; {IF_DATA_MOVE}"
         for row in _rows(below)
-        if row.label in alone and (are_names([str(row.label), row.text]) or _is_name_above(row, table))
+        if row.label in alone and (are_names([str(row.label), row.record]) or _is_name_above(row, table))
     ]
 
 
@@ -108,7 +108,7 @@ def _alone(rows: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[
 
 def _has_known_name(row: Row) -> bool:
     """Say whether a row has a name that people give to columns where it would be, and a single word beside it."""
-    label, text = plain(str(row.label)), plain(row.text)
+    label, text = plain(str(row.label)), plain(row.record)
     named = label in LABEL_NAMES or text in TEXT_NAMES | LABEL_NAMES
     return named and reads_like_name(text) and len(text.split()) == 1
 
@@ -116,7 +116,7 @@ def _has_known_name(row: Row) -> bool:
 def _is_name_above(row: Row, table: pd.DataFrame) -> bool:
     """Say whether a row's text could be a column's name, and hardly any other text of its file is as short."""
     others = table[(table["file"] == row.file) & (table["line"] != row.line)]
-    return reads_like_name(str(row.label)) and stands_above(row.text, list(others["text"]))
+    return reads_like_name(str(row.label)) and stands_above(row.record, list(others["record"]))
 
 
 _SEPARATORS = re.compile(r"[\s_'\"`./\-\u2010-\u2015\u2018-\u201f]+")
@@ -188,7 +188,7 @@ def odd(labels: Sequence[Label]) -> Iterator[str]:
 
 def look_swapped(table: pd.DataFrame) -> bool:
     """Return whether the labels are more and longer than the texts, or read like texts, as if they were swapped."""
-    labels, texts = table["label"].astype(str), table["text"].str.strip()
+    labels, texts = table["label"].astype(str), table["record"].str.strip()
     longer = texts.str.len().mean() < labels.str.len().mean()
     if not longer:
         return False

@@ -150,7 +150,7 @@ class RowParser:
         """Name a row of column numbers, unless the texts may be numbers."""
         if not self._numbers:
             return
-        texts = [row.text for row in self.result.rows[self._before :] if row.line != self._numbers]
+        texts = [row.record for row in self.result.rows[self._before :] if row.line != self._numbers]
         if sum(map(is_figure, texts)) <= FEW * len(texts):
             cure = "" if self._header is not None else ", or set header to true"
             self.result.problem(self.name, self._numbers, f"{COLUMN_NUMBERS}{cure}; {IF_DATA_MOVE}")
@@ -161,7 +161,7 @@ class RowParser:
         if not rows:
             return
         first, labels = rows[0], Counter(row.label for row in rows)
-        label, length = shown_label(first.label, labels[first.label]), len(first.text)
+        label, length = shown_label(first.label, labels[first.label]), len(first.record)
         self.result.doubt(
             f"{self.name}:{first.line} ({label}, and a text of {length} character{'' if length == 1 else 's'})",
             f"is the first row as it is read: separated by {NAMES[self.delimiter]}s, which nothing but the rows says; "

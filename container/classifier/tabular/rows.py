@@ -35,7 +35,7 @@ class Row(NamedTuple):
         file: The file, ``channel/file``.
         line: The row's first line, from 1; 0 where it is the whole file.
         label: An integer, or a name.
-        text: The text as it was written, or another kind's record.
+        record: The text as it was written, or another kind's record.
         first: Whether it is the first row of a table without a header, which may be a header not recognised as one.
         below: Whether it is the first row below a header, which may be another header.
     """
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     file: str
     line: int
     label: Label
-    text: Any
+    record: Any
     first: bool = False
     below: bool = False
 

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifier import TEXT, modalities
+from classifier import TEXT
 from classifier.environment import ROLES, shown
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import Hyperparameters
-from classifier.modalities import report, shades
-from classifier.modalities.text import Label, sorted_labels
+from classifier.modalities import MODALITIES, Modality, report
+from classifier.modalities import image_shades as shades
+from classifier.modalities.text_channel import Label, sorted_labels
 from classifier.tabular import labels as names
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.tabular.files import Source
@@ -44,7 +45,7 @@ KEPT_TOGETHER = (
 
 @dataclass(frozen=True)
 class Tables:
-    """All rows of a job as they were read, with the columns of :class:`classifier.modalities.text.Examples`.
+    """All rows of a job as they were read, with the columns of :func:`classifier.modalities.text_channel.table_of`.
 
     Attributes:
         training: The rows to train on, of which some may be held out.
@@ -58,7 +59,7 @@ class Tables:
     training: pd.DataFrame
     validation: pd.DataFrame | None = None
     test: pd.DataFrame | None = None
-    modality: str = TEXT
+    modality: Modality = MODALITIES[TEXT]
     bits: int = 0
 
 
@@ -105,27 +106,8 @@ class Data:
     validation: Split
     test: Split
     digest: str
-    modality: str = TEXT
+    modality: Modality = MODALITIES[TEXT]
     bits: int = 0
-
-
-def load(
-    channels: Mapping[str, Path],
-    validation_split_ratio: float,
-    seed: int,
-    *,
-    dialect: Dialect = AS_WRITTEN,
-    known_labels: tuple[Label, ...] = (),
-    max_sequence_length: int | None = None,
-) -> Data:
-    """Read the job's channels: :func:`read`, :func:`labels_of` and :func:`prepare` together.
-
-    Raises:
-        UserError: There is no training channel, a row is bad, or too little is left to train on.
-    """
-    tables = read(channels, dialect=dialect)
-    labels = labels_of(tables, known_labels)
-    return prepare(tables, labels, validation_split_ratio, seed, max_sequence_length=max_sequence_length)
 
 
 def read(
@@ -133,7 +115,7 @@ def read(
     *,
     dialect: Dialect = AS_WRITTEN,
     sharded: Collection[str] = frozenset(),
-    modality: str = TEXT,
+    modality: Modality = MODALITIES[TEXT],
 ) -> Tables:
     """Read the job's channels, and log what the user should know of their files.
 
@@ -156,7 +138,7 @@ def read(
     sources: dict[str, list[Source]] = {}
     for role, name in found_roles.items():
         found[role] = ReadResult(role=role)
-        sources[role] = modalities.of(modality).find(channels[name], name, found[role], sharded=name in sharded)
+        sources[role] = modality.channel.find(channels[name], name, found[role], sharded=name in sharded)
     return read_sources(sources, dialect, found, modality)
 
 
@@ -181,7 +163,7 @@ def read_sources(
     sources: Mapping[str, Sequence[Source]],
     dialect: Dialect,
     found: Mapping[str, ReadResult] | None = None,
-    modality: str = TEXT,
+    modality: Modality = MODALITIES[TEXT],
 ) -> Tables:
     """Read files by what they are for: ``training`` and perhaps ``validation`` and ``test``.
 
@@ -196,7 +178,7 @@ def read_sources(
     """
     found = found or {role: ReadResult(role=role) for role in sources}
     for role, result in found.items():
-        modalities.of(modality).read_sources(sources[role], dialect, result)
+        modality.channel.read_sources(sources[role], dialect, result)
         for finding in report.of_files(role, result):
             log.log(finding.level, "event=data %s", finding.line)
         for warning in result.warnings:
@@ -206,8 +188,8 @@ def read_sources(
     problems = [problem for result in found.values() for problem in result.problems_in_order()]
     if problems:
         raise BadDataError(problems)
-    tables = {role: modalities.of(modality).examples(result).table for role, result in found.items()}
-    return Tables(**tables, modality=modality, bits=modalities.of(modality).bits_of(tables.values()))
+    tables = {role: modality.channel.table_of(result) for role, result in found.items()}
+    return Tables(**tables, modality=modality, bits=modality.channel.bits_of(tables.values()))
 
 
 def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2) -> tuple[Label, ...]:
@@ -222,7 +204,7 @@ def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2)
         UserError: The training rows' labels can't be labels, are of another kind than the known ones, or are one only.
     """
     table = tables.training
-    modalities.of(tables.modality).check(table, known)
+    tables.modality.channel.check(table, known)
     labels = sorted_labels(list(table["label"]))
     if known and isinstance(labels[0], int) != isinstance(known[0], int):
         kind, other = ("integers", "names") if isinstance(labels[0], int) else ("names", "integers")
@@ -230,7 +212,7 @@ def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2)
             f"{_place(table)}: the labels are {kind}, and those of the model to go on from {other}; use its"
         )
     if not known and len(labels) < fewest:
-        more = modalities.of(tables.modality).why_one_label(table)
+        more = tables.modality.channel.why_one_label(table)
         raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more{more}")
     return (*known, *new_labels(labels, known))
 
@@ -275,7 +257,7 @@ def prepare(
     }
     if tables.bits:
         splits = {name: shades.read_by(table, tables.bits) for name, table in splits.items()}
-    for finding in modalities.of(tables.modality).findings(splits, labels, max_sequence_length):
+    for finding in tables.modality.channel.findings(splits, labels, max_sequence_length):
         log.log(finding.level, "event=data %s", finding.line)
     return Data(
         labels,
@@ -382,12 +364,12 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
     return held_out
 
 
-def _warn_of_others(channels: Mapping[str, Path], modality: str) -> None:
+def _warn_of_others(channels: Mapping[str, Path], modality: Modality) -> None:
     """Warn of channels that are not read, and name the files in them that would be."""
     for name, folder in channels.items():
         if name in NO_ROWS:
             continue
-        found = modalities.of(modality).find(folder, name, ReadResult())
+        found = modality.channel.find(folder, name, ReadResult())
         files = at_most([f"{source.name} ({source.path.stat().st_size:,} bytes)" for source in found], FILES_NAMED)
         rows = f" and holds {', '.join(files)}" if files else ""
         note = f"the channel {shown(name)} is not read{rows}; what is read are the channels {', '.join(ROLES)}"
@@ -452,14 +434,14 @@ def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[label] for label in table["label"]], np.int32)
     places = tuple(map(_place_of, table["file"], table["line"]))
-    return Split(tuple(table["text"]), targets, places)
+    return Split(tuple(table["record"]), targets, places)
 
 
 def _digest(*tables: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for table in tables:
         digest.update(len(table).to_bytes(8, "big"))
-        for field in (str(value) for pair in zip(table["label"], table["text"], strict=True) for value in pair):
+        for field in (str(value) for pair in zip(table["label"], table["record"], strict=True) for value in pair):
             encoded = field.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()

@@ -54,7 +54,7 @@ class Trained:
         metrics: The model's figures.
         checked: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :func:`classifier.artifact.smoke_inputs`, float32[probes, labels].
+        probes: Its answers for its modality's ``smoke_inputs``, float32[probes, labels].
     """
 
     encoder: Encoder
@@ -240,7 +240,7 @@ def _compare(exported: Predictor, trained: Trained, some: Checked, interruption:
 
     What the rows have of tokens is counted of all of them, for that takes no computing.
     """
-    largest = float(np.abs(exported.predict(artifact.smoke_inputs(exported.modality)) - some.probes).max())
+    largest = float(np.abs(exported.predict(exported.modality.smoke_inputs()) - some.probes).max())
     compared = 0
     while compared < len(some.answers) and not (compared and interruption.requested()):
         expected = some.answers[compared : compared + COMPARED_AT_ONCE]
@@ -249,7 +249,8 @@ def _compare(exported: Predictor, trained: Trained, some: Checked, interruption:
         compared += len(expected)
     if not trained.encoder.tokens:
         return Comparison(len(trained.answers), largest, None, None, compared)
-    texts = exported.prepare(trained.checked.texts[: compared if interruption.requested() else None])
+    some_texts = trained.checked.texts[: compared if interruption.requested() else None]
+    texts = exported.encode([exported.decode(text) for text in some_texts])
     told = trained.encoder.unknown_id is not None
     tokens, unknown = sum(text.tokens for text in texts), sum(text.unknown for text in texts)
     return Comparison(len(texts), largest, tokens, unknown if told else None, compared)
@@ -301,7 +302,7 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,
-        "modality": data.modality,
+        "modality": data.modality.name,
         "encoder": {
             "family": trained.encoder.family,
             "name": trained.encoder.name,

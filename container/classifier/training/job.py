@@ -120,7 +120,7 @@ def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[st
     """Return this host's labels, or what is wrong with its rows, ready for JSON."""
     try:
         rows = _good(found)
-        return {"labels": data.labels_of(rows, known, fewest=1), "modality": rows.modality, "bits": rows.bits}
+        return {"labels": data.labels_of(rows, known, fewest=1), "modality": rows.modality.name, "bits": rows.bits}
     except UserError as error:
         return {"error": str(error)}
 
@@ -222,7 +222,7 @@ def _fit_spec(
         raise UserError(data.NO_VALIDATION)
     layer = network.encoder.layer
     deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
-    made_here = network.encoder.family in load_encoder.MADE_HERE
+    made_here = network.encoder.family in load_encoder.FROM_SCRATCH_FAMILIES
     transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
     inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, context)
@@ -328,7 +328,7 @@ def _outcome(
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
     checked, probabilities = _checked(answer, run, rows, part)
-    probes = answer(artifact.smoke_inputs(rows.modality))
+    probes = answer(rows.modality.smoke_inputs())
     trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
     return Outcome(trained, run.history, reports, answer)
 

@@ -2,19 +2,18 @@
 
 import importlib
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import tf_keras
 
-from classifier import IMAGE, TEXT
 from classifier.encoders import Encoder
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.modalities import MODALITIES, Modality
 from classifier.training.data import Data
 from classifier.training.hardware import Precision, computing_with
 from classifier.training.model import Network, assemble, build_head
@@ -22,16 +21,11 @@ from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
-# The families that begin from nothing, by the modality and the `model_id`.
-MADE_BY: Mapping[str, Mapping[str, str]] = {
-    TEXT: {"cnn": "convolutional", "lstm": "recurrent"},
-    IMAGE: {"cnn": "image_network"},
-}
-MADE_HERE = frozenset(family for families in MADE_BY.values() for family in families.values())
+FROM_SCRATCH_FAMILIES = frozenset(family for each in MODALITIES.values() for family in each.from_scratch.values())
 
 
 def find(
-    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path, modality: str
+    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path, modality: Modality
 ) -> EncoderFiles | None:
     """Find the encoder's files, in the form that is computed fastest; None where it begins from nothing.
 
@@ -53,9 +47,9 @@ def find(
 
 
 def _found(
-    channel: Path | None, previous: Previous | None, settings: Hyperparameters, modality: str
+    channel: Path | None, previous: Previous | None, settings: Hyperparameters, modality: Modality
 ) -> EncoderFiles | None:
-    made_by = MADE_BY[modality]
+    made_by = modality.from_scratch
     if previous is not None:
         if made_by.get(settings.model_id, previous.family) != previous.family:
             raise UserError(
@@ -65,10 +59,10 @@ def _found(
         return EncoderFiles(previous.name, previous.family, previous.encoder)
     if settings.model_id in FROM_SCRATCH and settings.model_id not in made_by:
         raise UserError(
-            f"hyperparameter model_id={settings.model_id}: is not for {modality}s; use {' or '.join(made_by)}"
+            f"hyperparameter model_id={settings.model_id}: is not for {modality.name}s; use {' or '.join(made_by)}"
         )
     if settings.model_id in made_by:
-        if channel is not None and modality != TEXT:  # of texts, it may hold word vectors
+        if channel is not None and not modality.word_vectors:
             raise UserError(
                 f"hyperparameter model_id={settings.model_id}: begins from nothing, and there is a model channel; "
                 "leave one of them out"
@@ -112,7 +106,7 @@ def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encode
             f"hyperparameter model_id={settings.model_id}: begins from nothing, and the model channel holds no file of "
             "word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
         )
-    family = _family(MADE_BY[data.modality][settings.model_id])
+    family = _family(data.modality.from_scratch[settings.model_id])
     encoder: Encoder = family.build(data.training.texts, settings, vectors)
     return encoder
 

@@ -43,7 +43,7 @@ class Checked:
     Attributes:
         rows: Rows whose answers are known.
         answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for :func:`classifier.artifact.smoke_inputs`, float32[probes, labels].
+        probes: Its answers for its modality's ``smoke_inputs``, float32[probes, labels].
         held_out: Whether the rows are of no training.
     """
 
@@ -132,7 +132,14 @@ def _evidence(
     """Ask a form what the trained model had answered."""
     longest = exported.manifest["encoder"].get("max_sequence_length", 0)
     try:
-        engine = openvino_model.load(folder, longest, PRECISIONS[name], Computing(), folds_case=folds_case)
+        engine = openvino_model.load(
+            folder,
+            longest,
+            PRECISIONS[name],
+            Computing(),
+            folds_case=folds_case,
+            is_array=exported.modality.is_array,
+        )
     except UserError as error:
         return Evidence(accepted=False, reason=str(error))
     if engine.precision != PRECISIONS[name]:
@@ -140,7 +147,7 @@ def _evidence(
     if name != FLOAT32 and not checked.held_out:
         return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")
     predictor = Predictor(engine, exported.labels)
-    difference = float(np.abs(predictor.predict(artifact.smoke_inputs(exported.modality)) - checked.probes).max())
+    difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.probes).max())
     answers = np.zeros_like(checked.answers)
     for start in range(0, len(answers), COMPARED_AT_ONCE):
         if interruption.requested():

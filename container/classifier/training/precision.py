@@ -20,7 +20,7 @@ from classifier.training import hardware, precision_benchmark
 from classifier.training.cluster import Cluster
 from classifier.training.data import Data
 from classifier.training.hardware import Precision
-from classifier.training.load_encoder import MADE_HERE
+from classifier.training.load_encoder import FROM_SCRATCH_FAMILIES
 from classifier.training.loop.checkpoint import run_digest
 from classifier.training.precision_benchmark import BFLOAT16, FLOAT32, Work
 
@@ -56,7 +56,7 @@ def choose(
     if settings.train_only_top_layer:
         return Precision(FLOAT32, "no GPU, and the encoder is computed once only")
     if files is None or files.family != TRIED:
-        small = files is None or files.family in MADE_HERE
+        small = files is None or files.family in FROM_SCRATCH_FAMILIES
         return Precision(FLOAT32, f"no GPU, and the network is {'small' if small else 'no transformer'}")
     chosen = asdict(_leaders(files, rows, settings, memory)) if cluster.is_chief else {}
     return Precision(**json.loads(cluster.broadcast(json.dumps(chosen).encode())))

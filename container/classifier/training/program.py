@@ -7,11 +7,12 @@ from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import TEXT, artifact, environment, hyperparameters, modalities, resources
+from classifier import artifact, environment, hyperparameters, modalities, resources
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.modalities import Modality
 from classifier.tabular.dialect import Dialect
 from classifier.tabular.rows import Label
 from classifier.training import data, reading, toolkit, warm_start
@@ -74,11 +75,11 @@ def train(environ: Environment, interruption: Interruption) -> None:
             if before is not None
             else catalog.defaults_of(modality, brought="model" in environ.channels)
         )
-        settings = replace(Hyperparameters.parse(environ.hyperparameters, defaults), modality=modality)
+        settings = replace(Hyperparameters.parse(environ.hyperparameters, defaults), modality=modality.name)
         _log_start(environ, settings)
-        log.info("event=modality name=%s reason=%r", modality, reason)
+        log.info("event=modality name=%s reason=%r", modality.name, reason)
         kept = warm_start.kept_labels(before, settings.reinitialize_top_layer)
-        reader = reading.of_job(channel, before, settings.model_id) if modality == TEXT else None
+        reader = reading.of_job(channel, before, settings.model_id) if not modality.is_array else None
         found = _tables(environ, settings, modality, reader)
         # What is wrong with the rows of a host that is alone is told before anybody waits for TensorFlow.
         rows = None
@@ -116,7 +117,7 @@ def _log_start(environ: Environment, settings: Hyperparameters) -> None:
 
 
 def _tables(
-    environ: Environment, settings: Hyperparameters, modality: str, reader: Reader | str | None
+    environ: Environment, settings: Hyperparameters, modality: Modality, reader: Reader | str | None
 ) -> Tables | UserError:
     """Read the job's rows, as the encoder will; of several hosts, one with bad rows first tells the others."""
     try:
@@ -148,13 +149,13 @@ def _prepared(
     )
 
 
-def _sharded(environ: Environment, settings: Hyperparameters, modality: str) -> frozenset[str]:
+def _sharded(environ: Environment, settings: Hyperparameters, modality: Modality) -> frozenset[str]:
     """Return which rows each host has its own of: ``training``, ``validation``, ``test``."""
     if len(environ.hosts) == 1:
         return frozenset()
     roles = data.roles(environ.channels)
     sharded = {role for role, channel in roles.items() if channel in environ.sharded}
-    if "training" in sharded and modality == TEXT and settings.model_id in FROM_SCRATCH:
+    if "training" in sharded and not modality.is_array and settings.model_id in FROM_SCRATCH:
         raise UserError(
             f"channel {roles['training']}: model_id={settings.model_id} makes its vocabulary of all rows, so every "
             "host needs them: use FullyReplicated"

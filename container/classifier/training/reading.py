@@ -196,11 +196,11 @@ def _portable(path: Path, previous: Previous) -> Reader | str:
 
 def look(table: pd.DataFrame, reader: Reader) -> Coverage:
     """Cut the texts of a table, or of a large one as many, drawn at random but the same each time, as take seconds."""
-    characters = int(table["text"].str.len().clip(upper=LONGEST_LOOKED_AT).sum())
+    characters = int(table["record"].str.len().clip(upper=LONGEST_LOOKED_AT).sum())
     share = min(1.0, CHARACTERS_LOOKED_AT / max(characters, 1))
     some = table.sample(max(1, int(share * len(table))), random_state=0).sort_index()
     found = Coverage(places=[f"{file}:{line}" for file, line in zip(some["file"], some["line"], strict=True)])
-    for text, encoding in reader.encodings(list(some["text"])):
+    for text, encoding in reader.encodings(list(some["record"])):
         unread, spelled = _unread(text, encoding, reader.unknown), _spelled(text, encoding, reader.unknown)
         found.unread += unread
         found.spelled += spelled

@@ -17,6 +17,7 @@ from classifier import TEXT, artifact
 from classifier.artifact import Label
 from classifier.encoders import catalog
 from classifier.errors import UserError
+from classifier.modalities import MODALITIES, Modality
 from classifier.training.data import Data, Tables
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Previous:
     max_sequence_length: int
     salt: str
     golden: tuple[ReferenceRow, ...]
-    modality: str = TEXT
+    modality: Modality = MODALITIES[TEXT]
     bits: int = 0
 
     def defaults(self, _: str) -> Mapping[str, Any]:
@@ -88,7 +89,7 @@ class Previous:
         }
 
 
-def read(folder: Path, modality: str = TEXT) -> Previous | None:
+def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None:
     """Read a model that this image trained; None where the folder holds something else.
 
     Args:
@@ -108,9 +109,9 @@ def read(folder: Path, modality: str = TEXT) -> Previous | None:
             "model channel: a SavedModel that answers probabilities, without the encoder it was made of; it can be "
             "served as it is, but training needs the model.tar.gz of a job of this image, or an encoder"
         )
-    if model.modality != modality:
+    if model.modality is not modality:
         raise UserError(
-            f"model channel: holds a model of {model.modality}s, and the training data are {modality}s; "
+            f"model channel: holds a model of {model.modality.name}s, and the training data are {modality.name}s; "
             "give a model of their kind, or an encoder"
         )
     encoder = model.manifest["encoder"]

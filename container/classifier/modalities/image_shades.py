@@ -22,14 +22,14 @@ ONE_SHADE = 1  # that the values of an image differ by at the most
 def bits_of(tables: Iterable[pd.DataFrame]) -> int:
     """Return how many bits the values of all images of 16 bits take up; 0 where there are none."""
     return max(
-        (image.values.bits for table in tables for image in table["text"] if image.values is not None), default=0
+        (image.values.bits for table in tables for image in table["record"] if image.values is not None), default=0
     )
 
 
 def read_by(table: pd.DataFrame, bits: int) -> pd.DataFrame:
     """Return the rows with images that are read by so many bits of 16; as they are where these are 0."""
-    images = [replace(image, bits=bits) for image in table["text"]] if bits else table["text"]
-    return table.assign(text=pd.Series(images, index=table.index, dtype="object"))
+    images = [replace(image, bits=bits) for image in table["record"]] if bits else table["record"]
+    return table.assign(record=pd.Series(images, index=table.index, dtype="object"))
 
 
 def findings(name: str, table: pd.DataFrame) -> Iterator[Finding]:
@@ -39,8 +39,8 @@ def findings(name: str, table: pd.DataFrame) -> Iterator[Finding]:
         name: What the rows are for.
         table: The rows, with :class:`ImageSource` for ``text``.
     """
-    rows = [row for row, image in enumerate(table["text"]) if image.values is not None]
-    images: list[ImageSource] = [table["text"].iloc[row] for row in rows]
+    rows = [row for row, image in enumerate(table["record"]) if image.values is not None]
+    images: list[ImageSource] = [table["record"].iloc[row] for row in rows]
     if not images:
         return
     bits = [image.bits for image in images if image.values is not None and image.values.bits]
