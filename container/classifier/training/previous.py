@@ -111,6 +111,8 @@ def read(folder: Path, modality: str = TEXT) -> Previous | None:
             f"model channel: holds a model of {model.modality}s, and the training data are {modality}s; "
             "give a model of their kind, or an encoder"
         )
+    for note in model.notes:
+        log.warning("event=model_note note=%r", note)
     encoder = model.manifest["encoder"]
     return Previous(
         encoder["family"],
