@@ -88,7 +88,7 @@ REFUSED: Mapping[str, tuple[dict[str, Answers], int, str]] = {
     ),
     "two outputs of other sizes, and no labels": ({"a": SURE, "b": rows(0.5, 0.5)}, 0, "more than one output"),
     "several labels per text": ({"d": rows(0.9, 0.8, 0.1)}, 3, "do not sum to 1 over the labels, as those of a model"),
-    "a vector of an encoder": ({"default": rows(0.3, -1.4, 0.5)}, 0, "may be a vector of an encoder"),
+    "a vector of an encoder": ({"default": rows(0.3, -1.4, 0.5)}, 0, "a vector of an encoder (which `train` takes"),
     "cosines": ({"d": rows(0.3, -0.2, 0.9)}, 3, "neither probabilities nor surely logits; end the model in a softmax"),
     "numbers of a hidden layer, none of them negative": ({"d": rows(0, 2.0, 9.0)}, 3, "neither probabilities nor"),
     "percentages": ({"d": 100 * SURE}, 3, "from 10 to 70 that are neither probabilities nor surely logits"),
@@ -103,7 +103,7 @@ REFUSED: Mapping[str, tuple[dict[str, Answers], int, str]] = {
     "infinity": ({"logits": rows(float("inf"), 0.0, 1.0)}, 3, "(NaN or infinite)"),
     "no output for each text": ({"d": np.ones((1, 3), np.float32)}, 3, f"'d' float[1, 3] for {COUNT} texts, none"),
     "an output of each token": ({"d": np.ones((COUNT, 4, 3), np.float32)}, 3, "'d' float[batch, 4, 3], none of them"),
-    "no output of fractions at all": ({}, 3, "its outputs are none"),
+    "no output of fractions at all": ({}, 3, "none of its outputs is float[batch, labels]; export"),
 }  # fmt: skip
 
 

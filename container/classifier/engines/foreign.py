@@ -30,6 +30,10 @@ SCORE_WORDS = ("predictions", "prediction", "scores", "score", "sigmoid")
 WORDS = (*PROBABILITY_WORDS, *SCORE_WORDS, *LOGIT_WORDS)
 NAMED = " or ".join((f"{PROBABILITY_WORDS[0]!r}", f"{LOGIT_WORDS[0]!r}"))
 
+_PERHAPS_AN_ENCODER = (
+    ", and no labels are named, so that it may be a vector of an encoder (which `train` takes on its `model` channel)"
+)
+
 PROBABILITIES, LOGITS = "probabilities", "logits, of which softmax makes probabilities"
 SIGMOID, SIGMOID_LOGIT = "the probability of the second label", "the logit of the second label"
 
@@ -72,7 +76,8 @@ def output_of(outputs: Mapping[str, Answers], named: int) -> Output:
     """
     rows = {name: answers for name, answers in sorted(outputs.items()) if _is_row_each(answers)}
     if not rows:
-        raise UserError(f"its outputs are {_shown(outputs)}, none of them float[batch, labels]; {_EXPORT}")
+        seen = f"its outputs of fractions are {_shown(outputs)}, none of them" if outputs else "none of its outputs is"
+        raise UserError(f"{seen} float[batch, labels]; {_EXPORT}")
     fitting = {name: answers for name, answers in rows.items() if _fits(answers, named)}
     if not fitting:
         raise UserError(
@@ -139,7 +144,7 @@ def _kind(name: str, answers: Answers, named: int) -> str:
         )
     is_meant = named or says["scores"]
     if {*_words(name)} & {*PROBABILITY_WORDS} or not is_meant or low >= 0 or max(-low, high) <= 1:
-        labels = "" if named else ", and no labels are named, so that it may be a vector of an encoder"
+        labels = "" if named else _PERHAPS_AN_ENCODER
         raise UserError(
             f"its output {name!r} holds numbers from {low:.3g} to {high:.3g} that are neither probabilities nor surely "
             f"logits{labels}; end the model in a softmax, or, if they are logits, name the output 'logits'"
@@ -188,7 +193,7 @@ def _shown(outputs: Mapping[str, Answers]) -> str:
             return f"float{list(answers.shape)} for {len(TEXTS)} texts"
         return f"float[{', '.join(['batch', *map(str, answers.shape[1:])])}]"
 
-    return ", ".join(f"{name!r} {shape(answers)}" for name, answers in outputs.items()) or "none"
+    return ", ".join(f"{name!r} {shape(answers)}" for name, answers in outputs.items())
 
 
 _EXPORT = "export it with an output of one probability per label"

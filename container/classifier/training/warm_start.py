@@ -114,6 +114,8 @@ def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None
             f"model channel: holds a model of {model.modality.name}s, and the training data are {modality.name}s; "
             "give a model of their kind, or an encoder"
         )
+    for note in model.notes:
+        log.warning("event=model_note note=%r", note)
     encoder = model.manifest["encoder"]
     return Previous(
         encoder["family"],
