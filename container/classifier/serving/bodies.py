@@ -14,6 +14,7 @@ from classifier.tabular.sniffing import foreign_format
 _GZIP_BEGINS = b"\x1f\x8b"
 _NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
 _LIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*+\[")
+_SHORTEST = 4  # bytes: a character of UTF-16 with its mark
 _JSON_VALUES = (b'"', b"{", b"[")
 _IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"?')
@@ -55,6 +56,8 @@ def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
         RequestError: 415, when it is another format, as an archive or UTF-16; 400, when its lines end with a carriage
             return alone.
     """
+    if len(head) < _SHORTEST:
+        return
     is_text = _NOT_IN_TEXTS.search(head) is None
     if is_text and (kind not in (JSON, *LINES) or (kind != CSV and head.startswith(_JSON_VALUES))):
         words = ""  # a text that begins like a web page may be one that is to be classified
