@@ -74,7 +74,7 @@ def test_a_body_that_is_read_whole_is_bounded_and_told_what_to_be_instead_A05(ki
         ("\n", ""),
         ("\ufeffmarked", "marked"),
         ('{"not": "json"}', '{"not": "json"}'),
-        ("a zero\0byte", "a zero\0byte"),
+        ("a\0b", "a\0b"),
         ("x" * 1_000_000, "x" * 1_000_000),
     ],
 )

@@ -99,6 +99,8 @@ JSON_AS_A_TEXT: Mapping[str, Refused] = {
     "a dict as Python prints it": (OCTETS, "{'inputs': 'Sunvisor droops'}", 415, "json.dumps"),
     "a list as Python prints it": (OCTETS, "['Sunvisor droops', 'Pedal']", 415, "json.dumps"),
     "JSON Lines as CSV": (CSV, '{"text": "a"}\n{"text": "b"}\n', 415, "send it as application/jsonlines"),
+    "a list as CSV": (CSV, '["Sunvisor droops", "Pedal"]', 415, "as application/json; a text that begins so goes in"),
+    "an object after a mark as CSV": (CSV, '\ufeff{"inputs": "Sunvisor"}', 415, "as application/json"),
     "base64 of a text": (OCTETS, base64.b64encode(b"Sunvisor droops, and more"), 400, "base64"),
     "base64 of JSON as a text": (TEXT, base64.b64encode(b'{"inputs":"Sunvisor"}'), 400, "base64"),
 }
@@ -218,6 +220,7 @@ STILL_TEXTS: Mapping[str, Read] = {
     "a string in quotes": (JSON, json.dumps('"Great" film, "really"'), ['"Great" film, "really"']),
     "a string in brackets": (JSON, json.dumps("[deleted]"), ["[deleted]"]),
     "a CSV text in brackets": (CSV, "[deleted]\n{smiles}\n", ["[deleted]", "{smiles}"]),
+    "a CSV text that is a list, in quotes": (CSV, '"[""a"", ""b""]"\n', ['["a", "b"]']),
     "a CSV text that is JSON, in quotes": (CSV, '"{""a"": 1}"\n', ['{"a": 1}']),
     "a CSV text that is a web page, in quotes": (CSV, '"<html>droops</html>"\n', ["<html>droops</html>"]),
     "commas": (CSV, "commas, and, more\n1,000 miles\n", ["commas, and, more", "1,000 miles"]),

@@ -13,6 +13,9 @@ from classifier.tabular.sniffing import foreign_format
 
 _GZIP_BEGINS = b"\x1f\x8b"
 _NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
+_LIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*+\[")
+_SHORTEST = 4  # bytes: a character of UTF-16 with its mark
+_JSON_VALUES = (b'"', b"{", b"[")
 _IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"?')
 _LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
@@ -20,7 +23,7 @@ _LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _PYTHON_STRING = r"'(?:[^'\\]++|\\.)*+'"
 _JSON_BEGINS = re.compile(
-    rf"\s*+(?:\{{\s*+{_STRING}\s*+:|\[\s*+(?:{_STRING}\s*+[,\]]|\{{\s*+(?:{_STRING}\s*+:|\}})))", re.DOTALL
+    rf"\ufeff?\s*+(?:\{{\s*+{_STRING}\s*+:|\[\s*+(?:{_STRING}\s*+[,\]]|\{{\s*+(?:{_STRING}\s*+:|\}})))", re.DOTALL
 )
 _PYTHON_BEGINS = re.compile(
     rf"\s*+(?:\{{\s*+{_PYTHON_STRING}\s*+:|\[\s*+(?:{_PYTHON_STRING}\s*+[,\]]|\{{\s*+{_PYTHON_STRING}\s*+:))", re.DOTALL
@@ -31,6 +34,7 @@ _ESCAPED_STRING = re.compile(r'\s*+"(?=[^\n]*\\(?:"|u[0-9a-fA-F]{4}))(?:[^"\\\n]
 _LONGEST_PARSED = 1 << 16  # characters; whatever a shorter text holds is parsed in no time
 _WRAPPERS = frozenset({"instances", "inputs"})
 
+_MAY_BE_ENCODED = re.compile(r'\s*+[\[{"]|[A-Za-z0-9+/]{16}')
 _BASE64_BEGINS = re.compile(r"[A-Za-z0-9+/]{16}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _BASE64_LOOKED_AT = 4096  # characters; a multiple of 4
@@ -52,10 +56,15 @@ def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
         RequestError: 415, when it is another format, as an archive or UTF-16; 400, when its lines end with a carriage
             return alone.
     """
+    if len(head) < _SHORTEST:
+        return
     is_text = _NOT_IN_TEXTS.search(head) is None
-    if is_text and kind not in (JSON, *LINES):
-        return  # a text that begins like a web page may be one that is to be classified
-    words = "an image" if _IMAGE.match(head) else foreign_format(head, is_json=kind != CSV)
+    if is_text and (kind not in (JSON, *LINES) or (kind != CSV and head.startswith(_JSON_VALUES))):
+        words = ""  # a text that begins like a web page may be one that is to be classified
+    else:
+        words = "an image" if _IMAGE.match(head) else foreign_format(head, is_json=kind != CSV)
+    if not words and kind == CSV and _LIST.match(head) and _JSON_BEGINS.match(head.decode("utf-8", "replace")):
+        words = "JSON"
     if words:
         raise _foreign(words, kind, requests, gzip=head.startswith(_GZIP_BEGINS), is_text=is_text)
     if kind in LINES and b"\n" not in head and _LONE_RETURN.search(_QUOTED.sub(b"", head)):
@@ -117,6 +126,8 @@ def encoded(text: str, requests: Requests) -> str:
     A text that is JSON is one that was encoded twice only where it would be a request itself: a log's line may be JSON,
     and a record.
     """
+    if not _MAY_BE_ENCODED.match(text):
+        return ""
     if _is_request(text, requests):
         return f"is JSON that was encoded twice; encode it once, and {_AS_TEXT}"
     if _of_base64(text):

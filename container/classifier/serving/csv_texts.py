@@ -32,8 +32,8 @@ _REST = {
     )
     for mark, escaped in ((mark, re.escape(mark)) for mark in (b",", b";", b"\t", b"|"))
 }
-_MARK_CHARACTERS = ",;\t|"
-_FIRST = re.compile(r"([^,;\t|]++)[,;\t|](\S?)")
+_FIRST = re.compile(r"(?P<name>[^,;\t|]++)[,;\t|](?P<beside>.)")
+_LAST = re.compile(r".*(?P<beside>.)[,;\t|](?P<name>.+)")
 _DECIMAL = re.compile(r"\A\d+[,;|]\d|\d[,;|]\d+\Z")
 _MARKS = re.compile(r"[,;\t|]")
 _OTHER_NAMES = frozenset({"id", "index", "unnamed: 0", ""})
@@ -60,14 +60,10 @@ def read(
     Raises:
         RequestError: 400, where the first line names several columns.
     """
-    may_be_labelled = not lines.starts_with(b'"')
     if may_be_header and not lines.at_end():
-        record = _first(_record(lines, look_ahead))
-        yield _unlabelled(record, 1, labels) if may_be_labelled else record
+        yield _first(_record(lines, look_ahead, labels))
     while not lines.at_end():
-        number, may_be_labelled = lines.number, not lines.starts_with(b'"')
-        record = _record(lines, look_ahead)
-        yield _unlabelled(record, number, labels) if may_be_labelled else record
+        yield _record(lines, look_ahead, labels)
 
 
 def skip_header(lines: LineReader, look_ahead: int = LOOK_AHEAD) -> None:
@@ -84,10 +80,12 @@ def skip_header(lines: LineReader, look_ahead: int = LOOK_AHEAD) -> None:
         raise invalid_body("the body is a header and nothing else; send at least one record below it")
 
 
-def _record(lines: LineReader, look_ahead: int) -> str | RequestError:
+def _record(lines: LineReader, look_ahead: int, labels: Collection[str] = ()) -> str | RequestError:
     if lines.starts_with(b'"'):
         return _quoted(lines, look_ahead)
-    return _quoted_later(lines, look_ahead) if lines.has(b'"') else _line(lines)
+    number = lines.number
+    record = _quoted_later(lines, look_ahead) if lines.has(b'"') else _line(lines)
+    return _unlabelled(record, number, labels) if labels else record
 
 
 def _quoted(lines: LineReader, look_ahead: int) -> str | RequestError:
@@ -132,14 +130,14 @@ def _line(lines: LineReader) -> str | RequestError:
 
 def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]) -> str | RequestError:
     """Return a record, or that a label is in a column beside it; a space or, beside a figure, a digit makes it text."""
-    if not labels or isinstance(record, RequestError):
+    if isinstance(record, RequestError):
         return record
-    end = max(record.rfind(mark) for mark in _MARK_CHARACTERS)
-    first = _FIRST.match(record) if end >= 0 else None
+    first = _FIRST.match(record)
     if first is None:
         return record
-    behind = "" if record[end - 1].isspace() else record[end + 1 :]
-    found = [name for name in (first[1] if first[2] else "", behind) if name in labels]
+    last = _LAST.match(record)
+    found = [match["name"] for match in (first, last) if match and not match["beside"].isspace()]
+    found = [name for name in found if name in labels]
     if not found or (len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)):
         return record
     return invalid_record(
