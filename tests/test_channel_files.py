@@ -124,6 +124,11 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
         {"a.csv": ROWS, "b.manifest": AUGMENTED}, ["a.csv"],
         [(f"training/b.manifest ({len(AUGMENTED)} bytes)", "let its name end in .jsonl")],
     ),
+    "texts in folders beside a table": (
+        {"a.csv": ROWS, **{f"{label}/{number}.txt": "It smokes." for label in ("x", "y") for number in range(5)}},
+        ["a.csv"],
+        [("training/x/0.txt (10 bytes), training/x/1.txt (10 bytes), ", "as tables, or give each a channel")],
+    ),
     "files for several reasons": (
         {"a.csv": ROWS, "_b.csv": ROWS, "c.xlsx": WORKBOOK, ".d.tsv": ROWS}, ["a.csv"],
         [("training/.d.tsv (38 bytes), training/_b.csv (38 bytes)", HIDDEN), ("training/c.xlsx (", "files in it")],
@@ -159,6 +164,10 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
     "a readme and a licence": (
         {"a.csv": ROWS, "README": ROWS, "LICENSE.txt": ROWS, "readme.csv.txt": ROWS, "NOTICE": "x"}, ["a.csv"],
         ("left out: LICENSE.txt, NOTICE, README, readme.csv.txt",),
+    ),
+    "a few texts in a folder beside a table": (
+        {"a.csv": ROWS, "docs/a.txt": "It smokes.", "docs/b.txt": "It burns."}, ["a.csv"],
+        ("left out: docs/a.txt, docs/b.txt",),
     ),
     "a readme beside .txt tables": ({"a.txt": ROWS, "readme.txt": "Read me, please."}, ["a.txt"],
                                    ("left out: readme.txt",)),
@@ -296,6 +305,32 @@ def test_a_message_does_what_it_says(tmp_path: Path) -> None:
     names, result = found(tmp_path)
     assert names == ["b.csv", "data-1.csv", "data-2024.csv", "part-00000.csv"]
     assert result.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "name", "warned"),
+    [
+        ("training", "validation/a.csv", True),
+        ("training", "data/test/a.csv", True),
+        ("training", "train/a.csv", False),
+        ("test", "test/a.csv", False),
+        ("eval", "validation/a.csv", False),
+        ("validation", "test/a.csv", True),
+        ("training", "contest/a.csv", False),
+    ],
+)
+def test_a_folder_for_another_channel_is_warned_of(tmp_path: Path, channel: str, name: str, *, warned: bool) -> None:
+    result = ReadResult()
+    assert len(text_channel.find(write(tmp_path, {name: ROWS, "b.csv": ROWS}), channel, result)) == 2
+    assert result.warnings == [
+        f"read though the folder's name says another purpose: {channel}/{name}; give it its own channel"
+    ] * int(warned)
+    assert result.problems == []
+
+
+def test_a_manifest_in_capitals_is_one_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^training/A.MANIFEST: a list of objects in S3"):
+        read_channel(write(tmp_path, {"A.MANIFEST": MANIFEST}), "training")
 
 
 def test_links_that_are_not_followed_are_warned_of(tmp_path: Path) -> None:

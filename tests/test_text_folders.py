@@ -203,6 +203,11 @@ WARNED: Mapping[str, tuple[Files, str, str]] = {
         "training/pos/.a.csv (4 bytes): names that begin with a dot",
         "give it another name",
     ),
+    "a table at the top": (
+        {"a.json": '{"label": "pos", "text": "good"}\n'},
+        "training/a.json (33 bytes): tables and texts",
+        "each a channel",
+    ),
     "a workbook at the top": (
         {"a.xlsx": b"PK\x03\x04"},
         "training/a.xlsx (4 bytes): an Excel workbook",

@@ -11,7 +11,9 @@ from classifier.errors import at_most
 from classifier.tabular import files, layouts, left_out, text_folders
 from classifier.tabular.files import DATA_FILE, GZIP, MANIFEST, PERHAPS_TABLES, TABLES, Source
 from classifier.tabular.rows import ReadResult
+from classifier.tabular.text_folders import TEXT
 
+MANY_TEXTS = 10
 MOST_NAMED = 20
 MOST_NOTED = 5
 MOST_REFUSED = 5
@@ -23,6 +25,9 @@ EMPTY = "the file is empty; write a row a line: a label, a comma, and a text"
 HIDDEN = "names that begin with a dot or an underscore are taken for what programs leave behind; give it another name"
 NOWHERE = "a link that leads nowhere; put the file itself there"
 TO_A_FOLDER = "a link to a folder, which is not followed; put the folder itself there"
+MIXED = (
+    "tables and texts in the folders of their labels are not read together; write all as tables, or give each a channel"
+)
 OUTSIDE = "outside of the labels' folders; put it in that of its label"
 OF_ANOTHER_KIND = "in a folder of texts, each of which is a file whose name ends in .txt; write it so"
 EMPTY_TEXT = "a text that is empty; write it, or take it out"
@@ -48,8 +53,15 @@ class _Folder:
         return {
             path: name
             for path, name in self.names.items()
-            if path not in self.empty and path.is_file() and path.suffix != MANIFEST and _is_users(name)
+            if path not in self.empty and path.is_file() and not _is_manifest(path) and _is_users(name)
         }
+
+    @cached_property
+    def texts(self) -> Collection[Path]:
+        """The files that are texts in the folders of their labels, were there no table; none where they are few."""
+        found = {path: name for path, name in self.visible.items() if len(name.parts) > 1 and path.suffix == TEXT}
+        labels = {name.parts[0] for name in found.values()}
+        return found.keys() if len(labels) > 1 and len(found) >= MANY_TEXTS else ()
 
     def called(self, path: Path, channel: str) -> str:
         """Return what messages call a file."""
@@ -103,6 +115,10 @@ def _is_users(name: PurePath) -> bool:
     return not is_hidden(name) and not left_out.is_left_behind(name)
 
 
+def _is_manifest(path: Path) -> bool:
+    return path.suffix.lower() == MANIFEST
+
+
 def _tables(there: _Folder, channel: str, suffixes: Collection[str]) -> list[Source]:
     top = there.path / DATA_FILE
     named = [path for path in there.visible if files.suffix_of(path) in suffixes]
@@ -120,7 +136,7 @@ def _manifests(there: _Folder, channel: str) -> list[Source]:
     return [
         Source(path, there.called(path, channel))
         for path, name in there.names.items()
-        if path.suffix == MANIFEST and path.is_file() and _is_users(name) and files.head(path, 1) == b"{"
+        if _is_manifest(path) and path.is_file() and _is_users(name) and files.head(path, 1) == b"{"
     ]
 
 
@@ -153,7 +169,7 @@ def _why_missed(there: _Folder, path: Path, of_manifest: Callable[[Path], str]) 
         return TO_A_FOLDER if path.is_dir() else NOWHERE
     if is_hidden(name):
         return HIDDEN if left_out.is_missed_though_hidden(path) else ""
-    if path.suffix == MANIFEST:
+    if _is_manifest(path):
         return of_manifest(path)
     return files.not_read(path) if left_out.is_missed(path) else ""
 
@@ -163,11 +179,18 @@ def _of_manifest_beside_tables(path: Path) -> str:
 
 
 def _check_names(there: _Folder, sources: Sequence[Source], channel: str, result: ReadResult) -> None:
-    """Refuse tables whose folders or names say what their rows do not."""
+    """Refuse tables whose folders or names say what their rows do not, and warn of folders for other channels."""
     names = [there.names[source.path].as_posix() for source in sources if not source.label]
-    for wrong in (layouts.in_folders_of_labels(names), layouts.several_splits(names)):
-        if wrong:
-            result.problem(f"channel {channel}", 0, wrong)
+    wrong = [words for words in (layouts.in_folders_of_labels(names), layouts.several_splits(names)) if words]
+    for words in wrong:
+        result.problem(f"channel {channel}", 0, words)
+    own = layouts.of_role(channel) or "training"
+    odd = [f"{channel}/{shown(name)}" for name in names if layouts.roles_of_folders(name) - {own}]
+    if odd and not wrong:
+        named = ", ".join(at_most(odd, MOST_NOTED))
+        result.general_warnings.append(
+            f"read though the folder's name says another purpose: {named}; give it its own channel"
+        )
 
 
 def _name_left_out(there: _Folder, sources: Sequence[Source], channel: str, result: ReadResult) -> None:
@@ -200,15 +223,19 @@ def _beside_tables(there: _Folder, path: Path) -> str:
         return ""
     if files.is_table(path):
         return ALONE if there.path / DATA_FILE in there.visible else COPY
+    if path in there.texts:
+        return MIXED
     return files.what(path) or PERHAPS if files.may_be_table(path) and left_out.is_missed(path) else ""
 
 
 def _beside_texts(there: _Folder, path: Path) -> str:
     """Say why a file is not read beside the texts of labels' folders; nothing where that is not the reason."""
     name = there.names[path]
-    if not path.is_file() or path.suffix == MANIFEST or not _is_users(name) or left_out.is_notice(name):
+    if not path.is_file() or _is_manifest(path) or not _is_users(name) or left_out.is_notice(name):
         return ""
     if len(name.parts) > 1:
         is_empty = path in there.empty
         return "" if is_empty and not text_folders.is_text(path) else EMPTY_TEXT if is_empty else OF_ANOTHER_KIND
-    return OUTSIDE if path not in there.empty and path.suffix.lower() == text_folders.TEXT else ""
+    if path not in there.visible or not files.may_be_table(path):
+        return ""
+    return MIXED if left_out.holds_rows(path) else OUTSIDE if path.suffix.lower() == TEXT else ""

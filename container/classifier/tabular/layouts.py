@@ -81,6 +81,11 @@ def several_splits(names: Iterable[str]) -> str:
     )
 
 
+def roles_of_folders(name: str) -> set[str]:
+    """Return what a file's rows are for by the names of the folders it is in."""
+    return {role for part in PurePosixPath(name).parts[:-1] for role in _roles_in(part)}
+
+
 def _roles_in(part: str) -> set[str]:
     """Return what rows are for by the name of a file or a folder: a word of it, or, of longer words, all of it."""
     stem = part.lower().partition(".")[0]
@@ -90,4 +95,4 @@ def _roles_in(part: str) -> set[str]:
 
 def of_role(name: str) -> str:
     """Return what rows in a folder are for where its name says that, and is no label; else an empty string."""
-    return next((role for role, names in ROLES.items() if name.lower() in names), "")
+    return next((role for role, names in ROLES.items() if PurePosixPath(name).name.lower() in names), "")
