@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import Encoder
+from classifier.encoders.files import saved_models
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import batches, data, evaluate, hardware, precision, previous, start, vectors
+from classifier.training import batches, data, evaluate, hardware, precision, previous, reading, start, vectors
 from classifier.training.batches import Inputs, Rows
 from classifier.training.checkpoint import Folder, run_digest
 from classifier.training.cluster import Cluster, connect, peers_watched
@@ -260,12 +261,16 @@ def _tokenized(
     multiple = hardware.length_multiple(settings.jit_compile)
     inputs = batches.tokenize(encoder, texts, setting.interruption, multiple=multiple)
     if encoder.tokens and len(inputs):
-        lengths = inputs.lengths()
+        lengths, limit = inputs.lengths(), encoder.max_sequence_length
+        share = float(np.mean(lengths >= limit))
         log.info(
             "event=tokens rows=%s mean=%.1f longest=%d limit=%d share_at_limit=%.4f",
-            name, float(np.mean(lengths)), int(lengths.max()), encoder.max_sequence_length,
-            float(np.mean(lengths >= encoder.max_sequence_length)),
+            name, float(np.mean(lengths)), int(lengths.max()), limit, share,
         )  # fmt: skip
+        # What a checkpoint reads at most was known, and said, before; of a SavedModel it is known only now.
+        if share and limit < settings.max_sequence_length and setting.channel and saved_models(setting.channel):
+            words = reading.LIMITED.format(asked=settings.max_sequence_length, limit=limit, share=share)
+            log.warning("event=tokens rows=%s note=%r", name, words)
     return inputs
 
 
