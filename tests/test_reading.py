@@ -55,7 +55,7 @@ class Texts:
 
 def spelled(script: str, *texts: str) -> Texts:
     """Letters are known, and words are not."""
-    return Texts(texts, WARNED, ("it knows but single letters of ", script, MULTILINGUAL, CNN))
+    return Texts(texts, WARNED, ("it has single letters only for ", script, MULTILINGUAL, CNN))
 
 
 def unknown(script: str, *texts: str) -> Texts:
@@ -183,7 +183,9 @@ def test_the_command_says_the_same_and_takes_the_encoder_that_the_job_will_have(
         file.writelines(f"{sign}{letter}\n" for letter in sorted(set("".join(THAI))) for sign in ("", "##"))
     ended = check_data("check", path, "--model", own)
     assert ended.returncode == 0, ended.stdout
-    assert "warning: rows=training note=\"the encoder can't read all of the texts: it knows but single" in ended.stdout
+    assert (
+        "warning: rows=training note=\"the encoder can't read all of the texts: it has single letters" in ended.stdout
+    )
     assert check_data("check", path, "--model", shutil.make_archive(str(tmp_path / "a"), "gztar", own)).returncode == 2
 
 

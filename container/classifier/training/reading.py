@@ -157,7 +157,7 @@ def of_job(channel: Path | None, previous: Previous | None, model_id: str) -> Re
         if previous is not None and (previous.encoder.parent / "openvino" / "tokenizer.json").is_file():
             return _portable(previous.encoder.parent / "openvino" / "tokenizer.json", previous)
         return _of_folder(previous.encoder if previous else channel or _in_image(model_id))
-    except (UserError, OSError) as error:
+    except (UserError, OSError, ValueError, KeyError) as error:
         return f"its files will be refused ({error})"
 
 
@@ -298,7 +298,7 @@ def _words(coverage: Coverage) -> str:
     if coverage.unread:
         parts.append(f"it has no token for {_shares(coverage.unread, coverage.characters)}")
     if coverage.spelled:
-        parts.append(f"it knows but single letters of {_shares(coverage.spelled, coverage.characters)}")
+        parts.append(f"it has single letters only for {_shares(coverage.spelled, coverage.characters)}")
     if coverage.unread_places:
         share = len(coverage.unread_places) / len(coverage.rows)
         parts.append(f"{share:.1%} of the rows are unknown to it for the most part")
