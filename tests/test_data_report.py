@@ -176,6 +176,33 @@ def test_labels_that_may_be_slips_are_warned_of(
     assert ("WARNING" in caplog.text) == bool(words)
 
 
+DAMAGED = {
+    "a letter that was lost": ("caf\ufffd", "texts with U+FFFD, which stands for a letter that was lost: 1; export"),
+    "UTF-8 that was read as Windows-1252": (
+        "caf\u00c3\u00a9",
+        "they were UTF-8, and read as something else: 1; export",
+    ),
+    "such quotes": (
+        "\u00e2\u20ac\u0153so\u00e2\u20ac\u2122s",
+        "they were UTF-8, and read as something else: 1; export",
+    ),
+    "good French": ("caf\u00e9 \u00e0 la cr\u00e8me", ""),
+    "good Portuguese": ("N\u00c3O, MA\u00c7\u00c3", ""),
+    "good quotes": ("\u201cso\u201d \u2014 it\u2019s \u20ac5\u2026", ""),
+    "good Thai": ("\u0e41\u0e22\u0e48", ""),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_texts_that_were_damaged_before_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    text, words = DAMAGED[kind]
+    log_of(caplog, training=write(tmp_path, "training", [*ROWS, ("fire", text), ("brakes", text + " too")][:41]))
+    assert words in caplog.text
+    assert ("WARNING" in caplog.text) == bool(words)
+
+
 def test_columns_that_look_swapped_are_warned_of_where_the_labels_are_known(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

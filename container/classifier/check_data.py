@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model-id", default=DEFAULTS.model_id, metavar="ID", help="the encoder, as the hyperparameter; cnn or lstm"
     )
     command.add_argument(
-        "--model", type=_existing, metavar="FOLDER", help="what would be the channel model: the encoder's files"
+        "--model", type=_folder, metavar="FOLDER", help="what would be the channel model: the encoder's files"
     )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
@@ -150,6 +150,12 @@ def _existing(name: str) -> Path:
     if not path.exists():
         raise argparse.ArgumentTypeError(f"no such file or folder: {name}")
     return path
+
+
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"no such folder: {name}; an archive goes in a folder of its own")
+    return Path(name)
 
 
 def _modality(given: argparse.Namespace) -> Modality:

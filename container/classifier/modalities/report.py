@@ -169,8 +169,34 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
     empty = stripped == ""
     if empty.any():
         yield _note(name, f"empty texts: {empty.sum()}", places[empty])
+    yield from _damaged(name, table)
     yield from repeated(name, table[~empty].assign(record=stripped[~empty]))
     yield from _run_together(name, table)
+
+
+def _damaged(name: str, table: pd.DataFrame) -> Iterator[Finding]:
+    """Warn of letters that another program lost, or wrote as others, before the texts came here."""
+    texts, places = table["record"], _places(table)
+    for words, found in (
+        ("U+FFFD, which stands for a letter that was lost", ["\N{REPLACEMENT CHARACTER}" in text for text in texts]),
+        (
+            "two letters for one, as \u00c3\u00a9 for \u00e9: they were UTF-8, and read as something else",
+            [*map(_misread, texts)],
+        ),
+    ):
+        if any(found):
+            note = f"texts with {words}: {sum(found)}; export them again, in UTF-8 throughout"
+            yield _note(name, note, places[found], logging.WARNING)
+
+
+def _misread(text: str) -> bool:
+    """Return whether a text is UTF-8 that was read as Windows-1252: its characters are the bytes of another text."""
+    if text.isascii():
+        return False
+    try:
+        return len(text.encode("cp1252").decode("utf-8")) < len(text)
+    except UnicodeError:
+        return False
 
 
 def _distribution(noun: str, lengths: NDArray[np.int64]) -> str:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import Encoder
+from classifier.encoders.files import saved_models
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, precision, warm_start
+from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, precision, reading, warm_start
 from classifier.training.cluster import Cluster, connect, peers_watched
 from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
@@ -264,12 +265,16 @@ def _tokenized(
     multiple = hardware.length_multiple(settings.jit_compile)
     inputs = batches.tokenize(encoder, texts, context.interruption, multiple=multiple)
     if encoder.tokens and len(inputs):
-        lengths = inputs.lengths()
+        lengths, limit = inputs.lengths(), encoder.max_sequence_length
+        share = float(np.mean(lengths >= limit))
         log.info(
             "event=tokens rows=%s mean=%.1f longest=%d limit=%d share_at_limit=%.4f",
-            name, float(np.mean(lengths)), int(lengths.max()), encoder.max_sequence_length,
-            float(np.mean(lengths >= encoder.max_sequence_length)),
+            name, float(np.mean(lengths)), int(lengths.max()), limit, share,
         )  # fmt: skip
+        # What a checkpoint reads at most was known, and said, before; of a SavedModel it is known only now.
+        if share and limit < settings.max_sequence_length and context.channel and saved_models(context.channel):
+            words = reading.LIMITED.format(asked=settings.max_sequence_length, limit=limit, share=share)
+            log.warning("event=tokens rows=%s note=%r", name, words)
     return inputs
 
 

@@ -55,6 +55,10 @@ NO_LIMIT = 1 << 30
 # What the tokenizer leaves out without a word, beside what nobody sees.
 _DROPPED = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 
+LIMITED = (
+    "max_sequence_length={asked}, and the encoder reads {limit} tokens at most: {share:.1%} of the texts are cut "
+    "there; set model_id to cnn or lstm, which read as many as you say, or let a row be a part of a text"
+)
 CURES: Mapping[str, str] = {
     SIGNS: "model_id=cnn or lstm learns signs as words; or write them in words",
     STYLED: "model_id=cnn or lstm reads them as plain letters; or write them so",
@@ -153,7 +157,7 @@ def of_job(channel: Path | None, previous: Previous | None, model_id: str) -> Re
         if previous is not None and (previous.encoder.parent / "openvino" / "tokenizer.json").is_file():
             return _portable(previous.encoder.parent / "openvino" / "tokenizer.json", previous)
         return _of_folder(previous.encoder if previous else channel or _in_image(model_id))
-    except (UserError, OSError) as error:
+    except (UserError, OSError, ValueError, KeyError) as error:
         return f"its files will be refused ({error})"
 
 
@@ -280,11 +284,7 @@ def findings(name: str, coverage: Coverage, reader: Reader, max_sequence_length:
         f"max_sequence_length={limit}{_examples(cut)}"
     )
     if limit < max_sequence_length and cut:
-        words = (
-            f"max_sequence_length={max_sequence_length}, and the encoder reads {limit} tokens at most: {share:.1%} of "
-            "the texts are cut there; set model_id to cnn or lstm, which read as many as you say, or let a row be a "
-            "part of a text"
-        )
+        words = LIMITED.format(asked=max_sequence_length, limit=limit, share=share)
         yield Finding(f"rows={name} note={words!r}", logging.WARNING)
     nothing = coverage.unread_places
     if unread >= UNREAD_WARNED_OF or spelled >= SPELLED_WARNED_OF or len(nothing) >= max(ROWS_WARNED_OF * len(rows), 1):
@@ -298,7 +298,7 @@ def _words(coverage: Coverage) -> str:
     if coverage.unread:
         parts.append(f"it has no token for {_shares(coverage.unread, coverage.characters)}")
     if coverage.spelled:
-        parts.append(f"it knows but single letters of {_shares(coverage.spelled, coverage.characters)}")
+        parts.append(f"it has single letters only for {_shares(coverage.spelled, coverage.characters)}")
     if coverage.unread_places:
         share = len(coverage.unread_places) / len(coverage.rows)
         parts.append(f"{share:.1%} of the rows are unknown to it for the most part")
