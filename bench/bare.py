@@ -133,10 +133,10 @@ def _pytorch(converted: Path, precision: str, at_once: int) -> Compute:
 
 def _tensorflow(model: Path) -> Engine:
     sys.path.insert(0, str(Path(__file__).parents[1] / "container"))
-    from classifier.engines import saved_model  # noqa: PLC0415
+    from classifier.backends import saved_model  # noqa: PLC0415
 
     engine = saved_model.load(model / "1", LONGEST_TOKENS)
-    return Engine(engine.prepare, lambda text: text.tokens, lambda batch: engine.predict(batch).argmax(axis=1))
+    return Engine(engine.encode, lambda text: text.tokens, lambda batch: engine.run_batch(batch).argmax(axis=1))
 
 
 def _openvino(model: Path, precision: str, at_once: int) -> Compute:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from classifier.backends.choice import FLOAT32
 from classifier.batch import program
-from classifier.engines.choice import FLOAT32
 from jobs import ROOT
 
 BATCH = ROOT / "container" / "batch"

@@ -206,11 +206,11 @@ def code_of(answer: requests.Response) -> str:
 
 
 def client_of(
-    engine: Any, labels: tuple[artifact.Label, ...], manifest: Mapping[str, Any], environ: Mapping[str, str]
+    backend: Any, labels: tuple[artifact.Label, ...], manifest: Mapping[str, Any], environ: Mapping[str, str]
 ) -> FlaskClient:
     """A client of the application in this process, ready to answer with an engine."""
     settings = ServingSettings.from_environ(environ)
-    client = create_app(settings, lambda _: Predictor(engine, labels, manifest)).test_client()
+    client = create_app(settings, lambda _: Predictor(backend, labels, manifest)).test_client()
     wait_until(lambda: client.get("/ping").status_code == 200)
     return client
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
 import serving_helpers
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
 from classifier.serving.app import create_app
@@ -38,16 +38,16 @@ MANIFEST = {"baseline": {"rows": 4, "labels": {"no": 0.25, "yes": 0.75}, "top_pr
 
 
 @dataclass
-class FakeEngine:
+class FakeBackend:
     """Says "yes" the surer the longer the text; breaks or waits where a text says so."""
 
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        return [Prepared(text, len(text) + 2, text.count("?")) for text in texts]
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text, len(text) + 2, text.count("?")) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         texts = [text.content for text in batch]
         self.asked += texts
         if "break" in texts:
@@ -58,18 +58,18 @@ class FakeEngine:
         return np.stack([1 - yes, yes], axis=1)
 
 
-def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
-    return serving_helpers.client_of(engine, LABELS, MANIFEST, environ)
+def client_of(backend: FakeBackend, **environ: str) -> FlaskClient:
+    return serving_helpers.client_of(backend, LABELS, MANIFEST, environ)
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
+def backend() -> FakeBackend:
+    return FakeBackend()
 
 
 @pytest.fixture
-def client(engine: FakeEngine) -> FlaskClient:
-    return client_of(engine)
+def client(backend: FakeBackend) -> FlaskClient:
+    return client_of(backend)
 
 
 def code_of(answer: TestResponse) -> str:
@@ -105,7 +105,7 @@ def test_everything_is_503_with_a_time_to_retry_until_the_model_is_there_H06() -
 
     def load(_: ServingSettings) -> Predictor:
         assert may_load.wait(20)
-        return Predictor(FakeEngine(), LABELS, {})
+        return Predictor(FakeBackend(), LABELS, {})
 
     client = create_app(ServingSettings.from_environ({}), load).test_client()
     for answer in (client.get("/ping"), client.post("/invocations", data="text")):
@@ -182,8 +182,8 @@ def test_the_answer_has_the_type_it_says_and_no_parameters_H22_D01(
     assert answer.content_type == expected
 
 
-def test_the_environment_decides_the_type_where_accept_does_not_H21(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
+def test_the_environment_decides_the_type_where_accept_does_not_H21(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/csv")
     for accept in ("*/*", ""):
         answer = client.post("/invocations", data="abc", headers={"Accept": accept})
         assert (answer.content_type, answer.data) == ("text/csv", b"yes,0.75000000")
@@ -203,15 +203,15 @@ def test_the_environment_decides_the_type_where_accept_does_not_H21(engine: Fake
     ],
 )
 def test_a_request_is_refused_before_the_model_is_asked_H25(
-    client: FlaskClient, engine: FakeEngine, headers: dict[str, str], body: bytes, status: int, code: str
+    client: FlaskClient, backend: FakeBackend, headers: dict[str, str], body: bytes, status: int, code: str
 ) -> None:
     answer = client.post("/invocations", data=body, headers=headers)
     assert (answer.status_code, code_of(answer)) == (status, code)
-    assert engine.asked == []
+    assert backend.asked == []
 
 
-def test_batch_transform_without_a_content_type_is_415_B16(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_BATCH="True")
+def test_batch_transform_without_a_content_type_is_415_B16(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_BATCH="True")
     assert client.post("/invocations", data="text").status_code == 415
     assert client.post("/invocations", data="text", headers={"Content-Type": "text/csv"}).status_code == 200
 
@@ -263,22 +263,22 @@ def test_custom_attributes_outside_the_contract_are_dropped_H24(client: FlaskCli
     assert CUSTOM not in answer.headers
 
 
-def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="2", SERVING_QUEUE_LENGTH="1")
+def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_GUNICORN_THREADS="2", SERVING_QUEUE_LENGTH="1")
     with asking(client, "wait", times=4) as answers:
-        wait_until(lambda: len(answers) == 1 and len(engine.asked) >= 1)
+        wait_until(lambda: len(answers) == 1 and len(backend.asked) >= 1)
         refused = client.post("/invocations", data="text")
         assert (refused.status_code, code_of(refused)) == (503, "server_busy")
         assert refused.headers["Retry-After"] == "1"
         assert client.get("/ping").status_code == 200
-        assert set(engine.asked) == {"wait"}
-        engine.may_answer.set()
+        assert set(backend.asked) == {"wait"}
+        backend.may_answer.set()
     assert [answer.status_code for answer in answers] == [503, 200, 200, 200]
     assert client.post("/invocations", data="text").status_code == 200
 
 
-def test_a_refused_request_gives_its_place_back(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="0")
+def test_a_refused_request_gives_its_place_back(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="0")
     for body in ("break", b"\xff", "text", "break"):
         client.post("/invocations", data=body)
     assert client.post("/invocations", data="text").status_code == 200
@@ -312,25 +312,25 @@ def test_a_log_line_has_the_callers_inference_id_or_one_of_its_own_H24_D07(
     assert kept or (len(first) == 32 and first != second)
 
 
-def asked(engine: FakeEngine, invocation: tuple[bytes, str, str], **environ: str) -> tuple[Answer, Usage]:
+def asked(backend: FakeBackend, invocation: tuple[bytes, str, str], **environ: str) -> tuple[Answer, Usage]:
     """Invoke without HTTP."""
     body, content_type, accept = invocation
     usage = Usage()
     service = Service.of(ServingSettings.from_environ(environ))
     parts = Invocation(io.BytesIO(body), len(body), content_type, accept)
-    return invoke(parts, Predictor(engine, LABELS, {}), service, usage), usage
+    return invoke(parts, Predictor(backend, LABELS, {}), service, usage), usage
 
 
-def test_an_invocation_is_a_function_of_its_parts(engine: FakeEngine) -> None:
-    answer, usage = asked(engine, (b"abc\nb", "text/csv", "text/csv"))
+def test_an_invocation_is_a_function_of_its_parts(backend: FakeBackend) -> None:
+    answer, usage = asked(backend, (b"abc\nb", "text/csv", "text/csv"))
     with answer.body as body:
         assert (body.read(), answer.size) == (b"yes,0.75000000\nno,0.50000000", 28)
     assert (answer.content_type, usage.records, usage.tokens) == ("text/csv", 2, 8)
 
 
 def test_a_large_answer_waits_in_a_file_and_not_in_memory_A05() -> None:
-    class Forgetful(FakeEngine):
-        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    class Forgetful(FakeBackend):
+        def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
             return np.tile(np.array([0.25, 0.75], np.float32), (len(batch), 1))
 
     tracemalloc.start()
@@ -343,26 +343,26 @@ def test_a_large_answer_waits_in_a_file_and_not_in_memory_A05() -> None:
     answer.body.close()
 
 
-def test_a_body_that_breaks_off_is_no_request_for_its_first_part_A05_H26(engine: FakeEngine) -> None:
+def test_a_body_that_breaks_off_is_no_request_for_its_first_part_A05_H26(backend: FakeBackend) -> None:
     service = Service.of(ServingSettings.from_environ({}))
     for content_type, body in (("text/csv", b"a\nb\nc"), ("application/json", b'["a"]'), ("", b"abc")):
         invocation = Invocation(io.BytesIO(body), len(body) + 1, content_type)
         with pytest.raises(RequestError) as caught:
-            invoke(invocation, Predictor(engine, LABELS, {}), service, Usage())
+            invoke(invocation, Predictor(backend, LABELS, {}), service, Usage())
         assert (caught.value.status, caught.value.code) == (400, "incomplete_body")
 
 
-def test_nothing_is_computed_for_a_client_that_has_gone(engine: FakeEngine) -> None:
+def test_nothing_is_computed_for_a_client_that_has_gone(backend: FakeBackend) -> None:
     service = Service.of(ServingSettings.from_environ({}))
     body = b"a\n" * 5000
-    invocation = Invocation(io.BytesIO(body), len(body), "text/csv", "", lambda: len(engine.asked) > 1000)
+    invocation = Invocation(io.BytesIO(body), len(body), "text/csv", "", lambda: len(backend.asked) > 1000)
     with pytest.raises(RequestError) as caught:
-        invoke(invocation, Predictor(engine, LABELS, {}), service, Usage())
+        invoke(invocation, Predictor(backend, LABELS, {}), service, Usage())
     assert caught.value.code == "client_gone"
-    assert 1000 < len(engine.asked) < 2000
+    assert 1000 < len(backend.asked) < 2000
 
 
-def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(engine: FakeEngine) -> None:
+def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(backend: FakeBackend) -> None:
     class Unread(io.BytesIO):
         def read(self, *_: Any) -> bytes:
             raise AssertionError("read")
@@ -370,7 +370,7 @@ def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(engi
     service = Service.of(ServingSettings.from_environ({}))
     invocation = Invocation(Unread(), 101 << 20, "application/json")
     with pytest.raises(RequestError) as caught:
-        invoke(invocation, Predictor(engine, LABELS, {}), service, Usage())
+        invoke(invocation, Predictor(backend, LABELS, {}), service, Usage())
     assert (caught.value.status, caught.value.code) == (413, "payload_too_large")
 
 
@@ -391,9 +391,9 @@ LINES = b'"abc"\n{"txt": "x"}\n"abc"\n'
     ],
 )
 def test_a_bad_record_has_an_error_in_its_place_or_fails_the_request_B11(
-    engine: FakeEngine, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
+    backend: FakeBackend, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
 ) -> None:
-    client = client_of(engine, **environ)
+    client = client_of(backend, **environ)
     headers = {"Content-Type": content_type, "Accept": "application/jsonlines"}
     answer = client.post("/invocations", data=body, headers=headers)
     if answer.status_code == 400:
@@ -404,8 +404,8 @@ def test_a_bad_record_has_an_error_in_its_place_or_fails_the_request_B11(
     assert lines[1]["error"]["code"] == "invalid_record"
 
 
-def test_columns_are_chosen_by_the_environment_and_best_labels_by_accept_D02_D04(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_INFERENCE_OUTPUT="predicted_label,probabilities")
+def test_columns_are_chosen_by_the_environment_and_best_labels_by_accept_D02_D04(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_INFERENCE_OUTPUT="predicted_label,probabilities")
     answer = client.post("/invocations", data="abc", headers={"Accept": "text/csv"})
     assert answer.text == 'yes,"[0.25, 0.75]"'
     headers = {"Accept": "application/json;verbose;n_predictions=1"}
@@ -414,8 +414,8 @@ def test_columns_are_chosen_by_the_environment_and_best_labels_by_accept_D02_D04
     assert json.loads(answer.data) == {"probabilities": [0.75], "labels": ["yes"], "predicted_label": "yes"}
 
 
-def test_batch_transform_is_told_how_to_ask_B02(engine: FakeEngine) -> None:
-    answer = client_of(engine, SAGEMAKER_MAX_PAYLOAD_IN_MB="20").get("/execution-parameters")
+def test_batch_transform_is_told_how_to_ask_B02(backend: FakeBackend) -> None:
+    answer = client_of(backend, SAGEMAKER_MAX_PAYLOAD_IN_MB="20").get("/execution-parameters")
     assert answer.content_type == "application/json"
     parameters = json.loads(answer.data)
     assert set(parameters) == {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
@@ -439,7 +439,7 @@ def test_metrics_tell_of_requests_and_of_drift_beside_what_training_saw_H41(clie
 
 
 def test_a_full_disk_is_507_and_says_where_A05(
-    client: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -448,19 +448,19 @@ def test_a_full_disk_is_507_and_says_where_A05(
     answer = client.post("/invocations", data="abc")
     assert (answer.status_code, code_of(answer)) == (507, "no_disk_space")
     assert "TMPDIR" in json.loads(answer.data)["error"]["message"]
-    assert engine.asked == []
+    assert backend.asked == []
 
 
-def test_too_many_tokens_are_413_H13(engine: FakeEngine) -> None:
-    client = client_of(engine, SERVING_MAX_TOKENS="9")
+def test_too_many_tokens_are_413_H13(backend: FakeBackend) -> None:
+    client = client_of(backend, SERVING_MAX_TOKENS="9")
     assert client.post("/invocations", data="1234567").status_code == 200
     answer = client.post("/invocations", data="12345678")
     assert (answer.status_code, code_of(answer)) == (413, "too_many_tokens")
-    assert engine.asked == ["1234567"]
+    assert backend.asked == ["1234567"]
 
 
-def test_a_body_that_is_read_whole_has_a_limit_of_its_own_H13_A05(engine: FakeEngine) -> None:
-    client = client_of(engine, SERVING_MAX_WHOLE_MB="1")
+def test_a_body_that_is_read_whole_has_a_limit_of_its_own_H13_A05(backend: FakeBackend) -> None:
+    client = client_of(backend, SERVING_MAX_WHOLE_MB="1")
     large = b"x" * (2**20 + 1)
     for content_type in ("application/x-text", "application/json"):
         answer = client.post("/invocations", data=large, headers={"Content-Type": content_type})
@@ -471,7 +471,7 @@ def test_a_body_that_is_read_whole_has_a_limit_of_its_own_H13_A05(engine: FakeEn
 
 
 def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv")
     monkeypatch.setenv("CLASSIFIER_BASE_DIR", "/nowhere")
@@ -479,7 +479,7 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
 
     def load(settings: ServingSettings) -> Predictor:
         folders.append(settings.model_folder)
-        return Predictor(engine, LABELS, {})
+        return Predictor(backend, LABELS, {})
 
     client = create_app(load=load).test_client()
     wait_until(lambda: client.get("/ping").status_code == 200)
@@ -495,8 +495,10 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
         ("SERVING_MAX_LINES", "text/csv", "a\nb\nc\n{}"),
     ],
 )
-def test_more_records_than_are_allowed_are_413(engine: FakeEngine, variable: str, content_type: str, body: str) -> None:
-    client = client_of(engine, **{variable: "3"})
+def test_more_records_than_are_allowed_are_413(
+    backend: FakeBackend, variable: str, content_type: str, body: str
+) -> None:
+    client = client_of(backend, **{variable: "3"})
     headers = {"Content-Type": content_type}
     assert client.post("/invocations", data=body.format(""), headers=headers).status_code == 200
     more = ', "d"' if content_type == "application/json" else '"d"'
@@ -505,8 +507,8 @@ def test_more_records_than_are_allowed_are_413(engine: FakeEngine, variable: str
 
 
 def test_a_large_answer_does_not_keep_other_threads_from_running_H07() -> None:
-    class ManyLabels(FakeEngine):
-        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    class ManyLabels(FakeBackend):
+        def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
             return np.full((len(batch), 1000), 0.001, np.float32)
 
     predictor = Predictor(ManyLabels(), tuple(range(1000)), {})

@@ -15,12 +15,12 @@ import pytest
 
 from batch_helpers import hidden, objects, rows, run, start, visible
 from classifier import predictor
+from classifier.backends import Computing
+from classifier.backends.choice import FLOAT32
 from classifier.batch import folders, inputs, progress, task
 from classifier.batch.job import Job
 from classifier.batch.lines import LONGEST_ROW
 from classifier.batch.options import Options
-from classifier.engines import Computing
-from classifier.engines.choice import FLOAT32
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from classifier.tabular.channel import HIDDEN, PERHAPS
@@ -491,7 +491,7 @@ class Constant:
     """A model that computes nothing."""
 
     labels = ("a", "b")
-    engine_name = engine_reason = ""
+    backend_name = backend_reason = ""
 
     def predict(self, texts: Sequence[str]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
         return np.full((len(texts), 2), 0.5, np.float32)

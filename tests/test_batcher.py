@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.predictor import Predictor
-from classifier.serving.batcher import Batcher, EngineError
+from classifier.serving.batcher import BackendError, Batcher
 from serving_helpers import wait_until
 
 
 @dataclass
-class Engine:
+class Backend:
     """Answers how long a text is; waits where it is told to, and breaks at the text "break"."""
 
     may_go: threading.Event = field(default_factory=threading.Event)
@@ -26,10 +26,10 @@ class Engine:
     def __post_init__(self) -> None:
         self.may_go.set()
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        return [Prepared(text, len(text)) for text in texts]
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text, len(text)) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         self.batches.append([text.content for text in batch])
         assert self.may_go.wait(20)
         if any(text.content == "break" for text in batch):
@@ -43,7 +43,7 @@ class Bench:
 
     budget: int
     at_once: int = 1
-    engine: Engine = field(default_factory=Engine)
+    backend: Backend = field(default_factory=Backend)
     seen: list[tuple[int, int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Bench:
         self.pool = ThreadPoolExecutor(32)
 
     def model(self) -> Predictor:
-        return Predictor(self.engine, ("a", "b"), {})
+        return Predictor(self.backend, ("a", "b"), {})
 
     def ask(self, texts: Sequence[str], predictor: Predictor | None = None) -> list[int]:
         model = predictor or self.predictor
@@ -61,14 +61,14 @@ class Bench:
 
     def while_busy(self, *requests: Sequence[str]) -> list[list[int]]:
         """Ask all requests, in order, while the engine is kept from going on, then let it."""
-        self.engine.may_go.clear()
+        self.backend.may_go.clear()
         first = self.pool.submit(self.ask, ["first"])
-        wait_until(lambda: bool(self.engine.batches))
+        wait_until(lambda: bool(self.backend.batches))
         asked = []
         for number, texts in enumerate(requests, 1):
             asked.append(self.pool.submit(self.ask, texts))
             wait_until(lambda number=number: len(self.batcher._waiting) == number)  # type: ignore[misc]
-        self.engine.may_go.set()
+        self.backend.may_go.set()
         assert first.result(20) == [5]
         return [each.result(20) for each in asked]
 
@@ -76,14 +76,14 @@ class Bench:
 def test_an_idle_engine_takes_a_text_at_once() -> None:
     bench = Bench(budget=100)
     assert bench.ask(["one"]) == [3]
-    assert bench.engine.batches == [["one"]]
+    assert bench.backend.batches == [["one"]]
 
 
 def test_what_waits_while_the_engine_computes_is_the_next_batch() -> None:
     bench = Bench(budget=100)
     assert bench.while_busy(["a"], ["bb", "ccc"], ["dddd"]) == [[1], [2, 3], [4]]
-    assert len(bench.engine.batches) == 2
-    assert sorted(bench.engine.batches[1]) == ["a", "bb", "ccc", "dddd"]
+    assert len(bench.backend.batches) == 2
+    assert sorted(bench.backend.batches[1]) == ["a", "bb", "ccc", "dddd"]
     assert [batch[:2] for batch in bench.seen] == [(1, 5), (4, 10)]
 
 
@@ -91,16 +91,16 @@ def test_a_batch_costs_its_longest_text_times_its_rows_and_stays_within_the_budg
     bench = Bench(budget=20)
     texts = ["x" * length for length in (9, 1, 4, 5, 2, 8, 3)]
     assert bench.ask(texts) == [9, 1, 4, 5, 2, 8, 3]
-    costs = [max(map(len, batch)) * len(batch) for batch in bench.engine.batches]
+    costs = [max(map(len, batch)) * len(batch) for batch in bench.backend.batches]
     assert max(costs) <= 20
-    assert [len(text) for batch in bench.engine.batches for text in batch] == [1, 2, 3, 4, 5, 8, 9]
+    assert [len(text) for batch in bench.backend.batches for text in batch] == [1, 2, 3, 4, 5, 8, 9]
 
 
 def test_texts_of_like_lengths_share_a_batch_and_the_one_that_waits_longest_is_in_the_first() -> None:
     bench = Bench(budget=1000)
     lengths = (60, 10, 50, 11, 9, 55, 12)
     assert bench.while_busy(*(["x" * length] for length in lengths)) == [[length] for length in lengths]
-    batches = [sorted(map(len, batch)) for batch in bench.engine.batches[1:]]
+    batches = [sorted(map(len, batch)) for batch in bench.backend.batches[1:]]
     assert batches == [[50, 55, 60], [9, 10, 11, 12]]
 
 
@@ -108,15 +108,15 @@ def test_little_of_a_batch_is_padding_whatever_the_lengths() -> None:
     bench = Bench(budget=1000)
     lengths = np.random.default_rng(0).integers(9, 120, 200).tolist()
     assert bench.ask(["x" * length for length in lengths]) == lengths
-    for batch in bench.engine.batches:
+    for batch in bench.backend.batches:
         assert max(map(len, batch)) * len(batch) <= 1.3 * sum(map(len, batch))
-    assert len(bench.engine.batches) < 40
+    assert len(bench.backend.batches) < 40
 
 
 def test_a_text_over_the_budget_is_a_batch_of_its_own() -> None:
     bench = Bench(budget=4)
     assert bench.ask(["x" * 50, "y"]) == [50, 1]
-    assert [len(batch) for batch in bench.engine.batches] == [1, 1]
+    assert [len(batch) for batch in bench.backend.batches] == [1, 1]
 
 
 def test_a_huge_request_does_not_starve_small_ones_nor_they_it() -> None:
@@ -125,7 +125,7 @@ def test_a_huge_request_does_not_starve_small_ones_nor_they_it() -> None:
     small = [["y" * 10]] * 10
     answers = bench.while_busy(huge, *small)
     assert answers == [[10] * 1000] + [[10]] * 10
-    early = [text for batch in bench.engine.batches[1:6] for text in batch]
+    early = [text for batch in bench.backend.batches[1:6] for text in batch]
     assert early.count("y" * 10) == 10, "all small requests are among the first batches"
     assert early.count("x" * 10) >= 4, "and the huge one goes on beside them"
 
@@ -134,34 +134,34 @@ def test_long_texts_are_not_passed_by_for_ever() -> None:
     bench = Bench(budget=20)
     answers = bench.while_busy(["x"] * 100, ["y" * 19], ["z"] * 100)
     assert answers[1] == [19]
-    place = next(number for number, batch in enumerate(bench.engine.batches) if "y" * 19 in batch)
+    place = next(number for number, batch in enumerate(bench.backend.batches) if "y" * 19 in batch)
     assert place <= 3
 
 
 def test_a_batch_holds_texts_of_one_model_only() -> None:
     bench = Bench(budget=100)
     other = bench.model()
-    bench.engine.may_go.clear()
+    bench.backend.may_go.clear()
     first = bench.pool.submit(bench.ask, ["first"])
-    wait_until(lambda: bool(bench.engine.batches))
+    wait_until(lambda: bool(bench.backend.batches))
     asked = [bench.pool.submit(bench.ask, [text], model) for text, model in (("a", bench.predictor), ("bb", other))]
     wait_until(lambda: len(bench.batcher._waiting) == 2)
-    bench.engine.may_go.set()
+    bench.backend.may_go.set()
     assert [each.result(20) for each in (first, *asked)] == [[5], [1], [2]]
-    assert sorted(map(tuple, bench.engine.batches)) == [("a",), ("bb",), ("first",)]
+    assert sorted(map(tuple, bench.backend.batches)) == [("a",), ("bb",), ("first",)]
 
 
 def test_a_text_that_breaks_the_engine_fails_its_own_request_only() -> None:
     bench = Bench(budget=100)
-    bench.engine.may_go.clear()
+    bench.backend.may_go.clear()
     first = bench.pool.submit(bench.ask, ["first"])
-    wait_until(lambda: bool(bench.engine.batches))
+    wait_until(lambda: bool(bench.backend.batches))
     good = bench.pool.submit(bench.ask, ["good"])
     bad = bench.pool.submit(bench.ask, ["break", "and more", "x" * 90])
     wait_until(lambda: len(bench.batcher._waiting) == 2)
-    bench.engine.may_go.set()
+    bench.backend.may_go.set()
     assert good.result(20) == [4]
-    with pytest.raises(EngineError, match="ZeroDivisionError"):
+    with pytest.raises(BackendError, match="ZeroDivisionError"):
         bad.result(20)
     assert first.result(20) == [5]
     assert bench.batcher._waiting == []
@@ -172,33 +172,33 @@ def test_whatever_goes_wrong_beside_the_engine_the_threads_go_on() -> None:
     def observe(*_: float) -> None:
         raise OSError
 
-    engine = Engine()
+    backend = Backend()
     batcher = Batcher(1, 100, observe)
-    predictor = Predictor(engine, ("a", "b"), {})
+    predictor = Predictor(backend, ("a", "b"), {})
     for _ in range(3):
         answers, _ = batcher.predict(predictor, predictor.encode(["abc"]))
         assert answers[0, 0] == 3
 
 
 def test_an_engine_that_answers_too_little_fails_its_request_and_no_thread_H26() -> None:
-    class OneRow(Engine):
-        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-            return super().predict(batch)[:1]
+    class OneRow(Backend):
+        def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
+            return super().run_batch(batch)[:1]
 
-    bench = Bench(budget=100, engine=OneRow())
+    bench = Bench(budget=100, backend=OneRow())
     for _ in range(3):
-        with pytest.raises(EngineError, match="ArithmeticError"):
+        with pytest.raises(BackendError, match="ArithmeticError"):
             bench.ask(["a", "bb"])
         assert bench.ask(["a"]) == [1]
 
 
 def test_what_an_engine_says_in_its_error_is_not_kept_for_it_may_be_a_text() -> None:
-    class Talkative(Engine):
-        def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    class Talkative(Backend):
+        def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
             raise ValueError(f"could not read {batch[0].content}")
 
-    bench = Bench(budget=100, engine=Talkative())
-    with pytest.raises(EngineError) as caught:
+    bench = Bench(budget=100, backend=Talkative())
+    with pytest.raises(BackendError) as caught:
         bench.ask(["my secret"])
     assert "my secret" not in str(caught.value)
     assert "ValueError" in str(caught.value)
@@ -210,18 +210,18 @@ def test_what_an_engine_says_in_its_error_is_not_kept_for_it_may_be_a_text() -> 
 def test_no_texts_are_no_batch() -> None:
     bench = Bench(budget=10)
     assert bench.ask([]) == []
-    assert bench.engine.batches == []
+    assert bench.backend.batches == []
 
 
 def test_time_in_the_queue_and_time_computed_are_told_apart() -> None:
     bench = Bench(budget=100)
-    bench.engine.may_go.clear()
+    bench.backend.may_go.clear()
     first = bench.pool.submit(bench.ask, ["first"])
-    wait_until(lambda: bool(bench.engine.batches))
+    wait_until(lambda: bool(bench.backend.batches))
     waiting = bench.pool.submit(lambda: bench.batcher.predict(bench.predictor, bench.predictor.encode(["a"]))[1])
     wait_until(lambda: len(bench.batcher._waiting) == 1)
     time.sleep(0.1)
-    bench.engine.may_go.set()
+    bench.backend.may_go.set()
     timing = waiting.result(20)
     assert timing.queued_seconds >= 0.1
     assert timing.computed_seconds >= 0

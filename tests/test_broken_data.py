@@ -130,7 +130,9 @@ TABLE: Mapping[str, Broken] = {
         '{"source": "a", "x": 1, "x-metadata": {"class-name": "b"}}\n{"source": "c", "dealer": "d"}\n',
         "training/a.manifest:2: ", "not labelled", "a.manifest",
     ),
-    "a JSON array": Broken(f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object a", "a.json"),
+    "a JSON array": Broken(
+        f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object per line", "a.json"
+    ),
     "JSON over several lines": Broken(
         '{\n"label": 1\n}\n', "training/a.json:1: ", "write one object per line", "a.json"
     ),

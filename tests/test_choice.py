@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from classifier.engines import Computing, choice, processor
-from classifier.engines.choice import BFLOAT16, FLOAT32, TENSORFLOW, Stored
+from classifier.backends import Computing, choice, processor
+from classifier.backends.choice import BFLOAT16, FLOAT32, TENSORFLOW, Stored
 from classifier.errors import UserError
 
 YES: Mapping[str, Any] = {"accepted": True}
@@ -27,8 +27,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def stored(**engines: Mapping[str, Any]) -> Stored:
-    return Stored(Path(), Path(), {"engines": {name.replace("_", "-"): entry for name, entry in engines.items()}})
+def stored(**backends: Mapping[str, Any]) -> Stored:
+    return Stored(Path(), Path(), {"engines": {name.replace("_", "-"): entry for name, entry in backends.items()}})
 
 
 def test_the_fastest_of_those_that_keep_the_labels_runs_the_model_and_it_is_said_why(loaded: list[str]) -> None:

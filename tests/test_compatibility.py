@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from batch_helpers import run, visible
 from classifier import predictor
-from classifier.engines import Computing
-from classifier.engines.choice import ENGINES
+from classifier.backends import Computing
+from classifier.backends.choice import ENGINES
 from jobs import Job
 from serving_helpers import serving
 
@@ -33,8 +33,8 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_earlier_model_answers_as_it_did_after_its_training(model: Path, engine: str) -> None:
-    loaded = predictor.load(model, Computing(engine, threads=1))  # compares with the answers that training left
+def test_an_earlier_model_answers_as_it_did_after_its_training(model: Path, backend: str) -> None:
+    loaded = predictor.load(model, Computing(backend, threads=1))  # compares with the answers that training left
     assert loaded.labels == (0, 1)
     assert loaded.predict(["the film was good"]).shape == (1, 2)
 

@@ -16,10 +16,10 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 import tiny_bert
 import tiny_hub
 from classifier import predictor
+from classifier.backends import Computing, Encoded, saved_model
+from classifier.backends.choice import TENSORFLOW
+from classifier.backends.saved_model import TextsBackend, TokensBackend
 from classifier.encoders import bert, convolutional, hub, recurrent
-from classifier.engines import Computing, Prepared, saved_model
-from classifier.engines.choice import TENSORFLOW
-from classifier.engines.saved_model import TextsEngine, TokensEngine
 from classifier.hyperparameters import Hyperparameters
 from classifier.modalities.text import SMOKE_TEXTS
 from classifier.training import export
@@ -65,58 +65,58 @@ def head_of(labels: int) -> Any:
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TokensEngine]:
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TokensBackend]:
     """An encoder of each family that has tokens, and what runs it once it is exported."""
     folder = tmp_path_factory.mktemp("exported")
     encoder = ENCODERS[request.param](folder / "encoder")
     export.save(encoder, head_of(3), folder / "1")
-    engine = saved_model.load(folder / "1", encoder.max_sequence_length)
-    assert isinstance(engine, TokensEngine)
-    return encoder, engine
+    backend = saved_model.load(folder / "1", encoder.max_sequence_length)
+    assert isinstance(backend, TokensBackend)
+    return encoder, backend
 
 
-def test_in_two_steps_every_family_answers_as_in_one_whatever_the_padding(exported: tuple[Any, TokensEngine]) -> None:
-    _, engine = exported
-    expected = engine.model.signatures["serving_default"](texts=tf.constant(ASKED))["probabilities"].numpy()
-    prepared = engine.prepare(ASKED)
-    np.testing.assert_allclose(engine.predict(prepared), expected, atol=1e-5)
-    alone = np.concatenate([engine.predict([text]) for text in prepared])
+def test_in_two_steps_every_family_answers_as_in_one_whatever_the_padding(exported: tuple[Any, TokensBackend]) -> None:
+    _, backend = exported
+    expected = backend.model.signatures["serving_default"](texts=tf.constant(ASKED))["probabilities"].numpy()
+    encoded = backend.encode(ASKED)
+    np.testing.assert_allclose(backend.run_batch(encoded), expected, atol=1e-5)
+    alone = np.concatenate([backend.run_batch([text]) for text in encoded])
     np.testing.assert_allclose(alone, expected, atol=1e-5)
-    padded = np.stack([np.pad(text.content, (0, 16 - text.tokens)) for text in prepared])
-    answers = engine.classify(token_ids=tf.constant(padded))["probabilities"]
+    padded = np.stack([np.pad(text.content, (0, 16 - text.tokens)) for text in encoded])
+    answers = backend.classify(token_ids=tf.constant(padded))["probabilities"]
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
-def test_lengths_are_rounded_up_but_never_beyond_what_the_network_reads(exported: tuple[Any, TokensEngine]) -> None:
-    encoder, engine = exported
+def test_lengths_are_rounded_up_but_never_beyond_what_the_network_reads(exported: tuple[Any, TokensBackend]) -> None:
+    encoder, backend = exported
     lengths: list[int] = []
 
     def classify(token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         lengths.append(token_ids.shape[1])
-        return engine.classify(token_ids=token_ids)
+        return backend.classify(token_ids=token_ids)
 
     longest = encoder.max_sequence_length
     for length in range(1, longest + 1):
-        replace(engine, classify=classify).predict([Prepared(np.ones(length, np.int32), length)])
+        replace(backend, classify=classify).run_batch([Encoded(np.ones(length, np.int32), length)])
     assert lengths == [min(-(-length // 8) * 8, longest) for length in range(1, longest + 1)]
 
 
-def test_a_batch_of_empty_texts_alone_is_answered(exported: tuple[Any, TokensEngine]) -> None:
-    _, engine = exported
-    expected = engine.model.signatures["serving_default"](texts=tf.constant([""]))["probabilities"].numpy()
-    np.testing.assert_allclose(engine.predict(engine.prepare(["", ""])), np.repeat(expected, 2, axis=0), atol=1e-5)
+def test_a_batch_of_empty_texts_alone_is_answered(exported: tuple[Any, TokensBackend]) -> None:
+    _, backend = exported
+    expected = backend.model.signatures["serving_default"](texts=tf.constant([""]))["probabilities"].numpy()
+    np.testing.assert_allclose(backend.run_batch(backend.encode(["", ""])), np.repeat(expected, 2, axis=0), atol=1e-5)
 
 
-def test_tokens_and_unknown_tokens_are_those_of_the_encoder(exported: tuple[Any, TokensEngine]) -> None:
-    encoder, engine = exported
+def test_tokens_and_unknown_tokens_are_those_of_the_encoder(exported: tuple[Any, TokensBackend]) -> None:
+    encoder, backend = exported
     token_ids = encoder.tokenize(tf.constant(ASKED)).numpy()
-    prepared = engine.prepare(ASKED)
-    for text, row in zip(prepared, token_ids, strict=True):
+    encoded = backend.encode(ASKED)
+    for text, row in zip(encoded, token_ids, strict=True):
         assert text.tokens == len(text.content)
         np.testing.assert_array_equal(np.pad(text.content, (0, len(row) - text.tokens)), row)
         assert text.unknown == (row == encoder.unknown_id).sum()
-    assert prepared[2].unknown >= 1
-    assert prepared[3].tokens == encoder.max_sequence_length
+    assert encoded[2].unknown >= 1
+    assert encoded[3].tokens == encoder.max_sequence_length
 
 
 def operations(folder: Path) -> int:
@@ -124,7 +124,7 @@ def operations(folder: Path) -> int:
     return sum(len(function.node_def) for function in model.meta_graphs[0].graph_def.library.function)
 
 
-def test_the_network_is_in_the_file_once(exported: tuple[Any, TokensEngine], tmp_path: Path) -> None:
+def test_the_network_is_in_the_file_once(exported: tuple[Any, TokensBackend], tmp_path: Path) -> None:
     encoder, _ = exported
     one_step = export.ServingModule(encoder, head_of(3))
     tf.saved_model.save(one_step, str(tmp_path / "one"), signatures=one_step.functions)
@@ -135,13 +135,13 @@ def test_the_network_is_in_the_file_once(exported: tuple[Any, TokensEngine], tmp
 def test_an_encoder_of_strings_is_exported_in_one_step(tmp_path: Path) -> None:
     encoder: Any = hub.load(tiny_hub.write_letters(tmp_path / "letters"), "x", 16)
     export.save(encoder, head_of(2), tmp_path / "1")
-    engine = saved_model.load(tmp_path / "1")
-    assert isinstance(engine, TextsEngine)
-    assert set(engine.model.signatures) == {"serving_default"}
-    assert engine.predict(engine.prepare(ASKED)).shape == (len(ASKED), 2)
+    backend = saved_model.load(tmp_path / "1")
+    assert isinstance(backend, TextsBackend)
+    assert set(backend.model.signatures) == {"serving_default"}
+    assert backend.run_batch(backend.encode(ASKED)).shape == (len(ASKED), 2)
 
 
-def test_where_the_unknown_token_is_not_known_none_is_counted(exported: tuple[Any, TokensEngine]) -> None:
+def test_where_the_unknown_token_is_not_known_none_is_counted(exported: tuple[Any, TokensBackend]) -> None:
     encoder, _ = exported
     parts = {name: getattr(encoder, name) for name in ("layer", "tokenizer", "tokenize")}
     module = export.TwoStepModule(cast("Any", SimpleNamespace(**parts, unknown_id=None)), head_of(2))
@@ -179,14 +179,14 @@ def test_a_models_baseline_is_what_it_answers_its_held_out_rows(job: Job) -> Non
     job.channel("validation", rows([(index % 2, text) for index, text in enumerate(held)]))
     job.train()
     model = predictor.load(job.model, Computing(TENSORFLOW))
-    answers, prepared = model.predict(held), model.encode(held)
-    tokens = sum(text.tokens for text in prepared)
+    answers, encoded = model.predict(held), model.encode(held)
+    tokens = sum(text.tokens for text in encoded)
     assert baseline_of(job) == {
         "rows": 7,
         "labels": {str(label): pytest.approx((answers.argmax(axis=1) == label).mean()) for label in (0, 1)},
         "top_probability": pytest.approx(answers.max(axis=1).mean(), abs=1e-5),
         "tokens": pytest.approx(tokens / 7),
-        "unknown_tokens": pytest.approx(sum(text.unknown for text in prepared) / tokens),
+        "unknown_tokens": pytest.approx(sum(text.unknown for text in encoded) / tokens),
     }
     assert baseline_of(job)["unknown_tokens"] > 0
 

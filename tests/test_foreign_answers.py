@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from classifier.engines import foreign
-from classifier.engines.foreign import LOGITS, PROBABILITIES, SIGMOID, SIGMOID_LOGIT, TEXTS, Answers
+from classifier.backends import foreign
+from classifier.backends.foreign import LOGITS, PROBABILITIES, SIGMOID, SIGMOID_LOGIT, TEXTS, Answers
 from classifier.errors import UserError
 
 COUNT = len(TEXTS)

@@ -100,8 +100,8 @@ def test_a_pixels_numbers_are_what_the_network_wants(wanted: str, values: list[f
 
 def test_blue_first_is_what_keras_prepares_for_resnet() -> None:
     pixels = tiny_images.pixels(1, 4, 6)
-    prepared = tf_keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
-    np.testing.assert_allclose(ImageLayer(Tint(), BLUE_FIRST)(pixels), prepared[:, 0, 0], atol=1e-4)
+    encoded = tf_keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
+    np.testing.assert_allclose(ImageLayer(Tint(), BLUE_FIRST)(pixels), encoded[:, 0, 0], atol=1e-4)
 
 
 def test_the_log_says_what_a_network_is_given_and_the_hyperparameter_overrides_it(

@@ -14,8 +14,8 @@ import pytest
 import drawn_images
 import tiny_images
 from classifier import predictor
-from classifier.engines import Computing
-from classifier.engines.choice import FLOAT32, TENSORFLOW
+from classifier.backends import Computing
+from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.errors import UserError
 from classifier.training import data
 from jobs import SHARED, Job
@@ -45,7 +45,7 @@ def test_folders_of_images_train_a_model_that_answers_as_it_did_in_training_T84(
     assert set(job.manifest["encoder"]) == {"family", "name", "pooling", "height", "width"}
     assert job.manifest["engines"][FLOAT32]["accepted"]
     asked = [drawn_images.encoded(label, 50) for label in drawn_images.LABELS]
-    slow, fast = (predictor.load(job.model, Computing(engine)).predict(asked) for engine in (TENSORFLOW, FLOAT32))
+    slow, fast = (predictor.load(job.model, Computing(backend)).predict(asked) for backend in (TENSORFLOW, FLOAT32))
     np.testing.assert_allclose(slow, fast, atol=1e-3)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
 import serving_helpers
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.errors import RequestError, UserError
 from classifier.predictor import Predictor
 from classifier.serving import media_types, records, requests, urls
@@ -282,37 +282,37 @@ def test_memory_stays_small_however_many_images_come_A05(content: bytes) -> None
 
 
 @dataclass
-class FakeEngine:
+class FakeBackend:
     """Says how red, green and blue an image is; breaks at a black one, and waits at a white one."""
 
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[list[int]] = field(default_factory=list)
 
-    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
         assert all((pixels.shape, pixels.dtype) == ((HEIGHT, WIDTH, 3), np.uint8) for pixels in texts)
-        return [Prepared(pixels, 10, counted=False) for pixels in texts]
+        return [Encoded(pixels, 10, counted=False) for pixels in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        self.asked += [prepared.content[0, 0].tolist() for prepared in batch]
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
+        self.asked += [encoded.content[0, 0].tolist() for encoded in batch]
         if [0, 0, 0] in self.asked[-len(batch) :]:
             raise ZeroDivisionError(SECRET)
         if [255, 255, 255] in self.asked[-len(batch) :]:
             assert self.may_answer.wait(20)
-        return np.array([answers_of(prepared.content) for prepared in batch], np.float32)
+        return np.array([answers_of(encoded.content) for encoded in batch], np.float32)
 
 
-def client_of(engine: FakeEngine, **environ: str) -> FlaskClient:
-    return serving_helpers.client_of(engine, LABELS, MANIFEST, environ)
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
+def client_of(backend: FakeBackend, **environ: str) -> FlaskClient:
+    return serving_helpers.client_of(backend, LABELS, MANIFEST, environ)
 
 
 @pytest.fixture
-def client(engine: FakeEngine) -> FlaskClient:
-    return client_of(engine)
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def client(backend: FakeBackend) -> FlaskClient:
+    return client_of(backend)
 
 
 def ask(client: FlaskClient, body: bytes, content_type: str = "", accept: str = "") -> TestResponse:
@@ -371,14 +371,14 @@ BAD = [
 
 @pytest.mark.parametrize(("body", "code", "words"), BAD)
 def test_what_is_no_image_is_400_and_says_what_it_is_H25_H26(
-    client: FlaskClient, engine: FakeEngine, body: bytes, code: str, words: str
+    client: FlaskClient, backend: FakeBackend, body: bytes, code: str, words: str
 ) -> None:
     answer = ask(client, body, "image/png")
     found, message = error_of(answer)
     assert (answer.status_code, found) == (400, code)
     assert words in message
     assert "secret" not in message
-    assert engine.asked == []
+    assert backend.asked == []
 
 
 def test_the_first_of_a_million_frames_is_answered(client: FlaskClient) -> None:
@@ -401,11 +401,11 @@ def test_the_first_of_a_million_frames_is_answered(client: FlaskClient) -> None:
     ],
 )
 def test_a_request_is_refused_before_the_model_is_asked_H25(
-    client: FlaskClient, engine: FakeEngine, content_type: str, accept: str, body: bytes, refused: tuple[int, str]
+    client: FlaskClient, backend: FakeBackend, content_type: str, accept: str, body: bytes, refused: tuple[int, str]
 ) -> None:
     answer = ask(client, body, content_type, accept)
     assert (answer.status_code, error_of(answer)[0]) == refused
-    assert engine.asked == []
+    assert backend.asked == []
 
 
 LINES = lines(RED, BROKEN, GREEN)
@@ -427,9 +427,9 @@ LISTED = json.dumps([b64(RED), b64(BROKEN), b64(GREEN)]).encode()
     ],
 )
 def test_a_bad_image_has_an_error_in_its_place_or_fails_the_request_B11(
-    engine: FakeEngine, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
+    backend: FakeBackend, content_type: str, body: bytes, environ: dict[str, str], answered: list[str | None] | int
 ) -> None:
-    answer = ask(client_of(engine, **environ), body, content_type, "application/jsonlines")
+    answer = ask(client_of(backend, **environ), body, content_type, "application/jsonlines")
     if answered == 400:
         code, message = error_of(answer)
         assert (answer.status_code, code) == (400, "invalid_record")
@@ -449,8 +449,8 @@ def test_each_bad_image_is_named_by_its_number_however_many_there_are(client: Fl
     assert all(message.startswith(f"record {number}: not read: ") for number, message in wrong.items())
 
 
-def test_batch_transform_without_a_content_type_is_415_B16(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_BATCH="True")
+def test_batch_transform_without_a_content_type_is_415_B16(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_BATCH="True")
     assert ask(client, RED).status_code == 415
     assert ask(client, RED, "image/png").status_code == 200
 
@@ -473,20 +473,20 @@ def test_a_failure_of_ours_is_500_without_details_and_its_traceback_is_logged_H2
     assert ask(client, RED).status_code == 200
 
 
-def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="1")
+def test_one_more_than_compute_and_wait_is_503_and_ping_still_answers_H07_A04(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="1")
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(ask, client.application.test_client(), WHITE) for _ in range(2)]
-        wait_until(lambda: ask(client, RED).status_code == 503 and bool(engine.asked))
+        wait_until(lambda: ask(client, RED).status_code == 503 and bool(backend.asked))
         refused = ask(client, RED)
         assert (error_of(refused)[0], refused.headers["Retry-After"]) == ("server_busy", "1")
         assert client.get("/ping").status_code == 200
-        engine.may_answer.set()
+        backend.may_answer.set()
         assert [future.result().status_code for future in waiting] == [200, 200]
 
 
-def test_a_refused_request_gives_its_place_back(engine: FakeEngine) -> None:
-    client = client_of(engine, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="0")
+def test_a_refused_request_gives_its_place_back(backend: FakeBackend) -> None:
+    client = client_of(backend, SAGEMAKER_GUNICORN_THREADS="1", SERVING_QUEUE_LENGTH="0")
     for body in (BROKEN, b"", BLACK, png_bomb(), RED, BLACK):
         ask(client, body)
     assert ask(client, RED).status_code == 200
@@ -507,36 +507,36 @@ def test_the_log_has_a_line_an_invocation_and_nothing_of_an_image_H34(
     assert "c2VjcmV0" not in str([first, second, third])
 
 
-def invoked(engine: FakeEngine, parts: Invocation, usage: Usage, **environ: str) -> None:
+def invoked(backend: FakeBackend, parts: Invocation, usage: Usage, **environ: str) -> None:
     service = Service.of(ServingSettings.from_environ(environ))
-    invoke(parts, Predictor(engine, LABELS, MANIFEST), service, usage).body.close()
+    invoke(parts, Predictor(backend, LABELS, MANIFEST), service, usage).body.close()
 
 
-def test_a_body_that_breaks_off_is_no_request_for_its_first_part_A05_H26(engine: FakeEngine) -> None:
+def test_a_body_that_breaks_off_is_no_request_for_its_first_part_A05_H26(backend: FakeBackend) -> None:
     listed = json.dumps([b64(RED)]).encode()
     for content_type, body in (("application/jsonlines", lines(RED)), ("application/json", listed), ("", RED)):
         with pytest.raises(RequestError) as caught:
-            invoked(engine, Invocation(io.BytesIO(body), len(body) + 1, content_type), Usage())
+            invoked(backend, Invocation(io.BytesIO(body), len(body) + 1, content_type), Usage())
         assert (caught.value.status, caught.value.code) == (400, "incomplete_body")
 
 
-def test_nothing_is_computed_for_a_client_that_has_gone(engine: FakeEngine) -> None:
+def test_nothing_is_computed_for_a_client_that_has_gone(backend: FakeBackend) -> None:
     body = lines(*[RED] * 100)
-    parts = Invocation(io.BytesIO(body), len(body), "application/jsonlines", "", lambda: len(engine.asked) > 20)
+    parts = Invocation(io.BytesIO(body), len(body), "application/jsonlines", "", lambda: len(backend.asked) > 20)
     with pytest.raises(RequestError) as caught:
-        invoked(engine, parts, Usage())
+        invoked(backend, parts, Usage())
     assert caught.value.code == "client_gone"
-    assert 20 < len(engine.asked) < 50
+    assert 20 < len(backend.asked) < 50
 
 
-def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(engine: FakeEngine) -> None:
+def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(backend: FakeBackend) -> None:
     class Unread(io.BytesIO):
         def read(self, *_: Any) -> bytes:
             raise AssertionError("read")
 
     for content_type in ("image/jpeg", "application/json", ""):
         with pytest.raises(RequestError) as caught:
-            invoked(engine, Invocation(Unread(), 101 << 20, content_type), Usage())
+            invoked(backend, Invocation(Unread(), 101 << 20, content_type), Usage())
         assert (caught.value.status, caught.value.code) == (413, "payload_too_large")
 
 
@@ -549,13 +549,13 @@ def test_a_body_too_large_to_be_read_whole_is_refused_before_it_is_read_H13(engi
     ],
 )
 def test_more_than_is_allowed_is_413_H13(
-    engine: FakeEngine, variable: str, content_type: str, good: list[bytes], bad: list[bytes], code: str
+    backend: FakeBackend, variable: str, content_type: str, good: list[bytes], bad: list[bytes], code: str
 ) -> None:
     def body(images: list[bytes]) -> bytes:
         listed = json.dumps([b64(content) for content in images]).encode()
         return listed if content_type == "application/json" else lines(*images)
 
-    client = client_of(engine, **{variable: "3"})
+    client = client_of(backend, **{variable: "3"})
     assert ask(client, body(good), content_type).status_code == 200
     answer = ask(client, body(bad), content_type)
     assert (answer.status_code, error_of(answer)[0]) == (413, code)
@@ -566,9 +566,9 @@ def test_a_list_of_small_files_that_are_large_images_is_not_held_as_pixels_A05()
     body = json.dumps([b64(content)] * 520).encode()
     wide = {**MANIFEST, "encoder": {**MANIFEST["encoder"], "height": 200, "width": 200}}
 
-    class Counting(FakeEngine):
-        def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
-            return [Prepared(pixels[:HEIGHT, :WIDTH].copy(), 10) for pixels in texts]
+    class Counting(FakeBackend):
+        def encode(self, texts: Sequence[Any]) -> list[Encoded]:
+            return [Encoded(pixels[:HEIGHT, :WIDTH].copy(), 10) for pixels in texts]
 
     service = Service.of(ServingSettings.from_environ({}))
     tracemalloc.start()
@@ -594,10 +594,10 @@ def heavy() -> Sequence[tuple[str, bytes, bool]]:
 
 
 def test_what_is_heavy_does_not_keep_other_threads_from_running_H07(
-    engine: FakeEngine, heavy: Sequence[tuple[str, bytes, bool]]
+    backend: FakeBackend, heavy: Sequence[tuple[str, bytes, bool]]
 ) -> None:
     service = Service.of(ServingSettings.from_environ({}))
-    predictor = Predictor(engine, LABELS, MANIFEST)
+    predictor = Predictor(backend, LABELS, MANIFEST)
     for content_type, body, answered in heavy:
         invocation = Invocation(io.BytesIO(body), len(body), content_type)
         longest, last = 0.0, time.monotonic()
@@ -617,7 +617,7 @@ def test_what_is_heavy_does_not_keep_other_threads_from_running_H07(
 
 
 def test_the_image_of_a_url_is_answered_where_its_host_is_allowed(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
@@ -627,7 +627,7 @@ def test_the_image_of_a_url_is_answered_where_its_host_is_allowed(
         return BLUE if url.endswith("png") else b"<html>secret"
 
     monkeypatch.setattr(urls, "fetch", fetch)
-    client = client_of(engine, ALLOW_IMAGE_URLS="A.example")
+    client = client_of(backend, ALLOW_IMAGE_URLS="A.example")
     for content_type in ("text/plain", "application/x-text", "text/plain; charset=utf-8"):
         answer = ask(client, b"https://a.example/x.png\n", content_type, "text/csv")
         assert answer.text.split(",")[0] == "blue"
@@ -656,20 +656,20 @@ def test_the_image_of_a_url_is_answered_where_its_host_is_allowed(
     ],
 )
 def test_a_url_to_the_inside_is_refused_and_not_repeated(
-    engine: FakeEngine, caplog: pytest.LogCaptureFixture, body: bytes, status: int, code: str
+    backend: FakeBackend, caplog: pytest.LogCaptureFixture, body: bytes, status: int, code: str
 ) -> None:
-    client = client_of(engine, ALLOW_IMAGE_URLS="a.example, localhost")
+    client = client_of(backend, ALLOW_IMAGE_URLS="a.example, localhost")
     logging.getLogger().addHandler(caplog.handler)
     answer = ask(client, body, "text/plain")
     found, message = error_of(answer)
     assert (answer.status_code, found) == (status, code)
     assert "secret" not in message + str([vars(record) for record in caplog.records])
-    assert engine.asked == []
+    assert backend.asked == []
 
 
-def test_urls_come_alone_and_never_in_json(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urls_come_alone_and_never_in_json(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urls, "fetch", lambda *_: RED)
-    client = client_of(engine, ALLOW_IMAGE_URLS="a.example")
+    client = client_of(backend, ALLOW_IMAGE_URLS="a.example")
     for value in ("https://a.example/x.png", {"url": "https://a.example/x.png"}, {"b64": "https://a.example/x.png"}):
         assert ask(client, json.dumps([value]).encode(), "application/json").status_code == 400
     answer = ask(client, b'"https://a.example/x.png"', "application/jsonlines")
@@ -677,7 +677,7 @@ def test_urls_come_alone_and_never_in_json(engine: FakeEngine, monkeypatch: pyte
 
 
 def test_a_slow_host_keeps_no_other_request_from_being_read(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end, begun = threading.Event(), threading.Event()
 
@@ -687,7 +687,7 @@ def test_a_slow_host_keeps_no_other_request_from_being_read(
         return BLUE
 
     monkeypatch.setattr(urls, "fetch", fetch)
-    client = client_of(engine, ALLOW_IMAGE_URLS="a.example", SAGEMAKER_GUNICORN_THREADS="1")
+    client = client_of(backend, ALLOW_IMAGE_URLS="a.example", SAGEMAKER_GUNICORN_THREADS="1")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(ask, client.application.test_client(), b"https://a.example/x.png", "text/plain")
         assert begun.wait(20)

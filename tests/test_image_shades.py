@@ -16,8 +16,8 @@ from PIL import Image
 
 import drawn_images
 from classifier import predictor
-from classifier.engines import Computing
-from classifier.engines.choice import FLOAT32, TENSORFLOW
+from classifier.backends import Computing
+from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.errors import RequestError
 from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError, decode, survey
@@ -210,7 +210,7 @@ class TwoHosts:
     alone = False
     hosts = ("a", "b")
 
-    def exchange(self, content: bytes) -> list[bytes]:
+    def all_gather(self, content: bytes) -> list[bytes]:
         return [content, json.dumps({**json.loads(content), "bits": 14}).encode()]
 
 

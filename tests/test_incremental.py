@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from classifier import predictor
-from classifier.engines import Computing
-from classifier.engines.choice import TENSORFLOW
+from classifier.backends import Computing
+from classifier.backends.choice import TENSORFLOW
 from classifier.errors import UserError
 from classifier.training import warm_start
 from classifier.training.data import Data, Split

@@ -36,9 +36,9 @@ def built(name: str = SMALLEST, *, top: bool = False, side: int = SIDE) -> Any:
 
 def expected(network: Any, images: NDArray[np.uint8], *, top: bool = False) -> NDArray[np.float32]:
     """Return the vectors that Keras's own preparation and network give."""
-    prepared = tf_keras.applications.mobilenet.preprocess_input(images.astype(np.float32))
+    encoded = tf_keras.applications.mobilenet.preprocess_input(images.astype(np.float32))
     body = tf_keras.Model(network.inputs, network.get_layer("conv_pw_13_relu").output) if top else network
-    vectors = body(prepared).numpy()
+    vectors = body(encoded).numpy()
     result: NDArray[np.float32] = vectors.mean(axis=(1, 2)) if top else vectors
     return result
 

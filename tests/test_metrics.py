@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.serving import metrics
 from classifier.serving.metrics import Metrics
 from serving_helpers import SERVE
@@ -49,8 +49,8 @@ def value(values: Values, name: str, **labels: str) -> float | None:
     return values.get((name, frozenset(labels.items())))
 
 
-def texts(*tokens: int, unknown: int = 0, counted: bool = True) -> list[Prepared]:
-    return [Prepared(b"", tokens=count, unknown=unknown, counted=counted) for count in tokens]
+def texts(*tokens: int, unknown: int = 0, counted: bool = True) -> list[Encoded]:
+    return [Encoded(b"", tokens=count, unknown=unknown, counted=counted) for count in tokens]
 
 
 def test_a_server_that_did_nothing_tells_zeros_and_no_baseline_H41() -> None:
@@ -128,9 +128,9 @@ def test_a_model_of_another_program_has_no_baseline_H41(manifest: Mapping[str, A
 
 def test_estimated_tokens_are_not_counted_H41() -> None:
     tested = Metrics()
-    prepared = texts(100, counted=False)
-    tested.answered(prepared)
-    tested.predicted((0, 1), np.array([[0.5, 0.5]]), prepared)
+    encoded = texts(100, counted=False)
+    tested.answered(encoded)
+    tested.predicted((0, 1), np.array([[0.5, 0.5]]), encoded)
     values = told(tested)
     assert value(values, "records_total") == 1
     assert value(values, "tokens_total") == 0
@@ -157,15 +157,15 @@ def test_nothing_answered_counts_nothing_H41() -> None:
     assert set(told(tested).values()) == {0.0}
 
 
-def count_a_chunk(tested: Metrics, labels: Sequence[int], probabilities: Any, prepared: Sequence[Prepared]) -> None:
-    tested.answered(prepared)
-    tested.predicted(labels, probabilities, prepared)
+def count_a_chunk(tested: Metrics, labels: Sequence[int], probabilities: Any, encoded: Sequence[Encoded]) -> None:
+    tested.answered(encoded)
+    tested.predicted(labels, probabilities, encoded)
 
 
 def test_every_record_of_a_chunk_is_in_its_bucket() -> None:
-    tested, labels, prepared = Metrics(), range(2), texts(1, 2, 3, 4)
+    tested, labels, encoded = Metrics(), range(2), texts(1, 2, 3, 4)
     probabilities = np.array([[0.1, 0.9], [0.5, 0.5], [1.0000001, 0.0], [0.25, 0.75]], np.float32)
-    count_a_chunk(tested, labels, probabilities, prepared)
+    count_a_chunk(tested, labels, probabilities, encoded)
     values = told(tested)
     for bound, count in (("0.4", 0), ("0.5", 1), ("0.8", 2), ("0.9", 3), ("1.0", 4), ("+Inf", 4)):
         assert value(values, "top_probability_bucket", le=bound) == count
@@ -174,13 +174,13 @@ def test_every_record_of_a_chunk_is_in_its_bucket() -> None:
 
 
 def test_no_count_is_lost_among_threads_H41() -> None:
-    tested, labels, prepared = Metrics(), range(3), texts(5, 7, unknown=1)
+    tested, labels, encoded = Metrics(), range(3), texts(5, 7, unknown=1)
 
     def work(_: int) -> None:
         for _ in range(300):
             tested.request(200, 0.1)
             tested.batch(2, 12, 0.1)
-            count_a_chunk(tested, labels, np.array([[0, 1, 0], [0, 0, 1]]), prepared)
+            count_a_chunk(tested, labels, np.array([[0, 1, 0], [0, 0, 1]]), encoded)
             tested.depth(1)
 
     with ThreadPoolExecutor(8) as pool:
@@ -199,7 +199,7 @@ def test_no_count_is_lost_among_threads_H41() -> None:
 WORKER = """
 import json, os, sys
 import numpy as np
-from classifier.engines import Prepared
+from classifier.backends import Prepared
 from classifier.serving import metrics
 tested = metrics.Metrics(shared=True)
 tested.model(json.loads(sys.argv[1]))

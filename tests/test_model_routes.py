@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
 from classifier import predictor
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
 from classifier.serving import model_routes
@@ -29,16 +29,16 @@ CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @dataclass
-class Engine:
+class Backend:
     """Answers how long a text is; waits at the text "wait"."""
 
     may_answer: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        return [Prepared(text, len(text)) for text in texts]
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text, len(text)) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         self.asked += [text.content for text in batch]
         if any(text.content == "wait" for text in batch):
             assert self.may_answer.wait(20)
@@ -96,15 +96,15 @@ def _invoke(model: Predictor) -> Response:
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = Engine()
-    yield engine
-    engine.may_answer.set()
+def backend() -> Iterator[Backend]:
+    backend = Backend()
+    yield backend
+    backend.may_answer.set()
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path, engine: Engine) -> Endpoint:
-    return Endpoint(tmp_path / "models", lambda _: Predictor(engine, ("a", "b")))
+def endpoint(tmp_path: Path, backend: Backend) -> Endpoint:
+    return Endpoint(tmp_path / "models", lambda _: Predictor(backend, ("a", "b")))
 
 
 def test_an_endpoint_begins_with_an_empty_list_M02_M04(endpoint: Endpoint) -> None:
@@ -134,10 +134,12 @@ def test_a_model_that_is_there_is_409_M03(endpoint: Endpoint) -> None:
     assert endpoint.add("one", endpoint.url("other")) == (409, "model_already_loaded")
 
 
-def test_a_model_that_does_not_fit_is_507_and_may_come_when_another_is_gone_M03(engine: Engine, tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_507_and_may_come_when_another_is_gone_M03(
+    backend: Backend, tmp_path: Path
+) -> None:
     held = 0
     memory = ModelMemory(100, lambda: 60 * held, lambda _: 60)
-    endpoint = Endpoint(tmp_path, lambda _: Predictor(engine, ("a", "b")), memory)
+    endpoint = Endpoint(tmp_path, lambda _: Predictor(backend, ("a", "b")), memory)
     assert endpoint.add("one")[0] == 200
     held = 1
     assert endpoint.add("two") == (507, "not_enough_memory")
@@ -255,28 +257,28 @@ def test_headers_of_the_platform_come_through_and_change_nothing_M07(endpoint: E
     assert (answer.status_code, answer.json, answer.headers[CUSTOM]) == (200, [3, 0], "trace=1")
 
 
-def test_a_request_is_answered_though_its_model_is_being_unloaded_M06(endpoint: Endpoint, engine: Engine) -> None:
+def test_a_request_is_answered_though_its_model_is_being_unloaded_M06(endpoint: Endpoint, backend: Backend) -> None:
     endpoint.add("one")
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(endpoint.ask, "one", "wait")
-        wait_until(lambda: engine.asked == ["wait"])
+        wait_until(lambda: backend.asked == ["wait"])
         unloaded = pool.submit(endpoint.delete, "one")
         wait_until(lambda: endpoint.get("/models/one")[0] == 404)
         assert endpoint.ask("one", "abc") == (404, "model_not_found")
         assert not unloaded.done()
-        engine.may_answer.set()
+        backend.may_answer.set()
         assert asked.result(20) == (200, [4, 0])
         assert unloaded.result(20) == (200, {})
 
 
-def test_models_answer_while_another_is_being_loaded_M10(tmp_path: Path, engine: Engine) -> None:
+def test_models_answer_while_another_is_being_loaded_M10(tmp_path: Path, backend: Backend) -> None:
     loading, may_load = threading.Event(), threading.Event()
 
     def load(folder: Path) -> Predictor:
         if folder.parent.name == "slow":
             loading.set()
             assert may_load.wait(20)
-        return Predictor(engine, ("a", "b"))
+        return Predictor(backend, ("a", "b"))
 
     endpoint = Endpoint(tmp_path, load)
     endpoint.add("one")

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import predictor
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.errors import RequestError, UserError
 from classifier.predictor import Predictor
 from classifier.serving import memory, models
@@ -27,13 +27,13 @@ from serving_helpers import SERVE, model_folder, probabilities, wait_until
 MEGABYTE = 1 << 20
 
 
-class Engine:
+class Backend:
     """Answers how long a text is."""
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        return [Prepared(text, len(text)) for text in texts]
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text, len(text)) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         return np.array([[text.tokens, 0] for text in batch], np.float32)
 
 
@@ -47,7 +47,7 @@ class Shelf:
     may_load: dict[str, threading.Event] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     began: list[str] = field(default_factory=list)
-    kept: list[weakref.ref[Engine]] = field(default_factory=list)
+    kept: list[weakref.ref[Backend]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         fits = ModelMemory(100 * MEGABYTE, lambda: self.resident, lambda _: self.needed)
@@ -73,14 +73,14 @@ class Shelf:
 
     def _load(self, folder: Path) -> Predictor:
         name = folder.parent.name
-        engine = Engine()
-        self.kept.append(weakref.ref(engine))
+        backend = Backend()
+        self.kept.append(weakref.ref(backend))
         self.began.append(name)
         if name in self.may_load:
             assert self.may_load[name].wait(20)
         if name in self.errors:
             raise self.errors[name]
-        return Predictor(engine, ("a", "b"))
+        return Predictor(backend, ("a", "b"))
 
 
 @pytest.fixture
@@ -422,7 +422,7 @@ from classifier.serving import memory
 os.environ.update(memory.VARIABLES)
 import tensorflow as tf
 from classifier import predictor
-from classifier.engines import saved_model
+from classifier.backends import saved_model
 from classifier.serving.memory import ModelMemory, estimated_bytes, resident_bytes
 from classifier.serving.models import Models
 folder = Path(sys.argv[1])

@@ -9,15 +9,15 @@ import numpy as np
 import psutil
 
 from classifier import artifact, predictor
-from classifier.engines import Computing, Prepared, openvino_model
-from classifier.engines.choice import FLOAT32, FOLDER, TENSORFLOW
-from classifier.engines.openvino_model import OpenVinoEngine
+from classifier.backends import Computing, Encoded, openvino_model
+from classifier.backends.choice import FLOAT32, FOLDER, TENSORFLOW
+from classifier.backends.openvino_model import OpenVinoBackend
 from serving_helpers import serving
 
 WORDS = ("the film was good", "so bad", "", "a very long text " * 40, "\ud800 half a pair", "漢字 \0 é")
 
 
-def load(model: Path, precision: str = "float32", at_once: int = 2) -> OpenVinoEngine:
+def load(model: Path, precision: str = "float32", at_once: int = 2) -> OpenVinoBackend:
     computing = Computing(threads=2, batches_at_once=at_once)
     return openvino_model.load(model / FOLDER, 16, precision, computing, folds_case=False)
 
@@ -32,24 +32,24 @@ def test_many_threads_get_the_answers_that_one_gets(tiny_model: Path) -> None:
 
 
 def test_more_threads_than_batches_at_once_wait_for_their_turn(tiny_model: Path) -> None:
-    engine = load(tiny_model, at_once=1)
-    batch = engine.prepare(WORDS)
+    backend = load(tiny_model, at_once=1)
+    batch = backend.encode(WORDS)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: engine.predict(batch), range(32)))
+        answers = list(pool.map(lambda _: backend.run_batch(batch), range(32)))
     assert all(np.array_equal(answer, answers[0]) for answer in answers)
-    assert engine.requests.qsize() == 1
+    assert backend.requests.qsize() == 1
 
 
 def test_an_engine_that_failed_computes_the_next_batch(tiny_model: Path) -> None:
-    engine = load(tiny_model, at_once=1)
-    batch = engine.prepare(["good"])
-    expected = engine.predict(batch)
-    outside = Prepared(np.full(4, 1 << 20, np.int32), 4)  # ids beyond the vocabulary, or a text beyond all positions
-    for broken in (outside, Prepared(np.ones(1 << 14, np.int32), 1 << 14)):
+    backend = load(tiny_model, at_once=1)
+    batch = backend.encode(["good"])
+    expected = backend.run_batch(batch)
+    outside = Encoded(np.full(4, 1 << 20, np.int32), 4)  # ids beyond the vocabulary, or a text beyond all positions
+    for broken in (outside, Encoded(np.ones(1 << 14, np.int32), 1 << 14)):
         with contextlib.suppress(RuntimeError):
-            engine.predict([broken])
-    np.testing.assert_array_equal(engine.predict(batch), expected)
-    assert engine.requests.qsize() == 1
+            backend.run_batch([broken])
+    np.testing.assert_array_equal(backend.run_batch(batch), expected)
+    assert backend.requests.qsize() == 1
 
 
 def test_weights_leave_the_memory_once_they_are_laid_out_but_no_others_do(tiny_model: Path) -> None:
@@ -57,12 +57,12 @@ def test_weights_leave_the_memory_once_they_are_laid_out_but_no_others_do(tiny_m
     with weights.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as others:
         assert sum(others[:: mmap.PAGESIZE]) >= 0  # now all of it is in the memory
         before = resident_bytes(weights)
-        engine = load(tiny_model)
+        backend = load(tiny_model)
         after = resident_bytes(weights)
         assert max(before.values()) >= len(others)
         assert {address: after[address] for address in before} == before
         assert {after[address] for address in after if address not in before} == {0}
-        assert engine.predict(engine.prepare(["good"])).shape == (1, 2)
+        assert backend.run_batch(backend.encode(["good"])).shape == (1, 2)
 
 
 def resident_bytes(path: Path) -> dict[str, int]:
@@ -72,10 +72,10 @@ def resident_bytes(path: Path) -> dict[str, int]:
 
 
 def test_an_answer_is_not_overwritten_by_the_next(tiny_model: Path) -> None:
-    engine = load(tiny_model, at_once=1)
-    first = engine.predict(engine.prepare(["good good good"]))
+    backend = load(tiny_model, at_once=1)
+    first = backend.run_batch(backend.encode(["good good good"]))
     kept = first.copy()
-    engine.predict(engine.prepare(["bad bad bad"]))
+    backend.run_batch(backend.encode(["bad bad bad"]))
     np.testing.assert_array_equal(first, kept)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.engines import Prepared, openvino_model
-from classifier.engines.choice import BFLOAT16, FLOAT32
+from classifier.backends import Encoded, openvino_model
+from classifier.backends.choice import BFLOAT16, FLOAT32
 from classifier.modalities.text import SMOKE_TEXTS
 from classifier.predictor import Predictor
 from classifier.training import optimized_exports
@@ -72,10 +72,10 @@ class Shifted:
     def __init__(self, off: float) -> None:
         self.off = off
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
-        return [Prepared(text, 1) for text in texts]
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(text, 1) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> Any:
+    def run_batch(self, batch: Sequence[Encoded]) -> Any:
         return np.tile(np.array([[0.6 - self.off, 0.4 + self.off]], np.float32), (len(batch), 1))
 
 
@@ -104,10 +104,10 @@ def test_a_sample_of_rows_is_spread_over_all_of_them(count: int) -> None:
 def test_without_validation_rows_no_form_that_rounds_is_accepted_and_the_manifest_says_why(job: Job) -> None:
     job.configure(hyperparameters={"epochs": "1", "validation_split_ratio": "0"})
     job.train()
-    engines = job.manifest["engines"]
-    assert engines[FLOAT32]["accepted"]
-    assert not engines[BFLOAT16]["accepted"]
-    assert "no validation rows" in engines[BFLOAT16]["reason"]
+    backends = job.manifest["engines"]
+    assert backends[FLOAT32]["accepted"]
+    assert not backends[BFLOAT16]["accepted"]
+    assert "no validation rows" in backends[BFLOAT16]["reason"]
 
 
 def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:

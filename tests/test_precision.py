@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from classifier.backends import processor
 from classifier.encoders import architectures
 from classifier.encoders.resolve import EncoderFiles
-from classifier.engines import processor
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import hardware, precision, precision_benchmark, program

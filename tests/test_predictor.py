@@ -9,74 +9,74 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import artifact, predictor
-from classifier.engines import Computing, Prepared
-from classifier.engines.choice import BFLOAT16, ENGINES, FLOAT32, TENSORFLOW
+from classifier.backends import Computing, Encoded
+from classifier.backends.choice import BFLOAT16, ENGINES, FLOAT32, TENSORFLOW
 from classifier.errors import UserError
 from classifier.modalities.text import LONGEST, SMOKE_TEXTS
 from classifier.predictor import Predictor
 from jobs import Job
 
 
-class LengthEngine:
+class LengthBackend:
     """Answers how long a text is, and remembers what it was given."""
 
     def __init__(self) -> None:
         self.pieces: list[int] = []
         self.batches: list[list[int]] = []
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         self.pieces.append(len(texts))
-        return [Prepared(text, len(text)) for text in texts]
+        return [Encoded(text, len(text)) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         self.batches.append([text.tokens for text in batch])
         return np.array([[len(text.content), 0.0] for text in batch], np.float32)
 
 
-class BrokenEngine(LengthEngine):
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+class BrokenBackend(LengthBackend):
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         return np.full((len(batch), 2), np.nan, np.float32)
 
 
 def test_answers_come_in_the_order_of_the_texts_H18() -> None:
-    engine = LengthEngine()
+    backend = LengthBackend()
     texts = ["x" * ((index * 37) % 101) for index in range(100)]
-    answers = Predictor(engine, ("a", "b")).predict(texts)
+    answers = Predictor(backend, ("a", "b")).predict(texts)
     assert answers[:, 0].tolist() == [len(text) for text in texts]
-    assert [len(batch) for batch in engine.batches] == [32, 32, 32, 4]
+    assert [len(batch) for batch in backend.batches] == [32, 32, 32, 4]
 
 
 def test_a_batch_holds_no_more_tokens_than_it_may_but_for_one_text_alone() -> None:
-    engine = LengthEngine()
-    Predictor(engine, ("a", "b")).predict(["x" * length for length in (1, 9000, 100, 2048, 1000, 2048, 1025, 1000)])
-    assert engine.batches == [[1, 100, 1000, 1000], [1025, 2048], [2048], [9000]]
+    backend = LengthBackend()
+    Predictor(backend, ("a", "b")).predict(["x" * length for length in (1, 9000, 100, 2048, 1000, 2048, 1025, 1000)])
+    assert backend.batches == [[1, 100, 1000, 1000], [1025, 2048], [2048], [9000]]
 
 
 def test_thousands_of_texts_are_prepared_some_hundreds_at_once() -> None:
-    engine = LengthEngine()
-    prepared = Predictor(engine, ("a", "b")).encode(["x" * index for index in range(1100)])
-    assert engine.pieces == [512, 512, 76]
-    assert [text.tokens for text in prepared] == list(range(1100))
+    backend = LengthBackend()
+    encoded = Predictor(backend, ("a", "b")).encode(["x" * index for index in range(1100)])
+    assert backend.pieces == [512, 512, 76]
+    assert [text.tokens for text in encoded] == list(range(1100))
 
 
 def test_of_a_text_of_millions_of_characters_the_first_are_read_H26() -> None:
-    engine = LengthEngine()
-    (answer,) = Predictor(engine, ("a", "b")).predict(["x" * (3 * LONGEST)])
+    backend = LengthBackend()
+    (answer,) = Predictor(backend, ("a", "b")).predict(["x" * (3 * LONGEST)])
     assert answer[0] == LONGEST
 
 
 def test_no_text_is_no_answer() -> None:
-    predictor = Predictor(LengthEngine(), ("a", "b"))
+    predictor = Predictor(LengthBackend(), ("a", "b"))
     assert predictor.encode([]) == []
     assert predictor.predict([]).shape == (0, 2)
 
 
 def test_an_answer_that_is_no_number_is_an_error() -> None:
-    predictor = Predictor(BrokenEngine(), ("a", "b"))
+    predictor = Predictor(BrokenBackend(), ("a", "b"))
     with pytest.raises(ArithmeticError):
         predictor.predict(["x"])
     with pytest.raises(ArithmeticError):
-        predictor.compute(predictor.encode(["x"]))
+        predictor.run_batch(predictor.encode(["x"]))
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
 
 
 @pytest.mark.parametrize(("engine", "difference"), [(TENSORFLOW, 1e-6), (FLOAT32, 1e-6), (BFLOAT16, 2e-3)])
-def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, engine: str, difference: float) -> None:
-    model = predictor.load(trained, Computing(engine))
+def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, backend: str, difference: float) -> None:
+    model = predictor.load(trained, Computing(backend))
     texts = ["good film", "", "the car door light is broken and the engine is cold", "\ud800 lone surrogate"]
     together = model.predict(texts)
     np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
@@ -154,4 +154,4 @@ def test_every_engine_gives_the_same_answers(trained: Path) -> None:
 def test_the_engine_that_is_asked_for_runs_the_model_and_says_so(trained: Path) -> None:
     for name in ENGINES:
         model = predictor.load(trained, Computing(name))
-        assert (model.engine_name, model.engine_reason) == (name, "asked for")
+        assert (model.backend_name, model.backend_reason) == (name, "asked for")

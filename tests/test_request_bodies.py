@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
 import serving_helpers
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.tabular import csv_rows
 from classifier.tabular.dialect import AS_WRITTEN
 from classifier.tabular.files import Source
@@ -37,27 +37,27 @@ OCTETS, NONE = "application/octet-stream", ""
 
 
 @dataclass
-class Engine:
+class Backend:
     """Says the first label, and keeps what it was asked."""
 
     asked: list[str] = field(default_factory=list)
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         self.asked += texts
-        return [Prepared(text, len(text) + 2) for text in texts]
+        return [Encoded(text, len(text) + 2) for text in texts]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         return np.tile(np.array([0.5, 0.25, 0.25], np.float32), (len(batch), 1))
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return Engine()
+def backend() -> Backend:
+    return Backend()
 
 
 @pytest.fixture
-def client(engine: Engine) -> FlaskClient:
-    return serving_helpers.client_of(engine, LABELS, MANIFEST, {})
+def client(backend: Backend) -> FlaskClient:
+    return serving_helpers.client_of(backend, LABELS, MANIFEST, {})
 
 
 def ask(client: FlaskClient, body: str | bytes, content_type: str, **headers: str) -> TestResponse:
@@ -180,7 +180,7 @@ REFUSED = {
     "case", [pytest.param(case, id=name) for kind in REFUSED.values() for name, case in kind.items()]
 )
 def test_a_body_that_is_not_what_its_type_says_is_refused_with_its_cure(
-    client: FlaskClient, engine: Engine, case: Refused
+    client: FlaskClient, backend: Backend, case: Refused
 ) -> None:
     content_type, body, status, words = case
     answer = ask(client, body, content_type)
@@ -188,7 +188,7 @@ def test_a_body_that_is_not_what_its_type_says_is_refused_with_its_cure(
     assert words in message
     assert (answer.status_code, code in ("unsupported_media_type", "invalid_body", "invalid_record")) == (status, True)
     assert "Sunvisor" not in message
-    assert engine.asked == []
+    assert backend.asked == []
 
 
 def test_an_excel_workbook_is_named(client: FlaskClient) -> None:
@@ -244,11 +244,11 @@ STILL_TEXTS: Mapping[str, Read] = {
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in STILL_TEXTS.items()])
-def test_what_is_a_text_is_read_as_it_is(client: FlaskClient, engine: Engine, case: Read) -> None:
+def test_what_is_a_text_is_read_as_it_is(client: FlaskClient, backend: Backend, case: Read) -> None:
     content_type, body, texts = case
     answer = ask(client, body, content_type)
     assert answer.status_code == 200, answer.text
-    assert engine.asked == texts
+    assert backend.asked == texts
     assert "error" not in answer.text
 
 
@@ -303,12 +303,12 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ERRORS_IN_PLACE.items()])
 def test_a_record_that_may_be_wrong_has_an_error_in_its_place_and_no_line_shifts(
-    client: FlaskClient, engine: Engine, case: InPlace
+    client: FlaskClient, backend: Backend, case: InPlace
 ) -> None:
     content_type, body, texts, words = case
     answer = ask(client, body, content_type)
     assert answered(answer) == ["label" if text else "error" for text in texts]
-    assert engine.asked == [text for text in texts if text]
+    assert backend.asked == [text for text in texts if text]
     assert words in message_of(answer)
     table = ask(client, body, content_type, Accept="text/csv").text.split("\n")
     assert [line == "," for line in table] == [text is None for text in texts]
@@ -331,11 +331,11 @@ def test_a_record_that_may_be_wrong_has_an_error_in_its_place_and_no_line_shifts
     ],
 )
 def test_who_does_what_the_message_says_gets_an_answer(
-    client: FlaskClient, engine: Engine, before: tuple[str, str], after: tuple[str, str], text: str
+    client: FlaskClient, backend: Backend, before: tuple[str, str], after: tuple[str, str], text: str
 ) -> None:
     assert "error" in ask(client, before[1], before[0]).text
     assert "error" not in ask(client, after[1], after[0]).text
-    assert engine.asked == [text]
+    assert backend.asked == [text]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_who_does_what_the_message_says_gets_an_answer(
     ],
 )
 def test_a_label_that_is_an_integer_is_none_where_it_is_part_of_a_number(line: str, is_read: bool) -> None:
-    client = serving_helpers.client_of(Engine(), (0, 1, 2), MANIFEST, {})
+    client = serving_helpers.client_of(Backend(), (0, 1, 2), MANIFEST, {})
     assert answered(ask(client, line, CSV)) == ["label" if is_read else "error"]
 
 
@@ -375,8 +375,8 @@ def test_an_id_comes_back_with_its_answer_and_with_its_error(client: FlaskClient
 
 
 @pytest.fixture
-def transform(engine: Engine) -> FlaskClient:
-    return serving_helpers.client_of(engine, LABELS, MANIFEST, {"SAGEMAKER_BATCH": "true"})
+def transform(backend: Backend) -> FlaskClient:
+    return serving_helpers.client_of(backend, LABELS, MANIFEST, {"SAGEMAKER_BATCH": "true"})
 
 
 TRANSFORM_REFUSES: Mapping[str, Refused] = {
@@ -390,17 +390,17 @@ TRANSFORM_REFUSES: Mapping[str, Refused] = {
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in TRANSFORM_REFUSES.items()])
 def test_a_transform_job_is_refused_what_would_be_a_wrong_answer(
-    transform: FlaskClient, engine: Engine, case: Refused
+    transform: FlaskClient, backend: Backend, case: Refused
 ) -> None:
     content_type, body, status, words = case
     answer = ask(transform, body, content_type)
     assert (answer.status_code, words in error_of(answer)[1]) == (status, True)
-    assert engine.asked == []
+    assert backend.asked == []
 
 
-def test_a_transform_job_of_octets_may_send_a_text_at_a_time(transform: FlaskClient, engine: Engine) -> None:
+def test_a_transform_job_of_octets_may_send_a_text_at_a_time(transform: FlaskClient, backend: Backend) -> None:
     assert ask(transform, "a, and b\n", OCTETS).status_code == 200
-    assert engine.asked == ["a, and b"]
+    assert backend.asked == ["a, and b"]
 
 
 def test_a_transform_job_gets_as_many_lines_as_it_sends(transform: FlaskClient) -> None:
@@ -428,13 +428,13 @@ def test_a_transform_job_gets_as_many_lines_as_it_sends(transform: FlaskClient) 
     ],
 )
 def test_a_body_may_be_compressed_where_its_header_says_so(
-    client: FlaskClient, engine: Engine, encoding: str, content_type: str, body: str, texts: list[str]
+    client: FlaskClient, backend: Backend, encoding: str, content_type: str, body: str, texts: list[str]
 ) -> None:
     halves = gzip.compress(body.encode()[:3], mtime=0) + gzip.compress(body.encode()[3:], mtime=0)
     for compressed in (gzip.compress(body.encode(), mtime=0), halves):
-        engine.asked.clear()
+        backend.asked.clear()
         assert ask(client, compressed, content_type, Content_Encoding=encoding).status_code == 200
-        assert engine.asked == texts
+        assert backend.asked == texts
 
 
 WHOLE = gzip.compress(b"one\ntwo\n" * 1000, mtime=0)
@@ -466,8 +466,8 @@ def test_identity_is_no_encoding(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("content_type", [TEXT, JSON, CSV, JSON_LINES, OCTETS])
-def test_a_decompression_bomb_is_413_and_is_never_held_whole(engine: Engine, content_type: str) -> None:
-    client = serving_helpers.client_of(engine, LABELS, MANIFEST, {"SERVING_MAX_WHOLE_MB": "1"})
+def test_a_decompression_bomb_is_413_and_is_never_held_whole(backend: Backend, content_type: str) -> None:
+    client = serving_helpers.client_of(backend, LABELS, MANIFEST, {"SERVING_MAX_WHOLE_MB": "1"})
     bomb = gzip.compress(b'"a"\n' * (8 << 20), 9, mtime=0)
     answer = ask(client, bomb, content_type, Content_Encoding="gzip")
     assert (answer.status_code, error_of(answer)[0]) == (413, "payload_too_large")
@@ -477,17 +477,17 @@ def test_a_decompression_bomb_is_413_and_is_never_held_whole(engine: Engine, con
 # --- no false alarm
 
 
-def test_the_texts_of_the_claims_are_read_in_every_form(client: FlaskClient, engine: Engine) -> None:
-    every_text_is_read(client, engine, CLAIMS)
+def test_the_texts_of_the_claims_are_read_in_every_form(client: FlaskClient, backend: Backend) -> None:
+    every_text_is_read(client, backend, CLAIMS)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared data sets")
 @pytest.mark.parametrize("name", ["banking77/test", "sst2/test", "trec6/test", "imdb_polarity2k/test"])
-def test_the_texts_of_the_shared_data_are_read_in_every_form(client: FlaskClient, engine: Engine, name: str) -> None:
-    every_text_is_read(client, engine, SHARED / name / "data.csv")
+def test_the_texts_of_the_shared_data_are_read_in_every_form(client: FlaskClient, backend: Backend, name: str) -> None:
+    every_text_is_read(client, backend, SHARED / name / "data.csv")
 
 
-def every_text_is_read(client: FlaskClient, engine: Engine, path: Path) -> None:
+def every_text_is_read(client: FlaskClient, backend: Backend, path: Path) -> None:
     found = ReadResult()
     csv_rows.read(Source(path, path.name), AS_WRITTEN, found)
     texts = [row.record for row in found.rows]
@@ -500,10 +500,10 @@ def every_text_is_read(client: FlaskClient, engine: Engine, path: Path) -> None:
         (json.dumps(texts), JSON, texts),
         ("\n".join(json.dumps({"text": text}) for text in texts), JSON_LINES, texts),
     ):
-        engine.asked.clear()
+        backend.asked.clear()
         answer = ask(client, body, content_type)
         assert '{"error"' not in answer.text
-        assert engine.asked == expected
+        assert backend.asked == expected
     for text in flat[:200]:
         for content_type in (TEXT, OCTETS, NONE):
             assert ask(client, text, content_type).status_code == 200

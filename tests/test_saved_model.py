@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from classifier import predictor
-from classifier.engines import Engine, saved_model
-from classifier.engines.foreign import LOGITS, PROBABILITIES, Output
-from classifier.engines.saved_model import ForeignEngine, TextsEngine, TokensEngine
+from classifier.backends import Backend, saved_model
+from classifier.backends.foreign import LOGITS, PROBABILITIES, Output
+from classifier.backends.saved_model import ForeignBackend, TextsBackend, TokensBackend
 from classifier.errors import UserError
 from serving_helpers import LONGEST_IN_FULL, UNKNOWN_CHARACTER, model_folder, probabilities, write_model
 
@@ -19,10 +19,10 @@ TEXTS = ["three", "", "x" * (LONGEST_IN_FULL + 1), "Gro\u00dfes Caf\u00e9", "\U0
 
 
 @pytest.fixture(scope="module")
-def two_steps() -> TokensEngine:
-    engine = saved_model.load(model_folder() / "1")
-    assert isinstance(engine, TokensEngine)
-    return engine
+def two_steps() -> TokensBackend:
+    backend = saved_model.load(model_folder() / "1")
+    assert isinstance(backend, TokensBackend)
+    return backend
 
 
 @pytest.fixture(scope="module")
@@ -34,63 +34,63 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(older: Path) -> TextsEngine:
-    engine = saved_model.load(older)
-    assert isinstance(engine, TextsEngine)
-    return engine
+def whole(older: Path) -> TextsBackend:
+    backend = saved_model.load(older)
+    assert isinstance(backend, TextsBackend)
+    return backend
 
 
 @pytest.fixture(scope="module")
-def foreign(older: Path) -> ForeignEngine:
-    engine = saved_model.load_foreign(older)
-    assert engine.output == Output("probabilities", PROBABILITIES, 3)
-    return engine
+def foreign(older: Path) -> ForeignBackend:
+    backend = saved_model.load_foreign(older)
+    assert backend.output == Output("probabilities", PROBABILITIES, 3)
+    return backend
 
 
 @pytest.fixture(params=["two_steps", "whole", "foreign"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    chosen: Engine = request.getfixturevalue(request.param)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    chosen: Backend = request.getfixturevalue(request.param)
     return chosen
 
 
-def assert_answers(engine: Engine, texts: Sequence[str]) -> None:
-    answers = engine.predict(engine.prepare(texts))
+def assert_answers(backend: Backend, texts: Sequence[str]) -> None:
+    answers = backend.run_batch(backend.encode(texts))
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, [probabilities(text) for text in texts], atol=1e-6)
 
 
-def test_texts_of_all_lengths_are_answered_together_as_alone(engine: Engine) -> None:
-    assert_answers(engine, TEXTS)
+def test_texts_of_all_lengths_are_answered_together_as_alone(backend: Backend) -> None:
+    assert_answers(backend, TEXTS)
     for text in TEXTS:
-        assert_answers(engine, [text])
+        assert_answers(backend, [text])
 
 
-def test_nothing_to_prepare_is_nothing_and_only_empty_texts_are_answered(engine: Engine) -> None:
-    assert engine.prepare([]) == []
-    assert_answers(engine, ["", ""])
+def test_nothing_to_prepare_is_nothing_and_only_empty_texts_are_answered(backend: Backend) -> None:
+    assert backend.encode([]) == []
+    assert_answers(backend, ["", ""])
 
 
-def test_half_a_surrogate_pair_is_answered_as_a_question_mark(engine: Engine) -> None:
-    assert_answers(engine, ["one \ud800 half"])
-    half, mark = engine.prepare(["\udfff", "?"])
+def test_half_a_surrogate_pair_is_answered_as_a_question_mark(backend: Backend) -> None:
+    assert_answers(backend, ["one \ud800 half"])
+    half, mark = backend.encode(["\udfff", "?"])
     np.testing.assert_array_equal(half.content, mark.content)
 
 
-def test_texts_prepared_apart_are_computed_together(engine: Engine) -> None:
-    batch = [prepared for text in TEXTS for prepared in engine.prepare([text])]
-    np.testing.assert_allclose(engine.predict(batch), [probabilities(text) for text in TEXTS], atol=1e-6)
+def test_texts_prepared_apart_are_computed_together(backend: Backend) -> None:
+    batch = [encoded for text in TEXTS for encoded in backend.encode([text])]
+    np.testing.assert_allclose(backend.run_batch(batch), [probabilities(text) for text in TEXTS], atol=1e-6)
 
 
-def test_tokens_are_counted_and_so_are_the_unknown_ones(two_steps: TokensEngine) -> None:
-    prepared = two_steps.prepare(["three", "", f"a{UNKNOWN_CHARACTER}b{UNKNOWN_CHARACTER}"])
-    assert [(text.tokens, text.unknown, text.counted) for text in prepared] == [
+def test_tokens_are_counted_and_so_are_the_unknown_ones(two_steps: TokensBackend) -> None:
+    encoded = two_steps.encode(["three", "", f"a{UNKNOWN_CHARACTER}b{UNKNOWN_CHARACTER}"])
+    assert [(text.tokens, text.unknown, text.counted) for text in encoded] == [
         (5, 0, True), (1, 0, True), (4, 2, True),
     ]  # fmt: skip
-    assert [len(text.content) for text in prepared] == [5, 0, 4]
+    assert [len(text.content) for text in encoded] == [5, 0, 4]
 
 
-def test_a_prepared_text_keeps_no_other_texts_padding_in_memory(two_steps: TokensEngine) -> None:
-    short, _ = two_steps.prepare(["a", "b" * 4000])
+def test_a_prepared_text_keeps_no_other_texts_padding_in_memory(two_steps: TokensBackend) -> None:
+    short, _ = two_steps.encode(["a", "b" * 4000])
     assert short.content.base is None
     assert short.content.nbytes == 4
 
@@ -104,10 +104,10 @@ def test_zeros_inside_a_text_do_not_end_it() -> None:
 @pytest.mark.parametrize(
     ("text", "tokens"), [("", 2), ("a", 3), ("abc", 3), ("abcd", 4), ("\u6f22", 3), ("x" * 30, 12), ("x" * 10**6, 512)]
 )
-def test_where_texts_are_taken_whole_their_tokens_are_estimated(whole: TextsEngine, text: str, tokens: int) -> None:
-    (prepared,) = whole.prepare([text])
-    assert (prepared.tokens, prepared.unknown, prepared.counted) == (tokens, 0, False)
-    assert prepared.content == text.encode()
+def test_where_texts_are_taken_whole_their_tokens_are_estimated(whole: TextsBackend, text: str, tokens: int) -> None:
+    (encoded,) = whole.encode([text])
+    assert (encoded.tokens, encoded.unknown, encoded.counted) == (tokens, 0, False)
+    assert encoded.content == text.encode()
 
 
 STRINGS = tf.TensorSpec([None], tf.string, name="sentences")
@@ -142,24 +142,24 @@ def logits(tmp_path: Path) -> Path:
     return save(tmp_path, lambda texts: {"scores": two(texts)})
 
 
-def answers(engine: ForeignEngine, *texts: str) -> list[list[float]]:
-    return [[round(float(number), 4) for number in row] for row in engine.predict(engine.prepare(texts))]
+def answers(backend: ForeignBackend, *texts: str) -> list[list[float]]:
+    return [[round(float(number), 4) for number in row] for row in backend.run_batch(backend.encode(texts))]
 
 
 def test_logits_of_another_program_become_probabilities(logits: Path) -> None:
-    engine = saved_model.load_foreign(logits)
-    assert engine.output == Output("scores", LOGITS, 2)
-    assert answers(engine, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
-    assert engine.reason == (
+    backend = saved_model.load_foreign(logits)
+    assert backend.output == Output("scores", LOGITS, 2)
+    assert answers(backend, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
+    assert backend.reason == (
         "another program's model; its output 'scores' is taken as logits, of which softmax makes probabilities"
     )
 
 
 def test_one_number_per_text_is_that_of_the_second_of_two_labels_and_never_1(tmp_path: Path) -> None:
     save(tmp_path, lambda texts: {"dense": shares(texts)[:, tf.newaxis]})
-    engine = saved_model.load_foreign(tmp_path, 2)
-    assert engine.width == 2
-    assert answers(engine, "", "abc") == [[0, 1], [0.75, 0.25]]
+    backend = saved_model.load_foreign(tmp_path, 2)
+    assert backend.width == 2
+    assert answers(backend, "", "abc") == [[0, 1], [0.75, 0.25]]
     with pytest.raises(UserError, match=r"one number per text.*name both in labels_info\.json"):
         saved_model.load_foreign(tmp_path)
 
@@ -187,8 +187,8 @@ def test_of_two_outputs_the_same_is_served_at_every_start(tmp_path: Path, names:
 )
 def test_texts_are_given_in_the_shape_that_the_model_takes(tmp_path: Path, spec: tf.TensorSpec) -> None:
     save(tmp_path, lambda texts: {"logits": two(texts)}, spec)
-    engine = saved_model.load_foreign(tmp_path)
-    assert answers(engine, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
+    backend = saved_model.load_foreign(tmp_path)
+    assert answers(backend, "", "a") == [[0.5, 0.5], [0.8808, 0.1192]]
 
 
 def test_the_only_signature_of_texts_is_taken_and_of_several_none(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from tokenizers import BertWordPieceTokenizer, Tokenizer, models
 
 import tiny_bert
+from classifier.backends import Encoded, tokenization
+from classifier.backends.saved_model import TokensBackend
+from classifier.backends.tokenization import Tokenization
 from classifier.encoders import words
 from classifier.encoders.wordpiece import WordPiece
 from classifier.encoders.words import Words
-from classifier.engines import Prepared, tokenization
-from classifier.engines.saved_model import TokensEngine
-from classifier.engines.tokenization import Tokenization
 from classifier.errors import UserError
 from jobs import ROOT
 
@@ -100,7 +100,7 @@ UNFOLDED = "1C89 A7CB-A7CC A7DA A7DC 10D50-10D65 1CCD6-1CCF9 1E030-1E06D"
 class Pair:
     """One tokenizer in both forms."""
 
-    tensorflow: TokensEngine
+    tensorflow: TokensBackend
     portable: Tokenization
     source: Any
 
@@ -109,12 +109,12 @@ class Pair:
         found = []
         remaining = iter(texts)
         while some := list(itertools.islice(remaining, 512)):
-            prepared = zip(some, self.tensorflow.prepare(some), self.portable.prepare(some), strict=True)
-            found += [ascii(text[:60]) for text, first, second in prepared if comparable(first) != comparable(second)]
+            encoded = zip(some, self.tensorflow.encode(some), self.portable.encode(some), strict=True)
+            found += [ascii(text[:60]) for text, first, second in encoded if comparable(first) != comparable(second)]
         return found
 
 
-def comparable(text: Prepared) -> tuple[Any, ...]:
+def comparable(text: Encoded) -> tuple[Any, ...]:
     return text.content.tolist(), text.content.dtype, text.tokens, text.unknown, text.counted
 
 
@@ -131,7 +131,7 @@ def pair(source: WordPiece | Words, unknown_id: int, folder: Path) -> Pair:
     path = folder / "tokenizer.json"
     path.write_text(portable.definition, encoding="utf-8")
     loaded = tokenization.load(path, folds_case=portable.folds_case)
-    return Pair(TokensEngine(source, tokenize, tokenize), loaded, source)
+    return Pair(TokensBackend(source, tokenize, tokenize), loaded, source)
 
 
 @pytest.fixture(scope="module")
@@ -228,13 +228,13 @@ def codes(*texts: str) -> list[int]:
 def test_every_character_of_unicode_gets_the_same_word_pieces(kind: str, request: pytest.FixtureRequest) -> None:
     both: Pair = request.getfixturevalue(kind)
 
-    def ids(prepare: Callable[[list[str]], list[Prepared]]) -> Callable[[list[str]], list[Any]]:
+    def ids(prepare: Callable[[list[str]], list[Encoded]]) -> Callable[[list[str]], list[Any]]:
         return lambda texts: [
             text.content.tolist() for start in range(0, len(texts), 512) for text in prepare(texts[start : start + 512])
         ]
 
     # Four tokens a character, so that none is behind the longest sequence.
-    assert unlike([ids(both.tensorflow.prepare), ids(both.portable.prepare)], together=(LENGTH - 2) // 5) == ""
+    assert unlike([ids(both.tensorflow.encode), ids(both.portable.encode)], together=(LENGTH - 2) // 5) == ""
 
 
 def portable_words(both: Pair) -> Callable[[list[str]], list[list[str]]]:
@@ -255,8 +255,8 @@ def test_other_vocabularies_get_other_word_pieces_for_the_youngest_letters_only(
     both: Pair = request.getfixturevalue(kind)
 
     def tensorflow_words(texts: list[str]) -> list[list[str]]:
-        prepared = both.source.prepare(tf.constant([text.encode() for text in texts])).numpy()
-        return [text.decode().split() for text in prepared]
+        encoded = both.source.prepare(tf.constant([text.encode() for text in texts])).numpy()
+        return [text.decode().split() for text in encoded]
 
     assert unlike([tensorflow_words, portable_words(both)]) == ranges(codes(*expected))
 
@@ -272,12 +272,12 @@ def test_every_character_of_unicode_but_the_youngest_gets_the_same_words(of_word
 def test_long_words_and_signs_inside_them_get_the_references_tokens(uncased: Pair) -> None:
     reference = BertWordPieceTokenizer(str(ENCODER / "vocab.txt"), lowercase=True)
     reference.enable_truncation(LENGTH)
-    prepared = uncased.portable.prepare(LONG_WORDS)
-    assert [text.content.tolist() for text in prepared] == [text.ids for text in reference.encode_batch(LONG_WORDS)]
+    encoded = uncased.portable.encode(LONG_WORDS)
+    assert [text.content.tolist() for text in encoded] == [text.ids for text in reference.encode_batch(LONG_WORDS)]
 
 
 def test_a_token_spelled_out_in_a_text_is_no_special_token(uncased: Pair) -> None:
-    (text,) = uncased.portable.prepare(["[CLS] [SEP] [PAD] [MASK]"])
+    (text,) = uncased.portable.encode(["[CLS] [SEP] [PAD] [MASK]"])
     assert text.content[[0, -1]].tolist() == [101, 102]
     assert not {0, 101, 102, 103} & set(text.content[1:-1].tolist())
 
@@ -287,7 +287,7 @@ def test_no_text_gets_more_tokens_than_the_longest_sequence(tiny: Pair, tmp_path
         short = pair(replace(tiny.source, max_sequence_length=length), tiny.source.unknown_id, tmp_path)
         texts = ["", "the", "the film", "the film was", PROSE]
         assert short.different(texts) == []
-        assert [text.tokens for text in short.portable.prepare(texts)] == [2, *[3] * 1, *[min(length, 4)] * 3]
+        assert [text.tokens for text in short.portable.encode(texts)] == [2, *[3] * 1, *[min(length, 4)] * 3]
 
 
 def test_a_text_whose_beginning_has_too_few_words_is_read_to_its_end(pairs: Sequence[Pair]) -> None:
@@ -314,24 +314,24 @@ def test_endless_combining_marks_are_read_in_no_time(pairs: Sequence[Pair], mark
     assert [each.different([some]) for each in pairs] == [[]] * len(pairs)
     begun = time.process_time()
     for each in pairs:
-        each.portable.prepare(["a" + marks * (131_072 // len(marks))])
+        each.portable.encode(["a" + marks * (131_072 // len(marks))])
     assert time.process_time() - begun < 8  # seconds; sorted the plain way, more than a minute
 
 
 def test_threads_get_the_tokens_of_their_own_texts(uncased: Pair) -> None:
     texts = [f"request {number} of {'many ' * (number % 7)}" for number in range(400)]
-    expected = [text.content.tolist() for text in uncased.portable.prepare(texts)]
+    expected = [text.content.tolist() for text in uncased.portable.encode(texts)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda text: uncased.portable.prepare([text])[0].content.tolist(), texts))
+        found = list(pool.map(lambda text: uncased.portable.encode([text])[0].content.tolist(), texts))
     assert found == expected
 
 
 def test_no_texts_are_no_tokens(pairs: Sequence[Pair]) -> None:
-    assert [each.portable.prepare([]) for each in pairs] == [[]] * len(pairs)
+    assert [each.portable.encode([]) for each in pairs] == [[]] * len(pairs)
 
 
 def test_a_text_without_words_is_one_unknown_word(of_words: Pair) -> None:
-    (text,) = of_words.portable.prepare(["\0 \u200b"])
+    (text,) = of_words.portable.encode(["\0 \u200b"])
     assert text.content.dtype == np.int32
     assert comparable(text) == ([words.UNKNOWN], np.int32, 1, 1, True)
 
@@ -354,7 +354,7 @@ def test_the_library_starts_no_threads_of_its_own_unless_the_user_says_so(
 
 
 def test_tensorflow_is_not_imported() -> None:
-    program = "import sys; from classifier.engines import tokenization; print(*sys.modules)"
+    program = "import sys; from classifier.backends import tokenization; print(*sys.modules)"
     command = [sys.executable, "-c", program]
     path = {"PYTHONPATH": str(ROOT / "container")}
     imported = subprocess.run(command, env=path, capture_output=True, text=True, check=True).stdout.split()

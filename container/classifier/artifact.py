@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier import label_files, modalities, model_folders, other_models
-from classifier.engines import choice
+from classifier.backends import choice
 from classifier.errors import UserError
 from classifier.label_files import LABEL_INDEX_FILE, LABELS_FILE
 from classifier.modalities import Modality

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from classifier import artifact, modalities
 from classifier.artifact import Artifact, Label
-from classifier.engines import Computing, Engine, Prepared, choice
-from classifier.engines.choice import TENSORFLOW, Stored
+from classifier.backends import Backend, Computing, Encoded, choice
+from classifier.backends.choice import TENSORFLOW, Stored
 from classifier.errors import UserError
 from classifier.modalities import Modality
 
@@ -28,16 +28,16 @@ class Predictor:
         engine: What computes.
         labels: The labels, in the order of the probabilities.
         manifest: What else training left word of; nothing, of a model that another program made.
-        engine_name: Which engine it is, of :data:`classifier.engines.choice.ENGINES`.
+        engine_name: Which engine it is, of :data:`classifier.backends.choice.ENGINES`.
         engine_reason: Why it is this one.
         notes: What of the model folder was passed over and may have been meant, a sentence each.
     """
 
-    engine: Engine
+    backend: Backend
     labels: tuple[Label, ...]
     manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    engine_name: str = TENSORFLOW
-    engine_reason: str = ""
+    backend_name: str = TENSORFLOW
+    backend_reason: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -53,33 +53,33 @@ class Predictor:
         """
         return self.modality.decode(record, self.manifest)
 
-    def encode(self, records: Sequence[Any]) -> list[Prepared]:
+    def encode(self, records: Sequence[Any]) -> list[Encoded]:
         """Return decoded records ready to compute, in their order; of any number of them."""
         pieces = (records[start : start + ENCODED_AT_ONCE] for start in range(0, len(records), ENCODED_AT_ONCE))
-        return [encoded for piece in pieces for encoded in self.engine.prepare(piece)]
+        return [encoded for piece in pieces for encoded in self.backend.encode(piece)]
 
-    def compute(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
 
         Raises:
             ArithmeticError: The model answered something that is not a number, or not as much as it was asked.
         """
-        probabilities = self.engine.predict(batch)
+        probabilities = self.backend.run_batch(batch)
         if probabilities.shape != (len(batch), len(self.labels)):
             raise ArithmeticError(f"the model answered {probabilities.shape} for {len(batch)} texts")
         if not np.isfinite(probabilities).all():
             raise ArithmeticError("the model answered a probability that is not a number")
         return probabilities
 
-    def answer(self, prepared: Sequence[Prepared]) -> NDArray[np.float32]:
+    def answer(self, encoded: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(prepared), labels], of any number of texts, in batches of like lengths.
 
         Raises:
             ArithmeticError: The model answered something that is not a number.
         """
-        probabilities = np.empty((len(prepared), len(self.labels)), np.float32)
-        for batch in _batches(prepared):
-            probabilities[batch] = self.compute([prepared[index] for index in batch])
+        probabilities = np.empty((len(encoded), len(self.labels)), np.float32)
+        for batch in _batches(encoded):
+            probabilities[batch] = self.run_batch([encoded[index] for index in batch])
         return probabilities
 
     def predict(self, records: Sequence[Any]) -> NDArray[np.float32]:
@@ -92,11 +92,11 @@ class Predictor:
         return self.answer(self.encode([self.decode(record) for record in records]))
 
 
-def _batches(prepared: Sequence[Prepared]) -> Iterator[list[int]]:
+def _batches(encoded: Sequence[Encoded]) -> Iterator[list[int]]:
     """Yield the indices of all texts, batch by batch, the shortest first: a batch costs as much as its longest text."""
     batch: list[int] = []
-    for index in sorted(range(len(prepared)), key=lambda index: prepared[index].tokens):
-        full = len(batch) == BATCH_SIZE or prepared[index].tokens * (len(batch) + 1) > BATCH_TOKENS
+    for index in sorted(range(len(encoded)), key=lambda index: encoded[index].tokens):
+        full = len(batch) == BATCH_SIZE or encoded[index].tokens * (len(batch) + 1) > BATCH_TOKENS
         if batch and full:
             yield batch
             batch = []
@@ -146,10 +146,10 @@ def from_artifact(model: Artifact, computing: Computing) -> Predictor:
     if not model.manifest:
         return _foreign(model, computing)
     chosen = choice.load(Stored(model.folder, model.saved_model, model.manifest), computing)
-    return Predictor(chosen.engine, model.labels, model.manifest, chosen.name, chosen.reason, model.notes)
+    return Predictor(chosen.backend, model.labels, model.manifest, chosen.name, chosen.reason, model.notes)
 
 
 def _foreign(model: Artifact, computing: Computing) -> Predictor:
-    engine = choice.load_foreign(model.saved_model, computing, len(model.labels))
-    labels = model.labels or tuple(range(engine.width))
-    return Predictor(engine, labels, engine_reason=engine.reason, notes=model.notes)
+    backend = choice.load_foreign(model.saved_model, computing, len(model.labels))
+    labels = model.labels or tuple(range(backend.width))
+    return Predictor(backend, labels, backend_reason=backend.reason, notes=model.notes)

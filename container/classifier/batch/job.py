@@ -12,6 +12,7 @@ from classifier import __version__, predictor
 from classifier.batch.options import Options
 from classifier.batch.storage import Storage
 from classifier.predictor import Predictor
+from classifier.tabular.dialect import AUTO
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +52,14 @@ class Job:
         ready = self.pool.submit(predictor.load, self.model_folder, self.options.computing).result()
         for note in ready.notes:
             log.warning("event=model_note note=%r", note)
-        log.info("event=model engine=%s note=%r", ready.engine_name, ready.engine_reason)
+        log.info("event=model engine=%s note=%r", ready.backend_name, ready.backend_reason)
         return ready
 
     def fingerprint(self, name: str) -> str:
         """Return what is another whenever a file's result would be: of another content, model, option or version."""
         options = self.options
-        asked = (options.format, options.text_column, vars(options.dialect), options.probabilities, options.engine)
+        asked = [options.format, options.text_column, options.header, options.probabilities, options.engine]
+        if options.delimiter != AUTO:  # results of versions that had no such option stay known
+            asked.append(options.delimiter)
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

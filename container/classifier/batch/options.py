@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from classifier import resources
+from classifier.backends import GPU_BATCHES, Computing
+from classifier.backends.choice import AUTO, ENGINES
 from classifier.batch import shards
 from classifier.batch.shards import Shard
-from classifier.engines import GPU_BATCHES, Computing
-from classifier.engines.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
 from classifier.hyperparameters import SCHEMA

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from classifier import engines, environment
+from classifier import backends, environment
 from classifier.batch import inputs, model, storage, task
 from classifier.batch.job import Job
 from classifier.batch.options import Options
@@ -25,7 +25,7 @@ EXIT_CODES = {
     143: "stopped by SIGTERM; started again, it goes on with the files that are not finished",
 }
 CHATTY_LOGGERS = ("absl", "tensorflow", "boto3", "botocore", "s3transfer", "urllib3")
-VARIABLES = {**engines.VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+VARIABLES = {**backends.VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

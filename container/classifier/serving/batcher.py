@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ PADDED_ANYWAY = 8  # tokens; engines make every text as long as this
 Observe = Callable[[int, int, float], None]
 
 
-class EngineError(Exception):
+class BackendError(Exception):
     """What went wrong in an engine, and where; without the words of the error, which may hold a text.
 
     Args:
@@ -58,7 +58,7 @@ class _Task:
     """One request's texts, shortest first, and what is known of them so far."""
 
     predictor: Predictor
-    texts: Sequence[Prepared]
+    texts: Sequence[Encoded]
     order: Sequence[int]
     probabilities: NDArray[np.float32]
     submitted: float = field(default_factory=time.monotonic)
@@ -74,7 +74,7 @@ class _Task:
         return self.taken < len(self.order) and self.error is None
 
     @property
-    def next(self) -> Prepared:
+    def next(self) -> Encoded:
         return self.texts[self.order[self.taken]]
 
 
@@ -98,7 +98,7 @@ class Batcher:
         for number in range(at_once):
             threading.Thread(target=self._work, name=f"engine-{number}", daemon=True).start()
 
-    def predict(self, predictor: Predictor, texts: Sequence[Prepared]) -> tuple[NDArray[np.float32], Timing]:
+    def predict(self, predictor: Predictor, texts: Sequence[Encoded]) -> tuple[NDArray[np.float32], Timing]:
         """Return the probabilities, float32[len(texts), labels], in the order of the texts, and how long they took.
 
         Raises:
@@ -159,7 +159,7 @@ class Batcher:
     def _give_up(self, rows: _Rows) -> None:
         with self._arrived:
             for task in {task for task, _ in rows if not task.done.is_set()}:
-                task.error = EngineError(RuntimeError())
+                task.error = BackendError(RuntimeError())
                 if task in self._waiting:
                     self._waiting.remove(task)
                 task.done.set()
@@ -214,9 +214,9 @@ def _computed(rows: _Rows) -> list[tuple[_Rows, NDArray[np.float32] | Exception]
 def _asked(rows: _Rows) -> NDArray[np.float32] | Exception:
     predictor = rows[0][0].predictor
     try:
-        return predictor.compute([task.texts[index] for task, index in rows])
+        return predictor.run_batch([task.texts[index] for task, index in rows])
     except Exception as error:  # noqa: BLE001  the requests of the batch raise it again
-        return EngineError(error)
+        return BackendError(error)
 
 
 def _by_task(rows: _Rows) -> list[_Rows]:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.artifact import Label
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 from classifier.errors import RecordError, RequestError
 from classifier.predictor import Predictor
 from classifier.serving import answers, compression, media_types, records
-from classifier.serving.batcher import Batcher, EngineError
+from classifier.serving.batcher import BackendError, Batcher
 from classifier.serving.json_records import Identified, content_of
 from classifier.serving.limits import Limits
 from classifier.serving.metrics import Metrics
@@ -208,35 +208,35 @@ def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Recor
     except RequestError as error:
         return RequestError(error.status, error.code, f"{place}{error.message}")
     except Exception as error:  # noqa: BLE001  it may hold a record
-        raise EngineError(error) from None
+        raise BackendError(error) from None
 
 
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
     """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
     texts = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
     with service.preparing:
-        prepared = _prepared(predictor, texts)
+        encoded = _prepared(predictor, texts)
     usage.records += len(chunk)
     usage.bad_records += len(chunk) - len(texts)
-    usage.tokens += sum(text.tokens for text in prepared)
+    usage.tokens += sum(text.tokens for text in encoded)
     most = service.settings.max_tokens
     if most and usage.tokens > most:
         raise RequestError(413, "too_many_tokens", f"more than {most} tokens, which SERVING_MAX_TOKENS sets; send less")
-    probabilities, timing = service.batcher.predict(predictor, prepared)
+    probabilities, timing = service.batcher.predict(predictor, encoded)
     usage.queued_seconds += timing.queued_seconds
     usage.computed_seconds += timing.computed_seconds
     service.metrics.queued(timing.queued_seconds)
-    service.metrics.answered(prepared)
+    service.metrics.answered(encoded)
     if not service.settings.multi_model:  # drift is one model's
-        service.metrics.predicted(predictor.labels, probabilities, prepared)
+        service.metrics.predicted(predictor.labels, probabilities, encoded)
     return probabilities
 
 
-def _prepared(predictor: Predictor, texts: Sequence[Any]) -> list[Prepared]:
+def _prepared(predictor: Predictor, texts: Sequence[Any]) -> list[Encoded]:
     try:
         return predictor.encode(texts)
     except Exception as error:  # noqa: BLE001  it may hold a text
-        raise EngineError(error) from None
+        raise BackendError(error) from None
 
 
 def _written(pieces: Iterator[bytes], media_type: str) -> Answer:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
 
 from classifier.artifact import Label
-from classifier.engines import Prepared
+from classifier.backends import Encoded
 
 PREFIX = "classifier_"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -147,22 +147,22 @@ class Metrics:
         """Count records that could not be read."""
         self._counters["bad_records_total"].inc(records)
 
-    def answered(self, prepared: Sequence[Prepared]) -> None:
+    def answered(self, encoded: Sequence[Encoded]) -> None:
         """Count records that were answered, of any model."""
-        tokens = [text.tokens for text in prepared if text.counted]
-        self._counters["records_total"].inc(len(prepared))
+        tokens = [text.tokens for text in encoded if text.counted]
+        self._counters["records_total"].inc(len(encoded))
         self._counters["tokens_total"].inc(sum(tokens))
-        self._counters["unknown_tokens_total"].inc(sum(text.unknown for text in prepared if text.counted))
+        self._counters["unknown_tokens_total"].inc(sum(text.unknown for text in encoded if text.counted))
 
     def predicted(
-        self, labels: Sequence[Label], probabilities: NDArray[np.floating[Any]], prepared: Sequence[Prepared]
+        self, labels: Sequence[Label], probabilities: NDArray[np.floating[Any]], encoded: Sequence[Encoded]
     ) -> None:
         """Count what the one model answered, to be held against its baseline.
 
         Args:
             labels: The model's labels, in the order of the probabilities.
             probabilities: The answers, float[records, labels].
-            prepared: The records, in the order of the answers.
+            encoded: The records, in the order of the answers.
         """
         counts = np.bincount(probabilities.argmax(axis=1), minlength=len(labels))
         for index in np.flatnonzero(counts).tolist():
@@ -170,7 +170,7 @@ class Metrics:
         # A float32 softmax may be a rounding error above 1, which is no bucket of its own.
         for probability in np.minimum(probabilities.max(axis=1), 1.0).tolist():
             self._histograms["top_probability"].observe(probability)
-        for record in prepared:
+        for record in encoded:
             if record.counted:
                 self._histograms["record_tokens"].observe(record.tokens)
 

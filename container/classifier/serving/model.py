@@ -28,7 +28,7 @@ def load(settings: ServingSettings) -> Predictor:
         UserError: The model is incomplete, broken, or answers differently than it did in training.
     """
     ready = predictor.load(settings.model_folder, settings.computing)
-    logger.info("engine_chosen", extra={"engine": ready.engine_name, "reason": ready.engine_reason})
+    logger.info("engine_chosen", extra={"engine": ready.backend_name, "reason": ready.backend_reason})
     give_back()  # what other engines took that were tried
     return ready
 

@@ -111,7 +111,9 @@ class Models:
                 self._loaded[name] = entry
                 self._observe(len(self._loaded))
             taken = self._taken(name, start, self._memory.resident() - before)
-            logger.info("model_loaded", extra={**taken, "engine": outcome.engine_name, "reason": outcome.engine_reason})
+            logger.info(
+                "model_loaded", extra={**taken, "engine": outcome.backend_name, "reason": outcome.backend_reason}
+            )
             return entry.model
 
     def remove(self, name: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from classifier import artifact, engines, environment, resources
+from classifier import artifact, backends, environment, resources
 from classifier.errors import UserError
 from classifier.serving import logs, memory, processes, readiness
 from classifier.serving.limits import LOADS_AT_MOST
@@ -99,7 +99,7 @@ def sizes(settings: ServingSettings) -> dict[str, Any]:
 def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
     """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
     environ = {
-        **engines.VARIABLES,  # set before there are threads that might read others
+        **backends.VARIABLES,  # set before there are threads that might read others
         "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
         **environment.variables(),
         **(memory.VARIABLES if settings.multi_model else {}),

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from classifier import resources
-from classifier.engines import GPU_BATCHES, Computing
-from classifier.engines.choice import AUTO, ENGINES
+from classifier.backends import GPU_BATCHES, Computing
+from classifier.backends.choice import AUTO, ENGINES
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
 from classifier.kinds import Kind, boolean, choice, integer

@@ -14,9 +14,9 @@ from safetensors.numpy import save_file
 
 from classifier import __version__, artifact, predictor, resources
 from classifier.artifact import Label
+from classifier.backends import Computing
+from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
-from classifier.engines import Computing
-from classifier.engines.choice import TENSORFLOW
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
 from classifier.training import optimized_exports
@@ -213,7 +213,7 @@ def export(
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
         if module.portable:
             # As it was written: training may have left the one in memory in a form that is not converted.
-            saved: Any = exported.engine
+            saved: Any = exported.backend
             network = saved.model.signatures[module.portable]
             manifest["engines"] = optimized_exports.write(
                 work, network, trained.encoder, exported, checked, interruption

@@ -156,7 +156,7 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, c
         held = {name: _evaluation_split(encoder, part, name, settings, context) for name, part in parts.items()}
         fit_spec = _fit_spec(network, rows, held["validation"], settings, context)
         digest = run_digest(
-            *(__version__, asdict(settings), numbers.name, cluster.replicas, _digests(rows, context), rows.labels),
+            *(__version__, _decisive(settings), numbers.name, cluster.replicas, _digests(rows, context), rows.labels),
             weights=_given_weights(encoder, kept, context, from_nothing=files is None),
         )
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
@@ -169,6 +169,11 @@ def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, c
     if numbers.name != "float32":
         run = _scored_again(run, network, held["validation"], settings, context)
     return _outcome(network, run, rows, parts["validation"], held, context)
+
+
+def _decisive(settings: Hyperparameters) -> dict[str, Any]:
+    """Return the hyperparameters that decide a run's outcome beside its rows, whose digest says how they were read."""
+    return {name: value for name, value in asdict(settings).items() if name != "delimiter"}
 
 
 def _given_weights(

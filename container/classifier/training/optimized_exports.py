@@ -12,9 +12,9 @@ import openvino
 from numpy.typing import NDArray
 
 from classifier import artifact
+from classifier.backends import Computing, openvino_model
+from classifier.backends.choice import FLOAT32, FOLDER, PRECISIONS
 from classifier.encoders import Encoder
-from classifier.engines import Computing, openvino_model
-from classifier.engines.choice import FLOAT32, FOLDER, PRECISIONS
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from classifier.training.data import Split
@@ -132,7 +132,7 @@ def _evidence(
     """Ask a form what the trained model had answered."""
     longest = exported.manifest["encoder"].get("max_sequence_length", 0)
     try:
-        engine = openvino_model.load(
+        backend = openvino_model.load(
             folder,
             longest,
             PRECISIONS[name],
@@ -142,11 +142,11 @@ def _evidence(
         )
     except UserError as error:
         return Evidence(accepted=False, reason=str(error))
-    if engine.precision != PRECISIONS[name]:
+    if backend.precision != PRECISIONS[name]:
         return Evidence(accepted=False, reason=f"the training machine's processor computes no {PRECISIONS[name]}")
     if name != FLOAT32 and not checked.held_out:
         return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")
-    predictor = Predictor(engine, exported.labels)
+    predictor = Predictor(backend, exported.labels)
     difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.probes).max())
     answers = np.zeros_like(checked.answers)
     for start in range(0, len(answers), COMPARED_AT_ONCE):

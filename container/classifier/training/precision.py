@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from classifier import __version__
+from classifier.backends import processor
 from classifier.encoders import architectures
 from classifier.encoders.architectures import Shape
 from classifier.encoders.resolve import EncoderFiles
-from classifier.engines import processor
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import hardware, precision_benchmark
 from classifier.training.cluster import Cluster

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tokenizers import Encoding, Tokenizer
 
+from classifier.backends import VARIABLES
+from classifier.backends.tokenization import folded
 from classifier.encoders import architectures, catalog, pieces
 from classifier.encoders.files import SAVED_MODEL
 from classifier.encoders.scripts import LATIN, LOST, PRIVATE, SIGNS, STYLED, script
-from classifier.engines import VARIABLES
-from classifier.engines.tokenization import folded
 from classifier.environment import PRETRAINED_FOLDER, set_defaults
 from classifier.errors import UserError
 from classifier.hyperparameters import FROM_SCRATCH

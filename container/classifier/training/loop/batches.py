@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from classifier.backends.padding import padded
 from classifier.encoders import Encoder
 from classifier.encoders.texts import encoded
-from classifier.engines.padding import padded
 from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024

@@ -13,10 +13,10 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that tokenize
 from numpy.typing import NDArray
 
-from classifier.engines import Engine, Prepared, foreign
-from classifier.engines.arrays import Arrays
-from classifier.engines.foreign import Output
-from classifier.engines.padding import LENGTH_STEP, padded
+from classifier.backends import Backend, Encoded, foreign
+from classifier.backends.arrays import Arrays
+from classifier.backends.foreign import Output
+from classifier.backends.padding import LENGTH_STEP, padded
 from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
@@ -36,7 +36,7 @@ Function = Callable[..., dict[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
-class TokensEngine:
+class TokensBackend:
     """A loaded SavedModel that tokenizes and computes in two steps.
 
     Attributes:
@@ -51,7 +51,7 @@ class TokensEngine:
     classify: Function
     longest: int = 0
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return each text's token ids, without padding."""
         if not texts:
             return []
@@ -59,13 +59,13 @@ class TokensEngine:
         token_ids: NDArray[np.int32] = answers[TOKEN_IDS].numpy()
         # Copies, so that no text keeps the padding of the others in memory.
         return [
-            Prepared(row[:length].copy(), max(length, 1), unknown)
+            Encoded(row[:length].copy(), max(length, 1), unknown)
             for row, length, unknown in zip(
                 token_ids, _lengths(token_ids), answers[UNKNOWN_TOKENS].numpy().tolist(), strict=True
             )
         ]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch, padded to its longest text or more."""
         token_ids = tf.constant(padded([text.content for text in batch], LENGTH_STEP, self.longest))
         probabilities: NDArray[np.float32] = self.classify(token_ids=token_ids)[OUTPUT].numpy()
@@ -73,7 +73,7 @@ class TokensEngine:
 
 
 @dataclass(frozen=True)
-class TextsEngine:
+class TextsBackend:
     """A loaded SavedModel that takes texts whole: an encoder of strings, or a model from before there were two steps.
 
     Attributes:
@@ -90,16 +90,16 @@ class TextsEngine:
     output_name: str = OUTPUT
     is_column: bool = False
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return each text's bytes, and how many tokens it is likely to have: rather more than fewer."""
-        return [Prepared(content, _estimated_tokens(len(content)), counted=False) for content in map(_encoded, texts)]
+        return [Encoded(content, _estimated_tokens(len(content)), counted=False) for content in map(_encoded, texts)]
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
         probabilities: NDArray[np.float32] = self.answers(batch)[self.output_name].numpy()
         return probabilities
 
-    def answers(self, batch: Sequence[Prepared]) -> dict[str, tf.Tensor]:
+    def answers(self, batch: Sequence[Encoded]) -> dict[str, tf.Tensor]:
         """Return all outputs for one batch."""
         shape = [len(batch), 1] if self.is_column else [len(batch)]
         texts = tf.constant([text.content for text in batch], tf.string, shape)
@@ -107,7 +107,7 @@ class TextsEngine:
 
 
 @dataclass(frozen=True)
-class ArraysEngine:
+class ArraysBackend:
     """A loaded SavedModel that takes arrays of one shape.
 
     Attributes:
@@ -121,11 +121,11 @@ class ArraysEngine:
     input_name: str
     arrays: Arrays = field(default_factory=Arrays)
 
-    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
         """Return each array, and what it costs in a batch."""
-        return self.arrays.prepare(texts)
+        return self.arrays.encode(texts)
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
         inputs = tf.constant(self.arrays.collate(batch))
         probabilities: NDArray[np.float32] = self.function(**{self.input_name: inputs})[OUTPUT].numpy()
@@ -133,7 +133,7 @@ class ArraysEngine:
 
 
 @dataclass(frozen=True)
-class ForeignEngine:
+class ForeignBackend:
     """A SavedModel of another program.
 
     Attributes:
@@ -141,7 +141,7 @@ class ForeignEngine:
         output: What its answers are.
     """
 
-    engine: TextsEngine
+    backend: TextsBackend
     output: Output
 
     @property
@@ -154,17 +154,17 @@ class ForeignEngine:
         """What is served, for the log."""
         return f"another program's model; its output {self.output.name!r} is taken as {self.output.kind}"
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return each text's bytes, and how many tokens it is likely to have."""
-        return self.engine.prepare(texts)
+        return self.backend.encode(texts)
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch.
 
         Raises:
             ArithmeticError: The model's answers are of another kind than at the start.
         """
-        return self.output.probabilities(self.engine.predict(batch))
+        return self.output.probabilities(self.backend.run_batch(batch))
 
 
 def _encoded(text: str) -> bytes:
@@ -196,7 +196,7 @@ def start(threads: int) -> None:
     gc.freeze()  # to look through all that TensorFlow brought takes 0.3 s, in which no thread answers a ping
 
 
-def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Engine:
+def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Backend:
     """Load a SavedModel, to run in two steps where it has the signatures for that.
 
     Args:
@@ -212,14 +212,14 @@ def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Engine:
     if function is None or OUTPUT not in function.structured_outputs:
         raise UserError(f"{folder}: the SavedModel has no signature {SIGNATURE!r} with an output {OUTPUT!r}")
     if {TOKENIZE, CLASSIFY} <= set(model.signatures):
-        return TokensEngine(model, model.signatures[TOKENIZE], model.signatures[CLASSIFY], longest)
+        return TokensBackend(model, model.signatures[TOKENIZE], model.signatures[CLASSIFY], longest)
     (input_name,) = function.structured_input_signature[1]
     if is_array:
-        return ArraysEngine(model, function, input_name)
-    return TextsEngine(model, function, input_name)
+        return ArraysBackend(model, function, input_name)
+    return TextsBackend(model, function, input_name)
 
 
-def load_foreign(folder: Path, named: int = 0) -> ForeignEngine:
+def load_foreign(folder: Path, named: int = 0) -> ForeignBackend:
     """Load a SavedModel of another program: texts in, a number per label out, or one number for two labels.
 
     Args:
@@ -231,9 +231,9 @@ def load_foreign(folder: Path, named: int = 0) -> ForeignEngine:
     """
     model = _loaded(folder)
     function, input_name, is_column = _of_texts(dict(getattr(model, "signatures", {})), folder)
-    engine = TextsEngine(model, function, input_name, is_column=is_column)
+    backend = TextsBackend(model, function, input_name, is_column=is_column)
     try:
-        answers = engine.answers(engine.prepare(foreign.TEXTS))
+        answers = backend.answers(backend.encode(foreign.TEXTS))
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
             f"{folder}: the SavedModel takes strings, and does not answer {len(foreign.TEXTS)} texts at once "
@@ -245,7 +245,7 @@ def load_foreign(folder: Path, named: int = 0) -> ForeignEngine:
         output = foreign.output_of(floats, named)
     except UserError as error:
         raise UserError(f"{folder}: the SavedModel can't be served as it is: {error}") from None
-    return ForeignEngine(replace(engine, output_name=output.name), output)
+    return ForeignBackend(replace(backend, output_name=output.name), output)
 
 
 def _of_texts(signatures: Mapping[str, Any], folder: Path) -> tuple[Function, str, bool]:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from classifier import modalities
-from classifier.engines import Computing, Engine, processor
+from classifier.backends import Backend, Computing, processor
 from classifier.errors import UserError
 from classifier.modalities import Modality
 
 if TYPE_CHECKING:
-    from classifier.engines.saved_model import ForeignEngine
+    from classifier.backends.saved_model import ForeignBackend
 
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
 # From the slowest to the fastest, on processors that have what they need.
@@ -23,13 +23,13 @@ FOLDER = "openvino"
 
 
 class SavedModels(Protocol):
-    """What :mod:`classifier.engines.saved_model` offers."""
+    """What :mod:`classifier.backends.saved_model` offers."""
 
-    def load(self, folder: Path, longest: int, *, is_array: bool) -> Engine:
+    def load(self, folder: Path, longest: int, *, is_array: bool) -> Backend:
         """Load a model of this image."""
         ...
 
-    def load_foreign(self, folder: Path, named: int) -> "ForeignEngine":
+    def load_foreign(self, folder: Path, named: int) -> "ForeignBackend":
         """Load a model of another program."""
         ...
 
@@ -59,7 +59,7 @@ class Stored:
         return modalities.of_manifest(self.manifest)
 
     @property
-    def engines(self) -> list[str]:
+    def backends(self) -> list[str]:
         """The engines that can run it and were shown to keep its labels."""
         entries = self.manifest.get("engines", {})
         accepted = [name for name in ENGINES if entries.get(name, {}).get("accepted")]
@@ -76,7 +76,7 @@ class Chosen:
         reason: Why it is this one.
     """
 
-    engine: Engine
+    backend: Backend
     name: str
     reason: str
 
@@ -93,14 +93,14 @@ def load(stored: Stored, computing: Computing) -> Chosen:
 
 def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
     """Return the name of the engine, and why it is this one."""
-    there = stored.engines
-    if computing.engine != AUTO:
-        if computing.engine not in there:
+    there = stored.backends
+    if computing.backend != AUTO:
+        if computing.backend not in there:
             raise UserError(
-                f"{WANTED}={computing.engine}: this model can be run by {', '.join(there)}; "
+                f"{WANTED}={computing.backend}: this model can be run by {', '.join(there)}; "
                 "its manifest.json says under `engines` what was found of others"
             )
-        return computing.engine, "asked for"
+        return computing.backend, "asked for"
     if computing.gpu:
         return TENSORFLOW, "there is a GPU"
     if BFLOAT16 in there and processor.multiplies_bfloat16():
@@ -110,7 +110,7 @@ def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
     return TENSORFLOW, "the model has no other form that this processor runs well"
 
 
-def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "ForeignEngine":
+def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "ForeignBackend":
     """Load a SavedModel that another program made.
 
     Args:
@@ -121,27 +121,27 @@ def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "Foreign
     Raises:
         UserError: It is none of texts to a number per label, or an engine is wanted that can't run it.
     """
-    if computing.engine not in (AUTO, TENSORFLOW):
-        raise UserError(f"{WANTED}={computing.engine}: only {TENSORFLOW} runs a model that another program made")
+    if computing.backend not in (AUTO, TENSORFLOW):
+        raise UserError(f"{WANTED}={computing.backend}: only {TENSORFLOW} runs a model that another program made")
     return _started(computing).load_foreign(folder, named)
 
 
-def _tensorflow(stored: Stored, computing: Computing) -> Engine:
+def _tensorflow(stored: Stored, computing: Computing) -> Backend:
     return _started(computing).load(stored.saved_model, stored.longest, is_array=stored.modality.is_array)
 
 
 def _started(computing: Computing) -> SavedModels:
     """Return the module of TensorFlow's engine; TensorFlow is imported here, where it is really used."""
-    from classifier.engines import saved_model  # noqa: PLC0415
+    from classifier.backends import saved_model  # noqa: PLC0415
 
     if computing.threads:
         saved_model.start(computing.threads)
     return saved_model
 
 
-def _openvino(precision: str) -> Callable[[Stored, Computing], Engine]:
-    def load_form(stored: Stored, computing: Computing) -> Engine:
-        from classifier.engines import openvino_model  # noqa: PLC0415  it takes a third of a second
+def _openvino(precision: str) -> Callable[[Stored, Computing], Backend]:
+    def load_form(stored: Stored, computing: Computing) -> Backend:
+        from classifier.backends import openvino_model  # noqa: PLC0415  it takes a third of a second
 
         folds_case, is_array = bool(stored.manifest["engines"]["folds_case"]), stored.modality.is_array
         return openvino_model.load(
@@ -151,7 +151,7 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Engine]:
     return load_form
 
 
-_LOADERS: Mapping[str, Callable[[Stored, Computing], Engine]] = {
+_LOADERS: Mapping[str, Callable[[Stored, Computing], Backend]] = {
     TENSORFLOW: _tensorflow,
     **{name: _openvino(precision) for name, precision in PRECISIONS.items()},
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from classifier.engines import VARIABLES, Prepared
+from classifier.backends import VARIABLES, Encoded
 from classifier.environment import set_defaults
 from classifier.errors import UserError
 
@@ -46,7 +46,7 @@ class Tokenization:
     longest: int
     folds_case: bool
 
-    def prepare(self, texts: Sequence[str]) -> list[Prepared]:
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return each text's token ids, int32[tokens], as ``saved_model.TokensEngine`` does."""
         texts = [_without_surrogates(text) for text in texts]
         parts = [self._first_part(text) for text in texts]
@@ -68,9 +68,9 @@ class Tokenization:
     def _cleaned(self, text: str) -> str:
         return folded(text) if self.folds_case else text
 
-    def _prepared(self, token_ids: list[int]) -> Prepared:
+    def _prepared(self, token_ids: list[int]) -> Encoded:
         token_ids = token_ids or [self.unknown_id]
-        return Prepared(np.array(token_ids, np.int32), len(token_ids), token_ids.count(self.unknown_id))
+        return Encoded(np.array(token_ids, np.int32), len(token_ids), token_ids.count(self.unknown_id))
 
 
 def load(path: Path, *, folds_case: bool) -> Tokenization:

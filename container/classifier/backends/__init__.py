@@ -24,7 +24,7 @@ them.
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Encoded:
     """One record, ready to compute; only the engine that prepared it can compute it.
 
     The first and last token that a network may want ([CLS], [SEP]) are among ``tokens``, for they cost as much as
@@ -51,28 +51,28 @@ class Computing:
     """What engines may use.
 
     Attributes:
-        engine: The one that is wanted, of :data:`classifier.engines.choice.ENGINES`, or ``auto``.
+        engine: The one that is wanted, of :data:`classifier.backends.choice.ENGINES`, or ``auto``.
         threads: Threads to compute with; 0 leaves that to the engine.
         batches_at_once: Batches that will be computed at the same time.
         gpu: Whether there is a GPU.
     """
 
-    engine: str = "auto"
+    backend: str = "auto"
     threads: int = 0
     batches_at_once: int = 1
     gpu: bool = False
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """An exported model, ready to compute; safe to call from several threads at once."""
 
-    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
         """Return the records as the engine computes with them, in their order.
 
         Texts are all padded to the longest for a moment, so give hundreds at once and no more.
         """
         ...
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch of one text or more."""
         ...

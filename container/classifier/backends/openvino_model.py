@@ -15,10 +15,10 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from classifier.engines import Computing, Prepared, tokenization
-from classifier.engines.arrays import Arrays
-from classifier.engines.padding import LENGTH_STEP, padded
-from classifier.engines.tokenization import Tokenization
+from classifier.backends import Computing, Encoded, tokenization
+from classifier.backends.arrays import Arrays
+from classifier.backends.padding import LENGTH_STEP, padded
+from classifier.backends.tokenization import Tokenization
 from classifier.errors import UserError
 
 NETWORK, WEIGHTS, TOKENIZER = "model.xml", "model.bin", "tokenizer.json"
@@ -26,14 +26,14 @@ MAPPINGS = Path("/proc/self/maps")
 PRECISIONS: Mapping[str, Any] = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 
 
-class Preparation(Protocol):
+class RecordEncoder(Protocol):
     """What makes records ready for a network."""
 
-    def prepare(self, records: Sequence[Any]) -> list[Prepared]:
+    def encode(self, records: Sequence[Any]) -> list[Encoded]:
         """Return each record ready to compute."""
         ...
 
-    def collate(self, batch: Sequence[Prepared]) -> NDArray[Any]:
+    def collate(self, batch: Sequence[Encoded]) -> NDArray[Any]:
         """Return records as the one array that the network reads."""
         ...
 
@@ -50,17 +50,17 @@ class Texts:
     tokenization: Tokenization
     longest: int
 
-    def prepare(self, records: Sequence[str]) -> list[Prepared]:
+    def encode(self, records: Sequence[str]) -> list[Encoded]:
         """Return each text's token ids, without padding."""
-        return self.tokenization.prepare(records)
+        return self.tokenization.encode(records)
 
-    def collate(self, batch: Sequence[Prepared]) -> NDArray[np.int32]:
+    def collate(self, batch: Sequence[Encoded]) -> NDArray[np.int32]:
         """Return texts as one array, int32[len(batch), length], padded to the longest or more."""
         return padded([text.content for text in batch], LENGTH_STEP, self.longest)
 
 
 @dataclass(frozen=True, eq=False)
-class OpenVinoEngine:
+class OpenVinoBackend:
     """A compiled network.
 
     Attributes:
@@ -69,7 +69,7 @@ class OpenVinoEngine:
         requests: What computes one batch at a time each, those that are idle.
     """
 
-    preparation: Preparation
+    record_encoder: RecordEncoder
     compiled: Any
     requests: "queue.SimpleQueue[Any]" = field(default_factory=queue.SimpleQueue)
 
@@ -79,13 +79,13 @@ class OpenVinoEngine:
         kind = self.compiled.get_property("INFERENCE_PRECISION_HINT")
         return next((name for name, each in PRECISIONS.items() if each == kind), str(kind))
 
-    def prepare(self, texts: Sequence[Any]) -> list[Prepared]:
+    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
         """Return each record ready to compute."""
-        return self.preparation.prepare(texts)
+        return self.record_encoder.encode(texts)
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        inputs = self.preparation.collate(batch)
+        inputs = self.record_encoder.collate(batch)
         request = self.requests.get()
         try:
             probabilities: NDArray[np.float32] = request.infer({0: inputs}, share_inputs=True)[0]
@@ -102,7 +102,7 @@ def load(
     *,
     folds_case: bool = False,
     is_array: bool = False,
-) -> OpenVinoEngine:
+) -> OpenVinoBackend:
     """Read a model and make it ready for this processor.
 
     Args:
@@ -116,7 +116,7 @@ def load(
     Raises:
         UserError: A file is missing or broken.
     """
-    preparation = Arrays() if is_array else _texts(folder, longest, folds_case=folds_case)
+    record_encoder = Arrays() if is_array else _texts(folder, longest, folds_case=folds_case)
     _check_whole(folder, NETWORK, WEIGHTS)
     settings = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
@@ -131,12 +131,12 @@ def load(
         compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", settings)
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
-    engine = OpenVinoEngine(preparation, compiled)
+    backend = OpenVinoBackend(record_encoder, compiled)
     for _ in range(computing.batches_at_once):
-        engine.requests.put(compiled.create_infer_request())
-    engine.predict([_smallest(compiled.inputs[0])])  # now weights are laid out anew, which no request waits for
+        backend.requests.put(compiled.create_infer_request())
+    backend.run_batch([_smallest(compiled.inputs[0])])  # now weights are laid out anew, which no request waits for
     _let_go_of(_mapped(folder / WEIGHTS) - others)
-    return engine
+    return backend
 
 
 def _texts(folder: Path, longest: int, *, folds_case: bool) -> Texts:
@@ -144,11 +144,11 @@ def _texts(folder: Path, longest: int, *, folds_case: bool) -> Texts:
     return Texts(tokenization.load(folder / TOKENIZER, folds_case=folds_case), longest)
 
 
-def _smallest(network_input: Any) -> Prepared:
+def _smallest(network_input: Any) -> Encoded:
     """Return the smallest record that a network reads, of zeros."""
     _, *sizes = network_input.partial_shape
     shape = [size.get_length() if size.is_static else 1 for size in sizes]
-    return Prepared(np.zeros(shape, network_input.element_type.to_dtype()), 1)
+    return Encoded(np.zeros(shape, network_input.element_type.to_dtype()), 1)
 
 
 def _check_whole(folder: Path, *names: str) -> None:
