@@ -32,9 +32,9 @@ def model(tmp_path: Path) -> Path:
     return unpacked("model", tmp_path / "old" / "model")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("backend", ENGINES)
 def test_an_earlier_model_answers_as_it_did_after_its_training(model: Path, backend: str) -> None:
-    loaded = predictor.load(model, Computing(backend, threads=1))  # compares with the answers that training left
+    loaded = predictor.load(model, Computing(backend))  # compares with the answers that training left
     assert loaded.labels == (0, 1)
     assert loaded.predict(["the film was good"]).shape == (1, 2)
 

@@ -18,7 +18,7 @@ import drawn_images
 from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
-from classifier.errors import RequestError
+from classifier.errors import RecordError
 from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError, decode, survey
 from classifier.training import data, job
@@ -297,7 +297,7 @@ def test_a_model_of_12_bits_learns_and_answers_requests_as_it_did_in_training(mi
 def test_a_request_whose_values_are_of_another_scale_is_refused_and_not_answered_at_random(microscope: Job) -> None:
     served = predictor.load(microscope.model)
     bright = png_16(20_000 + drawing("disc", 1) * 40_000)
-    with pytest.raises(RequestError, match="not read: most values are over 4,095, and the images that were trained on"):
+    with pytest.raises(RecordError, match="most values are over 4,095, and the images that were trained on"):
         served.decode(bright)
     with pytest.raises(PixelsError, match="took up 12 bits of 16; save it with values as theirs"):
         served.predict([bright])

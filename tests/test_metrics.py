@@ -199,14 +199,14 @@ def test_no_count_is_lost_among_threads_H41() -> None:
 WORKER = """
 import json, os, sys
 import numpy as np
-from classifier.backends import Prepared
+from classifier.backends import Encoded
 from classifier.serving import metrics
 tested = metrics.Metrics(shared=True)
 tested.model(json.loads(sys.argv[1]))
 tested.models(1)
 tested.depth(3)
 tested.request(200, 0.5)
-prepared = [Prepared(b"", tokens=8, unknown=1)]
+prepared = [Encoded(b"", tokens=8, unknown=1)]
 tested.answered(prepared)
 tested.predicted(("no", "\\ud800"), np.array([[0.25, 0.75]]), prepared)
 if len(sys.argv) == 2:

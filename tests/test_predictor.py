@@ -86,7 +86,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     return job.model
 
 
-@pytest.mark.parametrize(("engine", "difference"), [(TENSORFLOW, 1e-6), (FLOAT32, 1e-6), (BFLOAT16, 2e-3)])
+@pytest.mark.parametrize(("backend", "difference"), [(TENSORFLOW, 1e-6), (FLOAT32, 1e-6), (BFLOAT16, 2e-3)])
 def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, backend: str, difference: float) -> None:
     model = predictor.load(trained, Computing(backend))
     texts = ["good film", "", "the car door light is broken and the engine is cold", "\ud800 lone surrogate"]

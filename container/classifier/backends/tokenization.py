@@ -47,7 +47,7 @@ class Tokenization:
     folds_case: bool
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return each text's token ids, int32[tokens], as ``saved_model.TokensEngine`` does."""
+        """Return each text's token ids, int32[tokens], as ``saved_model.TokensBackend`` does."""
         texts = [_without_surrogates(text) for text in texts]
         parts = [self._first_part(text) for text in texts]
         # encode(), which takes one text, would keep all other threads waiting.

@@ -146,7 +146,7 @@ def _evidence(
         return Evidence(accepted=False, reason=f"the training machine's processor computes no {PRECISIONS[name]}")
     if name != FLOAT32 and not checked.held_out:
         return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")
-    predictor = Predictor(backend, exported.labels)
+    predictor = Predictor(backend, exported.labels, exported.manifest)
     difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.probes).max())
     answers = np.zeros_like(checked.answers)
     for start in range(0, len(answers), COMPARED_AT_ONCE):
