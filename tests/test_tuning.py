@@ -2,12 +2,14 @@
 
 import json
 import re
+from typing import Any, cast
 
 import pytest
 
 from classifier import predictor
 from classifier.errors import UserError
 from classifier.hyperparameters import SCHEMA
+from classifier.training.loop import step
 from jobs import Job
 
 CORNERS = {
@@ -134,7 +136,18 @@ def test_a_model_trained_in_half_precision_is_exported_and_scored_in_float32(
     assert predictor.load(job.model)
 
 
-def test_xla_compiles_the_step_where_it_is_wanted(job: Job) -> None:
-    job.configure(hyperparameters={**SHORT, "jit_compile": "True"})
+@pytest.mark.parametrize("wanted", [True, False])
+def test_xla_compiles_the_step_where_it_is_wanted(job: Job, monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    steps: list[Any] = []
+    build_step = step.build_step
+
+    def kept(*arguments: Any, **options: Any) -> step.Step:
+        steps.append(build_step(*arguments, **options))
+        return cast("step.Step", steps[-1])
+
+    monkeypatch.setattr(step, "build_step", kept)
+    job.configure(hyperparameters={**SHORT, "jit_compile": str(wanted)})
     job.train()
-    assert predictor.load(job.model)
+    (function,) = steps
+    functions = function.get_concrete_function().graph.as_graph_def().library.function
+    assert any(each.attr["_XlaMustCompile"].b for each in functions) is wanted
