@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "container"))
 
+import cases  # noqa: E402
 import template  # noqa: E402
 from classifier.batch import options, program  # noqa: E402  the package is not installed
 from classifier.encoders import catalog  # noqa: E402
@@ -39,14 +40,28 @@ def pages() -> dict[Path, str]:
     """Return every page that is generated, whole or in part."""
     docs = ROOT / "docs"
     return {
-        docs / "batch.md": replaced(docs / "batch.md", {"options": options.table(), "exit codes": exit_code_table()}),
+        docs / "batch.md": replaced(
+            docs / "batch.md",
+            {"options": options.table(), "exit codes": exit_code_table(), "cases": cases.table(cases.BATCH)},
+        ),
+        docs / "data.md": replaced(docs / "data.md", {"cases": cases.table(cases.DATA)}),
+        docs / "image-classification.md": replaced(
+            docs / "image-classification.md", {"cases": cases.table(cases.IMAGES)}
+        ),
         docs / "hyperparameters.md": replaced(
             docs / "hyperparameters.md",
             {"hyperparameters": hyperparameter_table(), "without effect": without_effect_table()},
         ),
         docs / "supported_hyperparameters.json": json.dumps(supported_hyperparameters(), indent=1) + "\n",
         docs / "encoders.md": replaced(docs / "encoders.md", {"encoders": catalog.table()}),
-        docs / "http.md": replaced(docs / "http.md", {"settings": settings.table()}),
+        docs / "http.md": replaced(
+            docs / "http.md",
+            {
+                "settings": settings.table(),
+                "cases": cases.table(cases.REQUESTS),
+                "models": cases.table(cases.MODELS),
+            },
+        ),
         docs / "operations.md": replaced(docs / "operations.md", {"metrics": metrics.metric_table()}),
         docs / "contract.md": replaced(docs / "contract.md", {"tests": contract_table()}),
         ROOT / "deploy" / "README.md": replaced(
