@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Make the model.tar.gz of an encoder, for the model channel of jobs: see docs/encoders.md.
+# Make the model.tar.gz of an encoder for the model channel of jobs: see docs/encoders.md.
 set -euo pipefail
 
 usage() {
     cat >&2 <<'EOF'
 Usage: [OUTPUT=folder] [PREPROCESSOR=handle] ./fetch_encoder.sh <encoder> [image]
 
-  <encoder>   an id of docs/encoders.md (bge-small-en-v1.5, tensorflow-tc-electra-small-1, ...);
-              or the owner/name of a Hugging Face repository, with @revision or without;
-              or the address of a SavedModel of TensorFlow Hub;
+  <encoder>   an id from docs/encoders.md (bge-small-en-v1.5, tensorflow-tc-electra-small-1, ...);
+              or the owner/name of a Hugging Face repository, optionally with @revision;
+              or the URL of a TensorFlow Hub SavedModel;
               or a folder with the files
-  [image]     runs in this image; by default with the repository's .venv, which `make setup` makes
+  [image]     the image to run in; by default, the script runs in the repository's .venv (`make setup`)
 
-Downloads the files, checks that they load and answer, and leaves model.tar.gz in OUTPUT (by default here).
-PREPROCESSOR is for a BERT of TensorFlow Hub that is not listed. HF_ENDPOINT and TFHUB_ENDPOINT name mirrors
-of https://huggingface.co and https://tfhub.dev.
+Downloads the files, checks that they load and run, and writes model.tar.gz to OUTPUT (by default the current folder).
+PREPROCESSOR is the handle of the preprocessor of a TensorFlow Hub BERT that is not listed. HF_ENDPOINT and
+TFHUB_ENDPOINT are mirrors of https://huggingface.co and https://tfhub.dev.
 EOF
     exit 2
 }
@@ -33,7 +33,7 @@ if [[ -z $image ]]; then
     exec "$python" "$program" "$encoder" --output "$output" --preprocessor "${PREPROCESSOR:-}"
 fi
 
-# As this user, so that what is left in the folder is this user's.
+# Run as this user, so that the files written to the folder belong to this user.
 options=(--rm --user "$(id -u):$(id -g)" --env HOME=/tmp --env PYTHONPATH=/opt/program
     --env HF_ENDPOINT --env TFHUB_ENDPOINT --env HTTPS_PROXY --env HTTP_PROXY --env NO_PROXY
     --volume "$(cd "$output" && pwd):/output" --volume "$(cd "$here/../tools" && pwd)/fetch_encoder.py:/opt/fetch_encoder.py:ro")

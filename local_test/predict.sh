@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Send a file to the server that serve_local.sh runs.
+# Send a file to the server that serve_local.sh started.
 set -euo pipefail
 
 usage() {
@@ -7,7 +7,7 @@ usage() {
 Usage: [PORT=8080] ./predict.sh <payload> [content-type] [accept]
 
   <payload>        a file: see payloads/
-  [content-type]   by default from the file's name: application/x-text for .txt, text/csv for .csv,
+  [content-type]   by default derived from the file's name: application/x-text for .txt, text/csv for .csv,
                    application/json for .json, application/jsonlines for .jsonl, application/x-image for
                    .jpg, .jpeg, .png, .bmp and .gif
   [accept]         "application/json;verbose" (the default), application/json, application/jsonlines or text/csv
@@ -29,7 +29,7 @@ case $payload in
     *.jpg | *.jpeg | *.png | *.bmp | *.gif) content_type=application/x-image ;;
     *) content_type=${2:-} ;;
 esac
-[[ -n $content_type ]] || { echo "predict.sh: the name of $payload tells no content type; give one" >&2; usage; }
+[[ -n $content_type ]] || { echo "predict.sh: can't derive a content type from the name $payload; give one" >&2; usage; }
 
 curl --silent --show-error --fail-with-body --max-time 60 \
     --header "Content-Type: ${2:-$content_type}" --header "Accept: ${3:-application/json;verbose}" \

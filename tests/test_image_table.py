@@ -70,7 +70,7 @@ def test_what_was_taken_out_for_one_reason_is_one_row() -> None:
 
 
 def test_the_page_says_why_every_part_is_there() -> None:
-    page = (ROOT / "docs" / "image.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "docker-image.md").read_text(encoding="utf-8")
     rows = page.partition("<!-- image -->")[2].partition("<!-- /image -->")[0]
     assert "GB** as `docker images` counts it" in rows
     assert image_table.who("nobody's==1", {}) not in rows

@@ -12,7 +12,7 @@ from typing import Any
 
 from make_docs import ROOT, replaced
 
-PAGE = ROOT / "docs" / "image.md"
+PAGE = ROOT / "docs" / "docker-image.md"
 CONTENTS = ROOT / "tools" / "image_contents.py"
 MEGABYTE = 10**6  # as Docker counts
 SMALLEST_ROW = 5 * MEGABYTE
