@@ -116,7 +116,7 @@ TABLE: Mapping[str, Texts] = {
 
 
 def table_of(texts: Sequence[str], count: int = 50) -> pd.DataFrame:
-    table = pd.DataFrame({"text": [texts[index % len(texts)] for index in range(count)]})
+    table = pd.DataFrame({"record": [texts[index % len(texts)] for index in range(count)]})
     return table.assign(label=[index % 2 for index in range(count)], file="training/data.csv", line=range(1, count + 1))
 
 
