@@ -1,6 +1,7 @@
 """Which engine runs a model: the fastest one that is there, keeps the labels, and suits the processor."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def loader(name: str) -> Any:
         return lambda _stored, _computing: names.append(name)
 
-    monkeypatch.setattr(choice, "_LOADERS", {name: loader(name) for name in choice.ENGINES})
+    backends = {name: replace(each, load=loader(name)) for name, each in choice.BACKENDS.items()}
+    monkeypatch.setattr(choice, "BACKENDS", backends)
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
     return names
 

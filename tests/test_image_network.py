@@ -39,7 +39,11 @@ def encoder() -> ImageEncoder:
 
 
 def test_it_says_what_it_is(encoder: ImageEncoder) -> None:
-    assert (encoder.family, encoder.name, encoder.reads) == ("image_network", "cnn", {"height": SIDE, "width": SIDE})
+    assert (encoder.family, encoder.name, encoder.preprocessor.reads) == (
+        "image_network",
+        "cnn",
+        {"height": SIDE, "width": SIDE},
+    )
     assert encoder.layer(tiny_images.pixels(2, SIDE)).shape == (2, 256)
     assert encoder.layer(tiny_images.pixels(2, SIDE)).dtype == tf.float32
 

@@ -70,7 +70,7 @@ def real(shared: Callable[[str], Path], tmp_path: Path) -> ImageEncoder:
 
 
 def test_the_real_weights_are_known_for_what_they_are(real: ImageEncoder) -> None:
-    assert (real.name, real.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
+    assert (real.name, real.preprocessor.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
     assert real.layer.wanted == "-1..1"
     assert sum(int(np.prod(each.shape)) for each in real.layer.network.weights) == 218_544
 
@@ -97,7 +97,7 @@ def test_a_file_in_every_form_that_keras_writes_gives_its_networks_vectors(
     (saved.save if file in ("w.keras", "whole.h5") else saved.save_weights)(written)
     written.rename(tmp_path / file)
     encoder = loaded(tmp_path)
-    assert encoder.reads == {"height": SIDE, "width": SIDE}
+    assert encoder.preprocessor.reads == {"height": SIDE, "width": SIDE}
     images = tiny_images.pixels(2, SIDE)
     np.testing.assert_allclose(answers(encoder, images), expected(saved, images, top=top), atol=1e-5)
 
@@ -153,7 +153,7 @@ def test_the_size_is_the_files_names_or_else_the_networks_usual(
     tmp_path: Path, network: Any, file: str, side: int
 ) -> None:
     network.save_weights(tmp_path / file)
-    assert loaded(tmp_path).reads == {"height": side, "width": side}
+    assert loaded(tmp_path).preprocessor.reads == {"height": side, "width": side}
 
 
 def test_batch_norms_keep_what_they_learned_of_all_images_while_their_scales_are_trained(
@@ -180,7 +180,11 @@ def test_a_saved_encoder_loads_and_answers_the_same(tmp_path: Path, network: Any
     encoder.layer.wanted = "0..1"
     encoder.save(tmp_path / "saved")
     again = loaded(tmp_path / "saved")
-    assert (again.name, again.reads, again.layer.wanted) == (encoder.name, encoder.reads, "0..1")
+    assert (again.name, again.preprocessor.reads, again.layer.wanted) == (
+        encoder.name,
+        encoder.preprocessor.reads,
+        "0..1",
+    )
     images = tiny_images.pixels(2, SIDE)
     np.testing.assert_array_equal(answers(again, images), answers(encoder, images))
     network.load_weights(tmp_path / "saved" / "weights.h5")  # as any user of Keras can

@@ -12,9 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.encoders import PortableTokenizer, architectures, files, weights
+from classifier.encoders import architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
-from classifier.encoders.texts import ReadsTexts
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
@@ -31,45 +30,21 @@ GENERATOR = "generator_predictions.dense.weight"
 
 
 @dataclass(frozen=True, eq=False)
-class BertEncoder(ReadsTexts):
+class BertEncoder:
     """A loaded checkpoint; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        architecture: What kind of network it is.
-        folder: What it was loaded from.
+        architecture: The kind of network, and how its files name the weights.
+        folder: The folder it was loaded from.
     """
 
     name: str
     pooling: str
-    wordpiece: WordPiece
+    preprocessor: WordPiece
     layer: BertLayer
     architecture: Architecture
     folder: Path
     family: str = "bert"
-    tokens: bool = True
-
-    @property
-    def max_sequence_length(self) -> int:
-        """Tokens of a text that are read."""
-        return self.wordpiece.max_sequence_length
-
-    @property
-    def unknown_id(self) -> int:
-        """The token that stands for what the vocabulary lacks."""
-        return self.wordpiece.unknown_id
-
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported."""
-        return self.wordpiece.tokenizer
-
-    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length]."""
-        return self.wordpiece.tokenize(texts)
-
-    def portable_tokenizer(self) -> PortableTokenizer | None:
-        """Return what gives the same tokens without TensorFlow; None where there is no such form."""
-        return self.wordpiece.portable()
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint that :func:`load` and other programs for such checkpoints read."""

@@ -17,7 +17,7 @@ import tensorflow_text  # noqa: F401  registers the operations that the SavedMod
 import tf_keras
 
 from classifier.encoders.files import in_channel, saved_models
-from classifier.encoders.texts import ReadsTexts
+from classifier.encoders.texts import TextPreprocessor, TokenPreprocessor
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -29,7 +29,7 @@ _UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
 
 
 class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """What :meth:`HubEncoder.tokenize` gives, to one vector a text, float32[batch, width]."""
+    """Token ids int32[batch, length], or texts string[batch], to one vector per text, float32[batch, width]."""
 
     def __init__(self, encoder: Any, *, tokens: bool) -> None:
         super().__init__(name="hub")
@@ -48,56 +48,52 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, eq=False)
-class HubEncoder(ReadsTexts):
-    """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`.
+class HubTokenizer(TokenPreprocessor):
+    """A preprocessor of TensorFlow Hub's text API.
 
     Attributes:
-        preprocessor: The loaded preprocessor, or None where the encoder takes strings.
-        preprocessor_folder: Where it was loaded from.
-        max_sequence_length: Tokens a text has at most.
+        tokenizer: The loaded preprocessor.
+        folder: The folder it was loaded from.
     """
 
-    name: str
-    layer: HubLayer
-    tokens: bool
-    preprocessor: Any
-    preprocessor_folder: Path | None
+    tokenizer: Any
+    folder: Path
     max_sequence_length: int
-    family: str = "hub"
-    pooling: str = "own"
 
     @property
     def unknown_id(self) -> int | None:
-        """What characters that no vocabulary has end with, if that is one token; None where texts stay texts."""
-        if self.preprocessor is None:
-            return None
-        pieces = [self.preprocessor.tokenize(tf.constant([text])).flat_values.numpy() for text in _UNKNOWN_TEXTS]
+        """The last token of characters that no vocabulary has, if it is the same for all of them."""
+        pieces = [self.tokenizer.tokenize(tf.constant([text])).flat_values.numpy() for text in _UNKNOWN_TEXTS]
         last = {int(token) for tokens in pieces for token in tokens[-1:]}  # others may stand for the space before it
         return last.pop() if len(last) == 1 else None
 
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported; None where texts stay texts."""
-        return self.preprocessor
-
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length] as long as its longest text, or leave it as it is."""
-        if self.preprocessor is None:
-            return texts
-        pieces = self.preprocessor.tokenize(texts)
+        """Turn string[batch] into int32[batch, length], as long as the longest text."""
+        pieces = self.tokenizer.tokenize(texts)
         words_merged = pieces.merge_dims(1, 2) if pieces.ragged_rank > 1 else pieces
         longest = tf.cast(tf.reduce_max(words_merged.row_lengths()), tf.int32) + 2  # [CLS] and [SEP]
         length = tf.minimum(longest, self.max_sequence_length)
-        return self.preprocessor.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
+        return self.tokenizer.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
 
-    def portable_tokenizer(self) -> None:
-        """Return None: what a preprocessor does to texts is known to TensorFlow alone."""
+    def portable(self) -> None:
+        """Return None: what a preprocessor does is defined by its TensorFlow graph alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class HubEncoder:
+    """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`."""
+
+    name: str
+    layer: HubLayer
+    preprocessor: HubTokenizer | TextPreprocessor
+    family: str = "hub"
+    pooling: str = "own"
 
     def save(self, folder: Path) -> None:
-        """Write the encoder as a SavedModel of the same API, and its preprocessor as it came."""
+        """Write the encoder as a SavedModel of the same API, and a copy of its preprocessor."""
         tf.saved_model.save(self.layer.encoder.resolved_object, str(folder / "encoder"))
-        if self.preprocessor_folder is not None:
-            shutil.copytree(self.preprocessor_folder, folder / "preprocessor", copy_function=shutil.copyfile)
+        if isinstance(self.preprocessor, HubTokenizer):
+            shutil.copytree(self.preprocessor.folder, folder / "preprocessor", copy_function=shutil.copyfile)
 
 
 def recognise(folder: Path) -> bool:
@@ -131,14 +127,14 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
             if takes_tokens
             else f"{where}: takes texts as they are; take the preprocessor off the model channel"
         )
-    preprocessor_folder, preprocessor = preprocessors[0] if preprocessors else (None, None)
     layer = HubLayer(encoder, tokens=takes_tokens)
-    if takes_tokens:
-        max_sequence_length = min(max_sequence_length, _positions(encoder))
-        _check_length(layer, max_sequence_length)
+    preprocessor: HubTokenizer | TextPreprocessor = TextPreprocessor(max_sequence_length)
+    for preprocessor_folder, loaded in preprocessors:
+        preprocessor = HubTokenizer(loaded, preprocessor_folder, min(max_sequence_length, _positions(encoder)))
+        _check_length(layer, preprocessor.max_sequence_length)
     # Of a model of ours the folder is called "encoder", and the name is known.
     own_name = name if path == folder or path.name == "encoder" else path.name
-    return HubEncoder(own_name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
+    return HubEncoder(own_name, layer, preprocessor)
 
 
 def _positions(encoder: Any) -> int:

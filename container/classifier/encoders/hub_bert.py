@@ -209,19 +209,19 @@ def _shape(tensors: Mapping[str, Array], heads: int) -> Shape:
 
 def _write_vocabulary(original: hub.HubEncoder, folder: Path) -> None:
     """Write the preprocessor's vocabulary, and whether it folds letters: as it gives the preprocessor's tokens."""
-    preprocessor = original.preprocessor_folder
-    assets = [] if preprocessor is None else list(preprocessor.glob("assets/*"))
-    if len(assets) != 1:
+    preprocessor = original.preprocessor
+    assets = list(preprocessor.folder.glob("assets/*")) if isinstance(preprocessor, hub.HubTokenizer) else []
+    if not isinstance(preprocessor, hub.HubTokenizer) or len(assets) != 1:
         raise MismatchError("its preprocessor has no vocabulary of word pieces")
     shutil.copyfile(assets[0], folder / bert.VOCABULARY)
     for lower_case in (True, False):
         (folder / TOKENIZER_CONFIG).write_text(json.dumps({"do_lower_case": lower_case}), encoding="utf-8")
-        if _same_tokens(original, folder):
+        if _same_tokens(preprocessor, folder):
             return
     raise MismatchError("its preprocessor gives other tokens than the word pieces of BERT")
 
 
-def _same_tokens(original: hub.HubEncoder, folder: Path) -> bool:
+def _same_tokens(original: hub.HubTokenizer, folder: Path) -> bool:
     wordpiece = WordPiece.from_folder(folder, max(LIMITS))
     probes = tf.constant(PROBES)
     return all(

@@ -19,7 +19,14 @@ import tf_keras
 
 from classifier.encoders import files
 from classifier.encoders.files import in_channel, saved_models
-from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
+from classifier.encoders.images import (
+    BLUE_FIRST,
+    ImageEncoder,
+    ImageLayer,
+    ImagePreprocessor,
+    same_on_all_replicas,
+    wanted_by,
+)
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -104,7 +111,7 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     _check(layer, (height, width), where)
     reason = "the model that is trained further" if saved else known.reason
     own_name = str(saved.get("name", "")) or (name if path == folder else path.name)
-    return ImageEncoder("hub_image", own_name, layer, height, width, reason, _write)
+    return ImageEncoder("hub_image", own_name, layer, ImagePreprocessor(height, width), reason, _write)
 
 
 def _loaded(path: Path, where: str) -> Any:

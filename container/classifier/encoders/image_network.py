@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from classifier.encoders import files
-from classifier.encoders.images import ImageEncoder, ImageLayer, wanted_by
+from classifier.encoders.images import ImageEncoder, ImageLayer, ImagePreprocessor, wanted_by
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import Hyperparameters
 
@@ -121,7 +121,7 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 def _made(name: str, seed: int, wanted: str) -> ImageEncoder:
     layer = ImageLayer(ImageNetwork(seed), wanted)
     layer(tf.zeros([1, SIDE, SIDE, 3], tf.uint8))
-    return ImageEncoder("image_network", name, layer, SIDE, SIDE, "how it is made", _write)
+    return ImageEncoder("image_network", name, layer, ImagePreprocessor(SIDE, SIDE), "how it is made", _write)
 
 
 def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]]) -> None:
@@ -137,6 +137,6 @@ def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]])
 
 
 def _write(encoder: ImageEncoder, folder: Path) -> None:
-    content = {"model_type": MODEL_TYPE, **encoder.reads, "image_range": encoder.layer.wanted}
+    content = {"model_type": MODEL_TYPE, **encoder.preprocessor.reads, "image_range": encoder.layer.wanted}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     save_file({name: weight.numpy() for name, weight in encoder.layer.network.named().items()}, folder / WEIGHTS_FILE)

@@ -147,67 +147,66 @@ class ImageLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         return tf.cast(self.network(RANGES[self.wanted](values), training=False), tf.float32)
 
 
+@dataclass(frozen=True)
+class ImagePreprocessor:
+    """Decodes images to the size that an encoder reads.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+    """
+
+    height: int
+    width: int
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The shape and dtype of the layer's input."""
+        return tf.TensorSpec([None, self.height, self.width, 3], tf.uint8, name="pixels")
+
+    @property
+    def reads(self) -> dict[str, int]:
+        """The size of an image, for the manifest."""
+        return {"height": self.height, "width": self.width}
+
+    def preprocess(self, records: Sequence[Record]) -> Images:
+        """Return all images as one array, uint8[records, height, width, 3]."""
+        return Images(records, self.height, self.width)
+
+
 @dataclass(frozen=True, eq=False)
 class ImageEncoder:
     """An encoder of images; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        height: Of the images it reads, in pixels.
-        width: Of the images it reads, in pixels.
-        wanted_from: How it is known what the network wants a pixel's numbers to be, for the log.
+        range_from: Where the range of pixel values that the network expects is known from, for the log.
         write: Writes the files that the family's ``load`` reads into a folder.
     """
 
     family: str
     name: str
     layer: ImageLayer
-    height: int
-    width: int
-    wanted_from: str
+    preprocessor: ImagePreprocessor
+    range_from: str
     write: Callable[["ImageEncoder", Path], None]
     pooling: str = "mean"
-    tokens: bool = False
-    max_sequence_length: int = 0
-    unknown_id: None = None
-    tokenizer: None = None
-
-    @property
-    def signature(self) -> tf.TensorSpec:
-        """What the layer reads."""
-        return tf.TensorSpec([None, self.height, self.width, 3], tf.uint8, name="pixels")
-
-    @property
-    def reads(self) -> dict[str, int]:
-        """How large an image is that it reads."""
-        return {"height": self.height, "width": self.width}
 
     @property
     def augments(self) -> bool:
-        """Whether training reads a record differently each time."""
+        """Whether the layer augments images in training."""
         return self.layer.augmentation is not None
 
     def configure(self, settings: Hyperparameters) -> None:
-        """Let it read images as the job's hyperparameters say, and log how it does."""
-        reason = self.wanted_from
+        """Apply the job's pixel range and augmentation, and log them."""
+        reason = self.range_from
         if settings.image_range != AUTO:
             self.layer.wanted, reason = settings.image_range, "hyperparameter image_range"
         self.layer.augmentation = augmentation(settings)
         log.info(
             "event=images height=%d width=%d range=%r range_from=%r augmentation=%r",
-            self.height, self.width, self.layer.wanted, reason,
+            self.preprocessor.height, self.preprocessor.width, self.layer.wanted, reason,
             "none" if self.layer.augmentation is None else str(self.layer.augmentation.changes),
         )  # fmt: skip
-
-    def preprocess(self, records: Sequence[Record]) -> Images:
-        """Return all records as one array, whose first axis is the records."""
-        return Images(records, self.height, self.width)
-
-    def tokenize(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Leave images as they are."""
-        return pixels
-
-    def portable_tokenizer(self) -> None:
-        """Return None: images have no tokens."""
 
     def save(self, folder: Path) -> None:
         """Write the encoder, as it is now, in the form that the family's ``load`` reads."""

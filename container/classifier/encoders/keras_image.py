@@ -20,7 +20,14 @@ import tf_keras
 from tf_keras import applications
 
 from classifier.encoders import files, keras_files
-from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
+from classifier.encoders.images import (
+    BLUE_FIRST,
+    ImageEncoder,
+    ImageLayer,
+    ImagePreprocessor,
+    same_on_all_replicas,
+    wanted_by,
+)
 from classifier.encoders.keras_files import NORM, OTHER, Layers, Stored, natural
 from classifier.errors import UserError
 
@@ -114,9 +121,8 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         layer = ImageLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
         layer(tf.zeros([1, height, width, 3], tf.uint8))
         own_name = str(saved.get("name", "")) or f"{application_name}_{height}"
-        return ImageEncoder(
-            "keras_image", own_name, layer, height, width, f"the application {application_name}", _write
-        )
+        preprocessor, source = ImagePreprocessor(height, width), f"the application {application_name}"
+        return ImageEncoder("keras_image", own_name, layer, preprocessor, source, _write)
     raise UserError(
         f"{path.name}: not the weights of a network that is known here; it must be {TAKEN}, as Keras's applications "
         "save it (another network of TensorFlow can be given as a SavedModel: docs/image-classification.md)"
@@ -174,6 +180,6 @@ def _assign(network: Any, stored: Stored) -> bool:
 
 
 def _write(encoder: ImageEncoder, folder: Path) -> None:
-    content = {"name": encoder.name, **encoder.reads, "image_range": encoder.layer.wanted}
+    content = {"name": encoder.name, **encoder.preprocessor.reads, "image_range": encoder.layer.wanted}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     tf_keras.Model.save_weights(encoder.layer.network, folder / WEIGHTS_FILE)

@@ -1,23 +1,13 @@
 """Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from classifier import TEXT
-from classifier.encoders import archives, catalog
+from classifier.encoders import archives, catalog, family
 from classifier.environment import channel_files
 from classifier.errors import UserError
 from classifier.modalities import MODALITIES, Modality
-
-
-class Family(Protocol):
-    """What a module of this folder offers."""
-
-    def recognise(self, folder: Path) -> bool:
-        """Say whether a folder holds something of this family."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -87,15 +77,15 @@ def recognised(folder: Path, name: str, modality: Modality = MODALITIES[TEXT]) -
     Raises:
         UserError: They are no encoder.
     """
-    for family in modality.families:
-        module: Family = importlib.import_module(f"classifier.encoders.{family}")
+    for family_name in modality.families:
+        module = family(family_name)
         candidates = [folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())]
         matching = [candidate for candidate in candidates if module.recognise(candidate)]
         if not matching:
             continue
         if folder in matching or len(matching) > 1:
-            return EncoderFiles(name, family, folder)
-        return EncoderFiles(matching[0].name, family, matching[0])
+            return EncoderFiles(name, family_name, folder)
+        return EncoderFiles(matching[0].name, family_name, matching[0])
     found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
         f"{name}: no encoder among its files ({found}); it takes {modality.model_channel}, loose or as one .tar.gz"

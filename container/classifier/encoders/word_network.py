@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from classifier.encoders import PortableTokenizer, files, word_vectors
+from classifier.encoders import files, word_vectors
 from classifier.encoders.dropout import Dropout
-from classifier.encoders.texts import ReadsTexts
-from classifier.encoders.words import RESERVED, UNKNOWN, VOCABULARY_FILE, Words
+from classifier.encoders.words import RESERVED, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
 
@@ -68,49 +67,24 @@ def mask(word_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class WordEncoder(ReadsTexts):
-    """A network and its vocabulary; the attributes are those of :class:`classifier.encoders.Encoder`.
+class WordEncoder:
+    """A network over words; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        words: The vocabulary.
-        config: What ``config.json`` says.
+        config: The content of ``config.json``.
     """
 
     family: str
     name: str
-    words: Words
+    preprocessor: Words
     layer: Any
     config: Mapping[str, Any]
     pooling: str = "max"
-    tokens: bool = True
-
-    @property
-    def max_sequence_length(self) -> int:
-        """Words of a text that are read."""
-        return self.words.max_sequence_length
-
-    @property
-    def unknown_id(self) -> int:
-        """The token of a word that the vocabulary lacks, and of a text without any word."""
-        return UNKNOWN
-
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported."""
-        return self.words.table
-
-    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length]."""
-        return self.words.tokenize(texts)
-
-    def portable_tokenizer(self) -> PortableTokenizer:
-        """Return what gives the same tokens without TensorFlow."""
-        return self.words.portable()
 
     def save(self, folder: Path) -> None:
         """Write the folder that :meth:`Family.load` reads."""
         (folder / CONFIG_FILE).write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
-        self.words.save(folder)
+        self.preprocessor.save(folder)
         save_file({name: weight.numpy() for name, weight in self.layer.named().items()}, folder / WEIGHTS_FILE)
 
 

@@ -16,19 +16,19 @@ import tensorflow_text
 
 from classifier.encoders import PortableTokenizer
 from classifier.encoders.pieces import ACCENT, CONTROL, FIRST, LAST, LONGEST_WORD, SIGNS, SPACE, UNKNOWN, Pieces, read
+from classifier.encoders.texts import TokenPreprocessor
 
 _UNKNOWN_WORD = "\U0010fffd"  # in no vocabulary
 _LONG_WORD = rf"[^ ]{{{LONGEST_WORD + 1},}}"
 
 
-@dataclass(frozen=True)
-class WordPiece:
-    """A vocabulary and how texts are cut by it.
+@dataclass(frozen=True, eq=False)
+class WordPiece(TokenPreprocessor):
+    """BERT's tokenizer over one vocabulary.
 
     Attributes:
-        vocabulary: The tokens; a token's id is its place.
-        lower_case: Whether letters are made small and lose their accents first.
-        max_sequence_length: Tokens a text has at most, its first ([CLS]) and last ([SEP]) among them.
+        vocabulary: The tokens, in the order of their ids.
+        lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
     vocabulary: tuple[str, ...]

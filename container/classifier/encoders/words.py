@@ -24,6 +24,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from classifier.encoders import PortableTokenizer, files
 from classifier.encoders.patterns import oniguruma
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.errors import UserError
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -71,18 +72,17 @@ def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """A vocabulary and how texts are cut by it.
+class Words(TokenPreprocessor):
+    """The tokenizer of a vocabulary of words.
 
     Attributes:
-        vocabulary: The words, the commonest first; a word's id is its place and :data:`RESERVED`.
-        max_sequence_length: Words of a text that are read.
-        table: The TensorFlow table from a word to its id.
+        vocabulary: The words, the most frequent first; a word's id is its index plus :data:`RESERVED`.
+        tokenizer: The TensorFlow lookup table from a word to its id.
     """
 
     vocabulary: tuple[str, ...] = field(repr=False)  # words of the texts, which TensorFlow would put in its warnings
     max_sequence_length: int
-    table: Any
+    tokenizer: Any
 
     @classmethod
     def of(cls, vocabulary: Sequence[str], max_sequence_length: int) -> "Words":
@@ -118,10 +118,15 @@ class Words:
             raise UserError(f"{VOCABULARY_FILE}: has a word twice; copy the model again")
         return cls.of(vocabulary, max_sequence_length)
 
+    @property
+    def unknown_id(self) -> int:
+        """The id of a word that the vocabulary lacks, and the one token of a text without words."""
+        return UNKNOWN
+
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: each word's id, 1 for an unknown word, 0 after a text's end."""
         words = split(texts, self.max_sequence_length)
-        return words.with_flat_values(self.table.lookup(words.flat_values)).to_tensor()
+        return words.with_flat_values(self.tokenizer.lookup(words.flat_values)).to_tensor()
 
     def portable(self) -> PortableTokenizer:
         """Return the same tokenizer without TensorFlow."""
