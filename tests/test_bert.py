@@ -225,7 +225,7 @@ def test_the_sequence_is_never_longer_than_the_networks_positions(tiny_encoder: 
         ({"hidden_size": "32"}, "hidden_size must be a number"),
         ({"num_attention_heads": 5}, "must be a multiple of num_attention_heads"),
         ({"num_attention_heads": 0}, "must be a multiple of num_attention_heads"),
-        ({"hidden_act": []}, "hidden_act must be text"),
+        ({"hidden_act": []}, "hidden_act must be a string"),
     ],
 )
 def test_another_network_is_refused_by_name(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -71,7 +71,7 @@ def real(shared: Callable[[str], Path], tmp_path: Path) -> ImageEncoder:
 
 def test_the_real_weights_are_known_for_what_they_are(real: ImageEncoder) -> None:
     assert (real.name, real.preprocessor.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
-    assert real.layer.wanted == "-1..1"
+    assert real.layer.pixel_range == "-1..1"
     assert sum(int(np.prod(each.shape)) for each in real.layer.network.weights) == 218_544
 
 
@@ -137,7 +137,7 @@ def test_other_networks_are_known_by_their_weights_too(tmp_path: Path, name: str
     encoder = loaded(tmp_path)
     application = APPLICATIONS[name]
     assert encoder.name == f"{name}_224"
-    assert encoder.layer.wanted == application.wanted
+    assert encoder.layer.pixel_range == application.pixel_range
     for ours, theirs in zip(encoder.layer.network.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -177,10 +177,10 @@ def test_a_saved_encoder_loads_and_answers_the_same(tmp_path: Path, network: Any
     network.save(tmp_path / "given" / "w.h5")
     encoder = loaded(tmp_path / "given")
     encoder.layer.trainable_variables[0].assign_add(tf.fill([3, 3, 3, 8], 0.01))
-    encoder.layer.wanted = "0..1"
+    encoder.layer.pixel_range = "0..1"
     encoder.save(tmp_path / "saved")
     again = loaded(tmp_path / "saved")
-    assert (again.name, again.preprocessor.reads, again.layer.wanted) == (
+    assert (again.name, again.preprocessor.reads, again.layer.pixel_range) == (
         encoder.name,
         encoder.preprocessor.reads,
         "0..1",

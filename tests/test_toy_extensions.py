@@ -97,7 +97,7 @@ def pairs(count: int) -> list[tuple[str, float, float]]:
     return [("first" if first > second else "second", first, second) for first, second in numbers]
 
 
-def test_a_toy_modality_is_trained_and_served_T84(number: Modality, tmp_path: Path) -> None:
+def test_a_toy_modality_is_trained_and_served(number: Modality, tmp_path: Path) -> None:
     job = Job(tmp_path)
     job.channel("training", "".join(f"{label},{first},{second}\n" for label, first, second in pairs(200)))
     job.configure(hyperparameters={"modality": number.name, "epochs": "20", "learning_rate": "0.05"})

@@ -160,15 +160,13 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Backend]:
 
 def _bfloat16_reason() -> str:
     suits = processor.multiplies_bfloat16()
-    return "the processor multiplies bfloat16 by itself, twice as fast as float32" if suits else ""
+    return "the processor has bfloat16 instructions, twice as fast as float32" if suits else ""
 
 
 # From the slowest to the fastest, on processors that have what they need.
 BACKENDS: Mapping[str, Registration] = {
-    TENSORFLOW: Registration(_tensorflow, lambda: "the model has no other form that this processor runs well"),
-    FLOAT32: Registration(
-        _openvino(PRECISIONS[FLOAT32]), lambda: "the fastest form of the model that this processor runs well"
-    ),
+    TENSORFLOW: Registration(_tensorflow, lambda: "the model has no faster export for this processor"),
+    FLOAT32: Registration(_openvino(PRECISIONS[FLOAT32]), lambda: "the fastest export of the model for this processor"),
     BFLOAT16: Registration(_openvino(PRECISIONS[BFLOAT16]), _bfloat16_reason),
 }
 ENGINES = tuple(BACKENDS)

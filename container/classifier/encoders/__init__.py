@@ -115,7 +115,7 @@ class Family(Protocol):
         """Return whether a folder holds an encoder of this family, even one that :meth:`load` refuses."""
         ...
 
-    def load(self, folder: Path, name: str, max_sequence_length: int = ..., seed: int = ...) -> Encoder:
+    def load(self, folder: Path, name: str, max_sequence_length: int, seed: int = ...) -> Encoder:
         """Load an encoder from files that its user brings or that :meth:`Encoder.save` wrote.
 
         Args:

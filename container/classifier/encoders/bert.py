@@ -1,7 +1,7 @@
 """Checkpoints of BERT, DistilBERT and ELECTRA: ``config.json``, ``vocab.txt`` and ``model.safetensors`` in a folder.
 
-:mod:`classifier.encoders.architectures` says what differs between them, :mod:`classifier.encoders.transformer` is the
-network, :mod:`classifier.encoders.weights` its file.
+Their differences are in :mod:`classifier.encoders.architectures`, the network in
+:mod:`classifier.encoders.transformer`, its file in :mod:`classifier.encoders.weights`.
 """
 
 import shutil
@@ -56,15 +56,27 @@ class BertEncoder:
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds a checkpoint, be it one that :func:`load` refuses by name."""
+    """Return whether a folder holds a checkpoint, even one that :func:`load` refuses."""
     return weights.present(folder)
 
 
 def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> BertEncoder:
-    """Build the network and give it the checkpoint's weights.
+    """Build the network and load the checkpoint's weights.
+
+    Args:
+        folder: The checkpoint's files.
+        name: Its name in the log and the manifest.
+        max_sequence_length: The most tokens of a text that are read; the network may allow fewer.
+        seed: The seed of the dropout.
 
     Raises:
         UserError: A file is missing or broken, of another architecture, or lacks weights.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder", 128)  # config.json, vocab.txt and model.safetensors
+        >>> token_ids = encoder.preprocessor.tokenize(tf.constant(["The film was good.", "Smoke!"]))
+        >>> encoder.layer(token_ids).shape
+        TensorShape([2, 32])
     """
     if not (folder / CONFIG).is_file():
         raise UserError(f"{CONFIG}: is missing; give every file of one checkpoint, in one folder")
@@ -90,7 +102,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Be
 
 
 def _pooling_of(folder: Path, tensors: Mapping[str, Any]) -> str:
-    """Mean where the checkpoint is a sentence encoder, else the trained pooler, else the first token's vector."""
+    """Return the pooling: that of a sentence encoder if it says one, else the pooler if there is one, else ``cls``."""
     modes = files.settings(folder / POOLING)
     if modes:
         chosen = [name for name, on in modes.items() if name.startswith("pooling_mode_") and on is True]

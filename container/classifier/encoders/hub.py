@@ -1,6 +1,6 @@
 """TensorFlow Hub's text API: any TF2 SavedModel from strings to vectors, or a BERT-style encoder and its preprocessor.
 
-A BERT proper is used as a checkpoint instead, where :mod:`classifier.encoders.hub_bert` proves that it is the same.
+A BERT is converted to a checkpoint where :mod:`classifier.encoders.hub_bert` proves that both compute the same.
 
 Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Tasks".
 """
@@ -24,7 +24,7 @@ with warnings.catch_warnings():  # it imports pkg_resources, which says that it 
     warnings.simplefilter("ignore", UserWarning)
     import tensorflow_hub
 
-# Hieroglyphs of Egypt and of Anatolia: in no vocabulary, and their last bytes differ, where bytes are tokens.
+# Egyptian and Anatolian hieroglyphs: in no vocabulary, and of different last bytes, where bytes are tokens.
 _UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
 
 
@@ -37,7 +37,7 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         self.tokens = tokens
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encode; of an encoder with several outputs, the one made for classification."""
+        """Encode; of several outputs, the pooled one is used."""
         if self.tokens:
             mask = tf.cast(tf.not_equal(inputs, 0), tf.int32)
             inputs = {"input_word_ids": inputs, "input_mask": mask, "input_type_ids": tf.zeros_like(inputs)}
@@ -97,15 +97,26 @@ class HubEncoder:
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds something of this family."""
+    """Return whether a folder holds a SavedModel."""
     return bool(saved_models(folder))
 
 
 def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> HubEncoder:  # noqa: ARG001
     """Load the one encoder in a folder, and its preprocessor where there is one.
 
+    Args:
+        folder: Its SavedModels.
+        name: The encoder's name where it has no folder of its own.
+        max_sequence_length: The most tokens of a text that are read; the encoder may allow fewer.
+        seed: Not used; a SavedModel draws its own random numbers.
+
     Raises:
-        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's text API.
+        UserError: There are too many SavedModels, or one without TensorFlow Hub's text API.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder", 128)
+        >>> encoder.layer(tf.constant(["A fine film.", "Smoke!"])).shape
+        TensorShape([2, 4])
     """
     preprocessors: list[tuple[Path, Any]] = []
     encoders: list[tuple[Path, Any]] = []
@@ -138,7 +149,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
 
 
 def _positions(encoder: Any) -> int:
-    """Return how many tokens a BERT's table of positions has room for."""
+    """Return the number of rows of a BERT's position embeddings, the most tokens that it reads."""
     tables = [variable for variable in encoder.variables if "position_embedding" in variable.name]
     return min((int(table.shape[0]) for table in tables), default=sys.maxsize)
 
@@ -162,7 +173,7 @@ def _load(path: Path, root: Path) -> Any:
 
 
 def _takes_tokens(encoder: Any, where: str) -> bool:
-    """Say what an encoder's call takes: token ids (True) or strings (False)."""
+    """Return whether an encoder's call takes token ids; otherwise it takes strings."""
     functions = encoder.__call__.concrete_functions if callable(encoder) else None
     if not functions:
         raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")

@@ -1,7 +1,7 @@
-"""BERTs of TensorFlow Hub, carried over into the ``bert`` family where they compute the same there.
+"""BERTs of TensorFlow Hub, converted to checkpoints of the ``bert`` family where both compute the same.
 
-That family trains faster, in half precision too, resumes its dropout, and can be served without TensorFlow's graph. A
-SavedModel whose weights are not a BERT's by name and shape, or whose vectors or tokens would differ, stays what it is.
+That family trains faster, also in half precision, resumes its dropout, and can be served without TensorFlow. A
+SavedModel whose weights are not a BERT's by name and shape, or whose vectors or tokens would differ, is used as it is.
 
 Source of the names: the encoder of the TensorFlow Model Garden, of which TensorFlow Hub's were exported
 (github.com/tensorflow/models, ``official/nlp/modeling/networks/bert_encoder.py``).
@@ -85,11 +85,11 @@ Array = NDArray[Any]
 
 
 class MismatchError(Exception):
-    """What an encoder has that the ``bert`` family has not; it stays a SavedModel, and nobody need do anything."""
+    """Why an encoder can't be converted to the ``bert`` family; it is then used as a SavedModel."""
 
 
 def carried_over(files: EncoderFiles, max_sequence_length: int, scratch: Path) -> EncoderFiles:
-    """Write a BERT of TensorFlow Hub as a checkpoint, and prove that it computes the same.
+    """Convert a BERT of TensorFlow Hub to a checkpoint, and prove that it computes the same.
 
     Args:
         files: Those of an encoder of the family ``hub``.

@@ -1,10 +1,10 @@
 """BERT's tokenizer as TensorFlow operations, so that it is part of the exported model.
 
-The text is prepared with regular expressions, then cut by tensorflow_text's FastBertTokenizer (Song et al., "Fast
-WordPiece Tokenization", 2021). That tokenizer's own preparation differs from BERT's in control characters, words over
-100 characters and compatibility characters as ``…``; prepared here first, it gives the reference's tokens.
+The text is normalized with regular expressions, then tokenized by tensorflow_text's FastBertTokenizer (Song et al.,
+"Fast WordPiece Tokenization", 2021). The tokenizer's own normalization differs from BERT's in control characters, words
+of over 100 characters and compatibility characters such as ``…``; after the one here its tokens are the reference's.
 
-The same steps are in :mod:`classifier.encoders.pieces`, for what serves, or looks at texts, without TensorFlow.
+The same tokenizer without TensorFlow is :mod:`classifier.encoders.pieces`.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class WordPiece(TokenPreprocessor):
         return tf.concat([ends * first, pieces, ends * last], axis=1).to_tensor()
 
     def prepare(self, texts: tf.Tensor) -> tf.Tensor:
-        """Drop control characters, part words by spaces, and fold letters where the vocabulary is lower case."""
+        """Drop control characters, separate words by spaces, and lower-case letters if the vocabulary is lower case."""
         texts = tf.strings.regex_replace(texts, SPACE, " ")
         texts = tf.strings.regex_replace(texts, CONTROL, "")
         if self.lower_case:
