@@ -108,7 +108,7 @@ class ConfigurableEncoder(Encoder, Protocol):
 class Family(Protocol):
     """What a module of this package offers: the encoders of one kind.
 
-    :func:`load` and :meth:`FromScratchFamily.build` leave the layer's variables built, so that they can be trained.
+    :meth:`load` and :meth:`FromScratchFamily.build` leave the layer's variables built, so that they can be trained.
     """
 
     def recognise(self, folder: Path, /) -> bool:
