@@ -30,7 +30,7 @@ ENCODER = ROOT / "container" / "pretrained" / "all-minilm-l6-v2"
 
 def test_the_default_encoder_answers_as_the_reference_to_one_in_ten_thousand() -> None:
     encoder = bert.load(ENCODER, "x", REFERENCE["max_sequence_length"])
-    ids = encoder.tokenize(tf.constant([text.encode() for text in REFERENCE["texts"]]))
+    ids = encoder.preprocessor.tokenize(tf.constant([text.encode() for text in REFERENCE["texts"]]))
     assert [[token for token in row if token] for row in ids.numpy().tolist()] == REFERENCE["token_ids"]
     np.testing.assert_allclose(encoder.layer(ids).numpy(), REFERENCE["mean"], atol=1e-4)
     assert encoder.pooling == "mean"
@@ -203,7 +203,10 @@ def test_every_activation_that_a_config_may_name_is_there() -> None:
 
 def test_the_sequence_is_never_longer_than_the_networks_positions(tiny_encoder: Path) -> None:
     encoder = bert.load(tiny_encoder, "tiny", 4096)
-    assert encoder.tokenize(tf.constant(["a " * 500])).shape == (1, tiny_bert.CONFIG["max_position_embeddings"])
+    assert encoder.preprocessor.tokenize(tf.constant(["a " * 500])).shape == (
+        1,
+        tiny_bert.CONFIG["max_position_embeddings"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ def test_the_sequence_is_never_longer_than_the_networks_positions(tiny_encoder: 
         ({"hidden_size": "32"}, "hidden_size must be a number"),
         ({"num_attention_heads": 5}, "must be a multiple of num_attention_heads"),
         ({"num_attention_heads": 0}, "must be a multiple of num_attention_heads"),
-        ({"hidden_act": []}, "hidden_act must be text"),
+        ({"hidden_act": []}, "hidden_act must be a string"),
     ],
 )
 def test_another_network_is_refused_by_name(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -70,7 +70,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("exported")
     encoder = ENCODERS[request.param](folder / "encoder")
     export.save(encoder, head_of(3), folder / "1")
-    backend = saved_model.load(folder / "1", encoder.max_sequence_length)
+    backend = saved_model.load(folder / "1", encoder.preprocessor.max_sequence_length)
     assert isinstance(backend, TokensBackend)
     return encoder, backend
 
@@ -95,7 +95,7 @@ def test_lengths_are_rounded_up_but_never_beyond_what_the_network_reads(exported
         lengths.append(token_ids.shape[1])
         return backend.classify(token_ids=token_ids)
 
-    longest = encoder.max_sequence_length
+    longest = encoder.preprocessor.max_sequence_length
     for length in range(1, longest + 1):
         replace(backend, classify=classify).run_batch([Encoded(np.ones(length, np.int32), length)])
     assert lengths == [min(-(-length // 8) * 8, longest) for length in range(1, longest + 1)]
@@ -109,14 +109,14 @@ def test_a_batch_of_empty_texts_alone_is_answered(exported: tuple[Any, TokensBac
 
 def test_tokens_and_unknown_tokens_are_those_of_the_encoder(exported: tuple[Any, TokensBackend]) -> None:
     encoder, backend = exported
-    token_ids = encoder.tokenize(tf.constant(ASKED)).numpy()
+    token_ids = encoder.preprocessor.tokenize(tf.constant(ASKED)).numpy()
     encoded = backend.encode(ASKED)
     for text, row in zip(encoded, token_ids, strict=True):
         assert text.tokens == len(text.content)
         np.testing.assert_array_equal(np.pad(text.content, (0, len(row) - text.tokens)), row)
-        assert text.unknown == (row == encoder.unknown_id).sum()
+        assert text.unknown == (row == encoder.preprocessor.unknown_id).sum()
     assert encoded[2].unknown >= 1
-    assert encoded[3].tokens == encoder.max_sequence_length
+    assert encoded[3].tokens == encoder.preprocessor.max_sequence_length
 
 
 def operations(folder: Path) -> int:
@@ -143,8 +143,9 @@ def test_an_encoder_of_strings_is_exported_in_one_step(tmp_path: Path) -> None:
 
 def test_where_the_unknown_token_is_not_known_none_is_counted(exported: tuple[Any, TokensBackend]) -> None:
     encoder, _ = exported
-    parts = {name: getattr(encoder, name) for name in ("layer", "tokenizer", "tokenize")}
-    module = export.TwoStepModule(cast("Any", SimpleNamespace(**parts, unknown_id=None)), head_of(2))
+    parts = {name: getattr(encoder.preprocessor, name) for name in ("tokenizer", "tokenize")}
+    told = SimpleNamespace(layer=encoder.layer, preprocessor=SimpleNamespace(**parts, unknown_id=None))
+    module = export.TwoStepModule(cast("Any", told), head_of(2))
     answers = module.tokenize(tf.constant(ASKED))
     assert answers["unknown_tokens"].numpy().tolist() == [0] * len(ASKED)
 
@@ -222,7 +223,7 @@ def test_a_job_that_is_to_stop_makes_its_baseline_of_fewer_rows(
     interruption.request()
     encoder, head = cast("Any", bert.load(tiny_encoder, "tiny", 16)), head_of(2)
     texts = tf.constant([*SMOKE_TEXTS, *TEXTS])
-    answers = tf.nn.softmax(head(encoder.layer(encoder.tokenize(texts)))).numpy()
+    answers = tf.nn.softmax(head(encoder.layer(encoder.preprocessor.tokenize(texts)))).numpy()
     probes, checked = answers[: len(SMOKE_TEXTS)], answers[len(SMOKE_TEXTS) :]
     split = Split(tuple(TEXTS), np.zeros(len(TEXTS), np.int32), ("data.csv:1",) * len(TEXTS))
     data = Data((0, 1), split, split, split, "digest")

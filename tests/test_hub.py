@@ -11,9 +11,15 @@ import tensorflow as tf
 
 import tiny_hub
 from classifier.encoders import hub
+from classifier.encoders.texts import TextPreprocessor
 from classifier.errors import UserError
 
 TEXTS = tf.constant(["the film was good", "smoke"])
+
+
+def tokenizer_of(encoder: hub.HubEncoder) -> hub.HubTokenizer:
+    assert isinstance(encoder.preprocessor, hub.HubTokenizer)
+    return encoder.preprocessor
 
 
 class Scaled(tf.Module):  # type: ignore[misc]
@@ -33,9 +39,8 @@ def test_a_text_encoder_is_found_loaded_and_trainable(letters: Path) -> None:
     assert hub.recognise(letters)
     encoder = hub.load(letters, "model channel", 128)
     assert encoder.name == "letters"
-    assert not encoder.tokens
-    assert encoder.unknown_id is None
-    assert encoder.layer(encoder.tokenize(TEXTS)).shape == (2, 4)
+    assert isinstance(encoder.preprocessor, TextPreprocessor)
+    assert encoder.layer(TEXTS).shape == (2, 4)
     assert len(encoder.layer.trainable_variables) == 1
 
 
@@ -77,9 +82,9 @@ def test_the_real_bert_and_preprocessor_work_at_a_dynamic_length(shared: Callabl
     for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
         copytree(shared(f"encoders/{name}"), tmp_path / name)
     encoder = hub.load(tmp_path, "model channel", 7)
-    short = encoder.tokenize(tf.constant(["smoke"])).numpy()
+    short = tokenizer_of(encoder).tokenize(tf.constant(["smoke"])).numpy()
     assert short.tolist() == [[101, 5610, 102]]
-    long = encoder.tokenize(tf.constant(["one two three four five six seven eight", "smoke"])).numpy()
+    long = tokenizer_of(encoder).tokenize(tf.constant(["one two three four five six seven eight", "smoke"])).numpy()
     assert long.shape == (2, 7)
     assert long[0, -1] == 102
     assert encoder.layer(tf.constant(long)).shape == (2, 128)
@@ -88,18 +93,18 @@ def test_the_real_bert_and_preprocessor_work_at_a_dynamic_length(shared: Callabl
 
 def test_a_tiny_bert_and_its_preprocessor_are_cut_and_padded_as_the_real_ones_are(tmp_path: Path) -> None:
     encoder = hub.load(tiny_hub.write_bert(tmp_path), "model channel", 5)
-    assert encoder.tokenize(tf.constant(["the film", "good good good good", ""])).numpy().tolist() == [
+    assert tokenizer_of(encoder).tokenize(tf.constant(["the film", "good good good good", ""])).numpy().tolist() == [
         [2, 4, 5, 3, 0],
         [2, 6, 6, 6, 3],
         [2, 3, 0, 0, 0],
     ]
-    assert encoder.unknown_id == tiny_hub.UNKNOWN
+    assert tokenizer_of(encoder).unknown_id == tiny_hub.UNKNOWN
 
 
 def test_the_unknown_token_of_the_real_preprocessor_is_found(shared: Callable[[str], Path], tmp_path: Path) -> None:
     for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
         copytree(shared(f"encoders/{name}"), tmp_path / name)
-    assert hub.load(tmp_path, "x", 7).unknown_id == 100
+    assert tokenizer_of(hub.load(tmp_path, "x", 7)).unknown_id == 100
 
 
 def test_where_bytes_are_tokens_none_is_unknown(tmp_path: Path) -> None:
@@ -109,14 +114,14 @@ def test_where_bytes_are_tokens_none_is_unknown(tmp_path: Path) -> None:
         def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
             return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, tf.strings.bytes_split(texts), 10**9)
 
-    assert replace(encoder, preprocessor=Bytes()).unknown_id is None
+    assert replace(tokenizer_of(encoder), tokenizer=Bytes()).unknown_id is None
 
 
 def test_a_real_bert_reads_no_more_tokens_than_it_has_positions(shared: Callable[[str], Path], tmp_path: Path) -> None:
     for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
         copytree(shared(f"encoders/{name}"), tmp_path / name)
     encoder = hub.load(tmp_path, "model channel", 4096)
-    tokens = encoder.tokenize(tf.constant(["word " * 2000]))
+    tokens = tokenizer_of(encoder).tokenize(tf.constant(["word " * 2000]))
     assert tokens.shape == (1, 512)
     assert encoder.layer(tokens).shape == (1, 128)
 
@@ -129,4 +134,4 @@ def test_a_real_bert_without_its_preprocessor_says_what_is_missing(shared: Calla
 
 def test_real_word_vectors_answer(shared: Callable[[str], Path]) -> None:
     encoder = hub.load(shared("encoders/gnews_word2vec_top1000_dim300"), "x", 128)
-    assert encoder.layer(encoder.tokenize(TEXTS)).shape == (2, 300)
+    assert encoder.layer(TEXTS).shape == (2, 300)

@@ -39,8 +39,12 @@ def garden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_hub_bert.write(tmp_path_factory.mktemp("garden") / "given")
 
 
+def tokens(encoder: Any, texts: list[str]) -> Any:
+    return encoder.preprocessor.tokenize(tf.constant(texts))
+
+
 def vectors(encoder: Any, texts: list[str]) -> Any:
-    return encoder.layer(encoder.tokenize(tf.constant(texts)), training=False).numpy()
+    return encoder.layer(tokens(encoder, texts), training=False).numpy()
 
 
 def config(files: EncoderFiles) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def test_an_encoder_of_the_garden_is_carried_over_and_gives_the_same_vectors(
     files = carry(folder)
     assert (files.family, files.name, config(files)["hidden_act"]) == ("bert", "garden", name)
     original, carried = hub.load(folder, "x", 16), bert.load(files.folder, "x", 16)
-    np.testing.assert_array_equal(carried.tokenize(tf.constant(TEXTS)), original.tokenize(tf.constant(TEXTS)))
+    np.testing.assert_array_equal(tokens(carried, TEXTS), tokens(original, TEXTS))
     np.testing.assert_allclose(vectors(carried, TEXTS), vectors(original, TEXTS), atol=1e-5)
     assert np.ptp(vectors(carried, TEXTS), axis=0).max() > 0.1, "different texts must have different vectors"
     assert carried.pooling == "pooler"
@@ -82,7 +86,7 @@ def test_the_published_form_of_a_small_bert_is_carried_over(
     assert "carried_over=True activation=gelu_new" in caplog.text
     assert config(files)["num_attention_heads"] == 2
     original, carried = hub.load(tmp_path / "given", "x", 16), bert.load(files.folder, "x", 16)
-    np.testing.assert_array_equal(carried.tokenize(tf.constant(TEXTS)), original.tokenize(tf.constant(TEXTS)))
+    np.testing.assert_array_equal(tokens(carried, TEXTS), tokens(original, TEXTS))
     np.testing.assert_allclose(vectors(carried, TEXTS), vectors(original, TEXTS), atol=1e-5)
 
 
@@ -100,8 +104,8 @@ def test_a_preprocessor_that_keeps_case_is_carried_over_as_one(
     tmp_path: Path, carry: Callable[[Path], EncoderFiles]
 ) -> None:
     carried = bert.load(carry(tiny_hub_bert.write(tmp_path / "given", lower_case=False)).folder, "x", 16)
-    assert not carried.wordpiece.lower_case
-    assert carried.tokenize(tf.constant(["The the"])).numpy().tolist() == [[2, 1, VOCABULARY.index("the"), 3]]
+    assert not carried.preprocessor.lower_case
+    assert tokens(carried, ["The the"]).numpy().tolist() == [[2, 1, VOCABULARY.index("the"), 3]]
 
 
 @pytest.mark.parametrize(

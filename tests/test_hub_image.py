@@ -31,8 +31,12 @@ def loaded(folder: Path) -> ImageEncoder:
 
 def test_an_encoder_is_found_loaded_and_trainable(colours: Path) -> None:
     encoder = loaded(colours)
-    assert (encoder.name, encoder.reads, encoder.layer.wanted) == ("colours", {"height": 8, "width": 8}, "0..1")
-    assert encoder.wanted_from == "TensorFlow Hub's image API"
+    assert (encoder.name, encoder.preprocessor.reads, encoder.layer.pixel_range) == (
+        "colours",
+        {"height": 8, "width": 8},
+        "0..1",
+    )
+    assert encoder.range_from == "TensorFlow Hub's image API"
     images = tiny_images.pixels(3, 8)
     weights = encoder.layer.trainable_variables
     assert len(weights) == 1
@@ -49,16 +53,20 @@ def test_a_map_becomes_its_mean_and_of_several_outputs_the_one_for_classificatio
 
 
 def test_an_encoder_of_images_of_any_size_reads_the_usual_one(tmp_path: Path) -> None:
-    assert loaded(tiny_images.write_hub(tmp_path, side=None)).reads == {"height": 224, "width": 224}
+    assert loaded(tiny_images.write_hub(tmp_path, side=None)).preprocessor.reads == {"height": 224, "width": 224}
 
 
 def test_a_saved_encoder_loads_and_answers_the_same(colours: Path, tmp_path: Path) -> None:
     encoder = loaded(colours)
     encoder.layer.trainable_variables[0].assign_add(tf.ones([3, 4]))
-    encoder.layer.wanted = "0..255"
+    encoder.layer.pixel_range = "0..255"
     encoder.save(tmp_path)
     again = loaded(tmp_path)
-    assert (again.name, again.reads, again.layer.wanted) == ("colours", encoder.reads, "0..255")
+    assert (again.name, again.preprocessor.reads, again.layer.pixel_range) == (
+        "colours",
+        encoder.preprocessor.reads,
+        "0..255",
+    )
     images = tiny_images.pixels(2, 8)
     np.testing.assert_allclose(again.layer(images), encoder.layer(images))
     assert len(again.layer.trainable_variables) == 1
@@ -67,9 +75,9 @@ def test_a_saved_encoder_loads_and_answers_the_same(colours: Path, tmp_path: Pat
 def test_the_real_encoder_tells_what_it_wants_by_what_keras_wrote_beside_it(shared: Callable[[str], Path]) -> None:
     encoder = loaded(shared(REAL))
     assert encoder.name == "model channel"
-    assert encoder.reads == {"height": 224, "width": 224}
-    assert encoder.layer.wanted == "-1..1"
-    assert encoder.wanted_from == "keras_metadata.pb names the network mobilenet"
+    assert encoder.preprocessor.reads == {"height": 224, "width": 224}
+    assert encoder.layer.pixel_range == "-1..1"
+    assert encoder.range_from == "keras_metadata.pb names the network mobilenet"
     assert len(encoder.layer.trainable_variables) == 81
 
 
@@ -88,13 +96,13 @@ def saved_by_keras(folder: Path, network: str, *first: object) -> Path:
     ],
 )  # fmt: skip
 def test_what_a_network_of_keras_wants_follows_from_its_name(tmp_path: Path, network: str, wanted: str) -> None:
-    assert loaded(saved_by_keras(tmp_path, network)).layer.wanted == wanted
+    assert loaded(saved_by_keras(tmp_path, network)).layer.pixel_range == wanted
 
 
 def test_a_model_that_scales_pixels_itself_gets_them_as_they_are(tmp_path: Path) -> None:
     scaled = saved_by_keras(tmp_path, "mobilenet_1.00_224", tf_keras.layers.Rescaling(1 / 127.5, offset=-1))
     encoder = loaded(scaled)
-    assert (encoder.layer.wanted, encoder.wanted_from) == (
+    assert (encoder.layer.pixel_range, encoder.range_from) == (
         "0..255",
         "keras_metadata.pb names a layer that scales pixels",
     )
@@ -108,7 +116,7 @@ def test_a_classifier_is_refused(tmp_path: Path, form: str) -> None:
 
 
 def test_what_gives_no_vectors_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="colours: gives 1 dimensions, where a vector an image has 2"):
+    with pytest.raises(UserError, match="colours: its output has 1 dimensions, and one vector per image has 2"):
         loaded(tiny_images.write_hub(tmp_path, "number"))
 
 

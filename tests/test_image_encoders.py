@@ -16,7 +16,7 @@ import tiny_hub
 import tiny_images
 from classifier import IMAGE
 from classifier.encoders import catalog, image_network, images
-from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, Images
+from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, ImagePreprocessor, Images
 from classifier.encoders.resolve import in_image, recognised
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
@@ -40,7 +40,7 @@ class Tint(tf_keras.layers.Layer):  # type: ignore[misc]
 
 def tint(family: str = "hub_image") -> ImageEncoder:
     layer = ImageLayer(Tint(), "0..1")
-    return ImageEncoder(family, "tint", layer, 4, 6, "this test", lambda _, __: None)
+    return ImageEncoder(family, "tint", layer, ImagePreprocessor(4, 6), "this test", lambda _, __: None)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def records(tmp_path: Path) -> Sequence[images.Record]:
 
 def test_files_bytes_and_pixels_are_one_array_of_the_size_that_is_read(records: Sequence[images.Record]) -> None:
     encoder = tint()
-    array = encoder.preprocess(records)
+    array = encoder.preprocessor.preprocess(records)
     assert (array.shape, str(array.dtype), len(array)) == ((3, 4, 6, 3), "uint8", 3)
     some = array[np.array([2, 0])]
     assert (some.shape, str(some.dtype)) == ((2, 4, 6, 3), "uint8")
     np.testing.assert_array_equal(some[0], records[2])
     np.testing.assert_array_equal(some[1], array[[0]][0])
     assert array[[]].shape == (0, 4, 6, 3)
-    assert encoder.signature.is_compatible_with(tf.constant(some))
+    assert encoder.preprocessor.signature.is_compatible_with(tf.constant(some))
 
 
 def test_what_was_decoded_is_kept_where_all_is_small(records: Sequence[images.Record], tmp_path: Path) -> None:

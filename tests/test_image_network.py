@@ -39,7 +39,11 @@ def encoder() -> ImageEncoder:
 
 
 def test_it_says_what_it_is(encoder: ImageEncoder) -> None:
-    assert (encoder.family, encoder.name, encoder.reads) == ("image_network", "cnn", {"height": SIDE, "width": SIDE})
+    assert (encoder.family, encoder.name, encoder.preprocessor.reads) == (
+        "image_network",
+        "cnn",
+        {"height": SIDE, "width": SIDE},
+    )
     assert encoder.layer(tiny_images.pixels(2, SIDE)).shape == (2, 256)
     assert encoder.layer(tiny_images.pixels(2, SIDE)).dtype == tf.float32
 
@@ -76,7 +80,7 @@ def test_a_saved_network_loads_and_answers_the_same(encoder: ImageEncoder, tmp_p
     encoder.save(tmp_path)
     assert image_network.recognise(tmp_path)
     again = image_network.load(tmp_path, "again", seed=9)
-    assert (again.name, again.layer.wanted) == ("again", "-1..1")
+    assert (again.name, again.layer.pixel_range) == ("again", "-1..1")
     some = tiny_images.pixels(2, SIDE)
     np.testing.assert_array_equal(again.layer(some), encoder.layer(some))
 

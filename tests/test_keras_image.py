@@ -70,8 +70,8 @@ def real(shared: Callable[[str], Path], tmp_path: Path) -> ImageEncoder:
 
 
 def test_the_real_weights_are_known_for_what_they_are(real: ImageEncoder) -> None:
-    assert (real.name, real.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
-    assert real.layer.wanted == "-1..1"
+    assert (real.name, real.preprocessor.reads) == ("mobilenet_v1_025_224", {"height": 224, "width": 224})
+    assert real.layer.pixel_range == "-1..1"
     assert sum(int(np.prod(each.shape)) for each in real.layer.network.weights) == 218_544
 
 
@@ -97,7 +97,7 @@ def test_a_file_in_every_form_that_keras_writes_gives_its_networks_vectors(
     (saved.save if file in ("w.keras", "whole.h5") else saved.save_weights)(written)
     written.rename(tmp_path / file)
     encoder = loaded(tmp_path)
-    assert encoder.reads == {"height": SIDE, "width": SIDE}
+    assert encoder.preprocessor.reads == {"height": SIDE, "width": SIDE}
     images = tiny_images.pixels(2, SIDE)
     np.testing.assert_allclose(answers(encoder, images), expected(saved, images, top=top), atol=1e-5)
 
@@ -137,7 +137,7 @@ def test_other_networks_are_known_by_their_weights_too(tmp_path: Path, name: str
     encoder = loaded(tmp_path)
     application = APPLICATIONS[name]
     assert encoder.name == f"{name}_224"
-    assert encoder.layer.wanted == application.wanted
+    assert encoder.layer.pixel_range == application.pixel_range
     for ours, theirs in zip(encoder.layer.network.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -153,7 +153,7 @@ def test_the_size_is_the_files_names_or_else_the_networks_usual(
     tmp_path: Path, network: Any, file: str, side: int
 ) -> None:
     network.save_weights(tmp_path / file)
-    assert loaded(tmp_path).reads == {"height": side, "width": side}
+    assert loaded(tmp_path).preprocessor.reads == {"height": side, "width": side}
 
 
 def test_batch_norms_keep_what_they_learned_of_all_images_while_their_scales_are_trained(
@@ -177,10 +177,14 @@ def test_a_saved_encoder_loads_and_answers_the_same(tmp_path: Path, network: Any
     network.save(tmp_path / "given" / "w.h5")
     encoder = loaded(tmp_path / "given")
     encoder.layer.trainable_variables[0].assign_add(tf.fill([3, 3, 3, 8], 0.01))
-    encoder.layer.wanted = "0..1"
+    encoder.layer.pixel_range = "0..1"
     encoder.save(tmp_path / "saved")
     again = loaded(tmp_path / "saved")
-    assert (again.name, again.reads, again.layer.wanted) == (encoder.name, encoder.reads, "0..1")
+    assert (again.name, again.preprocessor.reads, again.layer.pixel_range) == (
+        encoder.name,
+        encoder.preprocessor.reads,
+        "0..1",
+    )
     images = tiny_images.pixels(2, SIDE)
     np.testing.assert_array_equal(answers(again, images), answers(encoder, images))
     network.load_weights(tmp_path / "saved" / "weights.h5")  # as any user of Keras can

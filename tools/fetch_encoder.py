@@ -6,7 +6,6 @@ Its files are downloaded, or taken from a folder; what was packed is loaded as a
 import argparse
 import hashlib
 import http.client
-import importlib
 import os
 import re
 import shutil
@@ -18,14 +17,13 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import certifi
 
 # The package is not installed; in the image it is on the path already.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "container"))
 
-from classifier.encoders import architectures, archives, catalog
+from classifier.encoders import architectures, archives, catalog, family
 from classifier.encoders.resolve import EncoderFiles, opened, recognised
 from classifier.errors import UserError
 
@@ -271,9 +269,12 @@ def check(channel: Path, scratch: Path, source: Source) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf  # noqa: PLC0415  takes seconds
 
+    from classifier.encoders.texts import TokenPreprocessor  # noqa: PLC0415  likewise
+
     found = recognised(opened(channel, scratch / "none"), source.name)
-    encoder: Any = importlib.import_module(f"classifier.encoders.{found.family}").load(found.folder, found.name, LENGTH)
-    vectors = encoder.layer(encoder.tokenize(tf.constant(TEXTS)))
+    encoder = family(found.family).load(found.folder, found.name, LENGTH)
+    texts, preprocessor = tf.constant(TEXTS), encoder.preprocessor
+    vectors = encoder.layer(preprocessor.tokenize(texts) if isinstance(preprocessor, TokenPreprocessor) else texts)
     width = vectors.shape[-1]
     if vectors.shape[0] != len(TEXTS) or not bool(tf.reduce_all(tf.math.is_finite(vectors))):
         raise UserError(f"{source.name}: its answers are no finite vectors; the files are damaged or no text encoder")

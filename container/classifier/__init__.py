@@ -2,7 +2,8 @@
 
 __version__ = "0.1.0"
 
-# The kinds of records that are classified: modalities.
+# The modalities, which are kinds of records; each is the name of its module in classifier.modalities.
 TEXT, IMAGE = "text", "image"
+MODALITY_NAMES = (TEXT, IMAGE)
 # The encoder of texts that is in the container image.
 DEFAULT_ENCODER = "all-minilm-l6-v2"

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from classifier import IMAGE, TEXT, modalities
+from classifier import MODALITY_NAMES, modalities
 from classifier.encoders import resolve
 from classifier.environment import shown
 from classifier.errors import UserError, at_most
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--modality",
-        choices=(modalities.AUTO, TEXT, IMAGE),
+        choices=(modalities.AUTO, *MODALITY_NAMES),
         default=modalities.AUTO,
         help="whether the files are tables of text, or folders of images",
     )

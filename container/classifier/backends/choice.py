@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from classifier.backends.saved_model import ForeignBackend
 
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
-# From the slowest to the fastest, on processors that have what they need.
-ENGINES = (TENSORFLOW, FLOAT32, BFLOAT16)
 PRECISIONS: Mapping[str, str] = {FLOAT32: "float32", BFLOAT16: "bfloat16"}
 AUTO = "auto"
 WANTED = "environment variable SERVING_ENGINE"
@@ -62,8 +60,21 @@ class Stored:
     def backends(self) -> list[str]:
         """The engines that can run it and were shown to keep its labels."""
         entries = self.manifest.get("engines", {})
-        accepted = [name for name in ENGINES if entries.get(name, {}).get("accepted")]
+        accepted = [name for name in BACKENDS if entries.get(name, {}).get("accepted")]
         return [TENSORFLOW, *accepted]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What is known of a backend before it runs a model.
+
+    Attributes:
+        load: Loads a stored model.
+        reason: Returns why the backend is the best one for this machine's processor; empty where it does not suit it.
+    """
+
+    load: Callable[[Stored, Computing], Backend]
+    reason: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ def load(stored: Stored, computing: Computing) -> Chosen:
         UserError: The wanted engine can't run it, or its files are broken.
     """
     name, reason = _choice(stored, computing)
-    return Chosen(_LOADERS[name](stored, computing), name, reason)
+    return Chosen(BACKENDS[name].load(stored, computing), name, reason)
 
 
 def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
@@ -103,11 +114,7 @@ def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
         return computing.backend, "asked for"
     if computing.gpu:
         return TENSORFLOW, "there is a GPU"
-    if BFLOAT16 in there and processor.multiplies_bfloat16():
-        return BFLOAT16, "the processor multiplies bfloat16 by itself, twice as fast as float32"
-    if FLOAT32 in there:
-        return FLOAT32, "the fastest form of the model that this processor runs well"
-    return TENSORFLOW, "the model has no other form that this processor runs well"
+    return next((name, reason) for name in reversed(there) if (reason := BACKENDS[name].reason()))
 
 
 def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "ForeignBackend":
@@ -151,7 +158,15 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Backend]:
     return load_form
 
 
-_LOADERS: Mapping[str, Callable[[Stored, Computing], Backend]] = {
-    TENSORFLOW: _tensorflow,
-    **{name: _openvino(precision) for name, precision in PRECISIONS.items()},
+def _bfloat16_reason() -> str:
+    suits = processor.multiplies_bfloat16()
+    return "the processor has bfloat16 instructions, twice as fast as float32" if suits else ""
+
+
+# From the slowest to the fastest, on processors that have what they need.
+BACKENDS: Mapping[str, Registration] = {
+    TENSORFLOW: Registration(_tensorflow, lambda: "the model has no faster export for this processor"),
+    FLOAT32: Registration(_openvino(PRECISIONS[FLOAT32]), lambda: "the fastest export of the model for this processor"),
+    BFLOAT16: Registration(_openvino(PRECISIONS[BFLOAT16]), _bfloat16_reason),
 }
+ENGINES = tuple(BACKENDS)

@@ -1,4 +1,4 @@
-"""The networks of the BERT family: what their ``config.json`` says, and how their files name the weights.
+"""The networks of the BERT family: the meaning of their ``config.json``, and the names of their weights.
 
 BERT: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding" (2018).
 DistilBERT: Sanh et al., "DistilBERT, a distilled version of BERT" (2019): no segments, no pooler, fewer layers.
@@ -20,19 +20,23 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a network, whatever its ``config.json`` calls these things; the defaults are BERT's.
+    """The hyperparameters of a network, under our names; the defaults are BERT's.
 
     Attributes:
-        vocabulary: Rows of the table of words.
-        width: Values of a token's vector.
-        embedding_width: Values of a word's vector; 0 where it is ``width``.
-        segments: Rows of the table of segments; 0 where there is none.
-        inner: Values between the two dense layers of a block.
-        embedding_dropout: Share of an embedding that is dropped while training.
-        attention_dropout: The same of the attention's weights.
-        attended_dropout: The same of the attention's output.
-        output_dropout: The same of a block's output.
-        epsilon: What keeps the layer norms' divisions finite.
+        vocabulary: Rows of the token embedding table.
+        width: The hidden size: values of a token's vector.
+        embedding_width: The width of the embeddings; 0 if it equals ``width``.
+        layers: Transformer blocks.
+        heads: Attention heads per block.
+        positions: Rows of the position embedding table: the most tokens that the network reads.
+        segments: Rows of the segment embedding table; 0 without one.
+        inner: The width between the two dense layers of a block.
+        activation: The function between them, one of :data:`ACTIVATIONS`.
+        embedding_dropout: The dropout rate of the embeddings.
+        attention_dropout: The dropout rate of the attention weights.
+        attended_dropout: The dropout rate of the attention output.
+        output_dropout: The dropout rate of a block's output.
+        epsilon: Added to the variance in layer norms.
     """
 
     vocabulary: int = 30522
@@ -56,11 +60,11 @@ class Architecture:
     """One kind of network.
 
     Attributes:
-        prefix: What names of weights begin with in a checkpoint that holds more than the encoder.
-        config: Name in ``config.json`` of each field of :class:`Shape`.
-        defaults: The shape of a checkpoint whose ``config.json`` says nothing.
-        block: Name of a block, whose number follows.
-        parts: Name, within a block, of each part of :class:`classifier.encoders.transformer.Block`.
+        prefix: The prefix of the encoder's weights in a checkpoint that holds more than the encoder.
+        config: The key in ``config.json`` of each field of :class:`Shape`.
+        defaults: The values of keys that a ``config.json`` lacks.
+        block: The prefix of a block's weights, which its number follows.
+        parts: The name, within a block, of each part of :class:`classifier.encoders.transformer.Block`.
     """
 
     prefix: str
@@ -169,7 +173,7 @@ def _shape(content: Mapping[str, Any], architecture: Architecture) -> Shape:
         if isinstance(value, _KINDS[type(default)]):
             given[field.name] = value
         else:
-            problems.append(f"{CONFIG}: {name} must be {'text' if isinstance(default, str) else 'a number'}")
+            problems.append(f"{CONFIG}: {name} must be {'a string' if isinstance(default, str) else 'a number'}")
     if problems:
         raise UserError(list(dict.fromkeys(problems)))
     return replace(architecture.defaults, **given)

@@ -1,4 +1,4 @@
-"""``.tar.gz`` archives of encoders: unpacked with nothing trusted, packed so that like files give like archives."""
+"""``.tar.gz`` archives of encoders: unpacked safely, and packed reproducibly."""
 
 import gzip
 import shutil
@@ -12,20 +12,20 @@ from classifier.errors import UserError
 
 PIECE_BYTES = 1 << 20
 SUFFIXES = (".tar.gz", ".tgz")
-# Weights hardly shrink, however long one tries.
+# Weights hardly compress, whatever the level.
 COMPRESSION = 1
 
 
 def unpack(path: Path, folder: Path, where: str) -> None:
-    """Unpack an archive and read it to its very end, where the checksum of all of it is.
+    """Unpack an archive, and read it to its end to verify its checksum.
 
     Args:
         path: The archive.
         folder: The folder to unpack it in.
-        where: What messages begin with: where the archive is from.
+        where: The prefix of error messages: where the archive comes from.
 
     Raises:
-        UserError: The archive is damaged, or holds what an encoder does not need.
+        UserError: The archive is damaged, or has members other than files and folders below it.
     """
     with resources.room_for(f"what is in {path.name}", folder):
         _unpack(path, folder, where)
@@ -62,7 +62,7 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Pa
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Write the files below a folder as an archive that depends on their names and content only."""
+    """Write the files below a folder as an archive that depends on their names and contents only."""
     with (
         path.open("wb") as file,
         gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=COMPRESSION, mtime=0) as compressed,

@@ -1,8 +1,8 @@
-"""Images turned, mirrored and zoomed at random while training, as AWS's built-in algorithm for images does it.
+"""Augmentation of images: random flips, rotations and zooms in training, as in AWS's built-in algorithm for images.
 
-The ranges mean what they mean in Keras's ``RandomFlip``, ``RandomRotation`` and ``RandomZoom``, by which the built-in
-algorithm explains them; what lies outside of the image is filled with its mirror image, as theirs. All three are one
-map of places here, so that an image is interpolated once.
+The ranges mean what they mean in Keras's ``RandomFlip``, ``RandomRotation`` and ``RandomZoom``, to which the built-in
+algorithm refers; as there, the area outside of an image is filled by reflection. The three are combined into one affine
+transform, so that an image is interpolated once.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from classifier.encoders.dropout import Drawing
+from classifier.encoders.dropout import RandomLayer
 from classifier.hyperparameters import Hyperparameters
 
 HORIZONTAL, VERTICAL = "horizontal", "vertical"
@@ -18,12 +18,12 @@ HORIZONTAL, VERTICAL = "horizontal", "vertical"
 
 @dataclass(frozen=True)
 class Changes:
-    """How much an image may be changed.
+    """The largest changes that are made to an image.
 
     Attributes:
         flip: ``horizontal``, ``vertical``, ``horizontal_and_vertical`` or ``None``.
-        rotation: The largest angle in either direction, as a share of a full turn.
-        zoom: The largest share by which an image's content becomes smaller or larger.
+        rotation: The largest angle in either direction, as a fraction of a full turn.
+        zoom: The largest fraction by which the content shrinks or grows.
     """
 
     flip: str
@@ -34,15 +34,15 @@ class Changes:
         return f"flip {self.flip}, rotation {self.rotation:g}, zoom {self.zoom:g}"
 
 
-class Augmentation(Drawing):
-    """float32[batch, height, width, 3] to the same shape, each image changed by its own random numbers."""
+class Augmentation(RandomLayer):
+    """float32[batch, height, width, 3] to the same shape, each image augmented on its own."""
 
     def __init__(self, changes: Changes, seed: int) -> None:
         super().__init__("augmentation", seed, dtype="float32")
         self.changes = changes
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Change them, while training."""
+        """Augment the images in training; otherwise return them."""
         if not training:
             return images
         shape = tf.shape(images)
@@ -56,7 +56,7 @@ class Augmentation(Drawing):
         )
 
     def _maps(self, batch: tf.Tensor) -> tf.Tensor:
-        """Return float32[batch, 2, 2]: from a place of a changed image, x and y, to its place in the image."""
+        """Return the transforms, float32[batch, 2, 2], from (x, y) in the output to (x, y) in the input."""
         horizontal, vertical, turn, zoom = tf.unstack(
             tf.random.stateless_uniform([4, batch], self.next_seed(), minval=-1.0, maxval=1.0)
         )
@@ -69,7 +69,7 @@ class Augmentation(Drawing):
 
 
 def _about_the_centre(maps: tf.Tensor, centre: tf.Tensor) -> tf.Tensor:
-    """Return what TensorFlow calls transforms, float32[batch, 8], of maps that leave the centre where it is.
+    """Return TensorFlow's projective transforms, float32[batch, 8], of linear maps about the centre.
 
     Args:
         maps: float32[batch, 2, 2].
@@ -82,7 +82,7 @@ def _about_the_centre(maps: tf.Tensor, centre: tf.Tensor) -> tf.Tensor:
 
 
 def augmentation(settings: Hyperparameters) -> Augmentation | None:
-    """Return what the job's hyperparameters ask for, None where they ask for nothing."""
+    """Return the augmentation that the hyperparameters ask for; None without one."""
     if not settings.augmentation:
         return None
     changes = Changes(

@@ -1,7 +1,7 @@
 """Checkpoints of BERT, DistilBERT and ELECTRA: ``config.json``, ``vocab.txt`` and ``model.safetensors`` in a folder.
 
-:mod:`classifier.encoders.architectures` says what differs between them, :mod:`classifier.encoders.transformer` is the
-network, :mod:`classifier.encoders.weights` its file.
+Their differences are in :mod:`classifier.encoders.architectures`, the network in
+:mod:`classifier.encoders.transformer`, its file in :mod:`classifier.encoders.weights`.
 """
 
 import shutil
@@ -12,9 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.encoders import PortableTokenizer, architectures, files, weights
+from classifier.encoders import architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
-from classifier.encoders.texts import ReadsTexts
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
@@ -31,45 +30,21 @@ GENERATOR = "generator_predictions.dense.weight"
 
 
 @dataclass(frozen=True, eq=False)
-class BertEncoder(ReadsTexts):
+class BertEncoder:
     """A loaded checkpoint; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        architecture: What kind of network it is.
-        folder: What it was loaded from.
+        architecture: The kind of network, and how its files name the weights.
+        folder: The folder it was loaded from.
     """
 
     name: str
     pooling: str
-    wordpiece: WordPiece
+    preprocessor: WordPiece
     layer: BertLayer
     architecture: Architecture
     folder: Path
     family: str = "bert"
-    tokens: bool = True
-
-    @property
-    def max_sequence_length(self) -> int:
-        """Tokens of a text that are read."""
-        return self.wordpiece.max_sequence_length
-
-    @property
-    def unknown_id(self) -> int:
-        """The token that stands for what the vocabulary lacks."""
-        return self.wordpiece.unknown_id
-
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported."""
-        return self.wordpiece.tokenizer
-
-    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length]."""
-        return self.wordpiece.tokenize(texts)
-
-    def portable_tokenizer(self) -> PortableTokenizer | None:
-        """Return what gives the same tokens without TensorFlow; None where there is no such form."""
-        return self.wordpiece.portable()
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint that :func:`load` and other programs for such checkpoints read."""
@@ -81,15 +56,27 @@ class BertEncoder(ReadsTexts):
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds a checkpoint, be it one that :func:`load` refuses by name."""
+    """Return whether a folder holds a checkpoint, even one that :func:`load` refuses."""
     return weights.present(folder)
 
 
 def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> BertEncoder:
-    """Build the network and give it the checkpoint's weights.
+    """Build the network and load the checkpoint's weights.
+
+    Args:
+        folder: The checkpoint's files.
+        name: Its name in the log and the manifest.
+        max_sequence_length: The most tokens of a text that are read; the network may allow fewer.
+        seed: The seed of the dropout.
 
     Raises:
         UserError: A file is missing or broken, of another architecture, or lacks weights.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder", 128)  # config.json, vocab.txt and model.safetensors
+        >>> token_ids = encoder.preprocessor.tokenize(tf.constant(["The film was good.", "Smoke!"]))
+        >>> encoder.layer(token_ids).shape
+        TensorShape([2, 32])
     """
     if not (folder / CONFIG).is_file():
         raise UserError(f"{CONFIG}: is missing; give every file of one checkpoint, in one folder")
@@ -115,7 +102,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Be
 
 
 def _pooling_of(folder: Path, tensors: Mapping[str, Any]) -> str:
-    """Mean where the checkpoint is a sentence encoder, else the trained pooler, else the first token's vector."""
+    """Return the pooling: that of a sentence encoder if it says one, else the pooler if there is one, else ``cls``."""
     modes = files.settings(folder / POOLING)
     if modes:
         chosen = [name for name, on in modes.items() if name.startswith("pooling_mode_") and on is True]

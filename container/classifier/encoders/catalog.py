@@ -1,9 +1,7 @@
-"""Encoders worth knowing by name: where their files are, how large they are, and what suits them.
+"""The catalog of encoders that have a ``model_id``: where their files are, their size, and their defaults.
 
-The entries, and where their facts are from, are in ``catalog.toml``.
-
-A default learning rate is nobody's: one that is given stays the same throughout, and what a job chooses by itself is
-warmed up and lowered.
+The entries, with their sources, are in ``catalog.toml``. No entry has a default learning rate: a rate that is given is
+constant, while the one that a job chooses by itself is warmed up and decayed.
 """
 
 import difflib
@@ -17,7 +15,7 @@ from classifier import DEFAULT_ENCODER
 from classifier.modalities import Modality
 
 HUB = "https://tfhub.dev/"
-# The groups of the file, and the family of each.
+# The groups of entries in the file, and the family of each.
 FAMILIES: Mapping[str, str] = {"checkpoints": "bert", "tensorflow-hub": "hub", "built-in": "hub"}
 
 
@@ -26,15 +24,17 @@ class Entry:
     """One encoder.
 
     Attributes:
-        family: The module of this package that loads it: ``hub`` or ``bert``.
-        handle: Its place below tfhub.dev, or the name of its Hugging Face repository.
-        width: Values of a text's vector.
-        preprocessor: The handle of what turns texts into its tokens; empty where it takes texts or brings its own.
-        layers: Transformer blocks; 0 where it is another kind of network.
-        heads: Attention heads; 0 likewise.
-        parameters: Millions; None where nobody counted them.
-        languages: Which, or how many.
-        note: What one should know before taking it.
+        family: The family that loads it: ``hub`` or ``bert``.
+        handle: Its path below tfhub.dev, or the name of its Hugging Face repository.
+        width: The size of a text's vector.
+        preprocessor: The handle of its preprocessor; empty if it takes texts or brings a tokenizer.
+        layers: Transformer blocks; 0 for other networks.
+        heads: Attention heads; 0 for other networks.
+        parameters: Millions of parameters; None if unknown.
+        languages: Which languages, or how many.
+        licence: Its licence.
+        note: What to know before choosing it.
+        defaults: Hyperparameters that suit it better than the general defaults.
     """
 
     family: str
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def address(self) -> str:
-        """The page that describes it."""
+        """The URL of its page."""
         return (HUB if self.family == "hub" else "https://huggingface.co/") + self.handle
 
 
@@ -72,34 +72,34 @@ _BY_NAME = {
 
 
 def identify(name: str) -> str | None:
-    """Return the id of the encoder that an id, a handle or an address names; None where it is not listed."""
+    """Return the id of the encoder with this id, handle or URL; None if it is not in the catalog."""
     return _BY_NAME.get(name.strip().rstrip("/").lower())
 
 
 def nearest(name: str, others: Iterable[str] = ()) -> str | None:
-    """Return the id that is written most like a name, of those listed here and of others; None where none is."""
+    """Return the id closest in spelling to a name, of the catalog's and others; None if none is close."""
     ids = {model_id.lower(): model_id for model_id in (*ENTRIES, *others)}
     found = difflib.get_close_matches(name.lower(), ids, n=1)
     return ids[found[0]] if found else None
 
 
 def find(model_id: str) -> Entry | None:
-    """Return what is known of an encoder, None where it is not listed."""
+    """Return an encoder's entry; None if it is not in the catalog."""
     known = identify(model_id)
     return ENTRIES[known] if known else None
 
 
 def defaults(model_id: str) -> Mapping[str, Any]:
-    """Return the hyperparameters that suit an encoder better than everybody's defaults do."""
+    """Return the hyperparameters that suit an encoder better than the general defaults."""
     entry = find(model_id)
     return entry.defaults if entry else {}
 
 
 def defaults_of(modality: Modality, *, brought: bool) -> Callable[[str], Mapping[str, Any]]:
-    """Return what gives the hyperparameters that suit an encoder of a modality, by its ``model_id``.
+    """Return a function from a ``model_id`` to the hyperparameters that suit the encoder.
 
     Args:
-        modality: What it encodes.
+        modality: The modality of the job.
         brought: Whether the job has a ``model`` channel.
     """
 
@@ -113,7 +113,7 @@ def defaults_of(modality: Modality, *, brought: bool) -> Callable[[str], Mapping
 
 
 def table() -> str:
-    """Return the encoders as Markdown."""
+    """Return the catalog as Markdown tables."""
     groups = (
         ("Checkpoints of BERT, DistilBERT and ELECTRA", CHECKPOINTS),
         ("Others of TensorFlow Hub", OTHERS_OF_HUB),

@@ -1,7 +1,7 @@
-"""A convolutional network over words that is trained from nothing: ``model_id=cnn``.
+"""A convolutional network over words that is trained from scratch: ``model_id=cnn``.
 
 After Kim, "Convolutional Neural Networks for Sentence Classification" (2014), with windows of one width: word vectors,
-dropout, one convolution, and of each filter its strongest answer anywhere in the text.
+dropout, one convolution, and max pooling of each filter over the text.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class CnnShape(Shape):
 
 
 class CnnLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """Word ids int32[batch, length], 0 after a text's end, to one vector a text, float32[batch, hidden_size]."""
+    """Word ids int32[batch, length], 0 after a text's end, to one vector per text, float32[batch, hidden_size]."""
 
     def __init__(self, words: int, shape: CnnShape, seed: int) -> None:
         super().__init__(name="cnn")
@@ -35,7 +35,7 @@ class CnnLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, word_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encode; what a filter answers is never below 0, so that the 0 after a text's end hides no maximum."""
+        """Encode; the activations are at least 0, so that the zeros after a text's end never are its maximum."""
         answers = self.convolution(self.words(word_ids, training=training))
         strongest = tf.reduce_max(answers * mask(word_ids, answers.dtype), axis=1)
         return tf.cast(strongest, tf.float32)

@@ -1,20 +1,20 @@
-"""Random numbers that follow from a seed and a count, and dropout: an interrupted run goes on as if it never was."""
+"""Layers whose random numbers are determined by a seed and a saved count, so that a resumed run repeats them."""
 
 import tensorflow as tf
 import tf_keras
 
-CHANCES = 1 << 16  # a random number of 16 bits decides over a value, whatever numbers the network computes with
+CHANCES = 1 << 16  # of a 16-bit random number, whatever the dtype of the network
 
 
-class Drawing(tf_keras.layers.Layer):  # type: ignore[misc]
-    """A layer that draws random numbers while training.
+class RandomLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """A layer that draws random numbers in training.
 
-    The count of draws is a weight of the layer: whoever saves and restores the weights continues the random numbers.
+    The count of draws is a weight of the layer, so that saving and restoring the weights continues the sequence.
 
     Args:
         name: The layer's name.
-        seed: What the random numbers follow from; TensorFlow's global seed is not looked at.
-        dtype: What to compute with, where it is not the usual.
+        seed: The seed; TensorFlow's global seed has no effect.
+        dtype: The dtype to compute in; None for the policy's.
     """
 
     def __init__(self, name: str, seed: int, dtype: str | None = None) -> None:
@@ -38,13 +38,13 @@ class Drawing(tf_keras.layers.Layer):  # type: ignore[misc]
         return seed
 
 
-class Dropout(Drawing):
-    """Sets a share of the values to 0 while training, and scales the others up (Srivastava et al., 2014).
+class Dropout(RandomLayer):
+    """Sets a fraction of the values to 0 in training, and scales the others up (Srivastava et al., 2014).
 
     Args:
-        rate: The share of the values, from 0 to 1.
-        seed: What the random numbers follow from.
-        dtype: What to compute with, where it is not the usual.
+        rate: The fraction, from 0 to 1.
+        seed: The seed.
+        dtype: The dtype to compute in; None for the policy's.
     """
 
     def __init__(self, rate: float, seed: int, dtype: str | None = None) -> None:
@@ -64,10 +64,10 @@ class Dropout(Drawing):
 
 
 def _random(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return random numbers, int16, each as likely as any other.
+    """Return uniform random numbers, int16.
 
-    TensorFlow's own dropout makes a random number of 32 bits a value, and in bfloat16 one that knows 128 chances only;
-    on a CPU it takes up to 2.4 times as long.
+    TensorFlow's own dropout draws 32 bits per value, and in bfloat16 only 128 different values; on a CPU it takes up to
+    2.4 times as long.
     """
     count = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform([(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.uint64)

@@ -1,4 +1,4 @@
-"""The small files of a checkpoint, read so that whatever is wrong with one is said by name."""
+"""The small files of a checkpoint, with errors that name the file."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ def saved_models(folder: Path) -> list[Path]:
 
 
 def in_channel(path: Path, folder: Path) -> str:
-    """Return what a message calls a file or folder of the ``model`` channel."""
+    """Return the name of a file or folder of the ``model`` channel for messages."""
     return path.relative_to(folder).as_posix() if path != folder else "model channel"
 
 
@@ -35,7 +35,7 @@ def settings(path: Path) -> dict[str, Any]:
 
 
 def lines(path: Path) -> tuple[str, ...]:
-    """Read a text file of a word a line.
+    """Read a text file with one word per line.
 
     Raises:
         UserError: It is not UTF-8.

@@ -1,6 +1,6 @@
 """TensorFlow Hub's text API: any TF2 SavedModel from strings to vectors, or a BERT-style encoder and its preprocessor.
 
-A BERT proper is used as a checkpoint instead, where :mod:`classifier.encoders.hub_bert` proves that it is the same.
+A BERT is converted to a checkpoint where :mod:`classifier.encoders.hub_bert` proves that both compute the same.
 
 Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Tasks".
 """
@@ -17,19 +17,19 @@ import tensorflow_text  # noqa: F401  registers the operations that the SavedMod
 import tf_keras
 
 from classifier.encoders.files import in_channel, saved_models
-from classifier.encoders.texts import ReadsTexts
+from classifier.encoders.texts import TextPreprocessor, TokenPreprocessor
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
     warnings.simplefilter("ignore", UserWarning)
     import tensorflow_hub
 
-# Hieroglyphs of Egypt and of Anatolia: in no vocabulary, and their last bytes differ, where bytes are tokens.
+# Egyptian and Anatolian hieroglyphs: in no vocabulary, and of different last bytes, where bytes are tokens.
 _UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
 
 
 class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """What :meth:`HubEncoder.tokenize` gives, to one vector a text, float32[batch, width]."""
+    """Token ids int32[batch, length], or texts string[batch], to one vector per text, float32[batch, width]."""
 
     def __init__(self, encoder: Any, *, tokens: bool) -> None:
         super().__init__(name="hub")
@@ -37,7 +37,7 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         self.tokens = tokens
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encode; of an encoder with several outputs, the one made for classification."""
+        """Encode; of several outputs, the pooled one is used."""
         if self.tokens:
             mask = tf.cast(tf.not_equal(inputs, 0), tf.int32)
             inputs = {"input_word_ids": inputs, "input_mask": mask, "input_type_ids": tf.zeros_like(inputs)}
@@ -48,68 +48,75 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, eq=False)
-class HubEncoder(ReadsTexts):
-    """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`.
+class HubTokenizer(TokenPreprocessor):
+    """A preprocessor of TensorFlow Hub's text API.
 
     Attributes:
-        preprocessor: The loaded preprocessor, or None where the encoder takes strings.
-        preprocessor_folder: Where it was loaded from.
-        max_sequence_length: Tokens a text has at most.
+        tokenizer: The loaded preprocessor.
+        folder: The folder it was loaded from.
     """
 
-    name: str
-    layer: HubLayer
-    tokens: bool
-    preprocessor: Any
-    preprocessor_folder: Path | None
+    tokenizer: Any
+    folder: Path
     max_sequence_length: int
-    family: str = "hub"
-    pooling: str = "own"
 
     @property
     def unknown_id(self) -> int | None:
-        """What characters that no vocabulary has end with, if that is one token; None where texts stay texts."""
-        if self.preprocessor is None:
-            return None
-        pieces = [self.preprocessor.tokenize(tf.constant([text])).flat_values.numpy() for text in _UNKNOWN_TEXTS]
+        """The last token of characters that no vocabulary has, if it is the same for all of them."""
+        pieces = [self.tokenizer.tokenize(tf.constant([text])).flat_values.numpy() for text in _UNKNOWN_TEXTS]
         last = {int(token) for tokens in pieces for token in tokens[-1:]}  # others may stand for the space before it
         return last.pop() if len(last) == 1 else None
 
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported; None where texts stay texts."""
-        return self.preprocessor
-
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length] as long as its longest text, or leave it as it is."""
-        if self.preprocessor is None:
-            return texts
-        pieces = self.preprocessor.tokenize(texts)
+        """Turn string[batch] into int32[batch, length], as long as the longest text."""
+        pieces = self.tokenizer.tokenize(texts)
         words_merged = pieces.merge_dims(1, 2) if pieces.ragged_rank > 1 else pieces
         longest = tf.cast(tf.reduce_max(words_merged.row_lengths()), tf.int32) + 2  # [CLS] and [SEP]
         length = tf.minimum(longest, self.max_sequence_length)
-        return self.preprocessor.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
+        return self.tokenizer.bert_pack_inputs([pieces], seq_length=length)["input_word_ids"]
 
-    def portable_tokenizer(self) -> None:
-        """Return None: what a preprocessor does to texts is known to TensorFlow alone."""
+    def portable(self) -> None:
+        """Return None: what a preprocessor does is defined by its TensorFlow graph alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class HubEncoder:
+    """A loaded encoder; the attributes are those of :class:`classifier.encoders.Encoder`."""
+
+    name: str
+    layer: HubLayer
+    preprocessor: HubTokenizer | TextPreprocessor
+    family: str = "hub"
+    pooling: str = "own"
 
     def save(self, folder: Path) -> None:
-        """Write the encoder as a SavedModel of the same API, and its preprocessor as it came."""
+        """Write the encoder as a SavedModel of the same API, and a copy of its preprocessor."""
         tf.saved_model.save(self.layer.encoder.resolved_object, str(folder / "encoder"))
-        if self.preprocessor_folder is not None:
-            shutil.copytree(self.preprocessor_folder, folder / "preprocessor", copy_function=shutil.copyfile)
+        if isinstance(self.preprocessor, HubTokenizer):
+            shutil.copytree(self.preprocessor.folder, folder / "preprocessor", copy_function=shutil.copyfile)
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds something of this family."""
+    """Return whether a folder holds a SavedModel."""
     return bool(saved_models(folder))
 
 
 def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> HubEncoder:  # noqa: ARG001
     """Load the one encoder in a folder, and its preprocessor where there is one.
 
+    Args:
+        folder: Its SavedModels.
+        name: The encoder's name where it has no folder of its own.
+        max_sequence_length: The most tokens of a text that are read; the encoder may allow fewer.
+        seed: Not used; a SavedModel draws its own random numbers.
+
     Raises:
-        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's text API.
+        UserError: There are too many SavedModels, or one without TensorFlow Hub's text API.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder", 128)
+        >>> encoder.layer(tf.constant(["A fine film.", "Smoke!"])).shape
+        TensorShape([2, 4])
     """
     preprocessors: list[tuple[Path, Any]] = []
     encoders: list[tuple[Path, Any]] = []
@@ -131,18 +138,18 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
             if takes_tokens
             else f"{where}: takes texts as they are; take the preprocessor off the model channel"
         )
-    preprocessor_folder, preprocessor = preprocessors[0] if preprocessors else (None, None)
     layer = HubLayer(encoder, tokens=takes_tokens)
-    if takes_tokens:
-        max_sequence_length = min(max_sequence_length, _positions(encoder))
-        _check_length(layer, max_sequence_length)
+    preprocessor: HubTokenizer | TextPreprocessor = TextPreprocessor(max_sequence_length)
+    for preprocessor_folder, loaded in preprocessors:
+        preprocessor = HubTokenizer(loaded, preprocessor_folder, min(max_sequence_length, _positions(encoder)))
+        _check_length(layer, preprocessor.max_sequence_length)
     # Of a model of ours the folder is called "encoder", and the name is known.
     own_name = name if path == folder or path.name == "encoder" else path.name
-    return HubEncoder(own_name, layer, takes_tokens, preprocessor, preprocessor_folder, max_sequence_length)
+    return HubEncoder(own_name, layer, preprocessor)
 
 
 def _positions(encoder: Any) -> int:
-    """Return how many tokens a BERT's table of positions has room for."""
+    """Return the number of rows of a BERT's position embeddings, the most tokens that it reads."""
     tables = [variable for variable in encoder.variables if "position_embedding" in variable.name]
     return min((int(table.shape[0]) for table in tables), default=sys.maxsize)
 
@@ -166,7 +173,7 @@ def _load(path: Path, root: Path) -> Any:
 
 
 def _takes_tokens(encoder: Any, where: str) -> bool:
-    """Say what an encoder's call takes: token ids (True) or strings (False)."""
+    """Return whether an encoder's call takes token ids; otherwise it takes strings."""
     functions = encoder.__call__.concrete_functions if callable(encoder) else None
     if not functions:
         raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")

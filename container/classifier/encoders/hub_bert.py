@@ -1,7 +1,7 @@
-"""BERTs of TensorFlow Hub, carried over into the ``bert`` family where they compute the same there.
+"""BERTs of TensorFlow Hub, converted to checkpoints of the ``bert`` family where both compute the same.
 
-That family trains faster, in half precision too, resumes its dropout, and can be served without TensorFlow's graph. A
-SavedModel whose weights are not a BERT's by name and shape, or whose vectors or tokens would differ, stays what it is.
+That family trains faster, also in half precision, resumes its dropout, and can be served without TensorFlow. A
+SavedModel whose weights are not a BERT's by name and shape, or whose vectors or tokens would differ, is used as it is.
 
 Source of the names: the encoder of the TensorFlow Model Garden, of which TensorFlow Hub's were exported
 (github.com/tensorflow/models, ``official/nlp/modeling/networks/bert_encoder.py``).
@@ -85,11 +85,11 @@ Array = NDArray[Any]
 
 
 class MismatchError(Exception):
-    """What an encoder has that the ``bert`` family has not; it stays a SavedModel, and nobody need do anything."""
+    """Why an encoder can't be converted to the ``bert`` family; it is then used as a SavedModel."""
 
 
 def carried_over(files: EncoderFiles, max_sequence_length: int, scratch: Path) -> EncoderFiles:
-    """Write a BERT of TensorFlow Hub as a checkpoint, and prove that it computes the same.
+    """Convert a BERT of TensorFlow Hub to a checkpoint, and prove that it computes the same.
 
     Args:
         files: Those of an encoder of the family ``hub``.
@@ -209,19 +209,19 @@ def _shape(tensors: Mapping[str, Array], heads: int) -> Shape:
 
 def _write_vocabulary(original: hub.HubEncoder, folder: Path) -> None:
     """Write the preprocessor's vocabulary, and whether it folds letters: as it gives the preprocessor's tokens."""
-    preprocessor = original.preprocessor_folder
-    assets = [] if preprocessor is None else list(preprocessor.glob("assets/*"))
-    if len(assets) != 1:
+    preprocessor = original.preprocessor
+    assets = list(preprocessor.folder.glob("assets/*")) if isinstance(preprocessor, hub.HubTokenizer) else []
+    if not isinstance(preprocessor, hub.HubTokenizer) or len(assets) != 1:
         raise MismatchError("its preprocessor has no vocabulary of word pieces")
     shutil.copyfile(assets[0], folder / bert.VOCABULARY)
     for lower_case in (True, False):
         (folder / TOKENIZER_CONFIG).write_text(json.dumps({"do_lower_case": lower_case}), encoding="utf-8")
-        if _same_tokens(original, folder):
+        if _same_tokens(preprocessor, folder):
             return
     raise MismatchError("its preprocessor gives other tokens than the word pieces of BERT")
 
 
-def _same_tokens(original: hub.HubEncoder, folder: Path) -> bool:
+def _same_tokens(original: hub.HubTokenizer, folder: Path) -> bool:
     wordpiece = WordPiece.from_folder(folder, max(LIMITS))
     probes = tf.constant(PROBES)
     return all(

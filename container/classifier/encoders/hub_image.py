@@ -1,8 +1,8 @@
 """TensorFlow Hub's image API: any TF2 SavedModel from images to vectors.
 
-Source of the interface: TensorFlow Hub's "Common SavedModel APIs for Image Tasks", "Image Feature Vector": the numbers
-of a pixel are from 0 to 1. A model that Keras saved as it was has those of its network instead, and
-``keras_metadata.pb`` names the network.
+Source of the interface: TensorFlow Hub's "Common SavedModel APIs for Image Tasks", "Image Feature Vector": pixel values
+are from 0 to 1. A model that Keras saved expects the range of its network instead; ``keras_metadata.pb`` names the
+network.
 """
 
 import json
@@ -19,7 +19,14 @@ import tf_keras
 
 from classifier.encoders import files
 from classifier.encoders.files import in_channel, saved_models
-from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
+from classifier.encoders.images import (
+    BLUE_FIRST,
+    ImageEncoder,
+    ImageLayer,
+    ImagePreprocessor,
+    same_on_all_replicas,
+    saved_range,
+)
 from classifier.errors import UserError
 
 with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
@@ -32,28 +39,28 @@ USUAL_SIDE = 224  # pixels, where a model takes images of any size
 LARGEST_SIDE = 1024  # pixels
 IMAGENET_LABELS = (1000, 1001)
 HUBS = "0..1"
-# What the networks of Keras's applications want, by how the names of their models begin; the longest counts.
-WANTED: Mapping[str, str] = {
+# The pixel ranges of Keras's applications, by the prefix of the model's name; the longest prefix that matches counts.
+PIXEL_RANGES: Mapping[str, str] = {
     **dict.fromkeys(
         ("mobilenet", "inception", "xception", "nasnet", "resnet50v2", "resnet101v2", "resnet152v2"), "-1..1"
     ),
     **dict.fromkeys(("resnet50", "resnet101", "resnet152", "vgg"), BLUE_FIRST),
     **dict.fromkeys(("efficientnet", "mobilenetv3", "convnext", "regnet"), "0..255"),
 }
-NETWORK = re.compile(rf'"name": "({"|".join(sorted(WANTED, key=len, reverse=True))})[^"]*"', re.IGNORECASE)
-# Layers that bring a pixel's numbers from 0 to 255 into a network's range.
+NETWORK = re.compile(rf'"name": "({"|".join(sorted(PIXEL_RANGES, key=len, reverse=True))})[^"]*"', re.IGNORECASE)
+# Layers that scale pixel values from 0..255 to a network's range.
 RESCALING = re.compile(r'"class_name": "Rescaling".*?"scale": 0\.0|"function": "math\.truediv"')
 
 
 class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
-    """float32[batch, height, width, 3] to one vector an image."""
+    """float32[batch, height, width, 3] to one vector per image."""
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(name="hub")
         self.encoder = tensorflow_hub.KerasLayer(loaded, trainable=True)
 
     def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encode; of an encoder with several outputs, the one made for classification; of a map, its mean."""
+        """Encode; of several outputs the default is used, and a feature map is averaged."""
         outputs = self.encoder(values, training=training)
         if isinstance(outputs, dict):
             outputs = outputs["default"]
@@ -62,14 +69,14 @@ class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class _Range:
-    """What a network wants of a pixel's numbers, and how that is known."""
+    """The pixel range that a network expects, and how it is known."""
 
-    wanted: str
+    pixel_range: str
     reason: str
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds something of this family."""
+    """Return whether a folder holds a SavedModel."""
     return bool(saved_models(folder))
 
 
@@ -78,13 +85,19 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 
     Args:
         folder: Its files.
-        name: How to call the encoder where no folder of its own names it.
-        max_sequence_length: Of no use here, as of every encoder of images.
-        seed: The same; what random numbers a SavedModel draws, it draws by itself.
+        name: The encoder's name where it has no folder of its own.
+        max_sequence_length: Not used; images have no tokens.
+        seed: Not used; a SavedModel draws its own random numbers.
 
     Raises:
-        UserError: There are too many SavedModels, or one that does not speak TensorFlow Hub's image API; or the job
-            computes on several devices, which TensorFlow does not do with the graph of such a SavedModel.
+        UserError: There are several SavedModels, or one without TensorFlow Hub's image API; or the job trains on
+            several devices, which TensorFlow can't do with the graph of such a SavedModel.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder")
+        >>> pixels = encoder.preprocessor.preprocess([np.zeros([40, 30, 3], np.uint8)])[[0]]
+        >>> encoder.layer(pixels).shape[0]
+        1
     """
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise UserError(
@@ -100,11 +113,11 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     height, width = _size(loaded, where)
     saved = files.settings(folder / CONFIG_FILE)
     known = _range(path / METADATA)
-    layer = ImageLayer(HubNetwork(loaded), wanted_by(saved, known.wanted, CONFIG_FILE))
+    layer = ImageLayer(HubNetwork(loaded), saved_range(saved, known.pixel_range, CONFIG_FILE))
     _check(layer, (height, width), where)
     reason = "the model that is trained further" if saved else known.reason
     own_name = str(saved.get("name", "")) or (name if path == folder else path.name)
-    return ImageEncoder("hub_image", own_name, layer, height, width, reason, _write)
+    return ImageEncoder("hub_image", own_name, layer, ImagePreprocessor(height, width), reason, _write)
 
 
 def _loaded(path: Path, where: str) -> Any:
@@ -117,7 +130,7 @@ def _loaded(path: Path, where: str) -> Any:
 
 
 def _size(loaded: Any, where: str) -> tuple[int, int]:
-    """Return the height and width of images that an encoder reads, as its call's signature says.
+    """Return the height and width of the images that an encoder reads, from its call's signature.
 
     Raises:
         UserError: It reads no images.
@@ -147,21 +160,21 @@ def _is_image(shape: tf.TensorShape) -> bool:
 
 
 def _range(metadata: Path) -> _Range:
-    """Say what a SavedModel wants of a pixel's numbers, by what Keras wrote beside it."""
+    """Return the pixel range that a SavedModel expects, from the metadata that Keras wrote beside it."""
     text = metadata.read_bytes().decode("utf-8", "replace") if metadata.is_file() else ""
     if RESCALING.search(text):
         return _Range("0..255", f"{METADATA} names a layer that scales pixels")
     names = NETWORK.findall(text)
     if not names:
         return _Range(HUBS, "TensorFlow Hub's image API")
-    return _Range(WANTED[names[0].lower()], f"{METADATA} names the network {names[0]}")
+    return _Range(PIXEL_RANGES[names[0].lower()], f"{METADATA} names the network {names[0]}")
 
 
 def _check(layer: ImageLayer, size: tuple[int, int], where: str) -> None:
-    """Ask an encoder two images at random.
+    """Encode two random images, to check what an encoder returns.
 
     Raises:
-        UserError: It gives no vectors, or those of a classifier.
+        UserError: It returns no vectors, or the probabilities of a classifier.
     """
     pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
     try:
@@ -169,10 +182,12 @@ def _check(layer: ImageLayer, size: tuple[int, int], where: str) -> None:
     except (ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
         reason = type(error).__name__
         raise UserError(
-            f"{where}: gives no vector an image ({reason}); use an image feature vector of TensorFlow Hub"
+            f"{where}: gives no vector per image ({reason}); use an image feature vector of TensorFlow Hub"
         ) from error
     if vectors.ndim != 2:
-        raise UserError(f"{where}: gives {vectors.ndim} dimensions, where a vector an image has 2; use another model")
+        raise UserError(
+            f"{where}: its output has {vectors.ndim} dimensions, and one vector per image has 2; use another model"
+        )
     chances = vectors.min() >= 0 and np.allclose(vectors.sum(axis=1), 1, atol=1e-3)
     if chances or vectors.shape[1] in IMAGENET_LABELS:
         raise UserError(
@@ -182,6 +197,6 @@ def _check(layer: ImageLayer, size: tuple[int, int], where: str) -> None:
 
 
 def _write(encoder: ImageEncoder, folder: Path) -> None:
-    content = {"name": encoder.name, "image_range": encoder.layer.wanted}
+    content = {"name": encoder.name, "image_range": encoder.layer.pixel_range}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     tf.saved_model.save(encoder.layer.network.encoder.resolved_object, str(folder / "encoder"))

@@ -1,9 +1,9 @@
-"""A small convolutional network over pixels that is trained from nothing: ``model_id=cnn`` where images are classified.
+"""A small convolutional network over pixels that is trained from scratch: ``model_id=cnn`` in jobs on images.
 
-After the first networks of this kind (LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998),
-with what came later: rectifiers, a norm after every convolution, and the mean of the last map. The norm is over groups
-of an image's own channels (Wu and He, "Group Normalization", 2018): an image's vector does not depend on the others
-of its batch, nor, as a batch norm's would, on how long it was trained.
+After LeCun et al., "Gradient-Based Learning Applied to Document Recognition" (1998), with ReLU, a norm after every
+convolution, and global average pooling. The norm is over groups of an image's own channels (Wu and He, "Group
+Normalization", 2018), so that an image's vector does not depend on the other images of its batch, nor, as with batch
+norm, on how long the network was trained.
 """
 
 import json
@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from classifier.encoders import files
-from classifier.encoders.images import ImageEncoder, ImageLayer, wanted_by
+from classifier.encoders.images import ImageEncoder, ImageLayer, ImagePreprocessor, saved_range
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import Hyperparameters
 
@@ -33,14 +33,14 @@ RANGE = "-1..1"
 
 
 class Block(tf_keras.layers.Layer):  # type: ignore[misc]
-    """A convolution, its norm and a rectifier, and of every two by two places the strongest."""
+    """A convolution, its norm, ReLU, and max pooling over two by two pixels."""
 
     def __init__(self, filters: int, number: int, seed: int) -> None:
         super().__init__(name=f"block_{number}")
         self.convolution = tf_keras.layers.Conv2D(
             filters,
             3,
-            strides=2 if number == 0 else 1,  # the first one sees most places, and little in each
+            strides=2 if number == 0 else 1,  # the first one computes on most pixels
             padding="same",
             use_bias=False,
             kernel_initializer=tf_keras.initializers.HeNormal(seed=seed + number),
@@ -50,12 +50,12 @@ class Block(tf_keras.layers.Layer):  # type: ignore[misc]
         self.strongest = tf_keras.layers.MaxPooling2D(padding="same")
 
     def call(self, values: tf.Tensor) -> tf.Tensor:
-        """Return half the height and width."""
+        """Return a map of half the height and width."""
         return self.strongest(tf.nn.relu(self.norm(self.convolution(values))))
 
 
 class ImageNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
-    """float32[batch, height, width, 3] to one vector an image, the mean of the last map."""
+    """float32[batch, height, width, 3] to one vector per image, the mean of the last map."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(name="cnn")
@@ -81,47 +81,58 @@ class ImageNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds a network of this kind."""
+    """Return whether a folder holds a network of this family."""
     there = all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
     return there and files.settings(folder / CONFIG_FILE).get("model_type") == MODEL_TYPE
 
 
 def build(records: Sequence[Any], settings: Hyperparameters, vectors: Path | None) -> ImageEncoder:  # noqa: ARG001
-    """Make a network that has learned nothing yet.
+    """Build a network with untrained weights.
 
     Args:
-        records: The training images, of which it need not know anything.
+        records: Not used; the network needs nothing of the training images.
         settings: The job's hyperparameters.
-        vectors: Of no use here; there are no words.
+        vectors: Not used; images have no words.
+
+    Example:
+        >>> encoder = build([], Hyperparameters.parse({}), None)
+        >>> pixels = encoder.preprocessor.preprocess([np.zeros([40, 30, 3], np.uint8)])[[0]]
+        >>> encoder.layer(pixels).shape
+        TensorShape([1, 256])
     """
     return _made("cnn", settings.seed, RANGE)
 
 
 def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
-    """Build the network that was saved.
+    """Load a network that was saved.
 
     Args:
         folder: Its files.
-        name: How the log and the manifest call it.
-        max_sequence_length: Of no use here, as of every encoder of images.
-        seed: The same.
+        name: Its name in the log and the manifest.
+        max_sequence_length: Not used; images have no tokens.
+        seed: Without effect, as the weights are replaced.
 
     Raises:
         UserError: A file is broken, or the weights are not this network's.
+
+    Example:
+        >>> build([], Hyperparameters.parse({}), None).save(folder)
+        >>> load(folder, "my-network").preprocessor.reads
+        {'height': 128, 'width': 128}
     """
     try:
         weights = load_file(folder / WEIGHTS_FILE)
     except SafetensorError as error:
         raise UserError(f"{WEIGHTS_FILE}: not a safetensors file ({error}); copy the model again") from None
-    encoder = _made(name, seed, wanted_by(files.settings(folder / CONFIG_FILE), RANGE, CONFIG_FILE))
+    encoder = _made(name, seed, saved_range(files.settings(folder / CONFIG_FILE), RANGE, CONFIG_FILE))
     _assign(encoder.layer.network.named(), weights)
     return encoder
 
 
-def _made(name: str, seed: int, wanted: str) -> ImageEncoder:
-    layer = ImageLayer(ImageNetwork(seed), wanted)
+def _made(name: str, seed: int, pixel_range: str) -> ImageEncoder:
+    layer = ImageLayer(ImageNetwork(seed), pixel_range)
     layer(tf.zeros([1, SIDE, SIDE, 3], tf.uint8))
-    return ImageEncoder("image_network", name, layer, SIDE, SIDE, "how it is made", _write)
+    return ImageEncoder("image_network", name, layer, ImagePreprocessor(SIDE, SIDE), "how it is made", _write)
 
 
 def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]]) -> None:
@@ -137,6 +148,6 @@ def _assign(variables: dict[str, tf.Variable], weights: dict[str, NDArray[Any]])
 
 
 def _write(encoder: ImageEncoder, folder: Path) -> None:
-    content = {"model_type": MODEL_TYPE, **encoder.reads, "image_range": encoder.layer.wanted}
+    content = {"model_type": MODEL_TYPE, **encoder.preprocessor.reads, "image_range": encoder.layer.pixel_range}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     save_file({name: weight.numpy() for name, weight in encoder.layer.network.named().items()}, folder / WEIGHTS_FILE)

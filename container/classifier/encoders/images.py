@@ -1,4 +1,4 @@
-"""What the encoders of images share: images as an array, how the numbers of a pixel are scaled, and the layer.
+"""What the encoders of images share: the preprocessor, the ranges of pixel values, and the layer.
 
 An image is uint8[height, width, 3], red, green and blue, of the size that the encoder reads.
 """
@@ -31,7 +31,7 @@ IMAGENET_MEAN = (103.939, 116.779, 123.68)
 BLUE_FIRST = "0..255, blue first, less the mean colour"
 AUTO = "auto"
 
-# What a network wants a pixel's numbers to be, and how 0 to 255 become it.
+# The ranges of pixel values that networks expect, each with its conversion from 0 to 255.
 RANGES: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "0..1": lambda values: values / 255.0,
     "-1..1": lambda values: values / 127.5 - 1.0,
@@ -42,28 +42,28 @@ RANGES: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
 Record = bytes | ImageSource | Pixels
 
 
-def wanted_by(saved: Mapping[str, Any], usual: str, file: str) -> str:
-    """Return what a saved encoder's network wants a pixel's numbers to be.
+def saved_range(saved: Mapping[str, Any], usual: str, file: str) -> str:
+    """Return the range of pixel values that a saved encoder's network expects, a name of :data:`RANGES`.
 
     Args:
-        saved: What the file says that was written with it.
-        usual: What the network wants where the file says nothing.
-        file: Its name.
+        saved: The content of the file that was saved with it.
+        usual: The range where the file has none.
+        file: The file's name.
 
     Raises:
-        UserError: The file says what is no name of :data:`RANGES`.
+        UserError: The file has an unknown range.
     """
-    wanted = saved.get("image_range", usual)
-    if not isinstance(wanted, str) or wanted not in RANGES:
+    pixel_range = saved.get("image_range", usual)
+    if not isinstance(pixel_range, str) or pixel_range not in RANGES:
         raise UserError(f"{file}: image_range must be one of {', '.join(RANGES)}; copy the model again")
-    return wanted
+    return pixel_range
 
 
 def same_on_all_replicas() -> AbstractContextManager[None]:
-    """Let networks loaded within have variables that every replica of several holds alike.
+    """Mirror the variables of networks that are loaded in this context, instead of aggregating them on each read.
 
-    The means and variances of batch norms are made to be averaged over the replicas whenever they are read, which all
-    hosts must then do together; nothing changes them here, and a checkpoint is one host's own affair.
+    By default the statistics of batch norms are averaged over the replicas on each read, for which all hosts must read
+    them together. They are frozen here, and hosts read them alone, to write a checkpoint.
     """
 
     def create(following: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
@@ -74,9 +74,9 @@ def same_on_all_replicas() -> AbstractContextManager[None]:
 
 
 class Images:
-    """Records as an array of pixels, uint8[records, height, width, 3], decoded when they are asked for.
+    """A lazy array of pixels, uint8[records, height, width, 3], which decodes images when it is indexed.
 
-    Where all of them are small enough together, what was decoded once is kept.
+    Decoded images are cached if all of them fit into a share of the memory.
 
     Args:
         records: Encoded images, files, or pixels.
@@ -121,30 +121,56 @@ class Images:
 
 
 class ImageLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """uint8[batch, height, width, 3] to one vector an image, float32[batch, vector].
+    """uint8[batch, height, width, 3] to one vector per image, float32[batch, width of the vector].
 
     Args:
         network: A layer from float32[batch, height, width, 3] to the vectors.
-        wanted: What the network wants a pixel's numbers to be, a name of :data:`RANGES`.
+        pixel_range: The range of pixel values that the network expects, a name of :data:`RANGES`.
     """
 
-    def __init__(self, network: Any, wanted: str) -> None:
+    def __init__(self, network: Any, pixel_range: str) -> None:
         super().__init__(name="images")
         self.network = network
-        self.wanted = wanted
+        self.pixel_range = pixel_range
         self.augmentation: Any = None
 
     def call(self, pixels: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Encode.
 
-        Batch norms always use what they learned of all images, as they do in an answer: a batch's own mean and
-        variance, of a few images that are not like ImageNet's, would undo what was learned (as the guide "Transfer
-        learning and fine-tuning" of Keras says).
+        Batch norms use their moving statistics in training, too: the mean and variance of small batches of images that
+        differ from ImageNet's would undo the pre-training (see Keras's guide "Transfer learning and fine-tuning").
         """
         values = tf.cast(pixels, tf.float32)
         if self.augmentation is not None:
             values = self.augmentation(values, training=training)
-        return tf.cast(self.network(RANGES[self.wanted](values), training=False), tf.float32)
+        return tf.cast(self.network(RANGES[self.pixel_range](values), training=False), tf.float32)
+
+
+@dataclass(frozen=True)
+class ImagePreprocessor:
+    """Decodes images to the size that an encoder reads.
+
+    Attributes:
+        height: In pixels.
+        width: In pixels.
+    """
+
+    height: int
+    width: int
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The shape and dtype of the layer's input."""
+        return tf.TensorSpec([None, self.height, self.width, 3], tf.uint8, name="pixels")
+
+    @property
+    def reads(self) -> dict[str, int]:
+        """The size of an image, for the manifest."""
+        return {"height": self.height, "width": self.width}
+
+    def preprocess(self, records: Sequence[Record]) -> Images:
+        """Return all images as one array, uint8[records, height, width, 3]."""
+        return Images(records, self.height, self.width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,63 +178,35 @@ class ImageEncoder:
     """An encoder of images; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        height: Of the images it reads, in pixels.
-        width: Of the images it reads, in pixels.
-        wanted_from: How it is known what the network wants a pixel's numbers to be, for the log.
+        range_from: How the range of pixel values is known, for the log.
         write: Writes the files that the family's ``load`` reads into a folder.
     """
 
     family: str
     name: str
     layer: ImageLayer
-    height: int
-    width: int
-    wanted_from: str
+    preprocessor: ImagePreprocessor
+    range_from: str
     write: Callable[["ImageEncoder", Path], None]
     pooling: str = "mean"
-    tokens: bool = False
-    max_sequence_length: int = 0
-    unknown_id: None = None
-    tokenizer: None = None
-
-    @property
-    def signature(self) -> tf.TensorSpec:
-        """What the layer reads."""
-        return tf.TensorSpec([None, self.height, self.width, 3], tf.uint8, name="pixels")
-
-    @property
-    def reads(self) -> dict[str, int]:
-        """How large an image is that it reads."""
-        return {"height": self.height, "width": self.width}
 
     @property
     def augments(self) -> bool:
-        """Whether training reads a record differently each time."""
+        """Whether the layer augments images in training."""
         return self.layer.augmentation is not None
 
     def configure(self, settings: Hyperparameters) -> None:
-        """Let it read images as the job's hyperparameters say, and log how it does."""
-        reason = self.wanted_from
+        """Apply the job's pixel range and augmentation, and log them."""
+        reason = self.range_from
         if settings.image_range != AUTO:
-            self.layer.wanted, reason = settings.image_range, "hyperparameter image_range"
+            self.layer.pixel_range, reason = settings.image_range, "hyperparameter image_range"
         self.layer.augmentation = augmentation(settings)
         log.info(
             "event=images height=%d width=%d range=%r range_from=%r augmentation=%r",
-            self.height, self.width, self.layer.wanted, reason,
+            self.preprocessor.height, self.preprocessor.width, self.layer.pixel_range, reason,
             "none" if self.layer.augmentation is None else str(self.layer.augmentation.changes),
         )  # fmt: skip
 
-    def preprocess(self, records: Sequence[Record]) -> Images:
-        """Return all records as one array, whose first axis is the records."""
-        return Images(records, self.height, self.width)
-
-    def tokenize(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Leave images as they are."""
-        return pixels
-
-    def portable_tokenizer(self) -> None:
-        """Return None: images have no tokens."""
-
     def save(self, folder: Path) -> None:
-        """Write the encoder, as it is now, in the form that the family's ``load`` reads."""
+        """Write the encoder with its current weights, as the family's ``load`` reads it."""
         self.write(self, folder)

@@ -1,10 +1,11 @@
-"""Networks of Keras's library of applications, with weights of ImageNet or of the user's own from a file of Keras.
+"""The networks of Keras Applications, with weights of ImageNet or of the user's own from a Keras file.
 
-Which network a file is of is known by its weights alone: the number of its batch norms and of their channels, and then
-the shape of every layer. A top layer in it is left out. Nothing is built as the file says it, so nothing in it can run.
+The network is identified by the weights alone: the number of its batch norms and of their channels, and then the shape
+of every layer. A top layer is left out. The network is never built from the file's config, so that no code in it can
+run.
 
-Sources: the applications of Keras (github.com/keras-team/tf-keras, ``tf_keras/src/applications``), and what each wants
-of a pixel's numbers, its ``preprocess_input``.
+Sources: Keras Applications (github.com/keras-team/tf-keras, ``tf_keras/src/applications``), and each one's pixel range,
+its ``preprocess_input``.
 """
 
 import json
@@ -20,13 +21,20 @@ import tf_keras
 from tf_keras import applications
 
 from classifier.encoders import files, keras_files
-from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, same_on_all_replicas, wanted_by
+from classifier.encoders.images import (
+    BLUE_FIRST,
+    ImageEncoder,
+    ImageLayer,
+    ImagePreprocessor,
+    same_on_all_replicas,
+    saved_range,
+)
 from classifier.encoders.keras_files import NORM, OTHER, Layers, Stored, natural
 from classifier.errors import UserError
 
 CONFIG_FILE = "keras_image.json"
 WEIGHTS_FILE = "weights.h5"
-# A size in a file's name, as in mobilenet_1_0_160_tf_no_top.h5, or in what it says of the network's input.
+# An image size in a file's name, as in mobilenet_1_0_160_tf_no_top.h5, or in the config of the network's input.
 SIZE_IN_NAME = re.compile(r"[_-](96|128|160|192|224|299)(?=[_.-])")
 SIZE_IN_CONFIG = re.compile(
     r'"batch_(?:input_)?shape": (?:\{"class_name": "__tuple__", "items": )?\[null, (\d+), (\d+), 3\]'
@@ -36,24 +44,24 @@ SMALLEST_SIDE, LARGEST_SIDE = 32, 1024  # pixels; below, Keras builds none of th
 
 @dataclass(frozen=True)
 class Application:
-    """One network of the library.
+    """One network of Keras Applications.
 
     Attributes:
         build: The function that builds it.
-        norms: How many batch norms it has, and how many channels these have together.
-        wanted: What it wants a pixel's numbers to be, a name of :data:`classifier.encoders.images.RANGES`.
-        side: Pixels of a side of the images it was trained with.
-        arguments: What the function is told besides.
+        norms: The number of its batch norms, and of all their channels together.
+        pixel_range: The range of pixel values that it expects, a name of :data:`classifier.encoders.images.RANGES`.
+        side: The usual height and width, in pixels.
+        arguments: Further arguments of ``build``.
     """
 
     build: Callable[..., Any]
     norms: tuple[int, int]
-    wanted: str
+    pixel_range: str
     side: int = 224
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def network(self, height: int, width: int) -> Any:
-        """Build it, with weights at random: float32[batch, height, width, 3] to the mean of its last map's vectors."""
+        """Build it with random weights, from float32[batch, height, width, 3] to the mean of the last map."""
         shape = (height, width, 3)
         with same_on_all_replicas():
             return self.build(weights=None, include_top=False, pooling="avg", input_shape=shape, **self.arguments)
@@ -80,21 +88,26 @@ TAKEN = "InceptionV3, MobileNet, MobileNetV2, EfficientNetV2B0 or ResNet50, with
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds a file that Keras may have written."""
+    """Return whether a folder holds a Keras file."""
     return bool(keras_files.found(folder))
 
 
 def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
-    """Build the network that a folder's one file of weights is of, and give it the weights.
+    """Build the network that a folder's one file of weights belongs to, and load the weights.
 
     Args:
-        folder: The file, and, of an encoder that was saved, what network it is of.
-        name: How to call the encoder where the log would know it by no better name.
-        max_sequence_length: Of no use here, as of every encoder of images.
-        seed: The same; the network draws no random numbers.
+        folder: The file, and, of an encoder that was saved here, its config.
+        name: Not used; the network's own name is known.
+        max_sequence_length: Not used; images have no tokens.
+        seed: Not used; the network draws no random numbers.
 
     Raises:
-        UserError: There are several files, or it is damaged, or of another network.
+        UserError: There are several files, or the file is damaged, or of another network.
+
+    Example:
+        >>> encoder = load(folder, "my-encoder")  # mobilenet_1_0_96.weights.h5
+        >>> encoder.layer(tf.zeros([1, 96, 96, 3], tf.uint8)).shape
+        TensorShape([1, 1024])
     """
     paths = keras_files.found(folder)
     if len(paths) != 1:
@@ -111,12 +124,11 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         network = application.network(height, width)
         if not _assign(network, stored):
             continue
-        layer = ImageLayer(network, wanted_by(saved, application.wanted, CONFIG_FILE))
+        layer = ImageLayer(network, saved_range(saved, application.pixel_range, CONFIG_FILE))
         layer(tf.zeros([1, height, width, 3], tf.uint8))
         own_name = str(saved.get("name", "")) or f"{application_name}_{height}"
-        return ImageEncoder(
-            "keras_image", own_name, layer, height, width, f"the application {application_name}", _write
-        )
+        preprocessor, source = ImagePreprocessor(height, width), f"the application {application_name}"
+        return ImageEncoder("keras_image", own_name, layer, preprocessor, source, _write)
     raise UserError(
         f"{path.name}: not the weights of a network that is known here; it must be {TAKEN}, as Keras's applications "
         "save it (another network of TensorFlow can be given as a SavedModel: docs/image-classification.md)"
@@ -124,10 +136,10 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 
 
 def _size(saved: Mapping[str, Any], name: str, config: str) -> tuple[int, int]:
-    """Return the height and width of images that the file is for; 0 where nothing says it.
+    """Return the height and width of the images that a file is for; 0 where they are not known.
 
     Raises:
-        UserError: It is for images of a size that is not read.
+        UserError: The size is not supported.
     """
     shown = SIZE_IN_CONFIG.search(config)
     named = SIZE_IN_NAME.search(name)
@@ -154,7 +166,7 @@ def _candidates(layers: Layers) -> Iterator[tuple[str, Application]]:
 
 
 def _assign(network: Any, stored: Stored) -> bool:
-    """Give a network the weights; say whether they are its own, and leave it as it was where they are not."""
+    """Assign the weights to a network and return True; return False and leave it unchanged if they don't fit."""
     variables: dict[str, list[list[tf.Variable]]] = defaultdict(list)
     layers = sorted(network.layers, key=lambda layer: natural(layer.name)) if stored.by_name else network.layers
     for layer in layers:
@@ -174,6 +186,6 @@ def _assign(network: Any, stored: Stored) -> bool:
 
 
 def _write(encoder: ImageEncoder, folder: Path) -> None:
-    content = {"name": encoder.name, **encoder.reads, "image_range": encoder.layer.wanted}
+    content = {"name": encoder.name, **encoder.preprocessor.reads, "image_range": encoder.layer.pixel_range}
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     tf_keras.Model.save_weights(encoder.layer.network, folder / WEIGHTS_FILE)

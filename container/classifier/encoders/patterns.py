@@ -18,7 +18,7 @@ _FORMER = {"Mn": r"\x{1171E}"}
 
 
 def oniguruma(pattern: str) -> str:
-    r"""Return an RE2 pattern as Oniguruma must be told it.
+    r"""Translate an RE2 pattern to Oniguruma's syntax.
 
     Its classes are those of Unicode 15.0, and ``\b``, which may only stand at a word's end, means ASCII words.
     """

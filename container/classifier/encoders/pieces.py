@@ -27,21 +27,21 @@ SIGNS = (
 
 @dataclass(frozen=True)
 class Pieces:
-    """A vocabulary and how texts are cut by it.
+    """BERT's tokenizer over one vocabulary.
 
     Attributes:
-        vocabulary: The tokens; a token's id is its place.
-        lower_case: Whether letters are made small and lose their accents first.
+        vocabulary: The tokens, in the order of their ids.
+        lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
     vocabulary: tuple[str, ...]
     lower_case: bool
 
     def portable(self, max_sequence_length: int) -> PortableTokenizer | None:
-        """Return the tokenizer without TensorFlow; None where a token is in the vocabulary twice.
+        """Return the tokenizer in the ``tokenizers`` format; None where the vocabulary has a token twice.
 
         Args:
-            max_sequence_length: Tokens a text has at most, its first ([CLS]) and last ([SEP]) among them.
+            max_sequence_length: The most tokens of a text, [CLS] and [SEP] included.
         """
         ids = {token: place for place, token in enumerate(self.vocabulary)}
         if len(ids) < len(self.vocabulary):

@@ -1,7 +1,7 @@
-"""A recurrent network over words that is trained from nothing: ``model_id=lstm``.
+"""A recurrent network over words that is trained from scratch: ``model_id=lstm``.
 
-Long short-term memory (Hochreiter and Schmidhuber, 1997) in one direction or both, pooled over the text by the maximum
-of each number, as in Conneau et al., "Supervised Learning of Universal Sentence Representations" (2017).
+Long short-term memory (Hochreiter and Schmidhuber, 1997) in one direction or both, max-pooled over the text as in
+Conneau et al., "Supervised Learning of Universal Sentence Representations" (2017).
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class LstmShape(Shape):
 
 
 class LstmLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """Word ids int32[batch, length], 0 after a text's end, to one vector a text.
+    """Word ids int32[batch, length], 0 after a text's end, to one vector per text.
 
     The vector is float32[batch, hidden_size], or twice as wide where the text is read in both directions.
     """
@@ -39,7 +39,7 @@ class LstmLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         ]
 
     def call(self, word_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Encode; each level reads what the one before it gave for every word."""
+        """Encode; each LSTM layer reads the output of the one below it."""
         vectors = self.words(word_ids, training=training)
         there = mask(word_ids, tf.bool)
         for level in self.levels:
@@ -63,7 +63,7 @@ def _lstm(width: int, direction: str, seeds: Iterator[int]) -> Any:
         width,
         return_sequences=True,
         go_backwards=direction == "backward",
-        dtype="float32",  # cuDNN's bfloat16 is float32 with casts around it, and a sum over hundreds of words needs it
+        dtype="float32",  # cuDNN casts bfloat16 to float32 anyway, and a sum over hundreds of words needs float32
         kernel_initializer=tf_keras.initializers.GlorotUniform(seed=next(seeds)),
         recurrent_initializer=tf_keras.initializers.Orthogonal(seed=next(seeds)),
         name=direction,
@@ -71,7 +71,7 @@ def _lstm(width: int, direction: str, seeds: Iterator[int]) -> Any:
 
 
 def _read(lstm: Any, vectors: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-    """Return what a layer gives for each word, [batch, length, width], in the order of the text."""
+    """Return a layer's output for each word, [batch, length, width], in the order of the text."""
     answers = lstm(vectors, mask=there)
     return tf.reverse(answers, [1]) if lstm.go_backwards else answers
 

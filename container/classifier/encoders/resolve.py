@@ -1,33 +1,23 @@
-"""Find the encoder a job asks for: the files on its ``model`` channel, else one that is in the image."""
+"""Find the encoder that a job asks for: on its ``model`` channel, or else in the container image."""
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from classifier import TEXT
-from classifier.encoders import archives, catalog
+from classifier.encoders import archives, catalog, family
 from classifier.environment import channel_files
 from classifier.errors import UserError
 from classifier.modalities import MODALITIES, Modality
 
 
-class Family(Protocol):
-    """What a module of this folder offers."""
-
-    def recognise(self, folder: Path) -> bool:
-        """Say whether a folder holds something of this family."""
-        ...
-
-
 @dataclass(frozen=True)
 class EncoderFiles:
-    """Where an encoder's files are, before anything is loaded.
+    """An encoder's files, before they are loaded.
 
     Attributes:
-        name: How the log and the manifest call it.
-        family: The module of this package that loads it.
-        folder: Its files.
+        name: Its name in the log and the manifest.
+        family: The family that loads it.
+        folder: The folder of its files.
     """
 
     name: str
@@ -36,15 +26,15 @@ class EncoderFiles:
 
 
 def in_image(model_id: str, pretrained: Path, modality: Modality = MODALITIES[TEXT]) -> EncoderFiles:
-    """Find an encoder in the image.
+    """Find an encoder in the container image.
 
     Args:
-        model_id: Its id, or another of its names.
-        pretrained: The folder of the encoders in the image.
-        modality: What it must encode.
+        model_id: Its id, handle or URL.
+        pretrained: The folder of the encoders in the container image.
+        modality: The modality of the job.
 
     Raises:
-        UserError: There is no such encoder there; the message says how to get it.
+        UserError: The image holds no such encoder; the message says how to get it.
     """
     if not modality.has_embedded_encoder:
         from_scratch = " or ".join(modality.from_scratch)
@@ -61,7 +51,7 @@ def in_image(model_id: str, pretrained: Path, modality: Modality = MODALITIES[TE
 
 
 def _how_to_get(model_id: str, held: list[str]) -> str:
-    """Say what to do for an encoder that is not in the image."""
+    """Return what to do about an encoder that is not in the container image."""
     known = catalog.identify(model_id)
     if known:
         return (
@@ -77,25 +67,25 @@ def _how_to_get(model_id: str, held: list[str]) -> str:
 
 
 def recognised(folder: Path, name: str, modality: Modality = MODALITIES[TEXT]) -> EncoderFiles:
-    """Say what an encoder's files are.
+    """Recognize the family of an encoder by its files.
 
     Args:
         folder: The files, unpacked.
-        name: How to call the encoder, where no folder of its own names it.
-        modality: What it must encode.
+        name: The encoder's name where it has no folder of its own.
+        modality: The modality of the job.
 
     Raises:
-        UserError: They are no encoder.
+        UserError: No family recognizes them.
     """
-    for family in modality.families:
-        module: Family = importlib.import_module(f"classifier.encoders.{family}")
+    for family_name in modality.families:
+        module = family(family_name)
         candidates = [folder, *(path for path in sorted(folder.glob("*")) if path.is_dir())]
         matching = [candidate for candidate in candidates if module.recognise(candidate)]
         if not matching:
             continue
         if folder in matching or len(matching) > 1:
-            return EncoderFiles(name, family, folder)
-        return EncoderFiles(matching[0].name, family, matching[0])
+            return EncoderFiles(name, family_name, folder)
+        return EncoderFiles(matching[0].name, family_name, matching[0])
     found = ", ".join(path.relative_to(folder).as_posix() for path in channel_files(folder)[:10]) or "nothing"
     raise UserError(
         f"{name}: no encoder among its files ({found}); it takes {modality.model_channel}, loose or as one .tar.gz"
@@ -103,7 +93,7 @@ def recognised(folder: Path, name: str, modality: Modality = MODALITIES[TEXT]) -
 
 
 def opened(channel: Path, scratch: Path) -> Path:
-    """Return the folder with the ``model`` channel's files, unpacked where they are in an archive.
+    """Return the folder of the ``model`` channel's files, after unpacking an archive.
 
     Raises:
         UserError: There are no files, or too many, or the archive is damaged.

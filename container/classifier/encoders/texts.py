@@ -1,49 +1,75 @@
-"""What all encoders of texts have in common."""
+"""Preprocessors of texts: to token ids, or, for networks that tokenize by themselves, to UTF-8."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from classifier.hyperparameters import Hyperparameters
+from classifier.encoders import PortableTokenizer
 
 
-class _Reader(Protocol):
-    @property
-    def tokens(self) -> bool: ...
+class TokenPreprocessor(ABC):
+    """Turns texts into token ids, as TensorFlow operations that become part of the exported model.
 
-    @property
-    def max_sequence_length(self) -> int: ...
+    Attributes:
+        max_sequence_length: The most tokens of a text that are read, special tokens included.
+        tokenizer: The object whose resources :meth:`tokenize` uses, which TensorFlow must track to export it.
+    """
 
-
-class ReadsTexts:
-    """The part of :class:`classifier.encoders.Encoder` that is the same for all encoders of texts."""
-
-    @property
-    def augments(self) -> bool:
-        """Say that training reads a text as it is, every time."""
-        return False
+    max_sequence_length: int
+    tokenizer: Any
 
     @property
-    def signature(self: _Reader) -> tf.TensorSpec:
-        """What the layer reads: token ids, or the texts themselves."""
-        if self.tokens:
-            return tf.TensorSpec([None, None], tf.int32, name="token_ids")
+    @abstractmethod
+    def unknown_id(self) -> int | None:
+        """The id of the token for what the vocabulary lacks; None where there is no such token."""
+
+    @abstractmethod
+    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
+        """Turn string[batch] into int32[batch, length], with 0 after the end of each text."""
+
+    @abstractmethod
+    def portable(self) -> PortableTokenizer | None:
+        """Return an equal tokenizer that works without TensorFlow; None where there is none."""
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The shape and dtype of the layer's input."""
+        return tf.TensorSpec([None, None], tf.int32, name="token_ids")
+
+    @property
+    def reads(self) -> Mapping[str, int]:
+        """How much of a text is read, for the manifest."""
+        return {"max_sequence_length": self.max_sequence_length}
+
+
+@dataclass(frozen=True, eq=False)
+class TextPreprocessor:
+    """Turns texts into UTF-8, for networks whose graph tokenizes.
+
+    Attributes:
+        max_sequence_length: The job's limit, which is recorded only: the network itself decides how much it reads.
+    """
+
+    max_sequence_length: int
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The shape and dtype of the layer's input."""
         return tf.TensorSpec([None], tf.string, name="texts")
 
     @property
-    def reads(self: _Reader) -> Mapping[str, int]:
-        """How much of a text it reads."""
+    def reads(self) -> Mapping[str, int]:
+        """How much of a text is read, for the manifest."""
         return {"max_sequence_length": self.max_sequence_length}
 
-    def configure(self, settings: Hyperparameters) -> None:
-        """Texts are read as they are, whatever the hyperparameters."""
-
-    def preprocess(self, records: Sequence[str]) -> NDArray[Any]:
+    def preprocess(self, texts: Sequence[str]) -> NDArray[Any]:
         """Return the texts as UTF-8, object[texts]."""
-        return np.array(encoded(records), dtype=object)
+        return np.array(encoded(texts), dtype=object)
 
 
 def encoded(texts: Sequence[str]) -> list[bytes]:

@@ -1,7 +1,7 @@
 """The transformer encoder that BERT, DistilBERT and ELECTRA share, as tf_keras layers.
 
 Source of the network: the papers that :mod:`classifier.encoders.architectures` names; of mean pooling: Reimers and
-Gurevych, "Sentence-BERT" (2019). Weights are float32; the layers compute in the numbers of tf_keras's policy.
+Gurevych, "Sentence-BERT" (2019). Weights are float32; the layers compute in the dtype of tf_keras's policy.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ HIDDEN = -1e4  # added to the attention's score of a padding token; within float
 
 def gelu(values: tf.Tensor) -> tf.Tensor:
     """Gaussian error linear unit, exact (Hendrycks and Gimpel, 2016)."""
-    # In float32 whatever the policy: not every device has the error function of shorter numbers.
+    # In float32 whatever the policy: not every device has the error function in half precision.
     shares = tf.math.erf(tf.cast(values, tf.float32) * np.float32(np.sqrt(0.5)))
     return 0.5 * values * (1.0 + tf.cast(shares, values.dtype))
 
@@ -61,7 +61,7 @@ class Embeddings(tf_keras.layers.Layer):  # type: ignore[misc]
         self.project: Any = _dense(shape.width, "project") if shape.embedding_width != shape.width else None
 
     def call(self, token_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Sum the embeddings of the word, of the place, and of the first segment."""
+        """Sum the embeddings of the token, of its position, and of the first segment."""
         length = tf.shape(token_ids)[1]
         embedded = tf.gather(self.word, token_ids) + self.position[tf.newaxis, :length]
         if self.segment is not None:
@@ -113,12 +113,12 @@ class Block(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 class BertLayer(tf_keras.layers.Layer):  # type: ignore[misc]
-    """Token ids int32[batch, length], 0 after a text's end, to one vector a text, float32[batch, width].
+    """Token ids int32[batch, length], 0 after a text's end, to one vector per text, float32[batch, width].
 
     Attributes:
-        embeddings: The layer nearest to the words.
-        blocks: The layers above it, the nearest first.
-        pooler: The layer above them; None where the vectors are pooled without weights.
+        embeddings: The embedding layer.
+        blocks: The transformer blocks, from the bottom to the top.
+        pooler: The dense layer on top; None where pooling has no weights.
     """
 
     def __init__(self, shape: Shape, pooling: str, seed: int = 0) -> None:
@@ -130,7 +130,7 @@ class BertLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
     @property
     def stages(self) -> list[Any]:
-        """The layers, from the words upwards."""
+        """The layers, from the embeddings to the top, for learning-rate multipliers."""
         return [self.embeddings, *self.blocks, *([] if self.pooler is None else [self.pooler])]
 
     def call(self, token_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -144,7 +144,7 @@ class BertLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
 
 def _pool_mean(_: BertLayer, hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    # In float32 whatever the policy: a sum of hundreds of short numbers loses the small ones.
+    # In float32 whatever the policy: in half precision a sum of hundreds of values loses the small ones.
     hidden = tf.cast(hidden, tf.float32)
     return tf.reduce_sum(hidden * mask[:, :, tf.newaxis], axis=1) / tf.reduce_sum(mask, axis=1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint: found, read and written as safetensors, which hold numbers and nothing that runs."""
+"""The weights of a checkpoint in safetensors files, which hold no code."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 OTHERS = ("tf_model.h5", "flax_model.msgpack", "bert_model.ckpt.index", "model.ckpt.index", "model.onnx")
-NUMBERS = ("float16", "bfloat16", "float32", "float64")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 CONVERSION = """\
 import torch; from safetensors.torch import save_file
 save_file({name: value.contiguous().clone() for name, value in torch.load("pytorch_model.bin", map_location="cpu", \
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 def present(folder: Path) -> bool:
-    """Say whether a folder holds a checkpoint's weights, in a form that can be read or one that is refused by name."""
+    """Return whether a folder holds a checkpoint's weights, in a supported format or in one that is refused by name."""
     return any((folder / name).is_file() for name in (FILE, INDEX, *PICKLES, *OTHERS))
 
 
@@ -64,8 +64,8 @@ def files_of(folder: Path) -> list[str]:
         return [INDEX, *shards(folder / INDEX)]
     if any((folder / name).is_file() for name in PICKLES):
         raise UserError(
-            f"{PICKLES[0]}: is a pickle, which can run anything that its maker wrote, so it is not read; write "
-            f"{FILE} beside it on a machine with PyTorch, in Python:\n{CONVERSION}"
+            f"{PICKLES[0]}: is a pickle, which can execute arbitrary code, so it is not loaded; write {FILE} beside it "
+            f"on a machine with PyTorch, in Python:\n{CONVERSION}"
         )
     found = [name for name in OTHERS if (folder / name).is_file()]
     raise UserError(
@@ -75,10 +75,10 @@ def files_of(folder: Path) -> list[str]:
 
 
 def shards(index: Path) -> list[str]:
-    """Return the files among which an index says that the weights are divided.
+    """Return the names of the files into which an index divides the weights.
 
     Raises:
-        UserError: It does not say so, or a file is not beside it.
+        UserError: It is not such an index, or names a file in another folder.
     """
     places = files.settings(index).get("weight_map")
     names = sorted({str(name) for name in places.values()}) if isinstance(places, dict) else []
@@ -88,7 +88,7 @@ def shards(index: Path) -> list[str]:
 
 
 def write(folder: Path, layer: BertLayer, architecture: Architecture) -> None:
-    """Write one file that :func:`read` and other programs read; these want to know whose conventions it follows."""
+    """Write one file that :func:`read` and other programs read; which expect the format in the metadata."""
     save_file(named(layer, architecture), folder / FILE, metadata={"format": "pt"})
 
 
@@ -115,8 +115,8 @@ def assign(layer: BertLayer, tensors: Mapping[str, Array], architecture: Archite
         value = value.T if transposed else value
         if value.shape != tuple(variable.shape):
             problems.append(f"{FILE}: {name} has shape {value.shape}, config.json says {variable.shape}")
-        elif value.dtype.name not in NUMBERS:
-            problems.append(f"{FILE}: {name} is {value.dtype.name} (quantised?); it must be {', '.join(NUMBERS)}")
+        elif value.dtype.name not in DTYPES:
+            problems.append(f"{FILE}: {name} is {value.dtype.name} (quantised?); it must be {', '.join(DTYPES)}")
         else:
             variable.assign(value.astype(np.float32))
     if problems:

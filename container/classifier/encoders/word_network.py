@@ -1,6 +1,7 @@
-"""What the networks share that begin from nothing: word vectors in front, and a folder of files of their own.
+"""What the networks over words share that are trained from scratch: word embeddings and a file format.
 
-The folder holds ``config.json`` (the shape), ``vocabulary.txt`` (a word a line) and ``model.safetensors`` (weights).
+A saved network is a folder with ``config.json`` (the shape), ``vocabulary.txt`` (one word per line) and
+``model.safetensors`` (the weights).
 """
 
 import json
@@ -17,23 +18,22 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from classifier.encoders import PortableTokenizer, files, word_vectors
+from classifier.encoders import files, word_vectors
 from classifier.encoders.dropout import Dropout
-from classifier.encoders.texts import ReadsTexts
-from classifier.encoders.words import RESERVED, UNKNOWN, VOCABULARY_FILE, Words
+from classifier.encoders.words import RESERVED, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-WIDEST_FIRST_VALUE = 0.05  # of a word's vector, before anything is learned
+WIDEST_FIRST_VALUE = 0.05  # of a word vector before training
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides a network's weights and their number; the names are those of the hyperparameters."""
+    """The hyperparameters of a network; subclasses add their own. Every field is named like its hyperparameter."""
 
     embed_size: int
     hidden_size: int
@@ -41,7 +41,7 @@ class Shape:
 
 
 class WordEmbedding(tf_keras.layers.Layer):  # type: ignore[misc]
-    """int32[batch, length] word ids to float[batch, length, width], with zeros after a text's end."""
+    """Word ids int32[batch, length] to word vectors float[batch, length, width], with zeros after a text's end."""
 
     def __init__(self, words: int, shape: Shape, seed: int) -> None:
         super().__init__(name="words")
@@ -58,7 +58,7 @@ class WordEmbedding(tf_keras.layers.Layer):  # type: ignore[misc]
         return vectors * mask(word_ids, vectors.dtype)
 
     def start_from(self, vectors: NDArray[np.float32]) -> None:
-        """Give the words' vectors, float32[words, width], to the words."""
+        """Initialize the words with vectors, float32[words, width]."""
         self.table.assign(np.concatenate([self.table.numpy()[:RESERVED], vectors]))
 
 
@@ -68,62 +68,37 @@ def mask(word_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class WordEncoder(ReadsTexts):
-    """A network and its vocabulary; the attributes are those of :class:`classifier.encoders.Encoder`.
+class WordEncoder:
+    """A network over words; the other attributes are those of :class:`classifier.encoders.Encoder`.
 
     Attributes:
-        words: The vocabulary.
-        config: What ``config.json`` says.
+        config: The content of ``config.json``.
     """
 
     family: str
     name: str
-    words: Words
+    preprocessor: Words
     layer: Any
     config: Mapping[str, Any]
     pooling: str = "max"
-    tokens: bool = True
-
-    @property
-    def max_sequence_length(self) -> int:
-        """Words of a text that are read."""
-        return self.words.max_sequence_length
-
-    @property
-    def unknown_id(self) -> int:
-        """The token of a word that the vocabulary lacks, and of a text without any word."""
-        return UNKNOWN
-
-    @property
-    def tokenizer(self) -> Any:
-        """What TensorFlow must keep track of for :meth:`tokenize` to be exported."""
-        return self.words.table
-
-    def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn string[batch] into int32[batch, length]."""
-        return self.words.tokenize(texts)
-
-    def portable_tokenizer(self) -> PortableTokenizer:
-        """Return what gives the same tokens without TensorFlow."""
-        return self.words.portable()
 
     def save(self, folder: Path) -> None:
         """Write the folder that :meth:`Family.load` reads."""
         (folder / CONFIG_FILE).write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
-        self.words.save(folder)
+        self.preprocessor.save(folder)
         save_file({name: weight.numpy() for name, weight in self.layer.named().items()}, folder / WEIGHTS_FILE)
 
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of network.
+    """A family of networks over words, as :class:`classifier.encoders.FromScratchFamily` describes it.
 
     Attributes:
-        module: The module of this package that it is in.
-        model_id: What jobs and ``config.json`` call it.
-        shape: A dataclass derived from :class:`Shape`.
-        layer: Makes the tf_keras layer of so many words, of this shape, from this seed. The layer has ``words``, a
-            :class:`WordEmbedding`, and ``named()``, its weights by the names they have in a file.
+        module: The name of its module.
+        model_id: Its name in jobs and in ``config.json``.
+        shape: A subclass of :class:`Shape`.
+        layer: Builds the tf_keras layer from the number of words, a shape and a seed. The layer has ``words``, a
+            :class:`WordEmbedding`, and ``named()``, its weights by their names in a file.
     """
 
     module: str
@@ -132,21 +107,28 @@ class Family:
     layer: Callable[[int, Any, int], Any]
 
     def recognise(self, folder: Path) -> bool:
-        """Say whether a folder holds a network of this kind."""
+        """Return whether a folder holds a network of this family."""
         there = all((folder / name).is_file() for name in (CONFIG_FILE, VOCABULARY_FILE, WEIGHTS_FILE))
         return there and files.settings(folder / CONFIG_FILE).get("model_type") == self.model_id
 
     def load(self, folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> WordEncoder:
-        """Build the network that :meth:`WordEncoder.save` wrote.
+        """Load the network that :meth:`WordEncoder.save` wrote.
 
         Args:
             folder: Its files.
-            name: How the log and the manifest call it.
-            max_sequence_length: Words of a text that are read.
-            seed: What dropout follows from.
+            name: Its name in the log and the manifest.
+            max_sequence_length: The most words of a text that are read.
+            seed: The seed of the dropout.
 
         Raises:
             UserError: A file is broken, or the files are not of one network.
+
+        Example:
+            >>> from classifier.encoders import convolutional
+            >>> settings = Hyperparameters.parse({"model_id": "cnn"})
+            >>> convolutional.build(["a good film", "a good car"], settings, None).save(folder)
+            >>> convolutional.load(folder, "my-network", 256).preprocessor.vocabulary
+            ('a', 'good')
         """
         shape = self._shape_in(files.settings(folder / CONFIG_FILE))
         words = Words.from_folder(folder, max_sequence_length)
@@ -159,15 +141,22 @@ class Family:
         return encoder
 
     def build(self, texts: Sequence[str], settings: Hyperparameters, vectors: Path | None) -> WordEncoder:
-        """Make a network that has learned nothing yet.
+        """Build a network with untrained weights.
 
         Args:
-            texts: The training texts, whose words it will know.
+            texts: The training texts, from which the vocabulary is made.
             settings: The job's hyperparameters.
-            vectors: A file of word vectors to begin with, or None to begin with random ones.
+            vectors: A file of word vectors to initialize the embeddings from; None for random ones.
 
         Raises:
             UserError: The file of word vectors is broken.
+
+        Example:
+            >>> from classifier.encoders import recurrent
+            >>> settings = Hyperparameters.parse({"model_id": "lstm", "hidden_size": "8", "bidirectional": "False"})
+            >>> encoder = recurrent.build(["a good film", "a good car"], settings, None)
+            >>> encoder.layer(encoder.preprocessor.tokenize(tf.constant(["Good, a film!"]))).shape
+            TensorShape([1, 8])
         """
         words = Words.from_texts(texts, settings.vocab_size, settings.max_sequence_length)
         log.info("event=vocabulary words=%d", len(words.vocabulary))

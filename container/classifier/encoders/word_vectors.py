@@ -1,7 +1,6 @@
-"""Word vectors from a text file, as GloVe, word2vec and fastText write them: a word and its numbers a line.
+"""Word vectors from a text file of GloVe, word2vec or fastText: one word and its values per line.
 
-Of a large file only the lines of words that the vocabulary has are turned into numbers; of the others only the count of
-columns is looked at.
+Only the lines of words in the vocabulary are parsed into numbers; of the others only the number of columns is checked.
 """
 
 import codecs
@@ -56,7 +55,7 @@ def find(folder: Path) -> Path | None:
 
 
 def read(path: Path, vocabulary: Sequence[str], seed: int) -> WordVectors:
-    """Read the vectors of a vocabulary's words; those the file lacks get random ones of like size.
+    """Read the vectors of a vocabulary's words; words that the file lacks get random vectors.
 
     A word that the file has in several spellings, as ``Car`` and ``car``, gets the vector of the one that is spelled as
     in the vocabulary, else of the first.
@@ -64,7 +63,7 @@ def read(path: Path, vocabulary: Sequence[str], seed: int) -> WordVectors:
     Args:
         path: The file, compressed where its name ends in ``.gz``.
         vocabulary: The words, in folded letters.
-        seed: What the random vectors follow from.
+        seed: The seed of the random vectors.
 
     Raises:
         UserError: Naming every broken line; or the file is broken, or has none of the words.
@@ -78,7 +77,7 @@ def read(path: Path, vocabulary: Sequence[str], seed: int) -> WordVectors:
     if reading.problems:
         raise UserError(at_most(reading.problems), f"{path.name}: word vectors that can't be read")
     if not reading.vectors:
-        raise UserError(f"{path.name}: has none of the training texts' words; is it of their language?")
+        raise UserError(f"{path.name}: has none of the training texts' words; is it in their language?")
     return reading.result(len(vocabulary), seed)
 
 
@@ -125,7 +124,7 @@ class _Reading:
             )
 
     def result(self, words: int, seed: int) -> WordVectors:
-        """Put the vectors found in their places, among random ones of the same mean and spread."""
+        """Return the table: the vectors found, and random ones of the same mean and standard deviation."""
         found = np.stack(list(self.vectors.values()))
         generator = np.random.default_rng(seed)
         table = generator.normal(found.mean(), found.std(), (words, self.width)).astype(np.float32)

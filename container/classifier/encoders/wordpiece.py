@@ -1,10 +1,10 @@
 """BERT's tokenizer as TensorFlow operations, so that it is part of the exported model.
 
-The text is prepared with regular expressions, then cut by tensorflow_text's FastBertTokenizer (Song et al., "Fast
-WordPiece Tokenization", 2021). That tokenizer's own preparation differs from BERT's in control characters, words over
-100 characters and compatibility characters as ``…``; prepared here first, it gives the reference's tokens.
+The text is normalized with regular expressions, then tokenized by tensorflow_text's FastBertTokenizer (Song et al.,
+"Fast WordPiece Tokenization", 2021). The tokenizer's own normalization differs from BERT's in control characters, words
+of over 100 characters and compatibility characters such as ``…``; after the one here its tokens are the reference's.
 
-The same steps are in :mod:`classifier.encoders.pieces`, for what serves, or looks at texts, without TensorFlow.
+The same tokenizer without TensorFlow is :mod:`classifier.encoders.pieces`.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ import tensorflow_text
 
 from classifier.encoders import PortableTokenizer
 from classifier.encoders.pieces import ACCENT, CONTROL, FIRST, LAST, LONGEST_WORD, SIGNS, SPACE, UNKNOWN, Pieces, read
+from classifier.encoders.texts import TokenPreprocessor
 
 _UNKNOWN_WORD = "\U0010fffd"  # in no vocabulary
 _LONG_WORD = rf"[^ ]{{{LONGEST_WORD + 1},}}"
 
 
-@dataclass(frozen=True)
-class WordPiece:
-    """A vocabulary and how texts are cut by it.
+@dataclass(frozen=True, eq=False)
+class WordPiece(TokenPreprocessor):
+    """BERT's tokenizer over one vocabulary.
 
     Attributes:
-        vocabulary: The tokens; a token's id is its place.
-        lower_case: Whether letters are made small and lose their accents first.
-        max_sequence_length: Tokens a text has at most, its first ([CLS]) and last ([SEP]) among them.
+        vocabulary: The tokens, in the order of their ids.
+        lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
     vocabulary: tuple[str, ...]
@@ -65,7 +65,7 @@ class WordPiece:
         return tf.concat([ends * first, pieces, ends * last], axis=1).to_tensor()
 
     def prepare(self, texts: tf.Tensor) -> tf.Tensor:
-        """Drop control characters, part words by spaces, and fold letters where the vocabulary is lower case."""
+        """Drop control characters, separate words by spaces, and lower-case letters if the vocabulary is lower case."""
         texts = tf.strings.regex_replace(texts, SPACE, " ")
         texts = tf.strings.regex_replace(texts, CONTROL, "")
         if self.lower_case:

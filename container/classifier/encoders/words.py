@@ -1,6 +1,6 @@
 """A vocabulary of words, and the tokenizer that goes with it, as TensorFlow operations of the exported model.
 
-A text is cut in this order:
+A text is tokenized in this order:
 
 1. Letters are folded (Unicode's NFKC and case folding: ``É`` is ``é``, ``ß`` is ``ss``, full width is half width).
 2. Bytes that are not UTF-8, control characters and every kind of space become a space; invisible characters go.
@@ -24,6 +24,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from classifier.encoders import PortableTokenizer, files
 from classifier.encoders.patterns import oniguruma
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.errors import UserError
 
 VOCABULARY_FILE = "vocabulary.txt"
@@ -57,9 +58,9 @@ _NO_WORD = "\N{REPLACEMENT CHARACTER}"  # what a text without words is read as; 
 
 
 def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
-    """Cut string[batch] into string[batch, (words)], the first ``most`` of each text.
+    """Split string[batch] into string[batch, (words)], at most ``most`` words per text.
 
-    A text without any word gets one that no vocabulary has.
+    A text without words gets one word, which no vocabulary has.
     """
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
     texts = tensorflow_text.normalize_utf8(tensorflow_text.case_fold_utf8(texts), "NFKC")
@@ -71,22 +72,21 @@ def split(texts: tf.Tensor, most: int) -> tf.RaggedTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """A vocabulary and how texts are cut by it.
+class Words(TokenPreprocessor):
+    """The tokenizer of a vocabulary of words.
 
     Attributes:
-        vocabulary: The words, the commonest first; a word's id is its place and :data:`RESERVED`.
-        max_sequence_length: Words of a text that are read.
-        table: The TensorFlow table from a word to its id.
+        vocabulary: The words, the most frequent first; a word's id is its index plus :data:`RESERVED`.
+        tokenizer: The TensorFlow lookup table from a word to its id.
     """
 
     vocabulary: tuple[str, ...] = field(repr=False)  # words of the texts, which TensorFlow would put in its warnings
     max_sequence_length: int
-    table: Any
+    tokenizer: Any
 
     @classmethod
     def of(cls, vocabulary: Sequence[str], max_sequence_length: int) -> "Words":
-        """Make the table of a vocabulary."""
+        """Build the lookup table of a vocabulary."""
         keys = tf.constant([_NO_WORD, *vocabulary], tf.string)  # TensorFlow makes no table of nothing
         ids = tf.range(UNKNOWN, UNKNOWN + len(keys), dtype=tf.int32)
         initial = tf.lookup.KeyValueTensorInitializer(keys, ids)
@@ -94,12 +94,12 @@ class Words:
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], size: int, max_sequence_length: int) -> "Words":
-        """Take the commonest words of texts, of equally common ones those first in the order of their characters.
+        """Make a vocabulary of the most frequent words of texts; ties are ordered by code points.
 
         Args:
-            texts: The texts that will be learned from.
-            size: Words that are kept at most.
-            max_sequence_length: Words of a text that are read, and counted.
+            texts: The training texts.
+            size: The most words to keep.
+            max_sequence_length: The most words of a text that are read, and counted.
         """
         counts = count(texts, max_sequence_length)
         known = ((word, times) for word, times in counts.items() if times >= FEWEST and len(word) <= LONGEST_WORD)
@@ -118,10 +118,15 @@ class Words:
             raise UserError(f"{VOCABULARY_FILE}: has a word twice; copy the model again")
         return cls.of(vocabulary, max_sequence_length)
 
+    @property
+    def unknown_id(self) -> int:
+        """The id of a word that the vocabulary lacks, and the one token of a text without words."""
+        return UNKNOWN
+
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: each word's id, 1 for an unknown word, 0 after a text's end."""
         words = split(texts, self.max_sequence_length)
-        return words.with_flat_values(self.table.lookup(words.flat_values)).to_tensor()
+        return words.with_flat_values(self.tokenizer.lookup(words.flat_values)).to_tensor()
 
     def portable(self) -> PortableTokenizer:
         """Return the same tokenizer without TensorFlow."""
@@ -136,12 +141,12 @@ class Words:
         return PortableTokenizer(tokenizer.to_str(), folds_case=True)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary, a word a line; no word has a line break in it."""
+        """Write the vocabulary, one word per line; no word has a line break in it."""
         (folder / VOCABULARY_FILE).write_text("".join(f"{word}\n" for word in self.vocabulary), encoding="utf-8")
 
 
 def count(texts: Iterable[str], max_sequence_length: int) -> Counter[str]:
-    """Count the words that will be read, a batch of texts at a time."""
+    """Count the words that are read, in batches of texts."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
     def count_some(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from classifier import DEFAULT_ENCODER, IMAGE, TEXT
+from classifier import DEFAULT_ENCODER, IMAGE, MODALITY_NAMES, TEXT
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
@@ -312,7 +312,7 @@ class Schema(BuiltIn):
         integer(1, 64), 5, "Words a filter sees at once.", modality=TEXT, used_with=("model_id", ("cnn",)), tunable=True
     )
     modality: str = hyperparameter(
-        choice("auto", TEXT, IMAGE),
+        choice("auto", *MODALITY_NAMES),
         "auto",
         "What is classified: texts or images; `auto` looks which of them the training channel holds.",
     )

@@ -1,13 +1,13 @@
 """Kinds of records: one :class:`Modality` each, and which of them a job has."""
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classifier import IMAGE, TEXT
+from classifier import IMAGE, MODALITY_NAMES, TEXT
 from classifier.environment import ROLES, shown
 from classifier.errors import UserError
-from classifier.modalities import image, text
 from classifier.modalities.modality import Channel, Modality
 
 __all__ = ["AUTO", "MODALITIES", "TRAINING", "Channel", "Modality", "choose", "of_manifest"]
@@ -16,7 +16,9 @@ AUTO = "auto"
 # By any of these names a job has its channel to train on.
 TRAINING = ROLES["training"]
 
-MODALITIES: Mapping[str, Modality] = {each.name: each for each in (text.MODALITY, image.MODALITY)}
+MODALITIES: Mapping[str, Modality] = {
+    name: importlib.import_module(f"{__name__}.{name}").MODALITY for name in MODALITY_NAMES
+}
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> Modality:
@@ -45,7 +47,7 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[Modality, str]:
     images = [path for path in inside if image_channel.is_image(path)]
     labelled = [path for path in images if len(path.relative_to(channels[channel or ""]).parts) > 1]
     if channel and (images or not tables) and image_channel.is_foreign(channels[channel], inside, images):
-        return image.MODALITY, f"channel {channel} holds images as another program lays them out"
+        return MODALITIES[IMAGE], f"channel {channel} holds images as another program lays them out"
     if tables and labelled:
         raise UserError(
             f"channel {channel} holds tables of text and folders of images, as {shown(tables[0].name)} and "
@@ -53,9 +55,9 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[Modality, str]:
         )
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
     if images and not tables and not perhaps_tables:
-        return image.MODALITY, f"channel {channel} holds images and no table"
+        return MODALITIES[IMAGE], f"channel {channel} holds images and no table"
     if tables or images:
-        return text.MODALITY, "there is a table to train on"
+        return MODALITIES[TEXT], "there is a table to train on"
     if channel and any(files.may_be_table(path) and path.parent != channels[channel] for path in inside):
-        return text.MODALITY, "there are texts in folders to train on"
-    return text.MODALITY, "there are neither tables nor images to train on"
+        return MODALITIES[TEXT], "there are texts in folders to train on"
+    return MODALITIES[TEXT], "there are neither tables nor images to train on"

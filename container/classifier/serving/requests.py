@@ -58,7 +58,7 @@ class Requests:
     types: Mapping[str, str]
     usual: str
     keys: Collection[str]
-    item: Callable[[Any], str | bytes | None]
+    item: Callable[[Any], Any]
     item_forms: str
     body_forms: str
     refusals: Mapping[str, str] = field(default_factory=dict)

@@ -2,10 +2,10 @@
 
 import importlib.metadata
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,7 @@ from classifier.artifact import Label
 from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
 from classifier.training import optimized_exports
@@ -109,8 +110,9 @@ class ServingModule(_Module):
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
-        self.tokenizer = encoder.tokenizer
-        self._tokenize = encoder.tokenize
+        preprocessor = cast("TokenPreprocessor", encoder.preprocessor)
+        self.tokenizer = preprocessor.tokenizer
+        self._tokenize = preprocessor.tokenize
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -130,7 +132,8 @@ class TwoStepModule(ServingModule):
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
-        self._unknown_id = NO_ID if encoder.unknown_id is None else encoder.unknown_id
+        unknown_id = cast("TokenPreprocessor", encoder.preprocessor).unknown_id
+        self._unknown_id = NO_ID if unknown_id is None else unknown_id
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -159,13 +162,13 @@ class TwoStepModule(ServingModule):
 
 
 class NumbersModule(_Module):
-    """Numbers in, as the encoder's layer reads them, where it is not TensorFlow that makes records ready."""
-
-    portable = "serving_default"
+    """What the encoder's layer reads in, be it arrays or texts; probabilities out."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
-        self.serve = tf.function(self._probabilities, input_signature=[encoder.signature])
+        signature = encoder.preprocessor.signature
+        self.portable = "" if signature.dtype == tf.string else "serving_default"
+        self.serve = tf.function(self._probabilities, input_signature=[signature])
 
     @property
     def functions(self) -> dict[str, Any]:
@@ -175,12 +178,10 @@ class NumbersModule(_Module):
 
 def save(encoder: Encoder, head: Any, folder: Path) -> "_Module":
     """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
-    module = _MODULES[encoder.signature.dtype](encoder, head)
+    reads_tokens = isinstance(encoder.preprocessor, TokenPreprocessor)
+    module = TwoStepModule(encoder, head) if reads_tokens else NumbersModule(encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
-
-
-_MODULES: Mapping[Any, type[_Module]] = {tf.int32: TwoStepModule, tf.string: ServingModule, tf.uint8: NumbersModule}
 
 
 def export(
@@ -247,11 +248,12 @@ def _compare(exported: Predictor, trained: Trained, some: Checked, interruption:
         answers = exported.predict(some.rows.texts[compared : compared + len(expected)])
         largest = max(largest, float(np.abs(answers - expected).max()))
         compared += len(expected)
-    if not trained.encoder.tokens:
+    preprocessor = trained.encoder.preprocessor
+    if not isinstance(preprocessor, TokenPreprocessor):
         return Comparison(len(trained.answers), largest, None, None, compared)
     some_texts = trained.checked.texts[: compared if interruption.requested() else None]
     texts = exported.encode([exported.decode(text) for text in some_texts])
-    told = trained.encoder.unknown_id is not None
+    told = preprocessor.unknown_id is not None
     tokens, unknown = sum(text.tokens for text in texts), sum(text.unknown for text in texts)
     return Comparison(len(texts), largest, tokens, unknown if told else None, compared)
 
@@ -307,7 +309,7 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
             "family": trained.encoder.family,
             "name": trained.encoder.name,
             "pooling": trained.encoder.pooling,
-            **trained.encoder.reads,
+            **trained.encoder.preprocessor.reads,
             **({"bits": data.bits} if data.bits else {}),
         },
         "labels": list(data.labels),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from classifier import __version__, artifact, resources
 from classifier.artifact import Label
-from classifier.encoders import Encoder
+from classifier.encoders import ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
@@ -227,7 +228,8 @@ def _fit_spec(
     if settings.early_stopping and not len(validation.targets):
         raise UserError(data.NO_VALIDATION)
     layer = network.encoder.layer
-    deep = network.encoder.tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
+    reads_tokens = isinstance(network.encoder.preprocessor, TokenPreprocessor)
+    deep = reads_tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
     made_here = network.encoder.family in load_encoder.FROM_SCRATCH_FAMILIES
     transformer = deep and not made_here and not settings.train_only_top_layer
     decay = settings.encoder_learning_rate_decay
@@ -269,8 +271,8 @@ def _tokenized(
 ) -> Inputs:
     multiple = hardware.length_multiple(settings.jit_compile)
     inputs = batches.tokenize(encoder, texts, context.interruption, multiple=multiple)
-    if encoder.tokens and len(inputs):
-        lengths, limit = inputs.lengths(), encoder.max_sequence_length
+    if isinstance(encoder.preprocessor, TokenPreprocessor) and len(inputs):
+        lengths, limit = inputs.lengths(), encoder.preprocessor.max_sequence_length
         share = float(np.mean(lengths >= limit))
         log.info(
             "event=tokens rows=%s mean=%.1f longest=%d limit=%d share_at_limit=%.4f",
@@ -286,7 +288,7 @@ def _tokenized(
 def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext) -> FitSpec:
     """Run the frozen encoder once over all rows, where every epoch would give the same vectors."""
     network.encoder.layer.trainable = False
-    if network.encoder.augments:
+    if isinstance(network.encoder, ConfigurableEncoder) and network.encoder.augments:
         return fit_spec
     room = feature_cache.in_memory_or(context.scratch)
     started = time.monotonic()

@@ -1,14 +1,12 @@
 """What a job begins with: the encoder it trains, loaded or made."""
 
-import importlib
 import logging
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import cast
 
 import tf_keras
 
-from classifier.encoders import Encoder
+from classifier.encoders import ConfigurableEncoder, Encoder, FromScratchFamily, family
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
@@ -42,8 +40,9 @@ def find(
     files = _found(channel, previous, settings, modality)
     if files is None or files.family != "hub":
         return files
-    carried: EncoderFiles = _family("hub_bert").carried_over(files, settings.max_sequence_length, scratch)
-    return carried
+    from classifier.encoders import hub_bert  # noqa: PLC0415  it takes a second to import, and needs TensorFlow Hub
+
+    return hub_bert.carried_over(files, settings.max_sequence_length, scratch)
 
 
 def _found(
@@ -88,13 +87,13 @@ def load(files: EncoderFiles | None, channel: Path | None, settings: Hyperparame
     tf_keras.utils.set_random_seed(settings.seed)
     encoder = _made(channel, settings, data) if files is None else _loaded(files, settings)
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
-    encoder.configure(settings)
+    if isinstance(encoder, ConfigurableEncoder):
+        encoder.configure(settings)
     return encoder
 
 
 def _loaded(files: EncoderFiles, settings: Hyperparameters) -> Encoder:
-    encoder: Encoder = _family(files.family).load(files.folder, files.name, settings.max_sequence_length, settings.seed)
-    return encoder
+    return family(files.family).load(files.folder, files.name, settings.max_sequence_length, settings.seed)
 
 
 def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
@@ -106,9 +105,8 @@ def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encode
             f"hyperparameter model_id={settings.model_id}: begins from nothing, and the model channel holds no file of "
             "word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
         )
-    family = _family(data.modality.from_scratch[settings.model_id])
-    encoder: Encoder = family.build(data.training.texts, settings, vectors)
-    return encoder
+    module = cast("FromScratchFamily", family(data.modality.from_scratch[settings.model_id]))
+    return module.build(data.training.texts, settings, vectors)
 
 
 def plain(network: Network, settings: Hyperparameters, scratch: Path) -> Network:
@@ -122,7 +120,3 @@ def plain(network: Network, settings: Hyperparameters, scratch: Path) -> Network
         made = assemble(_loaded(files, settings), build_head(weights[-1].shape[0], settings))
     made.head.set_weights(weights)
     return made
-
-
-def _family(name: str) -> ModuleType | Any:
-    return importlib.import_module(f"classifier.encoders.{name}")

@@ -72,15 +72,15 @@ class Network:
     def answers(self) -> evaluate.Answers:
         """The network as it answers outside of training; made once, for to make it takes a second."""
         vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
-        encode = evaluate.compiled(self.encoder.layer, self.encoder.signature)
+        encode = evaluate.compiled(self.encoder.layer, self.encoder.preprocessor.signature)
         return evaluate.Answers(encode, evaluate.compiled(self.head, vectors))
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:
     """Put a classifier together."""
     whole = Classifier(encoder, head)
-    shape = [size or 1 for size in encoder.signature.shape]
-    whole(tf.zeros(shape, encoder.signature.dtype))
+    signature = encoder.preprocessor.signature
+    whole(tf.zeros([size or 1 for size in signature.shape], signature.dtype))
     return Network(encoder, head, whole)
 
 

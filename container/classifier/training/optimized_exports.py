@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from classifier import artifact
 from classifier.backends import Computing, openvino_model
-from classifier.backends.choice import FLOAT32, FOLDER, PRECISIONS
+from classifier.backends.choice import BACKENDS, FLOAT32, FOLDER, PRECISIONS, TENSORFLOW, Stored
+from classifier.backends.openvino_model import OpenVinoBackend
 from classifier.encoders import Encoder
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.errors import UserError
 from classifier.predictor import Predictor
 from classifier.training.data import Split
@@ -97,8 +99,9 @@ def write(
     Returns:
         What the manifest says of each, by the name of the engine that runs it.
     """
-    tokenizer = encoder.portable_tokenizer()
-    if (encoder.tokens and tokenizer is None) or interruption.requested():
+    preprocessor = encoder.preprocessor
+    tokenizer = preprocessor.portable() if isinstance(preprocessor, TokenPreprocessor) else None
+    if (isinstance(preprocessor, TokenPreprocessor) and tokenizer is None) or interruption.requested():
         return {}
     folder = work / FOLDER
     folder.mkdir()
@@ -116,10 +119,10 @@ def write(
     openvino.save_model(model, folder / openvino_model.NETWORK, compress_to_fp16=False)
     _keep_precise(folder / openvino_model.NETWORK)
     found: dict[str, Evidence] = {}
-    for name in PRECISIONS:
+    for name in (each for each in BACKENDS if each != TENSORFLOW):
         if all(evidence.accepted for evidence in found.values()):
             some = checked.sample(MOST_COMPARED if name == FLOAT32 else MOST_JUDGED)
-            found[name] = _evidence(name, folder, exported, some, interruption, folds_case=folds_case)
+            found[name] = _evidence(name, work, exported, some, interruption, folds_case=folds_case)
             _log(name, found[name])
     if not found[FLOAT32].accepted:
         shutil.rmtree(folder)
@@ -127,22 +130,15 @@ def write(
 
 
 def _evidence(
-    name: str, folder: Path, exported: Predictor, checked: Checked, interruption: Interruption, *, folds_case: bool
+    name: str, work: Path, exported: Predictor, checked: Checked, interruption: Interruption, *, folds_case: bool
 ) -> Evidence:
     """Ask a form what the trained model had answered."""
-    longest = exported.manifest["encoder"].get("max_sequence_length", 0)
+    manifest = {**exported.manifest, "engines": {"folds_case": folds_case}}
     try:
-        backend = openvino_model.load(
-            folder,
-            longest,
-            PRECISIONS[name],
-            Computing(),
-            folds_case=folds_case,
-            is_array=exported.modality.is_array,
-        )
+        backend = BACKENDS[name].load(Stored(work, work / artifact.SAVED_MODEL_FOLDER, manifest), Computing())
     except UserError as error:
         return Evidence(accepted=False, reason=str(error))
-    if backend.precision != PRECISIONS[name]:
+    if isinstance(backend, OpenVinoBackend) and backend.precision != PRECISIONS[name]:
         return Evidence(accepted=False, reason=f"the training machine's processor computes no {PRECISIONS[name]}")
     if name != FLOAT32 and not checked.held_out:
         return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")

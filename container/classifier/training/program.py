@@ -11,7 +11,7 @@ from classifier import artifact, environment, hyperparameters, modalities, resou
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.hyperparameters import Hyperparameters
 from classifier.modalities import Modality
 from classifier.tabular.dialect import Dialect
 from classifier.tabular.rows import Label
@@ -155,7 +155,7 @@ def _sharded(environ: Environment, settings: Hyperparameters, modality: Modality
         return frozenset()
     roles = data.roles(environ.channels)
     sharded = {role for role, channel in roles.items() if channel in environ.sharded}
-    if "training" in sharded and not modality.is_array and settings.model_id in FROM_SCRATCH:
+    if "training" in sharded and not modality.is_array and settings.model_id in modality.from_scratch:
         raise UserError(
             f"channel {roles['training']}: model_id={settings.model_id} makes its vocabulary of all rows, so every "
             "host needs them: use FullyReplicated"

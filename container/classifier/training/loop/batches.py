@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from classifier.backends.padding import padded
 from classifier.encoders import Encoder
-from classifier.encoders.texts import encoded
+from classifier.encoders.texts import TokenPreprocessor, encoded
 from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024
@@ -87,23 +87,24 @@ def tokenize(
     Raises:
         StoppedError: The job was told to stop meanwhile.
     """
-    if not encoder.tokens:
-        return Inputs(encoder.preprocess(texts))
-    function = _compiled(encoder)
+    preprocessor = encoder.preprocessor
+    if not isinstance(preprocessor, TokenPreprocessor):
+        return Inputs(preprocessor.preprocess(texts))
+    function = _compiled(preprocessor)
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(texts), TOKENIZED_AT_ONCE):
         if interruption is not None:
             interruption.check()
         batch = function(tf.constant(encoded(texts[start : start + TOKENIZED_AT_ONCE]))).numpy()
         rows.extend(row[row != 0] for row in batch)
-    return Inputs(rows, encoder.max_sequence_length, multiple)
+    return Inputs(rows, preprocessor.max_sequence_length, multiple)
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled(encoder: Encoder) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Make a function of a tokenizer, once an encoder."""
+def _compiled(preprocessor: TokenPreprocessor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compile a tokenizer to a TensorFlow function, once per encoder."""
     function: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-        encoder.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
+        preprocessor.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
     )
     return function
 
