@@ -15,7 +15,7 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
+.PHONY: help setup demo test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
     soak deploy deploy-check undeploy lock clean
 
 help:  ## this list
@@ -35,8 +35,15 @@ $(ENCODER): requirements/encoder.txt tools/fetch_default_encoder.py | .venv/.rea
 demo: setup  ## train on the bundled data, serve, ask three questions
 	python tools/demo.py
 
-test: setup  ## all tests that need no Docker
-	pytest -m "not image" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: setup  ## the tests to run before every commit: every module's behaviour, real processes
+	$(PYTEST) -m "not image and not slow"
+
+test-slow: setup  ## the others that need no Docker: whole jobs by the dozen, several hosts, load
+	$(PYTEST) -m slow --durations 30
+
+test-all: test test-slow  ## all tests that need no Docker
 
 check: setup  ## style, types, layers, shell scripts, generated pages
 	ruff format --check .

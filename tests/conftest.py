@@ -13,10 +13,29 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tiny_bert
 from jobs import SHARED, Job
 
+# Whole jobs by the dozen, several hosts, real encoders, minutes of load: not what one waits for before every commit.
+SLOW_FILES = frozenset(
+    {
+        "test_bench", "test_cluster", "test_concurrency", "test_deploy_template", "test_fetch_encoder",
+        "test_from_scratch", "test_full_disk", "test_hosting_modes", "test_hub_bert", "test_hub_image",
+        "test_image_abuse", "test_image_hosts", "test_image_jobs", "test_image_network", "test_image_shades",
+        "test_incremental", "test_keras_image", "test_multi_model", "test_no_false_alarm", "test_openapi",
+        "test_own_script", "test_precision", "test_resume", "test_serve_processes", "test_soak", "test_tokenization",
+        "test_toy_extensions", "test_train_to_serve", "test_training_step", "test_tuning",
+    }
+)  # fmt: skip
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the end of the alphabet, where the long files are: two workers then end at about the same time."""
+    """Mark the slow files, and begin with the end of the alphabet, where the long files are.
+
+    Two workers then end at about the same time.
+    """
     items.sort(key=lambda item: item.path.name, reverse=True)
+    for item in items:
+        if item.path.stem in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
