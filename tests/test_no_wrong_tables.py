@@ -240,6 +240,10 @@ def test_the_hyperparameter_settles_a_guess_that_is_wrong(tmp_path: Path) -> Non
 
 
 MEANT: Mapping[str, tuple[str, str]] = {
+    "a tab before what comes again before a comma": (
+        table([("fire", "it burns, too"), ("brakes", "soft")] * 5, "{}\t{}"),
+        "data.csv:1: the label holds a tab; take it out, or, where tabs separate the columns, set delimiter to tab",
+    ),
     "commas without quotes in some texts": (
         places("{},{}"),
         "every row has 3 columns; name them in a header, in their order: label,text,other",
@@ -424,6 +428,53 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         f"data.csv:3 the column 'claim_state' {VERDICT}",
     ),
+    **{
+        f"a column {name} of {words}": (
+            columns(f"label,text,{name}", *(f"{{label}},{{text}},{word}" for word in words.split())),
+            "data.csv",
+            f"data.csv:{line} the column '{name}' {VERDICT}",
+        )
+        for name, words, line in [
+            ("status", "approved rejected", 3),
+            ("Status", "Pending Approved", 2),
+            ("review_status", "approved pending", 3),
+            ("response", "accepted rejected", 3),
+            ("record_status", "valid invalid", 3),
+            ("rejected", "no yes", 3),
+            ("keep", "1 0", 3),
+            ("is_included", "true false", 3),
+        ]
+    },
+    "labels joined of others": (
+        table(cycled(["fire", "brakes", "fire|brakes"], FAULTS, 12)),
+        "data.csv",
+        'labels that are other labels joined: "fire|brakes"; one label per row is learnt',
+    ),
+    "labels joined by commas": (
+        table(cycled(["fire", "brakes", "brakes, fire"], FAULTS, 12), '"{}","{}"'),
+        "data.csv",
+        'labels that are other labels joined: "brakes, fire";',
+    ),
+    "minus one for no label": (
+        table(cycled([0, 1, 2, -1], FAULTS, 12)),
+        "data.csv",
+        "the label -1 is the only one below 0: if it stands for rows without a label",
+    ),
+    "the number that a loss leaves out": (table(cycled([0, 1, -100], FAULTS, 12)), "data.csv", "the label -100 is"),
+    **{
+        f"a label {label}": (
+            table(cycled(["fire", "brakes", label], FAULTS, 12)),
+            "data.csv",
+            "that stands for nothing",
+        )
+        for label in ["#N/A", "#REF!", "\\N", "(null)", "undefined", "unlabeled", "?"]
+    },
+    "texts that are often empty": (table(cycled(["fire", "brakes"], ["", *FAULTS], 12)), "data.csv", "empty texts: 2"),
+    "texts that pandas wrote as nan": (
+        table(cycled(["fire", "brakes"], ["nan", *FAULTS], 12)),
+        "data.csv",
+        "texts that stand for nothing, as NaN: 2",
+    ),
     "an environment called test": (
         columns("label,text,environment", "{label},{text},test", "{label},{text},development"),
         "data.csv",
@@ -501,6 +552,14 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     ),
     "Spark's names": (topics("_c0,_c1\n"), f"data.csv:1: {FIRST}"),
     "R's names": (topics('"V1","V2"\n'), f"data.csv:1: {FIRST}"),
+    "a second line of dashes": (
+        topics("label,text\n-----,----\n"),
+        "data.csv:2: a line of dashes below the header",
+    ),
+    "a table of Markdown": (
+        topics("| label | text |\n|:---|---|\n", line="| {} | {} |"),
+        "data.csv:2: a line of dashes below the header",
+    ),
     "a header in the middle, of files that were joined": (
         topics("") + topics("label,text\n"),
         "data.csv:12: a header that is not in the first line; take it out",
@@ -677,6 +736,14 @@ GOOD: Mapping[str, tuple[str, str]] = {
         columns("label,text,status", "{label},{text},open", "{label},{text},closed"),
         "data.csv",
     ),
+    "a state among others": (
+        columns("label,text,status", "{label},{text},rejected", "{label},{text},closed"),
+        "data.csv",
+    ),
+    "what was kept is all there is": (columns("label,text,keep", "{label},{text},1"), "data.csv"),
+    "labels from minus one to one": (table(cycled([-1, 0, 1], FAULTS, 12)), "data.csv"),
+    "labels from minus two to two": (table(cycled([-2, -1, 0, 1, 2], FAULTS, 10)), "data.csv"),
+    "labels of dashes": (columns("label,text", "-,{text}", "+,{text}"), "data.csv"),
     "a train among other vehicles": (
         columns("label,text,by", "{label},{text},train", "{label},{text},bus"),
         "data.csv",

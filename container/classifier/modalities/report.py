@@ -30,6 +30,8 @@ MOST_TIMES_THE_RAREST_OF_FEW = 2
 # An encoder adds a token before and one after the words, each of which is a token or more.
 TOKENS_BESIDE_WORDS = 2
 
+# The share of rows without a text beyond which a column may be the wrong one, or an export broken.
+MOST_WITHOUT_TEXT = 0.05
 FILES_NAMED = 5
 WORD = re.compile("[a-z]+")
 NOT_TO_TRAIN_ON = frozenset(
@@ -132,6 +134,8 @@ def of_labels(
     if odd:
         words = f"labels that are {'; '.join(odd)}: they are names here, and come back as they are"
         yield Finding(f"note={words!r}", logging.WARNING)
+    for words in names.doubtful(list(counts.index)):
+        yield Finding(f"note={words!r}", logging.WARNING)
 
 
 def _rare(rarest: int, commonest: int) -> Iterator[Finding]:
@@ -167,8 +171,13 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
         yield Finding(f"rows={name} {share}{_examples(places[cut])}")
     stripped = texts.str.strip()
     empty = stripped == ""
-    if empty.any():
-        yield _note(name, f"empty texts: {empty.sum()}", places[empty])
+    for noun, found in (
+        ("empty texts", empty),
+        ("texts that stand for nothing, as NaN", stripped.str.lower().isin(names.NO_VALUE)),
+    ):
+        if found.any():
+            level = logging.WARNING if found.mean() > MOST_WITHOUT_TEXT else logging.INFO
+            yield _note(name, f"{noun}: {found.sum()}", places[found], level)
     yield from _damaged(name, table)
     yield from repeated(name, table[~empty].assign(record=stripped[~empty]))
     yield from _run_together(name, table)

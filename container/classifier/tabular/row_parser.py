@@ -1,6 +1,7 @@
 """One table: where its columns are, and how its rows are judged."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,6 +22,8 @@ COLUMN_NUMBERS = (
     "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
+RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
+A_RULE = "a line of dashes below the header, as sqlcmd and Markdown have it; take it out"
 
 
 class RowParser:
@@ -84,6 +87,9 @@ class RowParser:
         if self._is_a_header(line, fields, first=first):
             return
         below = self._header is not None and not self._counts
+        if below and all(map(RULE.fullmatch, fields)):
+            self.result.problem(self.name, line, A_RULE)
+            return
         if (first or below) and are_column_numbers(fields):
             self._numbers = line
         self._counts[len(fields)] += 1
