@@ -1,7 +1,6 @@
 """One table: where its columns are, and how its rows are judged."""
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, la
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
 from classifier.tabular.unread import Unread, shown
-from classifier.tabular.values import are_column_numbers, is_figure, reads_like_name
+from classifier.tabular.values import are_column_numbers, is_figure, is_rule, reads_like_name
 
 SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
 ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
@@ -22,7 +21,6 @@ COLUMN_NUMBERS = (
     "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
-RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
 A_RULE = "a line of dashes below the header, as sqlcmd and Markdown have it; take it out"
 
 
@@ -87,7 +85,7 @@ class RowParser:
         if self._is_a_header(line, fields, first=first):
             return
         below = self._header is not None and not self._counts
-        if below and all(map(RULE.fullmatch, fields)):
+        if below and is_rule(fields):
             self.result.problem(self.name, line, A_RULE)
             return
         if (first or below) and are_column_numbers(fields):

@@ -14,6 +14,7 @@ WORDS_OF_A_NAME = 3
 # The texts below a column's name, and the share of them that may be as short as it.
 FEWEST_TEXTS = 3
 SHARE_OF_SHORT_TEXTS = 0.1
+RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
 ENDS_OF_SENTENCES = (".", "!", "?", "。", "！", "？", "…")
 
 
@@ -54,6 +55,11 @@ def are_column_numbers(fields: Sequence[str]) -> bool:
     """Say whether a row is 0, 1, 2 and so on: what pandas writes above columns that have no names."""
     numbers = [field.strip() for field in fields if field.strip()]
     return len(numbers) > 1 and numbers == [str(number) for number in range(len(numbers))]
+
+
+def is_rule(fields: Sequence[str]) -> bool:
+    """Say whether a row is the line of dashes that SQL shells and Markdown put below a header."""
+    return any(map(str.strip, fields)) and all(map(RULE.fullmatch, fields))
 
 
 def plain(name: str) -> str:
