@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import channels
 from classifier.errors import UserError
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
+from classifier.tabular.rows import label_problem
+from classifier.tabular.values import reads_like_text
 from classifier.training.data import Data
 from jobs import check_data
 
@@ -475,6 +478,26 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "texts that stand for nothing, as NaN: 2",
     ),
+    **{
+        f"the text {name} of a pair": (
+            columns(f"label,{text},{name}", "{label},{text},it is a fault"),
+            "data.csv",
+            f"reads the text from the column '{text}' and not from '{name}', a second text of each row",
+        )
+        for text, name in [("text", "text_b"), ("sentence", "sentence2"), ("text", "hypothesis"), ("text", "text_pair")]
+    },
+    **{
+        f"for a text {text}": (table([("ab"[n % 2], text.format(n)) for n in range(10, 18)]), "data.csv", words)
+        for text, words in {
+            "texts/00{}.txt": "texts that are addresses or names of files; write the text itself: 8",
+            "https://example.com/claims/{}": "texts that are addresses or names of files",
+            "s3://bucket/claims/{}": "texts that are addresses or names of files",
+            "['the', 'lid', '{}']": "texts that are lists; write the text as one string",
+            "[101, 20{}, 102]": "texts that are lists",
+            "b'the lid broke {}'": "texts that are bytes as Python prints them; decode them first",
+            "VGhlIGxpZCBicm9rZSB{}rsz": "texts that are base64; decode it first",
+        }.items()
+    },
     "an environment called test": (
         columns("label,text,environment", "{label},{text},test", "{label},{text},development"),
         "data.csv",
@@ -706,6 +729,16 @@ def test_labels_in_a_form_that_is_not_read_are_refused_by_name(tmp_path: Path, k
     assert words in refusal(tmp_path, content, name)
 
 
+@pytest.mark.parametrize(
+    "label", ["[" + "1  " * 60 + "x", "['" + "'" * 30_000 + " " * 30_000, "\u76d6" * 100_000, "(" + "1, " * 30_000]
+)
+def test_however_odd_a_label_is_it_is_judged_at_once(label: str) -> None:
+    started = time.perf_counter()
+    label_problem(label)
+    reads_like_text(label)
+    assert time.perf_counter() - started < 1
+
+
 @pytest.mark.parametrize("label", [["fire"], "fire"])
 def test_a_list_of_one_label_is_that_label(tmp_path: Path, label: object) -> None:
     rows = [{"id": 1, "text": "a b c", "label": label}, {"id": 2, "text": "d e f", "label": ["brakes"]}]
@@ -741,6 +774,14 @@ GOOD: Mapping[str, tuple[str, str]] = {
         "data.csv",
     ),
     "what was kept is all there is": (columns("label,text,keep", "{label},{text},1"), "data.csv"),
+    "some texts that are addresses": (
+        columns("label,text", "{label},{text}", "{label},{text}", "{label},https://example.com/1"),
+        "data.csv",
+    ),
+    "texts of a word": (
+        table(cycled(["a", "b"], ["Kraftfahrzeugversicherung", "fahrzeugbrand", "/s", "e.g."], 9)),
+        "data.csv",
+    ),
     "labels from minus one to one": (table(cycled([-1, 0, 1], FAULTS, 12)), "data.csv"),
     "labels from minus two to two": (table(cycled([-2, -1, 0, 1, 2], FAULTS, 10)), "data.csv"),
     "labels of dashes": (columns("label,text", "-,{text}", "+,{text}"), "data.csv"),

@@ -21,7 +21,7 @@ IF_DATA_MOVE = "if it is data, move it below another row"
 LONGEST_LABEL_NAMED = 40
 # A list that became a name: ['fire'], [1], ("fire",), ['fire', 'brakes'], [0, 1, 0].
 LIST = re.compile(
-    r"""\[\s*(?:(['"]).*\1|[-\d.]+(?:\s*[,\s]\s*[-\d.]+)*)\s*,?\s*\]|\(\s*(?:(['"]).*\2\s*,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
+    r"""\[\s*(?:(['"]).*\1|[-\d.]++(?:\s*+,?\s*+[-\d.]++)*+)\s*+,?\s*+\]|\(\s*(?:(['"]).*\2\s*+,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
 )
 # Between letters these two are part of how words of some scripts are written, and of emoji.
 JOINERS = "\u200c\u200d"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from classifier.tabular.columns import TEXT_NAMES
 from classifier.tabular.values import LONGEST_NAME, plain, reads_like_text
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
@@ -40,9 +41,10 @@ VERDICT_FLAGS = re.compile(r"(?:is|was|to)?(?:ignored?|skip(?:ped)?|discard(?:ed
 # Columns of true and false that may be either: of true for rows that were rejected, of false for those not kept.
 BUSINESS_FLAGS = re.compile(r"(?:is|was|to)?reject(?:ed)?")
 KEPT_FLAGS = re.compile(r"(?:is|was|to)?(?:included?|keep|kept|usable)")
+# A second text of each row, of a pair: text_b, sentence2, question_pair.
+OF_A_PAIR = re.compile(rf"(?:{'|'.join(TEXT_NAMES)})?(?:b|2|two|pair)|hypothesis|premise")
 MOST_VALUES = 12
 VALUES_TO_JUDGE = 1000
-CHARACTERS_TO_JUDGE = 200
 MOST = 0.5
 
 
@@ -86,7 +88,7 @@ class Seen:
         self.filled += 1
         self.characters += len(bare)
         if self.filled <= VALUES_TO_JUDGE:
-            self.texts += reads_like_text(bare[:CHARACTERS_TO_JUDGE])
+            self.texts += reads_like_text(bare)
         if not self.many:
             self.lines.setdefault(bare.lower(), line)
             if len(self.lines) > MOST_VALUES:
@@ -137,9 +139,19 @@ class Unread:
             found = self._split(name, seen, role) or self._verdict(name, seen)
             if found:
                 yield found
+        for name in [name for name, seen in self._columns.items() if self._is_of_a_pair(name, seen)]:
+            yield Finding(
+                0,
+                f"reads the text from the {self._noun} {shown(self._text)} and not from {shown(name)}, a second text "
+                f"of each row; write both into one, or take the {self._noun} out",
+                ends=False,
+            )
         for words in self.longer():
             cure = "call the one to read 'text', write both into it, or take the other out"
             yield Finding(0, f"{words}; {cure}", ends=False)
+
+    def _is_of_a_pair(self, name: str, seen: Seen) -> bool:
+        return seen.are_texts and seen.filled > MOST * self._rows and OF_A_PAIR.fullmatch(_last(name)) is not None
 
     def longer(self) -> Iterator[str]:
         """Name the columns that hold longer texts than the one that is read."""

@@ -8,6 +8,7 @@ ADDRESS = re.compile(r"\S*(?://|@|\\)\S*|/\S*")
 # Names, dates, places and codes have fewer; of scripts without spaces a whole sentence is one "word".
 TEXT_WORDS = 3
 TEXT_LETTERS = 20
+CHARACTERS_TO_JUDGE = 200
 MISSING = frozenset({"n/a", "na", "nan", "null", "none"})
 LONGEST_NAME = 40
 WORDS_OF_A_NAME = 3
@@ -30,7 +31,7 @@ def has_letters(value: str) -> bool:
 
 def reads_like_text(value: str) -> bool:
     """Say whether a value has the words, or letters, of a text; an address or a path, however long, has not."""
-    words = WORD.findall(ADDRESS.sub(" ", value))
+    words = WORD.findall(ADDRESS.sub(" ", value.lstrip()[:CHARACTERS_TO_JUDGE]))
     return len(words) >= TEXT_WORDS or sum(map(len, words)) >= TEXT_LETTERS
 
 
