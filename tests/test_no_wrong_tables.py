@@ -534,7 +534,7 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     ),
     "pandas' column numbers above names": (
         table(cycled(["fire", "brakes"], FAULTS, 12), above="0,1\n"),
-        "data.csv:1: ",
+        "data.csv:1: column numbers (0, 1)",
     ),
     "column numbers below a header": (
         table(cycled([1, 2], FAULTS, 12), above="label,text\n0,1\n"),
@@ -556,6 +556,10 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     "a foreign header below one that was put above it": (
         topics("label,text\ncategoria,pergunta\n"),
         f"data.csv:2: {FIRST}, below a header: a second header?",
+    ),
+    "R's row names, which have no name": (
+        columns('"label","text"', *(f'"{number}","{{label}}","{{text}}"' for number in range(8))),
+        "the first column, of row names as R writes them, has no name in the header; begin it with ','",
     ),
     "a second line of types": (
         topics("label\ttext\ndiscrete\tstring\n", line="{}\t{}"),
@@ -637,6 +641,10 @@ def test_a_first_row_that_may_be_no_row_ends_the_job(tmp_path: Path, kind: str) 
 CURED: Mapping[str, tuple[str, Dialect]] = {
     "column numbers taken out": (table(cycled([1, 2], FAULTS, 30)), AS_WRITTEN),
     "column numbers called a header": (table(cycled([1, 2], FAULTS, 30), above="0,1\n"), Dialect("true")),
+    "a comma in front of the header of R's row names": (
+        columns(',"label","text"', *(f'"{number}","{{label}}","{{text}}"' for number in range(8))),
+        AS_WRITTEN,
+    ),
     "names in place of v1,v2": (topics("label,text,a,b,c\n", 24, '{},"{}",,,'), AS_WRITTEN),
     "a foreign header called one": (topics("categoria,pergunta\n"), Dialect("true")),
     "a foreign header called data": (topics("categoria,pergunta\n"), Dialect("false")),

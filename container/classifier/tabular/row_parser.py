@@ -154,8 +154,9 @@ class RowParser:
         """Name a row of column numbers, unless the texts may be numbers."""
         if not self._numbers:
             return
-        texts = [row.record for row in self.result.rows[self._before :] if row.line != self._numbers]
-        if sum(map(is_figure, texts)) <= FEW * len(texts):
+        rows = [row for row in self.result.rows[self._before :] if row.line != self._numbers]
+        if sum(is_figure(row.record) for row in rows) <= FEW * len(rows):
+            self.result.rows[self._before :] = rows
             cure = "" if self._header is not None else ", or set header to true"
             self.result.problem(self.name, self._numbers, f"{COLUMN_NUMBERS}{cure}; {IF_DATA_MOVE}")
 
@@ -223,7 +224,7 @@ class RowParser:
         if count > right and not any(field.strip() for fields in surplus for field in fields):
             ends = f"a {noun}" if count == right + 1 else f"{count - right} {noun}s"
             return f"{every}: each line ends in {ends}; take that off, or name every column in a header"
-        return f"{every}; {self._half_named(count) or self._naming(count)}"
+        return f"{every}; {self._half_named(count) or self._unnamed_first(count) or self._naming(count)}"
 
     def _naming(self, count: int) -> str:
         names = SHOWN[self.delimiter].join(("label", "text", *["other"] * (count - 2)))
@@ -231,6 +232,14 @@ class RowParser:
             f"name them in a header, in their order: {names} (in place of the first line, if that is a header); or put "
             f"a text that has {NAMES[self.delimiter]}s in quotes"
         )
+
+    def _unnamed_first(self, count: int) -> str:
+        """Say what a header lacks that names all columns but the first, which holds a number or name of each row."""
+        firsts = [fields[0] for _, fields, _ in self._wrong if len(fields) == count]
+        if self._header is None or count != self._columns.count + 1 or len({*firsts}) < len(firsts):
+            return ""
+        mark = SHOWN[self.delimiter]
+        return f"the first column, of row names as R writes them, has no name in the header; begin it with {mark!r}"
 
     def _half_named(self, count: int) -> str:
         """Say what a first row lacks that names some of the columns, or has labels spread over several."""
