@@ -211,6 +211,16 @@ SAID: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "auto",
     ),
+    "a header names the columns, and commas are in labels": (
+        table(cycled(["fire", "smoke, or heat"], FAULTS, 6), '"{}";"{}"', '"label";"text"\n'),
+        "data.csv",
+        "auto",
+    ),
+    "a header with tabs names the columns, and commas are in labels": (
+        table(cycled(["fire", "smoke, or heat"], FAULTS, 6), "{}\t{}", "Category\tMessage\n"),
+        "data.csv",
+        "auto",
+    ),
     "the first line is Excel's": (table(cycled(["fire", "brakes"], FAULTS, 6), "{};{}", "sep=;\n"), "data.csv", "auto"),
     "the name ends in .tsv": (table(cycled(["fire", "brakes"], FAULTS, 6), "{}\t{}"), "data.tsv", "auto"),
     "the hyperparameter says semicolon": (
@@ -243,6 +253,10 @@ def test_the_hyperparameter_settles_a_guess_that_is_wrong(tmp_path: Path) -> Non
 
 
 MEANT: Mapping[str, tuple[str, str]] = {
+    "labels in quotes, with commas in them, before semicolons": (
+        table(cycled(["fire, smoke", "brakes; belts"], ["it is hot; it smokes, too", "soft"], 6), '"{}";"{}"'),
+        "if it is not a comma between the columns, set delimiter to comma, semicolon, tab or bar",
+    ),
     "a tab before what comes again before a comma": (
         table([("fire", "it burns, too"), ("brakes", "soft")] * 5, "{}\t{}"),
         "data.csv:1: the label holds a tab; take it out, or, where tabs separate the columns, set delimiter to tab",

@@ -122,11 +122,13 @@ class RowParser:
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
         example = f'1{SHOWN[self.delimiter]}"say ""hello"""'
+        expected = "expected" in str(error)
+        other = f"; if it is not a {NAMES[self.delimiter]} between the columns, {SET_DELIMITER}" if expected else ""
         self.result.problem(
             self.name,
             line,
             f"a quote is not closed or not doubled ({error}); "
-            f"write the text in quotes and each quote in it twice: {example}",
+            f"write the text in quotes and each quote in it twice: {example}{other}",
         )
 
     def _is_a_header(self, line: int, fields: Sequence[str], *, first: bool) -> bool:
