@@ -367,6 +367,8 @@ def test_who_does_what_the_message_says_gets_an_answer(
         ("1;Cranks", False),
         ("1,000 miles", True),
         ("after 1,0", True),
+        ("1,2", True),
+        ("1,2,0 go", True),
         ("1", True),
     ],
 )

@@ -37,6 +37,7 @@ _FIRST = re.compile(r"(?P<name>[^,;\t|]++)[,;\t|](?P<beside>.)")
 _BEHIND_A_NUMBER = re.compile(r"\d*+[,;\t|](?P<name>[^,;\t|]++)[,;\t|](?P<beside>\D)")
 _LAST = re.compile(r".*(?P<beside>.)[,;\t|](?P<name>.+)")
 _DECIMAL = re.compile(r"\A\d+[,;|]\d|\d[,;|]\d+\Z")
+_FIGURE = re.compile(r"\d+[,;|]\d+")
 _MARKS = re.compile(r"[,;\t|]")
 _OTHER_NAMES = frozenset({"id", "index", "unnamed: 0", ""})
 
@@ -139,7 +140,8 @@ def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]
     matches = (pattern.match(record) for pattern in (_FIRST, _BEHIND_A_NUMBER, _LAST))
     found = [match["name"] for match in matches if match and not match["beside"].isspace()]
     found = [name for name in found if name in labels]
-    if not found or (len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)):
+    is_part = len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)
+    if not found or is_part or _FIGURE.fullmatch(record):
         return record
     return invalid_record(
         f"CSV line {number} has a label in a column beside its text; send the text alone, or, where all of the line is "
