@@ -197,6 +197,17 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         "v1,v2,,,\nham,see you at the corner,,,\nspam,call now and win a car,,,\nham,what are you up to,,,\n",
         "the first row may be a header",
     ),
+    "pandas' header of a Series": (
+        "a.csv",
+        ",0\n0,it is hot again\n1,it is soft again\n",
+        "the first row may be a header; say --header true if it is, or --header false",
+    ),
+    "quotes that are not closed": ("a.csv", 'fire,"it is hot\n', "no row that can be read; a quote is not closed"),
+    "other objects": (
+        "a.jsonl",
+        '{"source-ref": "s3://bucket/hot.txt"}\n',
+        "source-ref leads to another object; nothing is downloaded: put the text in source",
+    ),
     "pandas' column numbers": (
         "a.csv",
         "0,1\nfire,it is hot again\nbrakes,it is soft again\n",
@@ -230,6 +241,7 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "fire;it is hot again\nbrakes;it is soft, and then hard\n",
         "is read as separated by semicolons, with 2 columns in most rows, which nothing but its rows says",
     ),
+    "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", "the first row may be a header"),
     "a foreign name above a single column": (
         "a.csv",
         "pergunta\nComo fecho a minha conta?\nOnde vejo o meu saldo?\nQuanto custa a conta?\n",
@@ -282,3 +294,12 @@ def test_an_ordinary_file_is_read_without_a_word(tmp_path: Path, kind: str) -> N
     assert texts
     assert not rejected
     assert not table.doubts
+
+
+@pytest.mark.parametrize(
+    "content", ["id,text\n--,----\n1,it is hot\n", "| id | text |\n|---|:--|\n| 1 | it is hot |\n"]
+)
+def test_a_line_of_dashes_below_the_header_is_no_text(tmp_path: Path, content: str) -> None:
+    _, texts, rejected = read(tmp_path, content, "a.csv")
+    assert [text.strip() for text in texts] == ["it is hot"]
+    assert rejected == ["a line of dashes below the header, as sqlcmd and Markdown have it"]

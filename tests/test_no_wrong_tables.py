@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import channels
 from classifier.errors import UserError
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
+from classifier.tabular.rows import label_problem
+from classifier.tabular.values import reads_like_text
 from classifier.training.data import Data
 from jobs import check_data
 
@@ -208,6 +211,16 @@ SAID: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "auto",
     ),
+    "a header names the columns, and commas are in labels": (
+        table(cycled(["fire", "smoke, or heat"], FAULTS, 6), '"{}";"{}"', '"label";"text"\n'),
+        "data.csv",
+        "auto",
+    ),
+    "a header with tabs names the columns, and commas are in labels": (
+        table(cycled(["fire", "smoke, or heat"], FAULTS, 6), "{}\t{}", "Category\tMessage\n"),
+        "data.csv",
+        "auto",
+    ),
     "the first line is Excel's": (table(cycled(["fire", "brakes"], FAULTS, 6), "{};{}", "sep=;\n"), "data.csv", "auto"),
     "the name ends in .tsv": (table(cycled(["fire", "brakes"], FAULTS, 6), "{}\t{}"), "data.tsv", "auto"),
     "the hyperparameter says semicolon": (
@@ -240,6 +253,14 @@ def test_the_hyperparameter_settles_a_guess_that_is_wrong(tmp_path: Path) -> Non
 
 
 MEANT: Mapping[str, tuple[str, str]] = {
+    "labels in quotes, with commas in them, before semicolons": (
+        table(cycled(["fire, smoke", "brakes; belts"], ["it is hot; it smokes, too", "soft"], 6), '"{}";"{}"'),
+        "if it is not a comma between the columns, set delimiter to comma, semicolon, tab or bar",
+    ),
+    "a tab before what comes again before a comma": (
+        table([("fire", "it burns, too"), ("brakes", "soft")] * 5, "{}\t{}"),
+        "data.csv:1: the label holds a tab; take it out, or, where tabs separate the columns, set delimiter to tab",
+    ),
     "commas without quotes in some texts": (
         places("{},{}"),
         "every row has 3 columns; name them in a header, in their order: label,text,other",
@@ -424,6 +445,73 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         f"data.csv:3 the column 'claim_state' {VERDICT}",
     ),
+    **{
+        f"a column {name} of {words}": (
+            columns(f"label,text,{name}", *(f"{{label}},{{text}},{word}" for word in words.split())),
+            "data.csv",
+            f"data.csv:{line} the column '{name}' {VERDICT}",
+        )
+        for name, words, line in [
+            ("status", "approved rejected", 3),
+            ("Status", "Pending Approved", 2),
+            ("review_status", "approved pending", 3),
+            ("response", "accepted rejected", 3),
+            ("record_status", "valid invalid", 3),
+            ("rejected", "no yes", 3),
+            ("keep", "1 0", 3),
+            ("is_included", "true false", 3),
+        ]
+    },
+    "labels joined of others": (
+        table(cycled(["fire", "brakes", "fire|brakes"], FAULTS, 12)),
+        "data.csv",
+        'labels that are other labels joined: "fire|brakes"; one label per row is learnt',
+    ),
+    "labels joined by commas": (
+        table(cycled(["fire", "brakes", "brakes, fire"], FAULTS, 12), '"{}","{}"'),
+        "data.csv",
+        'labels that are other labels joined: "brakes, fire";',
+    ),
+    "minus one for no label": (
+        table(cycled([0, 1, 2, -1], FAULTS, 12)),
+        "data.csv",
+        "the label -1 is the only one below 0: if it stands for rows without a label",
+    ),
+    "the number that a loss leaves out": (table(cycled([0, 1, -100], FAULTS, 12)), "data.csv", "the label -100 is"),
+    **{
+        f"a label {label}": (
+            table(cycled(["fire", "brakes", label], FAULTS, 12)),
+            "data.csv",
+            "that stands for nothing",
+        )
+        for label in ["#N/A", "#REF!", "\\N", "(null)", "undefined", "unlabeled", "?"]
+    },
+    "texts that are often empty": (table(cycled(["fire", "brakes"], ["", *FAULTS], 12)), "data.csv", "empty texts: 2"),
+    "texts that pandas wrote as nan": (
+        table(cycled(["fire", "brakes"], ["nan", *FAULTS], 12)),
+        "data.csv",
+        "texts that stand for nothing, as NaN: 2",
+    ),
+    **{
+        f"the text {name} of a pair": (
+            columns(f"label,{text},{name}", "{label},{text},it is a fault"),
+            "data.csv",
+            f"reads the text from the column '{text}' and not from '{name}', a second text of each row",
+        )
+        for text, name in [("text", "text_b"), ("sentence", "sentence2"), ("text", "hypothesis"), ("text", "text_pair")]
+    },
+    **{
+        f"for a text {text}": (table([("ab"[n % 2], text.format(n)) for n in range(10, 18)]), "data.csv", words)
+        for text, words in {
+            "texts/00{}.txt": "texts that are addresses or names of files; write the text itself: 8",
+            "https://example.com/claims/{}": "texts that are addresses or names of files",
+            "s3://bucket/claims/{}": "texts that are addresses or names of files",
+            "['the', 'lid', '{}']": "texts that are lists; write the text as one string",
+            "[101, 20{}, 102]": "texts that are lists",
+            "b'the lid broke {}'": "texts that are bytes as Python prints them; decode them first",
+            "VGhlIGxpZCBicm9rZSB{}rsz": "texts that are base64; decode it first",
+        }.items()
+    },
     "an environment called test": (
         columns("label,text,environment", "{label},{text},test", "{label},{text},development"),
         "data.csv",
@@ -460,7 +548,7 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     ),
     "pandas' column numbers above names": (
         table(cycled(["fire", "brakes"], FAULTS, 12), above="0,1\n"),
-        "data.csv:1: ",
+        "data.csv:1: column numbers (0, 1)",
     ),
     "column numbers below a header": (
         table(cycled([1, 2], FAULTS, 12), above="label,text\n0,1\n"),
@@ -483,6 +571,10 @@ HEADERS: Mapping[str, tuple[str, str]] = {
         topics("label,text\ncategoria,pergunta\n"),
         f"data.csv:2: {FIRST}, below a header: a second header?",
     ),
+    "R's row names, which have no name": (
+        columns('"label","text"', *(f'"{number}","{{label}}","{{text}}"' for number in range(8))),
+        "the first column, of row names as R writes them, has no name in the header; begin it with ','",
+    ),
     "a second line of types": (
         topics("label\ttext\ndiscrete\tstring\n", line="{}\t{}"),
         f"data.csv:2: {FIRST}, below a header",
@@ -501,6 +593,14 @@ HEADERS: Mapping[str, tuple[str, str]] = {
     ),
     "Spark's names": (topics("_c0,_c1\n"), f"data.csv:1: {FIRST}"),
     "R's names": (topics('"V1","V2"\n'), f"data.csv:1: {FIRST}"),
+    "a second line of dashes": (
+        topics("label,text\n-----,----\n"),
+        "data.csv:2: a line of dashes below the header",
+    ),
+    "a table of Markdown": (
+        topics("| label | text |\n|:---|---|\n", line="| {} | {} |"),
+        "data.csv:2: a line of dashes below the header",
+    ),
     "a header in the middle, of files that were joined": (
         topics("") + topics("label,text\n"),
         "data.csv:12: a header that is not in the first line; take it out",
@@ -555,6 +655,10 @@ def test_a_first_row_that_may_be_no_row_ends_the_job(tmp_path: Path, kind: str) 
 CURED: Mapping[str, tuple[str, Dialect]] = {
     "column numbers taken out": (table(cycled([1, 2], FAULTS, 30)), AS_WRITTEN),
     "column numbers called a header": (table(cycled([1, 2], FAULTS, 30), above="0,1\n"), Dialect("true")),
+    "a comma in front of the header of R's row names": (
+        columns(',"label","text"', *(f'"{number}","{{label}}","{{text}}"' for number in range(8))),
+        AS_WRITTEN,
+    ),
     "names in place of v1,v2": (topics("label,text,a,b,c\n", 24, '{},"{}",,,'), AS_WRITTEN),
     "a foreign header called one": (topics("categoria,pergunta\n"), Dialect("true")),
     "a foreign header called data": (topics("categoria,pergunta\n"), Dialect("false")),
@@ -647,6 +751,16 @@ def test_labels_in_a_form_that_is_not_read_are_refused_by_name(tmp_path: Path, k
     assert words in refusal(tmp_path, content, name)
 
 
+@pytest.mark.parametrize(
+    "label", ["[" + "1  " * 60 + "x", "['" + "'" * 30_000 + " " * 30_000, "\u76d6" * 100_000, "(" + "1, " * 30_000]
+)
+def test_however_odd_a_label_is_it_is_judged_at_once(label: str) -> None:
+    started = time.perf_counter()
+    label_problem(label)
+    reads_like_text(label)
+    assert time.perf_counter() - started < 1
+
+
 @pytest.mark.parametrize("label", [["fire"], "fire"])
 def test_a_list_of_one_label_is_that_label(tmp_path: Path, label: object) -> None:
     rows = [{"id": 1, "text": "a b c", "label": label}, {"id": 2, "text": "d e f", "label": ["brakes"]}]
@@ -677,6 +791,22 @@ GOOD: Mapping[str, tuple[str, str]] = {
         columns("label,text,status", "{label},{text},open", "{label},{text},closed"),
         "data.csv",
     ),
+    "a state among others": (
+        columns("label,text,status", "{label},{text},rejected", "{label},{text},closed"),
+        "data.csv",
+    ),
+    "what was kept is all there is": (columns("label,text,keep", "{label},{text},1"), "data.csv"),
+    "some texts that are addresses": (
+        columns("label,text", "{label},{text}", "{label},{text}", "{label},https://example.com/1"),
+        "data.csv",
+    ),
+    "texts of a word": (
+        table(cycled(["a", "b"], ["Kraftfahrzeugversicherung", "fahrzeugbrand", "/s", "e.g."], 9)),
+        "data.csv",
+    ),
+    "labels from minus one to one": (table(cycled([-1, 0, 1], FAULTS, 12)), "data.csv"),
+    "labels from minus two to two": (table(cycled([-2, -1, 0, 1, 2], FAULTS, 10)), "data.csv"),
+    "labels of dashes": (columns("label,text", "-,{text}", "+,{text}"), "data.csv"),
     "a train among other vehicles": (
         columns("label,text,by", "{label},{text},train", "{label},{text},bus"),
         "data.csv",

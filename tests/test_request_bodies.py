@@ -100,6 +100,16 @@ JSON_AS_A_TEXT: Mapping[str, Refused] = {
     "a list as Python prints it": (OCTETS, "['Sunvisor droops', 'Pedal']", 415, "json.dumps"),
     "JSON Lines as CSV": (CSV, '{"text": "a"}\n{"text": "b"}\n', 415, "send it as application/jsonlines"),
     "a list as CSV": (CSV, '["Sunvisor droops", "Pedal"]', 415, "as application/json; a text that begins so goes in"),
+    "a list in a list as CSV": (
+        CSV,
+        '[["Sunvisor droops"]]',
+        415,
+        "as application/json; a text that begins so goes in",
+    ),
+    "a list as Python prints it, as CSV": (CSV, "['Sunvisor droops', 'Pedal']", 415, "json.dumps"),
+    "a dict as Python prints it, as CSV": (CSV, "{'inputs': 'Sunvisor droops'}", 415, "json.dumps"),
+    "JSON encoded twice as octets": (OCTETS, json.dumps('{"inputs": "Sunvisor"}'), 415, "application/json"),
+    "a text as JSON": (JSON, "Sunvisor droops", 400, "a text by itself goes as application/x-text"),
     "an object after a mark as CSV": (CSV, '\ufeff{"inputs": "Sunvisor"}', 415, "as application/json"),
     "base64 of a text": (OCTETS, base64.b64encode(b"Sunvisor droops, and more"), 400, "base64"),
     "base64 of JSON as a text": (TEXT, base64.b64encode(b'{"inputs":"Sunvisor"}'), 400, "base64"),
@@ -160,6 +170,8 @@ OTHER_FORMATS: Mapping[str, Refused] = {
 HEADERS_OF_CSV: Mapping[str, Refused] = {
     "a header of label and text": (CSV, "label,text\nfire,Cranks slowly\n", 400, "names several columns"),
     "a header of an index and text": (CSV, ",text\n0,Cranks slowly\n", 400, "names several columns"),
+    "pandas' column numbers": (CSV, "0,1\nfire,Cranks slowly\n", 400, "names several columns"),
+    "pandas' header of a Series": (CSV, ",0\n0,Cranks slowly\n", 400, "names several columns"),
     "a header of id and text in tabs": (CSV, "ID\tText\n7\tCranks slowly\n", 400, "names several columns"),
     "a header of several columns, announced": (
         f"{CSV}; header=present", "claim,narrative\n7,Cranks slowly\n", 400, "names several columns"
@@ -225,6 +237,12 @@ STILL_TEXTS: Mapping[str, Read] = {
     "a CSV text that is a web page, in quotes": (CSV, '"<html>droops</html>"\n', ["<html>droops</html>"]),
     "commas": (CSV, "commas, and, more\n1,000 miles\n", ["commas, and, more", "1,000 miles"]),
     "a label that begins a sentence": (CSV, "fire, and smoke\nIt was fire\n", ["fire, and smoke", "It was fire"]),
+    "a label between commas of a sentence": (
+        CSV,
+        "17, fire, and smoke\n5,fire, so\n",
+        ["17, fire, and smoke", "5,fire, so"],
+    ),
+    "lists that are texts": (CSV, "[[Brake]] is soft\n['it\n", ["[[Brake]] is soft", "['it"]),
     "a label in quotes with its text": (CSV, '"fire,smoke"\n', ["fire,smoke"]),
     "speech": (CSV, 'He said, "go"\nA 5" bolt,so\n', ['He said, "go"', 'A 5" bolt,so']),
     "a quoted word and punctuation": (CSV, '"Great"; the rest\n"a" | b\n', ['"Great"; the rest', '"a" | b']),
@@ -273,6 +291,9 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
     "an empty column": (CSV, ',"Cranks slowly"\nc', [None, "c"], "CSV line 1"),
     "a label before a text without quotes": (
         CSV, "a\nfire,Cranks slowly\nc", ["a", None, "c"], "CSV line 2 has a label"
+    ),
+    "a label between an index and a text without quotes": (
+        CSV, "a\n17,fire,Cranks slowly\nc", ["a", None, "c"], "CSV line 2 has a label"
     ),
     "a label behind a text without quotes": (CSV, "Cranks, slowly,fire\nc", [None, "c"], "CSV line 1 has a label"),
     "a label and a tab": (CSV, "a\nfire\tCranks slowly\r\nc", ["a", None, "c"], "CSV line 2 has a label"),
@@ -346,6 +367,8 @@ def test_who_does_what_the_message_says_gets_an_answer(
         ("1;Cranks", False),
         ("1,000 miles", True),
         ("after 1,0", True),
+        ("1,2", True),
+        ("1,2,0 go", True),
         ("1", True),
     ],
 )

@@ -18,6 +18,7 @@ from classifier.tabular import csv_rows, delimiters
 from classifier.tabular.delimiters import COMMA, Delimiter
 from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
+from classifier.tabular.values import is_rule
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
 # Where a line is a text whatever is in it, the columns are separated by what no text has.
@@ -28,6 +29,7 @@ GUESS = (
     "is read as separated by {0}s, with {1} columns in most rows, which nothing but its rows says; say --delimiter to "
     "settle it"
 )
+A_RULE = "a line of dashes below the header, as sqlcmd and Markdown have it"
 HEADER_AGAIN = "the header again; take this line out"
 
 
@@ -74,8 +76,11 @@ class CsvTable:
                 if isinstance(first, _Fields):
                     break
                 yield first
+        below = bool(self.header)
         for row in found:
-            yield row if isinstance(row, Reject) else self._judged(row)
+            rule = below and isinstance(row, _Fields) and is_rule(row.values)
+            below = False
+            yield row if isinstance(row, Reject) else Reject(row.line, A_RULE) if rule else self._judged(row)
 
     def lines(self, answers: Iterable[Answer]) -> str:
         """Return rows of the result."""
@@ -117,7 +122,7 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         found = (row.values for row in _read(file, delimiter) if isinstance(row, _Fields))
         sample = list(islice(found, SAMPLE_ROWS))
     if not sample:
-        raise UserError("holds no row that can be read; write a row a line")
+        raise UserError(f"holds no row that can be read; {_first_reason(source, delimiter)}")
     first, *others = sample
     headed = dialect.header == "true" or (dialect.header == AUTO and text_column.has_header(first, others, wanted))
     count = len(first) if headed else Counter(map(len, sample)).most_common(1)[0][0]
@@ -137,6 +142,13 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     if not headed and delimiter.guessed:
         doubts.append(GUESS.format(delimiter.name, count))
     return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, doubts)
+
+
+def _first_reason(source: Source, delimiter: Delimiter) -> str:
+    """Say why the first row of a file of rejects can't be read, or that there is none."""
+    with open_text(source, LENIENT) as file:
+        reasons = (row.reason for row in _read(file, delimiter) if isinstance(row, Reject))
+        return next(reasons, "write one row per line")
 
 
 def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:

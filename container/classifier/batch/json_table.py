@@ -13,7 +13,7 @@ from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
 from classifier.tabular import json_rows
 from classifier.tabular.files import LENIENT, Source, open_text
-from classifier.tabular.keys import SOURCE, RowError
+from classifier.tabular.keys import SOURCE, SOURCE_REFERENCE, RowError
 
 EXAMPLE = '{"text": "..."}'
 
@@ -89,6 +89,8 @@ def read(source: Source, wanted: str, added: Added) -> JsonTable:
     keys = list(dict.fromkeys(key for item in items for key in item))
     if not keys:
         raise UserError(f"no JSON object in the first {len(sample)} lines; write one object per line: {EXAMPLE}")
+    if not wanted and keys == [SOURCE_REFERENCE]:
+        raise UserError(f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}")
     rows = [[value if isinstance(value := item.get(key), str) else "" for key in keys] for item in items]
     if not wanted and SOURCE in keys and "text" not in keys:
         wanted = SOURCE

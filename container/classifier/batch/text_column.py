@@ -111,8 +111,9 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
     """
     first, *others = rows
     texts = [row[text] for row in others if row[text].strip()]
-    numbered = are_column_numbers(first) and _share(texts, is_figure) < 1 - SHARE
     names = [name for name in first if name.strip()]
+    # pandas writes a lone 0 above a Series.
+    numbered = (are_column_numbers(first) or names == ["0"]) and _share(texts, is_figure) < 1 - SHARE
     if not numbered and not (
         all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
     ):

@@ -16,7 +16,7 @@ from classifier.errors import at_most
 from classifier.tabular import labels as names
 from classifier.tabular.delimiters import NAMES as DELIMITERS
 from classifier.tabular.files import JSON_LINES
-from classifier.tabular.rows import Label, ReadResult
+from classifier.tabular.rows import LIST, Label, ReadResult
 
 EXAMPLES = 3
 # Of more labels than these, only the commonest and the rarest are named.
@@ -30,6 +30,19 @@ MOST_TIMES_THE_RAREST_OF_FEW = 2
 # An encoder adds a token before and one after the words, each of which is a token or more.
 TOKENS_BESIDE_WORDS = 2
 
+# The share of rows without a text beyond which a column may be the wrong one, or an export broken.
+MOST_WITHOUT_TEXT = 0.05
+# What stands in a text's column where the text itself does not, if most rows have it.
+MOST_WRITTEN_SO = 0.5
+WRITTEN_SO: Mapping[str, re.Pattern[str]] = {
+    "addresses or names of files; write the text itself": re.compile(
+        r"(?:[a-z0-9]+://|/)\S+|[^\s:]+\.(?:txt|json|xml|html?|pdf|docx?|eml|md|jpe?g|png)", re.IGNORECASE
+    ),
+    "lists; write the text as one string": LIST,
+    "bytes as Python prints them; decode them first": re.compile(r"b'.*'|b\".*\"", re.DOTALL),
+    "JSON; write the text alone": re.compile(r'\{\s*"[^"]*"\s*:.*\}', re.DOTALL),
+    "base64; decode it first": re.compile(r"(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])[A-Za-z0-9+/]{16,}={0,2}"),
+}
 FILES_NAMED = 5
 WORD = re.compile("[a-z]+")
 NOT_TO_TRAIN_ON = frozenset(
@@ -132,6 +145,8 @@ def of_labels(
     if odd:
         words = f"labels that are {'; '.join(odd)}: they are names here, and come back as they are"
         yield Finding(f"note={words!r}", logging.WARNING)
+    for words in names.doubtful(list(counts.index)):
+        yield Finding(f"note={words!r}", logging.WARNING)
 
 
 def _rare(rarest: int, commonest: int) -> Iterator[Finding]:
@@ -167,8 +182,17 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
         yield Finding(f"rows={name} {share}{_examples(places[cut])}")
     stripped = texts.str.strip()
     empty = stripped == ""
-    if empty.any():
-        yield _note(name, f"empty texts: {empty.sum()}", places[empty])
+    for noun, found in (
+        ("empty texts", empty),
+        ("texts that stand for nothing, as NaN", stripped.str.lower().isin(names.NO_VALUE)),
+    ):
+        if found.any():
+            level = logging.WARNING if found.mean() > MOST_WITHOUT_TEXT else logging.INFO
+            yield _note(name, f"{noun}: {found.sum()}", places[found], level)
+    for kind, pattern in WRITTEN_SO.items():
+        found = stripped.map(lambda text, pattern=pattern: pattern.fullmatch(text) is not None)
+        if found.mean() > MOST_WRITTEN_SO:
+            yield _note(name, f"texts that are {kind}: {found.sum()}", places[found], logging.WARNING)
     yield from _damaged(name, table)
     yield from repeated(name, table[~empty].assign(record=stripped[~empty]))
     yield from _run_together(name, table)

@@ -13,7 +13,7 @@ from classifier.tabular.sniffing import foreign_format
 
 _GZIP_BEGINS = b"\x1f\x8b"
 _NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
-_LIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*+\[")
+_OPENS_ANY = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[\[{]")
 _SHORTEST = 4  # bytes: a character of UTF-16 with its mark
 _JSON_VALUES = (b'"', b"{", b"[")
 _IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
@@ -41,6 +41,7 @@ _BASE64_LOOKED_AT = 4096  # characters; a multiple of 4
 
 _UTF_8 = codecs.getincrementaldecoder("utf-8")
 
+_PYTHON = "a list or dict as Python writes it"
 _AS_TEXT = f"what is to be read as a text, brackets and all, goes as {TEXT}"
 
 
@@ -63,8 +64,8 @@ def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
         words = ""  # a text that begins like a web page may be one that is to be classified
     else:
         words = "an image" if _IMAGE.match(head) else foreign_format(head, is_json=kind != CSV)
-    if not words and kind == CSV and _LIST.match(head) and _JSON_BEGINS.match(head.decode("utf-8", "replace")):
-        words = "JSON"
+    if not words and kind == CSV and _OPENS_ANY.match(head):
+        words = _as_lists(head.decode("utf-8", "replace"))
     if words:
         raise _foreign(words, kind, requests, gzip=head.startswith(_GZIP_BEGINS), is_text=is_text)
     if kind in LINES and b"\n" not in head and _LONE_RETURN.search(_QUOTED.sub(b"", head)):
@@ -87,11 +88,11 @@ def refuse_json(text: str, requests: Requests) -> None:
     if text[:1].isalnum():
         return
     python = _PYTHON_BEGINS.match(text)
-    if not (python or _JSON_BEGINS.match(text) or _is_json(text)):
+    if not (python or _JSON_BEGINS.match(text) or _ESCAPED_STRING.match(text) or _is_json(text)):
         return
     first, _, rest = text.strip().partition("\n")
     if python:
-        problem = f"a list or dict as Python writes it; send json.dumps(...) of it with Content-Type: {JSON}"
+        problem = f"{_PYTHON}; send json.dumps(...) of it with Content-Type: {JSON}"
     elif rest.strip() and _is_json(first):
         problem = f"JSON Lines, and not announced as that; send it with Content-Type: {JSON_LINES}"
     else:
@@ -120,6 +121,12 @@ def json_lines_as_json(content: str) -> RequestError | None:
     )
 
 
+def perhaps_text(content: str, requests: Requests) -> str:
+    """Say how a text is sent, of a body that is no JSON and does not begin like it."""
+    begins = content.lstrip()[:1]
+    return f"; a text by itself goes as {TEXT}" if begins and begins not in "{['\"" and TEXT in requests.types else ""
+
+
 def encoded(text: str, requests: Requests) -> str:
     """Say how a text was encoded once too often: as JSON or base64; nothing, where it is a text.
 
@@ -141,11 +148,20 @@ def _foreign(words: str, kind: str, requests: Requests, *, gzip: bool, is_text: 
     cure = f"this model reads {requests.records}, in UTF-8: use one of {types}"
     if gzip:
         cure = "send it with the header Content-Encoding: gzip, or as it is (a transform job: CompressionType Gzip)"
+    elif what == _PYTHON:
+        cure = f"send json.dumps(...) of it with Content-Type: {JSON}"
     elif what.startswith("JSON"):
         cure = f"send it as {JSON_LINES}, or, if it is not a record per line, as {JSON}"
     if is_text and kind == CSV:
         cure += "; a text that begins so goes in quotes, its own quotes doubled"
     return RequestError(415, "unsupported_media_type", f"the body is {what}; {cure}")
+
+
+def _as_lists(head: str) -> str:
+    """Say what a body is that begins as a list or an object does; nothing, where it is a text."""
+    if _JSON_BEGINS.match(head.replace("[[", "[", 1)):
+        return "JSON"
+    return _PYTHON if _PYTHON_BEGINS.match(head) else ""
 
 
 def _is_json(text: str) -> bool:

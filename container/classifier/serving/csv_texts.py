@@ -12,6 +12,7 @@ from classifier.errors import RequestError
 from classifier.serving.lines import LineReader, as_text, invalid_body, invalid_record
 from classifier.tabular.columns import LABEL_NAMES, TEXT_NAMES
 from classifier.tabular.delimiters import DECLARATION
+from classifier.tabular.values import are_column_numbers
 
 LOOK_AHEAD = 1 << 20
 """How many bytes a quoted field over several lines may have; a quote that closes later is part of its line's text."""
@@ -33,8 +34,10 @@ _REST = {
     for mark, escaped in ((mark, re.escape(mark)) for mark in (b",", b";", b"\t", b"|"))
 }
 _FIRST = re.compile(r"(?P<name>[^,;\t|]++)[,;\t|](?P<beside>.)")
+_BEHIND_A_NUMBER = re.compile(r"\d*+[,;\t|](?P<name>[^,;\t|]++)[,;\t|](?P<beside>\D)")
 _LAST = re.compile(r".*(?P<beside>.)[,;\t|](?P<name>.+)")
 _DECIMAL = re.compile(r"\A\d+[,;|]\d|\d[,;|]\d+\Z")
+_FIGURE = re.compile(r"\d+[,;|]\d+")
 _MARKS = re.compile(r"[,;\t|]")
 _OTHER_NAMES = frozenset({"id", "index", "unnamed: 0", ""})
 
@@ -132,13 +135,13 @@ def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]
     """Return a record, or that a label is in a column beside it; a space or, beside a figure, a digit makes it text."""
     if isinstance(record, RequestError):
         return record
-    first = _FIRST.match(record)
-    if first is None:
+    if _MARKS.search(record) is None:
         return record
-    last = _LAST.match(record)
-    found = [match["name"] for match in (first, last) if match and not match["beside"].isspace()]
+    matches = (pattern.match(record) for pattern in (_FIRST, _BEHIND_A_NUMBER, _LAST))
+    found = [match["name"] for match in matches if match and not match["beside"].isspace()]
     found = [name for name in found if name in labels]
-    if not found or (len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)):
+    is_part = len(found) == 1 and found[0].isdigit() and _DECIMAL.search(record)
+    if not found or is_part or _FIGURE.fullmatch(record):
         return record
     return invalid_record(
         f"CSV line {number} has a label in a column beside its text; send the text alone, or, where all of the line is "
@@ -160,7 +163,9 @@ def _first(record: str | RequestError) -> str | RequestError:
             "is this word send text/csv; header=absent"
         )
     names = [name.strip().strip('"').lower() for name in _MARKS.split(record)] if len(record) < 1000 else []
-    if len(names) > 1 and TEXT_NAMES & {*names} and {*names} <= TEXT_NAMES | LABEL_NAMES | _OTHER_NAMES:
+    known = TEXT_NAMES & {*names} and {*names} <= TEXT_NAMES | LABEL_NAMES | _OTHER_NAMES
+    # So pandas writes columns without names, and a Series with its index.
+    if len(names) > 1 and (known or are_column_numbers(names) or names == ["", "0"]):
         raise _several_columns()
     return record
 

@@ -143,7 +143,9 @@ def _json(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
     value = _parsed(content, "the body", requests)
     if isinstance(value, RequestError):
         bodies.refuse_base64(content)
-        raise bodies.json_lines_as_json(content) or invalid_body(value.message)
+        raise bodies.json_lines_as_json(content) or invalid_body(
+            f"{value.message}{bodies.perhaps_text(content, requests)}"
+        )
     items = _items(value)
     if items is None:
         found = as_record(value, "the body", requests, body=True)

@@ -129,7 +129,9 @@ def _other(sample: str, rows: Sequence[Sequence[str]], expected: str, header: st
     """Return another delimiter that the first rows can be read by, where the usual one does not do; else that one."""
     unseparated = all(len(fields) == 1 for fields in rows)
     for other in NAMES:
-        fits = _share_that_fits(_parsed(sample, other), header, expected) if other != expected else 0.0
+        # Below a header that names the columns, the usual delimiter may be in labels.
+        not_in_label = None if header != "false" and _names_columns(sample, other) else expected
+        fits = _share_that_fits(_parsed(sample, other), header, not_in_label) if other != expected else 0.0
         if fits == 1 or (unseparated and fits > MOST):
             return other
     if unseparated:

@@ -28,7 +28,15 @@ ODD: Mapping[str, re.Pattern[str]] = {
     "numbers with a zero in front, as 01": re.compile(r"-?0[0-9]+"),
     "in quotes of their own, as '0'": re.compile(r"(['\"`]).*\1"),
 }
-NOTHING = frozenset({"nan", "null", "none", "n/a", "na", "<na>", "nat"})
+# What programs write where there is no value: pandas, databases, spreadsheets; and people, where there is no label yet.
+NO_VALUE = frozenset(
+    {
+        "nan", "null", "none", "n/a", "na", "<na>", "nat", "nil", "(null)", "(blank)", "(empty)", "undefined", "\\n",
+        "#n/a", "#nv", "#null!", "#ref!", "#bezug!", "#name?", "#value!", "#wert!", "#div/0!",
+    }
+)  # fmt: skip
+NOTHING = NO_VALUE | {"?", "unlabeled", "unlabelled", "not labeled", "not labelled", "todo", "tbd"}
+JOINED = re.compile(r"\s*[,;|/+&]\s*")
 
 
 def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
@@ -129,6 +137,7 @@ _DIFFERENCES: Mapping[str, Callable[[str], str]] = {
     "case, spaces, dashes, quotes or Unicode form": lambda name: _SEPARATORS.sub("", _folded(name)),
 }
 POINTS_SHOWN = 8
+JOINED_NAMED = 3
 
 
 def _folded(name: str) -> str:
@@ -184,6 +193,27 @@ def odd(labels: Sequence[Label]) -> Iterator[str]:
             yield words
     if any(name.lower() in NOTHING for name in names):
         yield "one that stands for nothing, as NaN"
+
+
+def doubtful(labels: Sequence[Label]) -> Iterator[str]:
+    """Say which labels may be none, or several: a number that stands for no label, and names that are others joined."""
+    numbers = [label for label in labels if isinstance(label, int)]
+    negative = [number for number in numbers if number < 0]
+    if len(negative) == 1 and (negative[0] < -1 or max(numbers) > 1):
+        yield (
+            f"the label {negative[0]} is the only one below 0: if it stands for rows without a label, as -1 and -100 "
+            "do, take these rows out"
+        )
+    joined = [f'"{name}"' for name in labels if isinstance(name, str) and _are_labels(JOINED.split(name), labels)]
+    if joined:
+        yield (
+            f"labels that are other labels joined: {', '.join(at_most(joined, JOINED_NAMED))}; one label per row is "
+            "learnt, and these are labels of their own"
+        )
+
+
+def _are_labels(parts: Sequence[str], labels: Sequence[Label]) -> bool:
+    return len(parts) > 1 and {*parts} <= {*labels}
 
 
 def look_swapped(table: pd.DataFrame) -> bool:

@@ -10,7 +10,7 @@ from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, la
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
 from classifier.tabular.unread import Unread, shown
-from classifier.tabular.values import are_column_numbers, is_figure, reads_like_name
+from classifier.tabular.values import are_column_numbers, is_figure, is_rule, reads_like_name
 
 SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
 ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
@@ -21,6 +21,7 @@ COLUMN_NUMBERS = (
     "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
+A_RULE = "a line of dashes below the header, as sqlcmd and Markdown have it; take it out"
 
 
 class RowParser:
@@ -84,6 +85,9 @@ class RowParser:
         if self._is_a_header(line, fields, first=first):
             return
         below = self._header is not None and not self._counts
+        if below and is_rule(fields):
+            self.result.problem(self.name, line, A_RULE)
+            return
         if (first or below) and are_column_numbers(fields):
             self._numbers = line
         self._counts[len(fields)] += 1
@@ -118,11 +122,13 @@ class RowParser:
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
         example = f'1{SHOWN[self.delimiter]}"say ""hello"""'
+        expected = "expected" in str(error)
+        other = f"; if it is not a {NAMES[self.delimiter]} between the columns, {SET_DELIMITER}" if expected else ""
         self.result.problem(
             self.name,
             line,
             f"a quote is not closed or not doubled ({error}); "
-            f"write the text in quotes and each quote in it twice: {example}",
+            f"write the text in quotes and each quote in it twice: {example}{other}",
         )
 
     def _is_a_header(self, line: int, fields: Sequence[str], *, first: bool) -> bool:
@@ -150,8 +156,9 @@ class RowParser:
         """Name a row of column numbers, unless the texts may be numbers."""
         if not self._numbers:
             return
-        texts = [row.record for row in self.result.rows[self._before :] if row.line != self._numbers]
-        if sum(map(is_figure, texts)) <= FEW * len(texts):
+        rows = [row for row in self.result.rows[self._before :] if row.line != self._numbers]
+        if sum(is_figure(row.record) for row in rows) <= FEW * len(rows):
+            self.result.rows[self._before :] = rows
             cure = "" if self._header is not None else ", or set header to true"
             self.result.problem(self.name, self._numbers, f"{COLUMN_NUMBERS}{cure}; {IF_DATA_MOVE}")
 
@@ -219,7 +226,7 @@ class RowParser:
         if count > right and not any(field.strip() for fields in surplus for field in fields):
             ends = f"a {noun}" if count == right + 1 else f"{count - right} {noun}s"
             return f"{every}: each line ends in {ends}; take that off, or name every column in a header"
-        return f"{every}; {self._half_named(count) or self._naming(count)}"
+        return f"{every}; {self._half_named(count) or self._unnamed_first(count) or self._naming(count)}"
 
     def _naming(self, count: int) -> str:
         names = SHOWN[self.delimiter].join(("label", "text", *["other"] * (count - 2)))
@@ -227,6 +234,14 @@ class RowParser:
             f"name them in a header, in their order: {names} (in place of the first line, if that is a header); or put "
             f"a text that has {NAMES[self.delimiter]}s in quotes"
         )
+
+    def _unnamed_first(self, count: int) -> str:
+        """Say what a header lacks that names all columns but the first, which holds a number or name of each row."""
+        firsts = [fields[0] for _, fields, _ in self._wrong if len(fields) == count]
+        if self._header is None or count != self._columns.count + 1 or len({*firsts}) < len(firsts):
+            return ""
+        mark = SHOWN[self.delimiter]
+        return f"the first column, of row names as R writes them, has no name in the header; begin it with {mark!r}"
 
     def _half_named(self, count: int) -> str:
         """Say what a first row lacks that names some of the columns, or has labels spread over several."""

@@ -21,7 +21,7 @@ IF_DATA_MOVE = "if it is data, move it below another row"
 LONGEST_LABEL_NAMED = 40
 # A list that became a name: ['fire'], [1], ("fire",), ['fire', 'brakes'], [0, 1, 0].
 LIST = re.compile(
-    r"""\[\s*(?:(['"]).*\1|[-\d.]+(?:\s*[,\s]\s*[-\d.]+)*)\s*,?\s*\]|\(\s*(?:(['"]).*\2\s*,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
+    r"""\[\s*(?:(['"]).*\1|[-\d.]++(?:\s*+,?\s*+[-\d.]++)*+)\s*+,?\s*+\]|\(\s*(?:(['"]).*\2\s*+,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
 )
 # Between letters these two are part of how words of some scripts are written, and of emoji.
 JOINERS = "\u200c\u200d"
@@ -161,8 +161,10 @@ def label_problem(name: str) -> str:
     """Say what is wrong with a label's characters; nothing where they are good."""
     if not name:
         return "the label is empty; write one"
+    if "\t" in name:
+        return "the label holds a tab; take it out, or, where tabs separate the columns, set delimiter to tab"
     if not name.isprintable() and any(ord(character) < 32 or ord(character) == 127 for character in name):
-        return "the label holds a tab, a line break or another control character; take it out"
+        return "the label holds a line break or another control character; take it out"
     if not name.isprintable() and any(unicodedata.category(character) in INVISIBLE for character in _bare(name)):
         return "the label holds an invisible character, as a zero-width space; take it out, or write the label anew"
     if name[0] in "[({" and LIST.fullmatch(name):

@@ -2,10 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from classifier.tabular.columns import TEXT_NAMES
 from classifier.tabular.values import LONGEST_NAME, plain, reads_like_text
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
@@ -31,15 +32,19 @@ REJECTED = frozenset(
         "cancelled", "canceled", "invalid",
     }
 )  # fmt: skip
-# What an annotation tool writes. The same words are in a company's own columns, as of claims that were rejected.
-OF_ANNOTATORS = frozenset({"accept", "reject", "ignore"})
-VERDICT_NAMES = re.compile(r"answer|status|verdict|(?:annotation|annotator|label|labell?ing|review|record|response).*")
-VERDICT_FLAGS = re.compile(
-    r"(?:is|was|to)?(?:ignored?|skip(?:ped)?|discard(?:ed)?|excluded?|reject(?:ed)?)|wascancell?ed"
-)
+# What annotation tools write. Other words, as approved and rejected, are in a company's own columns, too: the status of
+# a claim, of an order, of an application.
+OF_ANNOTATORS = frozenset({"accept", "reject", "ignore", "discarded"})
+UNFINISHED = frozenset({"submitted", "draft", "pending"})
+VERDICT_NAMES = re.compile(r"answer|verdict|(?:annotation|annotator|label|labell?ing).*")
+VERDICT_FLAGS = re.compile(r"(?:is|was|to)?(?:ignored?|skip(?:ped)?|discard(?:ed)?|excluded?)|wascancell?ed")
+# Columns of true and false that may be either: of true for rows that were rejected, of false for those not kept.
+BUSINESS_FLAGS = re.compile(r"(?:is|was|to)?reject(?:ed)?")
+KEPT_FLAGS = re.compile(r"(?:is|was|to)?(?:included?|keep|kept|usable)")
+# A second text of each row, of a pair: text_b, sentence2, question_pair.
+OF_A_PAIR = re.compile(rf"(?:{'|'.join(TEXT_NAMES)})?(?:b|2|two|pair)|hypothesis|premise")
 MOST_VALUES = 12
 VALUES_TO_JUDGE = 1000
-CHARACTERS_TO_JUDGE = 200
 MOST = 0.5
 
 
@@ -83,7 +88,7 @@ class Seen:
         self.filled += 1
         self.characters += len(bare)
         if self.filled <= VALUES_TO_JUDGE:
-            self.texts += reads_like_text(bare[:CHARACTERS_TO_JUDGE])
+            self.texts += reads_like_text(bare)
         if not self.many:
             self.lines.setdefault(bare.lower(), line)
             if len(self.lines) > MOST_VALUES:
@@ -134,9 +139,19 @@ class Unread:
             found = self._split(name, seen, role) or self._verdict(name, seen)
             if found:
                 yield found
+        for name in [name for name, seen in self._columns.items() if self._is_of_a_pair(name, seen)]:
+            yield Finding(
+                0,
+                f"reads the text from the {self._noun} {shown(self._text)} and not from {shown(name)}, a second text "
+                f"of each row; write both into one, or take the {self._noun} out",
+                ends=False,
+            )
         for words in self.longer():
             cure = "call the one to read 'text', write both into it, or take the other out"
             yield Finding(0, f"{words}; {cure}", ends=False)
+
+    def _is_of_a_pair(self, name: str, seen: Seen) -> bool:
+        return seen.are_texts and seen.filled > MOST * self._rows and OF_A_PAIR.fullmatch(_last(name)) is not None
 
     def longer(self) -> Iterator[str]:
         """Name the columns that hold longer texts than the one that is read."""
@@ -170,19 +185,28 @@ class Unread:
     def _verdict(self, name: str, seen: Seen) -> Finding | None:
         """Find rows that somebody rejected."""
         bare, values = _last(name), set(seen.lines)
-        flagged = VERDICT_FLAGS.fullmatch(bare) is not None and bool(values & YES) and values <= YES | NO
-        judged = bool(values & REJECTED) and values <= ACCEPTED | REJECTED | {"default"}
-        if not (flagged or judged) or (seen.filled <= MOST * self._rows and not flagged):
+        refused = _refused(bare, values)
+        flagged = VERDICT_FLAGS.fullmatch(bare) is not None
+        if not values & refused or (seen.filled <= MOST * self._rows and refused is not YES):
             return None
-        ends = flagged or values <= OF_ANNOTATORS or VERDICT_NAMES.fullmatch(bare) is not None
-        line = min(line for value, line in seen.lines.items() if value in (YES if flagged else REJECTED))
+        by_annotators = bool(values & OF_ANNOTATORS) and values <= OF_ANNOTATORS | UNFINISHED
+        ends = flagged or by_annotators or VERDICT_NAMES.fullmatch(bare) is not None
         return Finding(
-            line,
+            min(line for value, line in seen.lines.items() if value in refused),
             f"the {self._noun} {shown(name)} looks like a verdict on each row, and is not read: rows that were not "
             f"accepted would count like the others; take those rows out, and then the {self._noun}; where it means "
             f"something else, take the {self._noun} out",
             ends=ends,
         )
+
+
+def _refused(name: str, values: Collection[str]) -> frozenset[str]:
+    """Return which values of a column say that a row was not accepted; none where it is no column of verdicts."""
+    if {*values} <= YES | NO:
+        if VERDICT_FLAGS.fullmatch(name) or BUSINESS_FLAGS.fullmatch(name):
+            return YES
+        return NO if KEPT_FLAGS.fullmatch(name) else frozenset()
+    return REJECTED if ACCEPTED | REJECTED | {"default"} >= {*values} else frozenset()
 
 
 def shown(name: str) -> str:

@@ -8,12 +8,14 @@ ADDRESS = re.compile(r"\S*(?://|@|\\)\S*|/\S*")
 # Names, dates, places and codes have fewer; of scripts without spaces a whole sentence is one "word".
 TEXT_WORDS = 3
 TEXT_LETTERS = 20
+CHARACTERS_TO_JUDGE = 200
 MISSING = frozenset({"n/a", "na", "nan", "null", "none"})
 LONGEST_NAME = 40
 WORDS_OF_A_NAME = 3
 # The texts below a column's name, and the share of them that may be as short as it.
 FEWEST_TEXTS = 3
 SHARE_OF_SHORT_TEXTS = 0.1
+RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
 ENDS_OF_SENTENCES = (".", "!", "?", "。", "！", "？", "…")
 
 
@@ -29,7 +31,7 @@ def has_letters(value: str) -> bool:
 
 def reads_like_text(value: str) -> bool:
     """Say whether a value has the words, or letters, of a text; an address or a path, however long, has not."""
-    words = WORD.findall(ADDRESS.sub(" ", value))
+    words = WORD.findall(ADDRESS.sub(" ", value.lstrip()[:CHARACTERS_TO_JUDGE]))
     return len(words) >= TEXT_WORDS or sum(map(len, words)) >= TEXT_LETTERS
 
 
@@ -54,6 +56,11 @@ def are_column_numbers(fields: Sequence[str]) -> bool:
     """Say whether a row is 0, 1, 2 and so on: what pandas writes above columns that have no names."""
     numbers = [field.strip() for field in fields if field.strip()]
     return len(numbers) > 1 and numbers == [str(number) for number in range(len(numbers))]
+
+
+def is_rule(fields: Sequence[str]) -> bool:
+    """Say whether a row is the line of dashes that SQL shells and Markdown put below a header."""
+    return any(map(str.strip, fields)) and all(map(RULE.fullmatch, fields))
 
 
 def plain(name: str) -> str:
