@@ -65,6 +65,12 @@ LATE: Mapping[str, tuple[Files, Mapping[str, str], str]] = {
     ),
 }
 
+# Of lists of images, a job that does not say what it classifies is told as one of images.
+OF_IMAGES: Mapping[str, str] = {
+    "a list of images of MXNet": "a list of images and labels for im2rec (.lst)",
+    "Ground Truth's list of images": "an augmented manifest of images, as SageMaker Ground Truth writes it",
+}
+
 PROGRAM = """
 import json, sys, logging
 from pathlib import Path
@@ -97,7 +103,7 @@ def cases() -> dict[str, tuple[Files, Mapping[str, str], str]]:
         all_kinds[f"channel: {kind}"] = ({f"training/{name}": content for name, content in files_of.items()}, {}, cure)
     for kind, (name, content, words, _) in test_other_formats.FILES.items():
         if kind != "an image":  # which makes it a job of images
-            all_kinds[f"format: {kind}"] = ({f"training/{name}": content}, {}, words)
+            all_kinds[f"format: {kind}"] = ({f"training/{name}": content}, {}, OF_IMAGES.get(kind, words))
     for kind, (names, words) in test_channel_names.REFUSED.items():
         all_kinds[f"names: {kind}"] = ({f"{name}/data.csv": GOOD for name in names}, {}, words)
     return all_kinds

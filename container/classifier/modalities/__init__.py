@@ -54,6 +54,9 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[Modality, str]:
             f"{shown(labelled[0].name)}; set modality to {TEXT} or {IMAGE}, or take one kind out"
         )
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
+    # A stray image in a folder of texts makes no job of images.
+    texts = [path for path in inside if path.suffix.lower() == ".txt" and path.parent != channels[channel or ""]]
+    perhaps_tables |= len(texts) > len(images)
     if images and not tables and not perhaps_tables:
         return MODALITIES[IMAGE], f"channel {channel} holds images and no table"
     if tables or images:
