@@ -171,7 +171,7 @@ def test_two_devices_of_a_host_share_each_batch(tmp_path: Path, tiny_encoder: Pa
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "replicas=2" in ended.stdout
-    assert "going on from it" in ended.stdout
+    assert "resumed from it" in ended.stdout
     assert predictor.load(job.model).labels == (0, 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from classifier.errors import UserError
-from classifier.hyperparameters import SCHEMA, Hyperparameters, remarks, unquote
+from classifier.hyperparameters import SCHEMA, Hyperparameters, parsed_values, remarks, unquote
 from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import BUILT_IN
 from classifier.hyperparameters.specification import supported_hyperparameters
@@ -72,9 +72,9 @@ def test_an_encoders_own_defaults_give_way_to_what_is_given() -> None:
     def of_model(model_id: str) -> dict[str, Any]:
         return {"large": {"batch_size": 8, "train_only_top_layer": True}}.get(model_id, {})
 
-    settings = Hyperparameters.parse({"model_id": "large", "batch-size": "16"}, of_model)
+    settings = Hyperparameters.from_values(parsed_values({"model_id": "large", "batch-size": "16"}), of_model)
     assert (settings.batch_size, settings.train_only_top_layer) == (16, True)
-    assert Hyperparameters.parse({}, of_model) == Hyperparameters.parse({})
+    assert Hyperparameters.from_values({}, of_model) == Hyperparameters.parse({})
 
 
 def test_what_does_nothing_in_a_job_is_said() -> None:

@@ -101,7 +101,7 @@ def test_a_job_that_is_killed_after_its_first_epoch_goes_on_with_the_second_C03_
     first = EPOCH.findall(again.stdout)[0]
     assert first in "23"
     assert EPOCH.findall(again.stdout)[-1] == "3"
-    assert "going on from it" in again.stdout
+    assert "resumed from it" in again.stdout
     assert_same_outcome(job, straight)
 
 
