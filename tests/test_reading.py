@@ -83,7 +83,7 @@ TABLE: Mapping[str, Texts] = {
         (*ENGLISH, *THAI), WARNED, ("Thai", "of the rows are mostly unknown to it", MULTILINGUAL)
     ),
     "English names in Thai texts": Texts(("iPhone 14 battery แย่มาก", "iPhone 14 ดีมาก"), WARNED, ("Thai", MULTILINGUAL)),
-    "one row in fifty of Thai": Texts((*ENGLISH * 12, THAI[0], ENGLISH[0]), WARNED, ("2.0% of the rows are mostly unknown",)),
+    "one row in fifty of Thai": Texts((*ENGLISH * 12, THAI[0], ENGLISH[0]), WARNED, ("2.0% of the rows are mostly",)),
     "one row in ten of Russian": Texts((*ENGLISH * 2, "Тормоза скрипят, машина не заводится"), WARNED, ("Cyrillic",)),
     "emoji alone": Texts(("😀😍", "😡", "👍🏽 ❤️"), REFUSED, ("emoji and other signs", "learn signs as words")),
     "emoji in every text": Texts(

@@ -26,10 +26,10 @@ class Predictor:
 
     >>> predictor = load(Path("model"))
     >>> predictor.labels
-    ('no', 'yes')
+    ('negative', 'neutral, or so', 'positive')
     >>> encoded = predictor.encode([predictor.decode(text) for text in ("Yes.", "No.")])
     >>> predictor.run_batch(encoded).shape
-    (2, 2)
+    (2, 3)
 
     Attributes:
         backend: The backend that runs the model.
@@ -125,7 +125,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
 
     >>> predictor = load(Path("model"))
     >>> predictor.predict(["It works.", "It does not."]).shape
-    (2, 2)
+    (2, 3)
 
     Args:
         folder: The model folder, as training wrote it, or a SavedModel of another program.
