@@ -1,4 +1,4 @@
-"""Training goes on from a model of this image: head kept, grown or new, and its old figures compared."""
+"""Training further, from a model of this image: the head is kept, extended or new, and metrics are compared."""
 
 import json
 import tarfile

@@ -23,7 +23,7 @@ Compute = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Answers:
+class Inference:
     """A network in inference mode, which maps inputs to logits.
 
     Attributes:
@@ -102,7 +102,7 @@ def macro_f1(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> 
     return _mean_f1(_by_label(probabilities, targets))
 
 
-def figures(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval_metric: str) -> dict[str, float]:
+def metrics(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval_metric: str) -> dict[str, float]:
     """Return the metrics of validation rows that are logged; ``val_auc`` only where it is the ``eval_metric``."""
     result = {
         "val_loss": cross_entropy(probabilities, targets),

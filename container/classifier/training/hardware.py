@@ -51,7 +51,7 @@ def capabilities() -> list[tuple[int, int]]:
 
 
 def has_gpu() -> bool:
-    """Say whether TensorFlow computes on a GPU."""
+    """Return whether TensorFlow uses a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 

@@ -28,7 +28,7 @@ from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
-from classifier.training.loop.progress import Figures, Run
+from classifier.training.loop.progress import Metrics, Run
 from classifier.training.loop.scoring import EvaluationSplit, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
 from classifier.training.precision import choose as choose_precision
@@ -82,7 +82,7 @@ class Outcome:
     """
 
     trained: Trained
-    history: list[Figures]
+    history: list[Metrics]
     reports: dict[str, dict[str, Any]]
     answer: Answer
 
@@ -255,7 +255,7 @@ def _fit_spec(
     targets = rows.training.targets
     return FitSpec(
         network.whole,
-        network.answers,
+        network.inference,
         Rows(inputs, targets, _weights(targets, len(rows.labels), hyperparameters.class_weights, context)),
         validation,
         choose_learning_rate(hyperparameters, transformer=transformer),
@@ -312,14 +312,14 @@ def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext
     allocate = feature_cache.in_memory_or(context.scratch)
     started = time.monotonic()
     training, validation = (
-        Inputs(evaluate.compute(network.answers.encode, inputs, context.interruption, allocate))
+        Inputs(evaluate.compute(network.inference.encode, inputs, context.interruption, allocate))
         for inputs in (fit_spec.training.inputs, fit_spec.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
     return replace(
         fit_spec,
         model=network.head,
-        answers=network.answers.classify,
+        inference=network.inference.classify,
         training=replace(fit_spec.training, inputs=training),
         validation=replace(fit_spec.validation, inputs=validation),
     )
@@ -334,24 +334,24 @@ def _scored_again(
     """
     if not len(split.targets):
         return run
-    scores = score_unless_stopped(network.answers, split, context.cluster, context.interruption)
+    scores = score_unless_stopped(network.inference, split, context.cluster, context.interruption)
     if scores is None:
-        return replace(run, scores=score_some(network.answers, split, context.cluster, hyperparameters.seed))
-    figures = evaluate.figures(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)
-    return replace(run, scores=scores, metrics={**run.metrics, **figures})
+        return replace(run, scores=score_some(network.inference, split, context.cluster, hyperparameters.seed))
+    metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)
+    return replace(run, scores=scores, metrics={**run.metrics, **metrics})
 
 
 def _outcome(
     network: Network, run: Run, rows: Data, part: Split, evaluation: Mapping[str, EvaluationSplit], context: JobContext
 ) -> Outcome:
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
-        return softmax(evaluate.compute(network.answers, batches.tokenize(network.encoder, records)))
+        return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
     reports = {}
     if len(run.scores.rows):
         targets = evaluation["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(network.answers, evaluation["test"], context.cluster, context.interruption)
+    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is not None and len(scores.rows):
         reports["test"] = evaluate.report(scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
         log.info(

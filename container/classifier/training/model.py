@@ -71,11 +71,11 @@ class Network:
     whole: Classifier
 
     @cached_property
-    def answers(self) -> evaluate.Answers:
+    def inference(self) -> evaluate.Inference:
         """The network in inference mode; cached, as tracing takes a second."""
         vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
         encode = evaluate.compiled(self.encoder.layer, self.encoder.signature)
-        return evaluate.Answers(encode, evaluate.compiled(self.head, vectors))
+        return evaluate.Inference(encode, evaluate.compiled(self.head, vectors))
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:

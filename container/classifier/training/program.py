@@ -153,7 +153,7 @@ def _sharded(environ: Environment, model_id: str, modality: Modality) -> frozens
     """Return the splits of which each host has rows of its own: ``training``, ``validation``, ``test``.
 
     Raises:
-        UserError: Training rows are sharded, and the vocabulary is made of all of them.
+        UserError: Training rows are sharded, and the vocabulary is built from all of them.
     """
     if len(environ.hosts) == 1:
         return frozenset()

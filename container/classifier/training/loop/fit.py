@@ -22,7 +22,7 @@ from classifier.training.loop import batches, step
 from classifier.training.loop.batches import Rows
 from classifier.training.loop.checkpoint import Folder
 from classifier.training.loop.optimizers import LearningRate, build_optimizer
-from classifier.training.loop.progress import Figures, Run, Watch, log_epoch
+from classifier.training.loop.progress import Metrics, Run, Watch, log_epoch
 from classifier.training.loop.resumption import captured, resumed
 from classifier.training.loop.scoring import EvaluationSplit, Scores, score_some, score_unless_stopped
 
@@ -38,7 +38,7 @@ class FitSpec:
 
     Attributes:
         model: A tf_keras model that maps the rows' inputs to logits, float32[batch, labels].
-        answers: The same model in inference mode.
+        inference: The same model in inference mode.
         training: The training rows: all of them, or, if ``sharded``, this host's.
         validation: The rows whose metrics decide which epoch is kept.
         learning_rate: The learning rate and its schedule.
@@ -47,7 +47,7 @@ class FitSpec:
     """
 
     model: Any
-    answers: evaluate.Compute
+    inference: evaluate.Compute
     training: Rows
     validation: EvaluationSplit
     learning_rate: LearningRate
@@ -101,7 +101,7 @@ def fit(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunCon
         optimizer.build(fit_spec.model.trainable_variables)
     run = resumed(fit_spec.model, optimizer, run_context.checkpoints, cluster)
     loop = _loop(fit_spec, hyperparameters, optimizer, run_context, run, steps)
-    while run.epoch < hyperparameters.epochs and not _has_stopped_rising(run.history, hyperparameters):
+    while run.epoch < hyperparameters.epochs and not _has_stopped_improving(run.history, hyperparameters):
         if run_context.stop_requested() or not _epoch(
             loop, fit_spec, hyperparameters, Watch(run, hyperparameters.epochs, steps)
         ):
@@ -118,17 +118,17 @@ def _epoch(loop: "_Loop", fit_spec: FitSpec, hyperparameters: Hyperparameters, w
     finished = loop.train_epoch(watch)
     if not finished and run.weights:
         return False
-    figures = watch.figures()
+    metrics = watch.metrics()
     stop = loop.run_context.interruption
-    scores = score_unless_stopped(fit_spec.answers, fit_spec.validation, cluster, stop) if finished else None
+    scores = score_unless_stopped(fit_spec.inference, fit_spec.validation, cluster, stop) if finished else None
     if finished and scores is None:
         loop.save()  # all steps of the epoch are done, so a resumed run starts with the scoring
     if scores is None and run.weights:
         return False
-    some = scores or score_some(fit_spec.answers, fit_spec.validation, cluster, hyperparameters.seed)
-    _keep_best(run, fit_spec, hyperparameters, figures, some)
+    some = scores or score_some(fit_spec.inference, fit_spec.validation, cluster, hyperparameters.seed)
+    _keep_best(run, fit_spec, hyperparameters, metrics, some)
     if cluster.is_chief:
-        log_epoch(figures, watch)
+        log_epoch(metrics, watch)
     if scores is not None:
         loop.save()
     return scores is not None
@@ -234,35 +234,35 @@ def _batches(
         first = 0
 
 
-def _keep_best(run: Run, fit_spec: FitSpec, hyperparameters: Hyperparameters, figures: Figures, scores: Scores) -> None:
+def _keep_best(run: Run, fit_spec: FitSpec, hyperparameters: Hyperparameters, metrics: Metrics, scores: Scores) -> None:
     """Record the metrics of the finished epoch, and keep its weights if they are the best so far."""
     run.epoch, run.step, run.sums = run.epoch + 1, 0, np.zeros(5)
     if len(scores.rows):
         if not np.isfinite(scores.probabilities).all():
             raise _diverged(f"epoch {run.epoch} of {hyperparameters.epochs}")
         targets = fit_spec.validation.targets[scores.rows]
-        figures.update(evaluate.figures(scores.probabilities, targets, hyperparameters.eval_metric))
-    run.history.append(figures)
-    if not run.weights or _rank(figures, hyperparameters.eval_metric) >= _rank(
+        metrics.update(evaluate.metrics(scores.probabilities, targets, hyperparameters.eval_metric))
+    run.history.append(metrics)
+    if not run.weights or _rank(metrics, hyperparameters.eval_metric) >= _rank(
         run.metrics, hyperparameters.eval_metric
     ):
-        run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), figures
+        run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), metrics
         run.scores = scores
 
 
-def _rank(figures: Figures, eval_metric: str) -> tuple[float, float]:
-    return figures.get(f"val_{eval_metric}", 0.0), -figures.get("val_loss", 0.0)
+def _rank(metrics: Metrics, eval_metric: str) -> tuple[float, float]:
+    return metrics.get(f"val_{eval_metric}", 0.0), -metrics.get("val_loss", 0.0)
 
 
-def _has_stopped_rising(history: Sequence[Figures], hyperparameters: Hyperparameters) -> bool:
+def _has_stopped_improving(history: Sequence[Metrics], hyperparameters: Hyperparameters) -> bool:
     """Return whether early stopping is on and due."""
     if not hyperparameters.early_stopping:
         return False
     best, waited = -math.inf, 0
-    for figures in history:
-        value = figures[f"val_{hyperparameters.eval_metric}"]
-        risen = value > best + hyperparameters.early_stopping_min_delta
-        best, waited = (value, 0) if risen else (best, waited + 1)
+    for metrics in history:
+        value = metrics[f"val_{hyperparameters.eval_metric}"]
+        improved = value > best + hyperparameters.early_stopping_min_delta
+        best, waited = (value, 0) if improved else (best, waited + 1)
     due = waited >= hyperparameters.early_stopping_patience
     if due:
         log.info(

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 20.0
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Run:
     epoch: int = 0
     step: int = 0
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(5))
-    history: list[Figures] = field(default_factory=list)
+    history: list[Metrics] = field(default_factory=list)
     best: int = 0
     weights: list[NDArray[Any]] = field(default_factory=list)
     scores: Scores = field(default_factory=lambda: Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32)))
-    metrics: Figures = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
 
 
 class Watch:
@@ -63,7 +63,7 @@ class Watch:
         """The share of the whole run that is done, from 0 to 1."""
         return (self.run.epoch + self.run.step / self.steps) / self.epochs
 
-    def figures(self) -> Figures:
+    def metrics(self) -> Metrics:
         """Return the metrics of the epoch's training rows so far."""
         sums = self.run.sums
         return {
@@ -79,19 +79,19 @@ class Watch:
         self.last_line = time.monotonic()
         log.info(
             "event=progress epoch=%d/%d step=%d/%d done=%.1f%% average_loss=%.6f",
-            self.run.epoch + 1, self.epochs, self.run.step, self.steps, 100 * self.share_done, self.figures()["loss"],
+            self.run.epoch + 1, self.epochs, self.run.step, self.steps, 100 * self.share_done, self.metrics()["loss"],
         )  # fmt: skip
 
 
-def in_both_forms(figures: Figures) -> tuple[str, str]:
+def in_both_forms(metrics: Metrics) -> tuple[str, str]:
     """Return metrics in the two forms that published metric definitions match (contract T70 to T72)."""
-    equals = " ".join(f"{name}={value:.6f}" for name, value in figures.items())
-    return equals, " - ".join(f"{name}: {value:.6f}" for name, value in figures.items())
+    equals = " ".join(f"{name}={value:.6f}" for name, value in metrics.items())
+    return equals, " - ".join(f"{name}: {value:.6f}" for name, value in metrics.items())
 
 
-def log_epoch(figures: Figures, watch: Watch) -> None:
+def log_epoch(metrics: Metrics, watch: Watch) -> None:
     """Log the metrics of the epoch that has just finished."""
-    equals, colons = in_both_forms(figures)
+    equals, colons = in_both_forms(metrics)
     log.info(
         "event=epoch epoch=%d/%d %s seconds=%.1f done=%.1f%%",
         watch.run.epoch, watch.epochs, equals, watch.seconds, 100 * watch.share_done,

@@ -59,12 +59,12 @@ def evaluation_split(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluste
 
 
 def score_unless_stopped(
-    answers: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, interruption: Interruption
+    infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, interruption: Interruption
 ) -> Scores | None:
     """Score all rows of a split.
 
     Args:
-        answers: Maps inputs to logits, float32[batch, labels].
+        infer: Maps inputs to logits, float32[batch, labels].
         split: The rows.
         cluster: The hosts, each of which scores its own rows.
         interruption: Tells whether the job was told to stop.
@@ -74,7 +74,7 @@ def score_unless_stopped(
     """
     logits: NDArray[np.float32] | None = None
     try:
-        logits = evaluate.compute(answers, split.inputs, interruption)
+        logits = evaluate.compute(infer, split.inputs, interruption)
     except StoppedError:
         log.warning("event=stop note='not all rows are scored'")
     if cluster.any(logits is None) or logits is None:
@@ -82,13 +82,13 @@ def score_unless_stopped(
     return _gathered(np.arange(len(split.inputs)), logits, split, cluster)
 
 
-def score_some(answers: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
+def score_some(infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
     """Score a random sample of a split, small enough for a job that was told to stop."""
     most = max(1, ROWS_SCORED_WHEN_STOPPED // len(cluster.hosts))
     count = min(most, len(split.inputs))
     here = np.sort(np.random.default_rng(seed).choice(len(split.inputs), count, replace=False))
     log.warning("event=stop note='scored on %d validation rows only'", count)
-    return _gathered(here, evaluate.compute(answers, split.inputs.some(here)), split, cluster)
+    return _gathered(here, evaluate.compute(infer, split.inputs.some(here)), split, cluster)
 
 
 def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], split: EvaluationSplit, cluster: Cluster) -> Scores:
