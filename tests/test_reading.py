@@ -98,7 +98,7 @@ TABLE: Mapping[str, Texts] = {
         ("great product \ue001\ue002", "broken \uf8ff"), WARNED, ("private-use characters", "in words")
     ),
     "encoded data": Texts(
-        ("see " + "A1b2" * 40, "is " + "9zZ0" * 40), REFUSED, ("words of over 100 characters", "take encoded data out")
+        ("see " + "A1b2" * 40, "is " + "9zZ0" * 40), REFUSED, ("words of over 100 characters", "remove encoded data")
     ),
     "English": Texts(ENGLISH, READ),
     "German": Texts(("Die Bremsen quietschen schön laut", "Größe paßt übermütigen Käufern"), READ),
@@ -116,7 +116,7 @@ TABLE: Mapping[str, Texts] = {
 
 
 def table_of(texts: Sequence[str], count: int = 50) -> pd.DataFrame:
-    table = pd.DataFrame({"text": [texts[index % len(texts)] for index in range(count)]})
+    table = pd.DataFrame({"record": [texts[index % len(texts)] for index in range(count)]})
     return table.assign(label=[index % 2 for index in range(count)], file="training/data.csv", line=range(1, count + 1))
 
 
@@ -248,7 +248,7 @@ def test_the_limit_of_a_savedmodel_is_warned_of_once_it_is_loaded(
     with caplog.at_level("INFO"):
         job.train()
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("max_sequence_length=1024, and the encoder reads" in line for line in warned), warned
+    assert any("max_sequence_length=1024, but the encoder reads" in line for line in warned), warned
 
 
 def test_a_model_that_is_trained_further_keeps_its_words_which_are_looked_at(job: Job) -> None:

@@ -143,7 +143,7 @@ def write_labels(folder: Path, labels: Sequence[Label]) -> None:
     write_json(folder / LABEL_INDEX_FILE, {str(label): index for index, label in enumerate(labels)})
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write an indented JSON file."""
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 

@@ -67,7 +67,7 @@ def choice(*names: str, also: Mapping[str, str] | None = None) -> Kind:
     return Kind("one of " + ", ".join(names), parse, "Categorical", _values(names))
 
 
-def boolean(yes: Any = True, no: Any = False) -> Kind:
+def boolean(yes: object = True, no: object = False) -> Kind:
     """Return the kind of True and False, written so or as 1 and 0, which stand for the values ``yes`` and ``no``."""
     known = {"true": yes, "1": yes, "false": no, "0": no}
     return Kind("True or False", lambda text: known[text.lower()], "Categorical", _values(("True", "False")))

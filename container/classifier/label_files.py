@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from classifier.errors import UserError
 
@@ -127,14 +127,14 @@ def _read_json(path: Path) -> tuple[Label, ...]:
     return _agreed(named) if named else ()
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     again = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
     if again:
         raise _FormError(f"{again[0]!r} occurs twice")
     return dict(pairs)
 
 
-def _labels_of(content: Any, keys: str) -> tuple[Label, ...]:
+def _labels_of(content: object, keys: str) -> tuple[Label, ...]:
     """Return the labels in parsed JSON: a list, a mapping between labels and indices, or either below a known key."""
     if isinstance(content, list):
         return _in_order(content)
@@ -145,7 +145,7 @@ def _labels_of(content: Any, keys: str) -> tuple[Label, ...]:
     return _agreed(inside) if inside else _of_mapping(mapping, keys)
 
 
-def _agreed(named: Mapping[str, Any]) -> tuple[Label, ...]:
+def _agreed(named: Mapping[str, object]) -> tuple[Label, ...]:
     read = {key: _labels_of(value, _NAMES[key]) for key, value in named.items()}
     first, labels = next(iter(read.items()))
     for key, others in read.items():
@@ -154,13 +154,13 @@ def _agreed(named: Mapping[str, Any]) -> tuple[Label, ...]:
     return labels
 
 
-def _as_mapping(content: Any) -> Mapping[str, Any]:
+def _as_mapping(content: object) -> Mapping[str, object]:
     if not isinstance(content, dict):
         raise _FormError("neither a JSON object nor a list")
     return content
 
 
-def _of_mapping(mapping: Mapping[str, Any], keys: str) -> tuple[Label, ...]:
+def _of_mapping(mapping: Mapping[str, object], keys: str) -> tuple[Label, ...]:
     """Return the labels of a mapping from index to label or from label to index."""
     from_keys = [(_index(key), value) for key, value in mapping.items()]
     from_values = [(_index(value), key) for key, value in mapping.items()]
@@ -176,7 +176,7 @@ def _of_mapping(mapping: Mapping[str, Any], keys: str) -> tuple[Label, ...]:
     return _either_way(ways)
 
 
-def _either_way(ways: Mapping[str, Sequence[tuple[int, Any]]]) -> tuple[Label, ...]:
+def _either_way(ways: Mapping[str, Sequence[tuple[int, object]]]) -> tuple[Label, ...]:
     """Return the labels of a mapping between numbers, if only one reading is valid or both give the same labels."""
     right: list[tuple[Label, ...]] = []
     wrong: list[_FormError] = []
@@ -199,7 +199,7 @@ def _index(value: object) -> int | None:
     return int(value) if isinstance(value, str) and _INDEX.fullmatch(value) else None
 
 
-def _by_index(pairs: Sequence[tuple[int, Any]]) -> tuple[Label, ...]:
+def _by_index(pairs: Sequence[tuple[int, object]]) -> tuple[Label, ...]:
     counts = Counter(index for index, _ in pairs)
     twice = sorted(index for index, times in counts.items() if times > 1)
     if twice:
@@ -211,7 +211,7 @@ def _by_index(pairs: Sequence[tuple[int, Any]]) -> tuple[Label, ...]:
     return _in_order([label for _, label in sorted(pairs, key=lambda pair: pair[0])])
 
 
-def _in_order(labels: Sequence[Any]) -> tuple[Label, ...]:
+def _in_order(labels: Sequence[object]) -> tuple[Label, ...]:
     """Return labels after checking that they are texts or whole numbers, and neither empty nor duplicates."""
     if not labels:
         raise _FormError("has no labels")
@@ -221,10 +221,10 @@ def _in_order(labels: Sequence[Any]) -> tuple[Label, ...]:
     twice = [label for label, times in Counter(str(label).strip() for label in labels).items() if times > 1]
     if twice:
         raise _FormError(f"the label {twice[0]!r} has more than one index")
-    return tuple(labels)
+    return tuple(label for label in labels if _is_label(label))
 
 
-def _is_label(value: object) -> bool:
+def _is_label(value: object) -> TypeGuard[Label]:
     if isinstance(value, str):
         return bool(value.strip())
     return isinstance(value, int) and not isinstance(value, bool)

@@ -31,7 +31,7 @@ class Hyperparameters(Schema):
     """
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> "Hyperparameters":
+    def parse(cls, given: Mapping[str, object]) -> "Hyperparameters":
         """Return the hyperparameters of a job, with the general defaults for those that it doesn't give.
 
         Args:
@@ -56,7 +56,7 @@ class Hyperparameters(Schema):
         return cls(**{**defaults, **defaults_of(values.get("model_id", DEFAULT_ENCODER)), **values})
 
 
-def parsed_values(given: Mapping[str, Any]) -> dict[str, Any]:
+def parsed_values(given: Mapping[str, object]) -> dict[str, Any]:
     """Return the values that a job gives, parsed, by the names of :data:`SCHEMA`.
 
     Args:
@@ -91,7 +91,7 @@ def parsed_values(given: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def remarks(given: Mapping[str, Any], hyperparameters: Hyperparameters) -> list[str]:
+def remarks(given: Mapping[str, object], hyperparameters: Hyperparameters) -> list[str]:
     """Return a sentence for each hyperparameter that the job gives and that has no effect in it, with the reason.
 
     Args:
@@ -118,7 +118,7 @@ def remarks(given: Mapping[str, Any], hyperparameters: Hyperparameters) -> list[
     return lines
 
 
-def unquote(raw: Any) -> str:
+def unquote(raw: object) -> str:
     """Return the text of a value, which may be JSON (``5``, ``true``) or text in quotes of its own (``'"5"'``)."""
     if not isinstance(raw, str):
         return json.dumps(raw)

@@ -295,7 +295,7 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
     }
 
 
-def _references(trained: Trained, data: Data) -> dict[str, Any]:
+def _references(trained: Trained, data: Data) -> dict[str, object]:
     """Return predictions for the smoke inputs and for some rows; of the rows, no text is stored, only hashes."""
     count = min(REFERENCE_ROWS, len(trained.answers))
     return {
@@ -312,7 +312,7 @@ def _references(trained: Trained, data: Data) -> dict[str, Any]:
     }
 
 
-def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) -> dict[str, Any]:
+def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) -> dict[str, object]:
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,

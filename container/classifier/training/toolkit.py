@@ -19,7 +19,7 @@ from classifier.training.interruption import Interruption, forward_to_children
 
 log = logging.getLogger(__name__)
 
-CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
+CONFIGURATION: Mapping[str, Mapping[str, object]] = {
     "hyperparameters.json": {},
     "inputdataconfig.json": {},
     "resourceconfig.json": {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "eth0"},

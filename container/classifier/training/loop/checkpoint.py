@@ -133,7 +133,7 @@ class Folder:
                 path.unlink(missing_ok=True)
 
 
-def run_digest(*parts: Any, weights: Iterable[NDArray[Any]] = ()) -> str:
+def run_digest(*parts: object, weights: Iterable[NDArray[Any]] = ()) -> str:
     """Return a digest of what affects a run's outcome, 16 hexadecimal digits.
 
     Args:
