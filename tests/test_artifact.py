@@ -25,7 +25,7 @@ def test_a_whole_model_is_read(tmp_path: Path) -> None:
     model = artifact.load(write(tmp_path))
     assert model.labels == ("a", "b")
     assert model.saved_model == tmp_path / "1"
-    assert model.probes == [[0.5, 0.5]] * len(SMOKE_TEXTS)
+    assert model.smoke_predictions == [[0.5, 0.5]] * len(SMOKE_TEXTS)
 
 
 def test_a_model_of_ours_without_its_manifest_is_incomplete_and_no_foreign_one_H08(tmp_path: Path) -> None:

@@ -141,10 +141,10 @@ TABLE: Mapping[str, Broken] = {
         channel="validation", training=NAMES,
     ),
     "a validation label that training lacks": Broken(
-        "0,a\n7,b\n", "validation/data.csv:2: ", "or add rows to train on", channel="validation"
+        "0,a\n7,b\n", "validation/data.csv:2: ", "or add training rows with it", channel="validation"
     ),
     "validation labels of another kind": Broken("a,a\n", "validation/data.csv:1: ", "one kind", channel="validation"),
-    "a test label that training lacks": Broken("7,b\n", "test/data.csv:1: ", "or add rows to train on", channel="test"),
+    "a test label that training lacks": Broken("7,b\n", "test/data.csv:1: ", "add training rows", channel="test"),
     "bad rows of another channel": Broken("0\n", "testing/data.csv:1: ", "a row is a label", channel="testing"),
 }  # fmt: skip
 CAFE = {"a": "caf\u00e9", "b": "cafe\u0301"}
@@ -162,7 +162,7 @@ WRITTEN: Mapping[str, list[Broken]] = {
         CAFE["a"],
         CAFE["b"],
         "the label cafe\u0301 (U+0301) differs from training's caf\u00e9 (U+00E9) only in Unicode form",
-        "write both alike, or add rows to train on",
+        "write both alike, or add training rows with it",
     ),
     "the other way round": written(
         CAFE["b"], CAFE["a"], "caf\u00e9 (U+00E9) differs from training's cafe\u0301 (U+0301)"

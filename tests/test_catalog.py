@@ -98,10 +98,10 @@ def test_large_encoders_train_the_top_layer_only_unless_one_says_otherwise(
     model_id: str, expected: dict[str, object]
 ) -> None:
     assert catalog.defaults(model_id) == expected
-    by_default = Hyperparameters.parse({"model_id": model_id}, catalog.defaults)
+    by_default = Hyperparameters.from_values({"model_id": model_id}, catalog.defaults)
     assert by_default.train_only_top_layer is bool(expected)
     assert by_default.batch_size == (8 if expected else 32)
-    given = Hyperparameters.parse({"model_id": model_id, "train_only_top_layer": "False"}, catalog.defaults)
+    given = Hyperparameters.from_values({"model_id": model_id, "train_only_top_layer": False}, catalog.defaults)
     assert given.train_only_top_layer is False
 
 

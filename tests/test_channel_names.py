@@ -60,7 +60,7 @@ def test_a_channel_is_read_by_any_name_of_its_role_without_a_warning_T82(
 ) -> None:
     names, rows = READ[case]
     loaded = load(channels(tmp_path, *names), 0.2, 1)
-    assert tuple(len(split.texts) for split in (loaded.training, loaded.validation, loaded.test)) == rows
+    assert tuple(len(split.records) for split in (loaded.training, loaded.validation, loaded.test)) == rows
     assert "is not read" not in caplog.text
 
 
@@ -83,9 +83,9 @@ def test_another_channel_is_warned_of_with_the_files_that_hold_rows_T82(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     loaded = load(channels(tmp_path, "training") | channels(tmp_path / "x", name), 0.2, 1)
-    assert len(loaded.validation.texts) == 6
+    assert len(loaded.validation.records) == 6
     size = (tmp_path / "x" / name / "data.csv").stat().st_size
-    words = f"the channel {name} is not read and holds {name}/data.csv ({size} bytes); what is read are the channels "
+    words = f"the channel {name} is not read and holds {name}/data.csv ({size} bytes); the channels that are read are "
     assert words in caplog.text
     assert caplog.text.count("WARNING") == 1
 
@@ -99,7 +99,7 @@ def test_another_channel_of_images_or_of_nothing_is_warned_of(tmp_path: Path, ca
     assert modalities.choose("auto", given)[0] is MODALITIES["image"]
     data.read(given, modality=MODALITIES["image"])
     assert "the channel more is not read and holds more/rose/a.png (" in caplog.text
-    assert "the channel empty is not read; what is read are" in caplog.text
+    assert "the channel empty is not read; the channels that are read are" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["model", "code", "sm_drivers"])

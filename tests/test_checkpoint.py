@@ -109,7 +109,7 @@ def test_checkpoints_of_another_run_are_left_alone_and_mentioned_C08(
 def test_a_folder_that_cannot_be_written_ends_no_job(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     Folder(tmp_path / "file", RUN).save(at(1))
-    assert "the job goes on without" in caplog.text
+    assert "the job continues without it" in caplog.text
 
 
 def test_a_full_disk_ends_no_job_and_leaves_no_part(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

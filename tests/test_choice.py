@@ -36,7 +36,7 @@ def stored(**backends: Mapping[str, Any]) -> Stored:
 def test_the_fastest_of_those_that_keep_the_labels_runs_the_model_and_it_is_said_why(loaded: list[str]) -> None:
     chosen = choice.load(stored(openvino_float32=YES, openvino_bfloat16=YES), Computing())
     assert chosen.name == BFLOAT16
-    assert "bfloat16 instructions" in chosen.reason
+    assert "has bfloat16 instructions" in chosen.reason
     assert loaded == [BFLOAT16]
 
 
@@ -74,7 +74,7 @@ def test_an_engine_that_can_not_run_the_model_is_refused_with_those_that_can(loa
         UserError, match="SERVING_ENGINE=openvino-bfloat16: this model can be run by tensorflow, openvino-float32;"
     ):
         choice.load(stored(openvino_float32=YES, openvino_bfloat16=NO), Computing(BFLOAT16))
-    with pytest.raises(UserError, match="only tensorflow runs a model that another program made"):
+    with pytest.raises(UserError, match="only tensorflow runs models of other programs"):
         choice.load_foreign(Path(), Computing(FLOAT32))
     assert not loaded
 

@@ -41,7 +41,7 @@ def two(tmp_path: Path, tiny_encoder: Path) -> Callable[..., list[Job]]:
         for number, host in enumerate(hosts):
             job = Job.create(tmp_path / f"host-{number}", encoder=tiny_encoder)
             job.channel("training", rows(ROWS * 8))
-            # The list is not sorted, and the leader is the first by name.
+            # The list is not sorted, and the chief is the first by name.
             resources = {"current_host": host, "hosts": sorted(hosts, reverse=True)}
             job.configure(hyperparameters={**SETTINGS, **settings}, resourceconfig=resources)
             jobs.append(job)
@@ -72,11 +72,11 @@ def run_all(jobs: Sequence[Job], *, kill: int | None = None) -> list[tuple[int, 
     return [(process.wait(timeout=60), log) for process, log in zip(processes, logs, strict=True)]
 
 
-def test_two_hosts_end_well_with_one_model_written_by_the_leader_T54_T55_U01(two: Callable[..., list[Job]]) -> None:
+def test_two_hosts_end_well_with_one_model_written_by_the_chief_T54_T55_U01(two: Callable[..., list[Job]]) -> None:
     jobs = two()
-    (leaders_code, leaders_log), (others_code, others_log) = run_all(jobs)
-    assert (leaders_code, others_code) == (0, 0), leaders_log + others_log
-    assert len(EPOCH.findall(leaders_log)) == 2
+    (chiefs_code, chiefs_log), (others_code, others_log) = run_all(jobs)
+    assert (chiefs_code, others_code) == (0, 0), chiefs_log + others_log
+    assert len(EPOCH.findall(chiefs_log)) == 2
     assert "val_accuracy" not in others_log
     assert predictor.load(jobs[0].model).labels == (0, 1)
     assert not jobs[1].model.exists()
@@ -85,7 +85,7 @@ def test_two_hosts_end_well_with_one_model_written_by_the_leader_T54_T55_U01(two
     assert np.sum(evaluation["validation"]["confusion_matrix_rows_are_true"]) == 33  # of both hosts' parts
 
 
-def test_two_hosts_go_on_from_the_leaders_checkpoint_C09(two: Callable[..., list[Job]]) -> None:
+def test_two_hosts_resume_from_the_chiefs_checkpoint_C09(two: Callable[..., list[Job]]) -> None:
     jobs = two()
     codes = [code for code, _ in run_all(jobs, kill=1)]
     assert codes[0] != 0
@@ -171,7 +171,7 @@ def test_two_devices_of_a_host_share_each_batch(tmp_path: Path, tiny_encoder: Pa
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "replicas=2" in ended.stdout
-    assert "going on from it" in ended.stdout
+    assert "resumed from it" in ended.stdout
     assert predictor.load(job.model).labels == (0, 1)
 
 

@@ -52,7 +52,7 @@ def test_an_earlier_checkpoint_is_gone_on_from_and_ends_in_the_same_weights(
     job = Job(unpacked("job", tmp_path / "ml"))
     with caplog.at_level("INFO"):
         job.train()
-    assert "checkpoint-b4df57b65d0ebd38-0001-00000000.safetensors note='going on from it'" in caplog.text
+    assert "checkpoint-b4df57b65d0ebd38-0001-00000000.safetensors note='resumed from it'" in caplog.text
     assert "event=epoch epoch=1/3" not in caplog.text
     for name in ("head.safetensors", "encoder/model.safetensors"):
         ours, theirs = load_file(job.model / name), load_file(model / name)

@@ -24,16 +24,16 @@ def channels(folder: Path, **files: str) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["training", "train"])
 def test_either_name_of_the_training_channel_is_read_T82(tmp_path: Path, name: str) -> None:
     loaded = load(channels(tmp_path, **{name: ROWS}), 0.2, 1)
-    assert len(loaded.training.texts) == 24
-    assert len(loaded.validation.texts) == 6
+    assert len(loaded.training.records) == 24
+    assert len(loaded.validation.records) == 6
 
 
 def test_a_validation_channel_goes_before_the_split_T82(tmp_path: Path) -> None:
     loaded = load(channels(tmp_path, training=ROWS, validation='2,"x"\n0,"y"\n'), 0.2, 1)
-    assert len(loaded.training.texts) == 30
-    assert loaded.validation.texts == ("x", "y")
+    assert len(loaded.training.records) == 30
+    assert loaded.validation.records == ("x", "y")
     assert loaded.validation.targets.tolist() == [2, 0]
-    assert loaded.validation.places == ("validation/data.csv:1", "validation/data.csv:2")
+    assert loaded.validation.locations == ("validation/data.csv:1", "validation/data.csv:2")
 
 
 def test_no_training_channel_is_an_error_that_names_the_jobs_channels_T82(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
     training = "".join(f"{index % 40},text {index}\n" for index in range(200))
     validation = "".join(f"{index},text {index}\n" for index in range(40))
     loaded = load(channels(tmp_path, training=training, validation=validation), 0.2, 1)
-    assert len(loaded.validation.texts) == 40
+    assert len(loaded.validation.records) == 40
 
 
 def test_a_header_that_is_not_recognised_is_no_label(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_header_that_is_not_recognised_is_found_in_each_file_and_above_a_rare_
 def test_a_validation_channel_may_begin_with_its_only_row_of_a_label(tmp_path: Path) -> None:
     training = "good,a\nbad,b\nrare,c\n" * 3
     loaded = load(channels(tmp_path, training=training, validation="rare,x\n" + "good,y\nbad,z\n" * 2), 0.2, 1)
-    assert len(loaded.validation.texts) == 5
+    assert len(loaded.validation.records) == 5
 
 
 def test_a_header_above_a_validation_channel_is_named(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_header_above_a_validation_channel_is_named(tmp_path: Path) -> None:
 
 def test_too_few_rows_to_hold_any_out_are_mentioned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     loaded = load(channels(tmp_path, training="0,a\n1,b\n"), 0.9, 1)
-    assert loaded.validation.texts == ()
+    assert loaded.validation.records == ()
     assert "there will be no val_accuracy" in caplog.text
 
 
@@ -114,22 +114,22 @@ def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["test", "testing"])
 def test_a_test_channel_is_read_beside_the_others(tmp_path: Path, name: str) -> None:
     loaded = load(channels(tmp_path, training=ROWS, **{name: '2,"x"\n0,"y"\n'}), 0.2, 1)
-    assert loaded.test.texts == ("x", "y")
+    assert loaded.test.records == ("x", "y")
     assert loaded.test.targets.tolist() == [2, 0]
-    assert len(loaded.validation.texts) == 6
-    assert load(channels(tmp_path / "training", train=ROWS), 0.2, 1).test.texts == ()
+    assert len(loaded.validation.records) == 6
+    assert load(channels(tmp_path / "training", train=ROWS), 0.2, 1).test.records == ()
 
 
 def test_a_test_channel_changes_neither_the_rows_held_out_nor_the_digest(tmp_path: Path) -> None:
     with_test = channels(tmp_path, training=ROWS, test=ROWS)
     loaded, without = load(with_test, 0.2, 1), load({"training": with_test["training"]}, 0.2, 1)
-    assert loaded.validation.places == without.validation.places
+    assert loaded.validation.locations == without.validation.locations
     assert loaded.digest == without.digest
 
 
 def test_rows_are_held_out_as_they_ever_were(tmp_path: Path) -> None:
     loaded = load(channels(tmp_path, training=ROWS), 0.2, 1)
-    assert [place.split(":")[1] for place in loaded.validation.places] == ["3", "4", "5", "15", "20", "22"]
+    assert [place.split(":")[1] for place in loaded.validation.locations] == ["3", "4", "5", "15", "20", "22"]
     assert loaded.digest == "2496806ab560530af8bb991a85524f928f3ff521b10f638a63ffbe021990fb6a"
 
 

@@ -50,7 +50,7 @@ LATE: Mapping[str, tuple[Files, Mapping[str, str], str]] = {
     "no rows to stop early by": (
         {"training/data.csv": GOOD},
         {"early_stopping": "True", "validation_split_ratio": "0"},
-        "hyperparameter early_stopping=True: there are no validation rows",
+        "hyperparameter early_stopping=True: early stopping needs validation rows",
     ),
     "no channel to train on": ({"eval/data.csv": GOOD}, {}, "no channel 'training' (or 'train')"),
     "two channels to train on": (

@@ -1,4 +1,4 @@
-"""The figures of a model, against scikit-learn's."""
+"""The metrics of a model, against scikit-learn's."""
 
 import json
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Room for vectors: in memory, or in a file where they are many."""
+"""Storage for vectors: memory, or a file where there are many."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ def test_many_vectors_are_kept_in_a_file_and_are_the_same_as_in_memory(tmp_path:
     def encode(rows: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> "Output":
         return Output(np.stack([rows[:, 0], -rows[:, 0]], axis=1).astype(np.float32))
 
-    kept = evaluate.compute(encode, inputs, room=feature_cache.in_memory_or(tmp_path))
+    kept = evaluate.compute(encode, inputs, allocate=feature_cache.in_memory_or(tmp_path))
     assert isinstance(kept, np.memmap)
     assert (kept == evaluate.compute(encode, inputs)).all()
     taken = Inputs(kept).take(np.array([7, 3]))

@@ -93,7 +93,7 @@ def test_a_table_is_the_same_rows_in_every_format_T83(tmp_path: Path, name: str)
 
 def test_the_same_rows_are_held_out_in_every_format_T83(tmp_path: Path) -> None:
     loaded = [load({"training": write(tmp_path / name, FORMATS[name])}, 0.25, 7) for name in FORMATS]
-    assert {split.validation.texts for split in loaded} == {loaded[0].validation.texts}
+    assert {split.validation.records for split in loaded} == {loaded[0].validation.records}
     assert {split.digest for split in loaded} == {loaded[0].digest}
 
 

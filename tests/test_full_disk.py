@@ -21,7 +21,7 @@ TABLE: Mapping[str, tuple[str, str, str]] = {
     "a model whose SavedModel has no room": ("model", "128k", "the model could not be written"),
     "a model whose weights have no room": ("model", "512k", "the model could not be written"),
     "a model whose form for OpenVINO has no room": ("model", "1m", "the model could not be written"),
-    "figures that have no room": ("output", "4k", "the model's figures could not be written"),
+    "figures that have no room": ("output", "4k", "the model's metrics could not be written"),
     "an archive of the model channel that has no room": ("tmp", "64k", "what is in model.tar.gz could not be written"),
 }
 
@@ -62,7 +62,7 @@ def test_a_full_disk_is_named_with_what_is_free_and_the_setting(
         job.train()
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{folder}")
-    assert re.search(r"its disk is full \(No space left on device\): [\d,]+ of [\d,]+ bytes are free; ", line)
+    assert re.search(r"the disk is full \(No space left on device\): [\d,]+ of [\d,]+ bytes are free; ", line)
     assert words in line
     assert SETTING in line
     assert {path.name for path in folder.rglob("*") if path.is_file()} <= {"evaluation.json"}  # which had room
@@ -75,11 +75,13 @@ def test_a_job_whose_files_may_not_be_large_says_so_in_its_failure_file_and_lose
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
     assert job.failure.startswith(
-        f"{job.model}: the model could not be written, for its disk is full (File too large): "
+        f"{job.model}: the model could not be written, because the disk is full (File too large): "
     )
     assert SETTING in job.failure
     assert "Internal error" not in job.failure
-    assert re.search(r"WARNING event=checkpoint note='not written: .*; the job goes on without; give the job a", output)
+    assert re.search(
+        r"WARNING event=checkpoint note='not written: .*; the job continues without it; give the job a", output
+    )
 
 
 def test_another_error_is_no_full_disk(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_a_model_of_an_earlier_version_is_carried_over_and_trained_further_in_ha
     assert before.keys() == after.keys()
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value)
-    assert "note='no fall'" in caplog.text
+    assert "note='not worse'" in caplog.text
 
 
 def _as_earlier_versions_left_it(model: Path, garden: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from classifier.errors import UserError
-from classifier.hyperparameters import SCHEMA, Hyperparameters, remarks, unquote
+from classifier.hyperparameters import SCHEMA, Hyperparameters, parsed_values, remarks, unquote
 from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import BUILT_IN
 from classifier.hyperparameters.specification import supported_hyperparameters
@@ -72,9 +72,9 @@ def test_an_encoders_own_defaults_give_way_to_what_is_given() -> None:
     def of_model(model_id: str) -> dict[str, Any]:
         return {"large": {"batch_size": 8, "train_only_top_layer": True}}.get(model_id, {})
 
-    settings = Hyperparameters.parse({"model_id": "large", "batch-size": "16"}, of_model)
+    settings = Hyperparameters.from_values(parsed_values({"model_id": "large", "batch-size": "16"}), of_model)
     assert (settings.batch_size, settings.train_only_top_layer) == (16, True)
-    assert Hyperparameters.parse({}, of_model) == Hyperparameters.parse({})
+    assert Hyperparameters.from_values({}, of_model) == Hyperparameters.parse({})
 
 
 def test_what_does_nothing_in_a_job_is_said() -> None:
@@ -224,14 +224,14 @@ MEANT = {
     "Hugging Face's half precision": ("fp16", "set mixed_precision to float16"),
     "Hugging Face's smoothing": ("label_smoothing_factor", "did you mean 'label_smoothing'?"),
     "the longest gradient": ("max-grad-norm", "did you mean 'gradient_clip_norm'?"),
-    "accumulated gradients": ("gradient_accumulation_steps", "batch_size is the rows of a step"),
+    "accumulated gradients": ("gradient_accumulation_steps", "batch_size counts the rows of a step"),
     "BlazingText's width": ("vector_dim", "did you mean 'embed_size'?"),
-    "BlazingText's least count": ("min_count", "vocab_size says how many"),
+    "BlazingText's least count": ("min_count", "up to vocab_size"),
     "Keras's share": ("validation_split", "did you mean 'validation_split_ratio'?"),
     "Keras's patience": ("patience", "did you mean 'early_stopping_patience'?"),
-    "AutoGluon's column": ("label", "call them label and text"),
+    "AutoGluon's column": ("label", "name them label and text"),
     "AutoGluon's share": ("holdout_frac", "did you mean 'validation_split_ratio'?"),
-    "JumpStart's column": ("text_column", "call them label and text"),
+    "JumpStart's column": ("text_column", "name them label and text"),
     "a frozen encoder": ("freeze_backbone", "did you mean 'train_only_top_layer'?"),
     "camel case": ("numTrainEpochs", "did you mean 'epochs'?"),
     "capital letters": ("MAX_LEN", "did you mean 'max_sequence_length'?"),

@@ -268,7 +268,7 @@ def test_labels_sizes_repeated_images_and_leaks_are_reported(tmp_path: Path, cap
 
 def test_an_image_stays_held_out_when_others_come(tmp_path: Path) -> None:
     def held_out(read: data.Tables) -> set[str]:
-        return set(data.prepare(read, data.labels_of(read), 0.3, 1).validation.places)
+        return set(data.prepare(read, data.labels_of(read), 0.3, 1).validation.locations)
 
     channel = flowers(tmp_path, each=30)
     before = held_out(tables(training=channel))
@@ -284,9 +284,9 @@ def test_images_of_one_thing_are_held_out_together(tmp_path: Path) -> None:
     for number in range(12):
         drawn(channel / "rose" / f"bush{number // 4}_nohash_{number}.png", number + 50)
     read = tables(training=channel).training
-    shares = read["share"][read["file"].str.contains("_nohash_")].tolist()
-    assert [shares.count(share) for share in sorted(set(shares))] == [4, 4, 4]
-    assert read["share"].between(0, 1, inclusive="left").all()
+    buckets = read["hash_bucket"][read["file"].str.contains("_nohash_")].tolist()
+    assert [buckets.count(bucket) for bucket in sorted(set(buckets))] == [4, 4, 4]
+    assert read["hash_bucket"].between(0, 1, inclusive="left").all()
 
 
 # --- which kind of records a job has --------------------------------------------------------------------------------

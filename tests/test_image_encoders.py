@@ -19,7 +19,7 @@ from classifier.encoders import catalog, image_network, images
 from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, ImagePreprocessor, Images
 from classifier.encoders.resolve import in_image, recognised
 from classifier.errors import UserError
-from classifier.hyperparameters import Hyperparameters, remarks
+from classifier.hyperparameters import Hyperparameters, parsed_values, remarks
 from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError
 
@@ -161,7 +161,9 @@ def test_without_a_channel_there_is_no_encoder_of_images(tmp_path: Path) -> None
 def test_an_encoder_of_images_has_defaults_of_its_own(
     brought: bool, given: dict[str, str], chosen: str, rate: float | None
 ) -> None:
-    settings = Hyperparameters.parse(given, catalog.defaults_of(MODALITIES[IMAGE], brought=brought))
+    settings = Hyperparameters.from_values(
+        parsed_values(given), catalog.defaults_of(MODALITIES[IMAGE], brought=brought)
+    )
     assert (settings.model_id, settings.learning_rate) == (chosen, rate)
     assert settings.encoder_learning_rate_decay == (1.0 if chosen == "cnn" else 0.003)
 

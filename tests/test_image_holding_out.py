@@ -28,7 +28,7 @@ def tables(names: Sequence[str]) -> data.Tables:
 def held_out(names: Sequence[str], ratio: float = RATIO) -> set[str]:
     read = tables(names)
     rows = data.prepare(read, data.labels_of(read), ratio, 1)
-    return {place.removeprefix("training/") for place in rows.validation.places}
+    return {place.removeprefix("training/") for place in rows.validation.locations}
 
 
 def named(pattern: str, *counts: int, labels: Sequence[str] = ("disc", "squares")) -> list[str]:
@@ -112,9 +112,10 @@ def test_the_folders_decide_from_ten_on() -> None:
 
 
 def test_of_an_image_in_its_labels_folder_the_name_without_its_ending_decides_as_before() -> None:
-    shares = tables(["disc/0001.png", "disc/0001.jpg", "dots/0001_nohash_2.png", "dots/b.png"]).training["share"]
-    assert shares.tolist()[:3] == [shares[0]] * 3
-    assert shares[0] == pytest.approx(0.5334, abs=1e-4)
+    files = ["disc/0001.png", "disc/0001.jpg", "dots/0001_nohash_2.png", "dots/b.png"]
+    buckets = tables(files).training["hash_bucket"]
+    assert buckets.tolist()[:3] == [buckets[0]] * 3
+    assert buckets[0] == pytest.approx(0.5334, abs=1e-4)
 
 
 def test_a_share_that_came_out_far_from_the_one_asked_for_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -125,8 +126,8 @@ def test_a_share_that_came_out_far_from_the_one_asked_for_is_warned_of(caplog: p
     names = named("{label}/big/{0:03}.png", 400) + named("{label}/item{0}/{1}.png", 12, 2)
     held = held_out(names)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert f"{len(held)} of 848 rows are held out, where validation_split_ratio=0.2 asks for 170; images of one" in line
-    assert line.endswith("of their own, or a channel 'validation'\"")
+    assert f"{len(held)} of 848 rows are held out, where validation_split_ratio=0.2 asks for 170; images in one" in line
+    assert line.endswith("folders or names, or add a channel 'validation'\"")
 
 
 def test_who_gives_names_of_their_own_gets_the_share(caplog: pytest.LogCaptureFixture) -> None:
@@ -154,10 +155,12 @@ def test_a_label_of_which_nothing_is_held_out_is_named() -> None:
     labels = pd.Series(["a"] * 60 + ["b"] * 60)
     is_held = np.arange(120) < 24
     (words,) = data.far_from(0.2, is_held, labels)
-    assert words.startswith("far from 0.2 of the rows of these labels are held out: b (0 of 60); images of one folder")
+    assert words.startswith(
+        "for these labels, the share of rows held out is far from 0.2: b (0 of 60); images in one folder"
+    )
 
 
 def test_every_label_keeps_the_images_of_one_thing_to_learn_from() -> None:
-    shares = pd.Series([0.1, 0.1, 0.15, 0.15, 0.5, 0.05])
-    held = data.hold_out_by_share(pd.Series(["a"] * 4 + ["b"] * 2), shares, 0.2)
+    buckets = pd.Series([0.1, 0.1, 0.15, 0.15, 0.5, 0.05])
+    held = data.hold_out_by_hash(pd.Series(["a"] * 4 + ["b"] * 2), buckets, 0.2)
     assert held.tolist() == [True, True, False, False, False, True]

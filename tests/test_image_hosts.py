@@ -55,7 +55,7 @@ def test_hosts_with_another_kind_of_records_each_end_with_what_to_do(
     ended = run_all(jobs)
     assert [code for code, _ in ended] == [1, 1]
     for job in jobs:
-        assert "the hosts have images and texts to train on; set modality to the one kind" in job.failure
+        assert "the hosts have both images and texts to train on; set modality to one of them" in job.failure
 
 
 def test_a_network_that_begins_from_nothing_has_no_use_for_a_model_channel(
@@ -67,7 +67,9 @@ def test_a_network_that_begins_from_nothing_has_no_use_for_a_model_channel(
     job.configure(hyperparameters={"model_id": "cnn", "max_sequence_length": "9"})
     with (
         caplog.at_level("INFO"),
-        pytest.raises(UserError, match="model_id=cnn: begins from nothing, and there is a model channel; leave one"),
+        pytest.raises(
+            UserError, match="model_id=cnn: is trained from scratch, and there is a model channel; leave one"
+        ),
     ):
         job.train()
     assert "event=hyperparameters note='max_sequence_length has no effect: it is for texts'" in caplog.messages

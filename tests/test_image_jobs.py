@@ -121,17 +121,17 @@ def test_when_a_model_can_not_be_converted_the_log_goes_on(
 
 
 def test_an_image_stays_on_its_side_when_others_are_added() -> None:
-    shares = pd.Series(np.random.default_rng(1).random(400))
+    buckets = pd.Series(np.random.default_rng(1).random(400))
     labels = pd.Series(["a", "b"] * 200)
-    held_out = data.hold_out_by_share(labels, shares, 0.2)
-    more = data.hold_out_by_share(pd.concat([labels, labels]), pd.concat([shares, 1 - shares]), 0.2)
+    held_out = data.hold_out_by_hash(labels, buckets, 0.2)
+    more = data.hold_out_by_hash(pd.concat([labels, labels]), pd.concat([buckets, 1 - buckets]), 0.2)
     assert 0.15 < held_out.mean() < 0.25
     assert (more[:400] == held_out).all()
 
 
 def test_every_label_keeps_an_image_to_learn_from_whatever_their_names_say() -> None:
-    shares = pd.Series([0.01, 0.02, 0.03, 0.5])
-    held_out = data.hold_out_by_share(pd.Series(["a", "a", "b", "b"]), shares, 0.9)
+    buckets = pd.Series([0.01, 0.02, 0.03, 0.5])
+    held_out = data.hold_out_by_hash(pd.Series(["a", "a", "b", "b"]), buckets, 0.9)
     assert held_out.tolist() == [True, False, True, False]
 
 

@@ -111,7 +111,7 @@ def test_values_take_up_so_many_bits_and_what_stays_nearly_one_shade_is_warned_o
     caplog.set_level(logging.INFO)
     rows = prepared(channel(tmp_path, kind))
     assert rows.bits == bits
-    assert {image.bits for image in rows.training.texts} == {bits or 16}
+    assert {image.bits for image in rows.training.records} == {bits or 16}
     lines = [record.getMessage() for record in caplog.records if "nearly one shade" in record.getMessage()]
     assert bool(lines) == warned
     assert ("images of 16 bits: " in caplog.text) == bool(bits)
@@ -119,7 +119,7 @@ def test_values_take_up_so_many_bits_and_what_stays_nearly_one_shade_is_warned_o
 
 def test_images_of_12_bits_in_16_are_read_as_the_same_images_in_8(tmp_path: Path) -> None:
     wide, narrow = prepared(channel(tmp_path / "a", "a microscope's 12 bits in 16")), channel(tmp_path / "b", "8 bits")
-    for image in wide.training.texts:
+    for image in wide.training.records:
         same = narrow / image.path.parent.name / image.path.name
         difference = decode(image, 40, 48).astype(int) - decode(same.read_bytes(), 40, 48)
         assert np.abs(difference).max() <= 1
@@ -220,7 +220,7 @@ def test_hosts_with_images_of_their_own_read_them_by_the_same_bits(tmp_path: Pat
     hosts: Any = TwoHosts()
     tables, labels = job.agree(hosts, here, ())
     assert (here.bits, tables.bits) == (12, 14)
-    assert {image.bits for image in data.prepare(tables, labels, 0.2, 1).training.texts} == {14}
+    assert {image.bits for image in data.prepare(tables, labels, 0.2, 1).training.records} == {14}
 
 
 # Of one shade all over: the label, the shade, and whether that is a mistake.

@@ -62,39 +62,43 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
     "an index that is there twice": (
         "class_label_to_prediction_index.json",
         '{"a": 0, "b": 0}',
-        "index 0 is named more",
+        "index 0 occurs more",
     ),
-    "a gap": ("class_label_to_prediction_index.json", '{"a": 0, "b": 2}', "of 2 labels none has index 1"),
-    "indices from 1": ("labels.json", '{"a": 1, "b": 2}', "none has index 0; the first index is 0"),
-    "keys from 1": ("labels.json", '{"1": "a", "2": "b"}', "none has index 0; the first index is 0"),
-    "a negative index": ("labels.json", '{"a": -1, "b": 0}', "none has index 1"),
-    "a label that is there twice": ("labels_info.json", '{"labels": ["a", "a"]}', "the label 'a' is named for more"),
+    "a gap": ("class_label_to_prediction_index.json", '{"a": 0, "b": 2}', "none of 2 labels has index 1"),
+    "indices from 1": ("labels.json", '{"a": 1, "b": 2}', "none of 2 labels has index 0; the first index is 0"),
+    "keys from 1": ("labels.json", '{"1": "a", "2": "b"}', "none of 2 labels has index 0; the first index is 0"),
+    "a negative index": ("labels.json", '{"a": -1, "b": 0}', "none of 2 labels has index 1"),
+    "a label that is there twice": (
+        "labels_info.json",
+        '{"labels": ["a", "a"]}',
+        "the label 'a' has more than one index",
+    ),
     "a label that is there twice but for spaces": (
         "labels_info.json",
         '["a", "a "]',
-        "the label 'a' is named for more",
+        "the label 'a' has more than one index",
     ),
-    "a number and the same as text": ("labels_info.json", '[1, "1"]', "the label '1' is named for more"),
-    "a key that is there twice": ("labels.json", '{"0": "a", "1": "b", "1": "c"}', "'1' is named twice"),
+    "a number and the same as text": ("labels_info.json", '[1, "1"]', "the label '1' has more than one index"),
+    "a key that is there twice": ("labels.json", '{"0": "a", "1": "b", "1": "c"}', "'1' occurs twice"),
     "numbers to numbers that can be read in two ways": (
         "labels.json",
         '{"0": 1, "1": 2, "2": 0}',
-        "read in two ways",
+        "it is ambiguous",
     ),
     "numbers from 1 where the file's name says which is the index": (
         "class_label_to_prediction_index.json",
         '{"0": 1, "1": 2}',
         "the first index is 0",
     ),
-    "fractions as indices": ("labels.json", '{"a": 0.0, "b": 1.0}', "says of some labels not which index"),
-    "names to names": ("labels.json", '{"a": "x", "b": "y"}', "says of some labels not which index"),
-    "a label that is null": ("labels.json", '["a", null]', "what it names for index 1 is no label"),
-    "a label that is empty": ("labels.json", '["a", " "]', "what it names for index 1 is no label"),
-    "labels that are true and false": ("labels.json", "[true, false]", "what it names for index 0, 1 is no label"),
-    "labels with their scores": ("labels.json", '[{"name": "a"}, {"name": "b"}]', "for index 0, 1 is no label"),
-    "pairs": ("labels.json", '[["a", 0], ["b", 1]]', "for index 0, 1 is no label"),
-    "nothing": ("labels_info.json", "{}", "names no label"),
-    "an empty list": ("labels_info.json", "[]", "names no label"),
+    "fractions as indices": ("labels.json", '{"a": 0.0, "b": 1.0}', "some labels have no index"),
+    "names to names": ("labels.json", '{"a": "x", "b": "y"}', "some labels have no index"),
+    "a label that is null": ("labels.json", '["a", null]', "the value at index 1 is not a label"),
+    "a label that is empty": ("labels.json", '["a", " "]', "the value at index 1 is not a label"),
+    "labels that are true and false": ("labels.json", "[true, false]", "the value at index 0, 1 is not a label"),
+    "labels with their scores": ("labels.json", '[{"name": "a"}, {"name": "b"}]', "at index 0, 1 is not a label"),
+    "pairs": ("labels.json", '[["a", 0], ["b", 1]]', "at index 0, 1 is not a label"),
+    "nothing": ("labels_info.json", "{}", "has no labels"),
+    "an empty list": ("labels_info.json", "[]", "has no labels"),
     "a number": ("labels_info.json", "2", "neither a JSON object nor a list"),
     "no JSON": ("labels_info.json", "no\nyes\n", "not JSON"),
     "no UTF-8": ("labels.txt", "\udcff", "not UTF-8"),
@@ -104,12 +108,12 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         "'id2label' and 'label2id' in it name different labels",
     ),
     "an empty line between labels": ("labels.txt", "a\n\nb\n", "line 2 is empty"),
-    "a line that is there twice": ("labels.txt", "a\nb\na\n", "the label 'a' is named for more"),
+    "a line that is there twice": ("labels.txt", "a\nb\na\n", "the label 'a' has more than one index"),
     "numbered lines from 1": ("labels.txt", "1,a\n2,b\n", "do not name each index from 0 once"),
-    "an empty file": ("labels.txt", "", "names no label"),
-    "a table": ("labels.csv", "a,0\nb,1\n", "labels in a form that is not read"),
-    "a pickle of scikit-learn": ("label_encoder.pkl", "x", "labels in a form that is not read"),
-    "an array of NumPy": ("classes.npy", "x", "labels in a form that is not read"),
+    "an empty file": ("labels.txt", "", "has no labels"),
+    "a table": ("labels.csv", "a,0\nb,1\n", "labels in an unsupported format"),
+    "a pickle of scikit-learn": ("label_encoder.pkl", "x", "labels in an unsupported format"),
+    "an array of NumPy": ("classes.npy", "x", "labels in an unsupported format"),
 }
 
 
@@ -153,9 +157,7 @@ def test_files_that_name_the_same_labels_agree(tmp_path: Path) -> None:
 
 
 def test_files_that_name_other_labels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"labels\.txt: names other labels than .*labels_info\.json, or in another order"
-    ):
+    with pytest.raises(UserError, match=r"labels\.txt: has other labels than .*labels_info\.json, or in another order"):
         agreed(tmp_path, ("labels_info.json", '["a", "b"]'), ("labels.txt", "b\na\n"))
 
 

@@ -26,33 +26,33 @@ TAKEN: Mapping[str, tuple[Sequence[str], str, Sequence[str]]] = {
     "of two versions the higher": (
         [f"1/{PB}", f"2/{PB}"],
         "2",
-        ["2 is taken, the highest version, as TensorFlow Serving does; not 1"],
+        ["2 is used, the highest version, as in TensorFlow Serving; not 1"],
     ),
     "of versions the highest as a number": (
         [f"9/{PB}", f"10/{PB}", f"2/{PB}"],
         "10",
-        ["10 is taken, the highest version, as TensorFlow Serving does; not 2, 9"],
+        ["10 is used, the highest version, as in TensorFlow Serving; not 2, 9"],
     ),
     "versions below another folder": (
         [f"text-model/3/{PB}", f"text-model/4/{PB}"],
         "text-model/4",
-        ["text-model/4 is taken, the highest version, as TensorFlow Serving does; not 3"],
+        ["text-model/4 is used, the highest version, as in TensorFlow Serving; not 3"],
     ),
     "the layout of SageMaker's own TensorFlow": ([f"export/Servo/1/{PB}"], "export/Servo/1", []),
     "the layout of SageMaker's own TensorFlow, with times as versions": (
         [f"export/Servo/1553525000/{PB}", f"export/Servo/1553524000/{PB}"],
         "export/Servo/1553525000",
-        ["export/Servo/1553525000 is taken, the highest version, as TensorFlow Serving does; not 1553524000"],
+        ["export/Servo/1553525000 is used, the highest version, as in TensorFlow Serving; not 1553524000"],
     ),
     "a higher version without a model": (
         [f"1/{PB}", "2/variables/variables.index"],
         "1",
-        ["2: no model in it, though its number is higher; 1 is taken"],
+        ["2: holds no model, though its number is higher; 1 is used"],
     ),
     "another model deeper in the folder": (
         [f"1/{PB}", f"old/backup/7/{PB}"],
         "1",
-        ["old/backup/7: another model, deeper in the folder, which is not taken"],
+        ["old/backup/7: another model, deeper in the folder, which is not used"],
     ),
     "what is no model's": (
         [f"1/{PB}", f"code/2/{PB}", f"__MACOSX/3/{PB}", f".ipynb_checkpoints/4/{PB}", "lost+found/x", f"1/assets/{PB}"],
@@ -62,7 +62,7 @@ TAKEN: Mapping[str, tuple[Sequence[str], str, Sequence[str]]] = {
     "a script": (
         [f"1/{PB}", "code/inference.py", "code/requirements.txt"],
         "1",
-        ["code/inference.py: not run, since requests are read and answered by this image alone; "],
+        ["code/inference.py: not run, as this image handles requests itself; "],
     ),
     "several scripts": (
         [f"1/{PB}", "code/inference.py", "code/model_handler.py", "inference.py"],
@@ -72,39 +72,45 @@ TAKEN: Mapping[str, tuple[Sequence[str], str, Sequence[str]]] = {
     "a folder for code without a script": ([f"1/{PB}", "code/requirements.txt", "README.md"], "1", []),
 }
 REFUSED: Mapping[str, tuple[Sequence[str], str]] = {
-    "two models that are no versions": ([f"tone/{PB}", f"topic/{PB}"], "2 models in it (tone, topic); deploy one"),
-    "a version and a copy": ([f"1/{PB}", f"1-old/{PB}"], "2 models in it (1, 1-old); deploy one"),
-    "the same version twice": ([f"1/{PB}", f"01/{PB}"], "2 models in it (01, 1); deploy one"),
-    "versions of two models": ([f"a/1/{PB}", f"b/2/{PB}"], "2 models in it (a/1, b/2); deploy one"),
-    "a file of Keras": (["model.keras"], "model.keras is a file of Keras; with the Keras that wrote it, keras.models."),
-    "an older file of Keras, in a folder": (["export/net.h5"], "export/net.h5 is a file of Keras"),
-    "weights of Keras": (["a.weights.h5"], "a.weights.h5 is weights of Keras without their network"),
+    "two models that are no versions": ([f"tone/{PB}", f"topic/{PB}"], "holds 2 models (tone, topic); deploy one"),
+    "a version and a copy": ([f"1/{PB}", f"1-old/{PB}"], "holds 2 models (1, 1-old); deploy one"),
+    "the same version twice": ([f"1/{PB}", f"01/{PB}"], "holds 2 models (01, 1); deploy one"),
+    "versions of two models": ([f"a/1/{PB}", f"b/2/{PB}"], "holds 2 models (a/1, b/2); deploy one"),
+    "a file of Keras": (
+        ["model.keras"],
+        "model.keras is a Keras model; export it with the version of Keras that wrote it, keras.models.",
+    ),
+    "an older file of Keras, in a folder": (["export/net.h5"], "export/net.h5 is a Keras model"),
+    "weights of Keras": (["a.weights.h5"], "a.weights.h5 is a file of Keras weights without their network"),
     "a Hugging Face folder": (
         ["config.json", "model.safetensors", "vocab.txt"],
-        "model.safetensors is a Hugging Face checkpoint, which is not served as it is; give its folder to `train` on",
+        "model.safetensors is a Hugging Face checkpoint, which can't be served as it is; train with its folder on",
     ),
     "a Hugging Face folder of PyTorch": (["m/config.json", "m/pytorch_model.bin"], "m/pytorch_model.bin is a Hugging"),
     "a Hugging Face folder of TensorFlow": (["config.json", "tf_model.h5"], "tf_model.h5 is a Hugging Face checkpoint"),
     "an adapter": (["adapter_config.json", "adapter_model.safetensors"], "merge it into the checkpoint"),
-    "a SavedModel without its graph": (["1/variables/variables.index"], "1/variables is of a SavedModel without its"),
+    "a SavedModel without its graph": (
+        ["1/variables/variables.index"],
+        "1/variables is part of a SavedModel without its",
+    ),
     "a SavedModel as text": (["1/saved_model.pbtxt"], "1/saved_model.pbtxt is a SavedModel written as text"),
     "a checkpoint of TensorFlow": (
         ["checkpoint", "model.ckpt-9.index"],
-        "model.ckpt-9.index is a checkpoint of Tensor",
+        "model.ckpt-9.index is a TensorFlow checkpoint",
     ),
-    "a frozen graph": (["frozen_graph.pb"], "frozen_graph.pb is a graph of TensorFlow that is no SavedModel"),
-    "TensorFlow Lite": (["model.tflite"], "model.tflite is a model of TensorFlow Lite"),
-    "PyTorch": (["model.pth", "code/inference.py"], "model.pth is a model of PyTorch"),
-    "ONNX": (["model.onnx"], "model.onnx is a model of ONNX"),
-    "scikit-learn": (["model.joblib"], "model.joblib is a pickled model, as of scikit-learn"),
-    "XGBoost": (["xgboost-model"], "xgboost-model is a model of XGBoost"),
-    "BlazingText": (["model.bin"], "model.bin is a model of fastText"),
+    "a frozen graph": (["frozen_graph.pb"], "frozen_graph.pb is a TensorFlow graph that is not a SavedModel"),
+    "TensorFlow Lite": (["model.tflite"], "model.tflite is a TensorFlow Lite model"),
+    "PyTorch": (["model.pth", "code/inference.py"], "model.pth is a PyTorch model"),
+    "ONNX": (["model.onnx"], "model.onnx is an ONNX model"),
+    "scikit-learn": (["model.joblib"], "model.joblib is a pickled model, for example of scikit-learn"),
+    "XGBoost": (["xgboost-model"], "xgboost-model is an XGBoost model"),
+    "BlazingText": (["model.bin"], "model.bin is a fastText model"),
     "a model that was packed twice": (
         ["model.tar.gz"],
-        "model.tar.gz is an archive within the model folder; unpack it",
+        "model.tar.gz is an archive inside the model folder; unpack it",
     ),
-    "a script alone": (["code/inference.py"], "no model (code in it); it takes the files of the model.tar.gz that"),
-    "notes": (["README.md"], "no model (README.md in it); it takes the files of the model.tar.gz that training wrote"),
+    "a script alone": (["code/inference.py"], "no model (it holds code); deploy the files of the model.tar.gz that"),
+    "notes": (["README.md"], "no model (it holds README.md); deploy the files of the model.tar.gz that training wrote"),
 }
 
 
@@ -145,7 +151,7 @@ def test_of_two_versions_of_a_model_of_this_image_the_higher_is_taken(tmp_path: 
         shutil.copytree(model_folder(), tmp_path / version)
     model = artifact.load(tmp_path)
     assert model.folder == tmp_path / "2"
-    assert model.notes == ("2 is taken, the highest version, as TensorFlow Serving does; not 1",)
+    assert model.notes == ("2 is used, the highest version, as in TensorFlow Serving; not 1",)
 
 
 # --- files that the user who serves may not read
@@ -195,7 +201,7 @@ def test_another_folder_that_is_not_readable_is_passed_over_with_a_word(home: Pa
     (home / "model" / "encoder").mkdir(mode=0)
     assert read_without_rights(home).splitlines() == [
         str(home / "model" / "1"),
-        "encoder: passed over, since this user may not read it",
+        "encoder: ignored, as this user may not read it",
     ]
 
 
@@ -205,8 +211,8 @@ def test_a_part_of_the_model_that_is_not_readable_is_named_with_the_cure(home: P
     path.chmod(0)
     said = read_without_rights(home)
     assert said == (
-        f"{path}: may not be read by the user that this runs as (id {USER}); let all users read it "
-        f"(chmod -R a+rX {home / 'model'}), and where it comes from an archive, pack that again"
+        f"{path}: not readable by the user that this process runs as (id {USER}); make it readable for "
+        f"all users (chmod -R a+rX {home / 'model'}), and if it comes from an archive, create that again"
     )
     subprocess.run(["chmod", "-R", "a+rX", str(home / "model")], check=True)
     assert read_without_rights(home) == str(home / "model" / "1")
@@ -215,20 +221,20 @@ def test_a_part_of_the_model_that_is_not_readable_is_named_with_the_cure(home: P
 def test_a_model_folder_that_is_not_readable_is_not_called_empty(home: Path) -> None:
     (home / "model").chmod(0)
     assert read_without_rights(home).startswith(
-        f"{home / 'model'}: may not be read by the user that this runs as (id {USER})"
+        f"{home / 'model'}: not readable by the user that this process runs as (id {USER})"
     )
     (home / "model").chmod(0o755)
     (home / "outer").mkdir()
     (home / "model").rename(home / "outer" / "model")
     (home / "outer" / "model").chmod(0)
-    assert read_without_rights(home, "outer").startswith(f"{home / 'outer' / 'model'}: may not be read")
+    assert read_without_rights(home, "outer").startswith(f"{home / 'outer' / 'model'}: not readable")
 
 
 def test_a_higher_version_that_is_not_readable_is_no_reason_to_serve_a_lower_one(home: Path) -> None:
     for name in ("manifest.json", "golden.json"):
         (home / "model" / name).unlink()
     (home / "model" / "2").mkdir(mode=0)
-    assert read_without_rights(home).startswith(f"{home / 'model' / '2'}: may not be read")
+    assert read_without_rights(home).startswith(f"{home / 'model' / '2'}: not readable")
 
 
 def test_serve_and_batch_pass_over_what_they_may_not_read_and_name_what_they_need(home: Path) -> None:
@@ -253,12 +259,12 @@ def test_serve_and_batch_pass_over_what_they_may_not_read_and_name_what_they_nee
     done = batch()
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if "event=failed" in line]
-    assert f"{model / '1'}: may not be read" in line
+    assert f"{model / '1'}: not readable" in line
     assert "Traceback" not in done.stdout + done.stderr
     with serving(model, command=(*WITHOUT_RIGHTS, str(SERVE)), ready=False) as server:
         assert server.process.wait(30) == 1
         (line,) = server.output().splitlines()
-        assert f"{model / '1'}: may not be read" in line
+        assert f"{model / '1'}: not readable" in line
 
 
 def test_a_multi_model_endpoint_says_the_same(home: Path) -> None:
@@ -281,11 +287,11 @@ def test_a_multi_model_endpoint_says_the_same(home: Path) -> None:
         refused = load("bad")
         assert refused.status_code == 400
         assert (
-            f"{bad / '1'}: may not be read by the user that this runs as (id {USER})"
+            f"{bad / '1'}: not readable by the user that this process runs as (id {USER})"
             in refused.json()["error"]["message"]
         )
         bad.chmod(0)
-        assert f"{bad}: may not be read" in load("bad").json()["error"]["message"]
+        assert f"{bad}: not readable" in load("bad").json()["error"]["message"]
         (note,) = [event for event in server.events() if event["event"] == "model_note"]
         assert (note["level"], note["model"]) == ("warning", "good")
         assert note["note"].startswith("code/inference.py: not run")

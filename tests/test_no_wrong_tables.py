@@ -103,7 +103,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def first_pair(loaded: Data) -> tuple[object, str]:
-    return loaded.labels[loaded.training.targets[0]], loaded.training.texts[0]
+    return loaded.labels[loaded.training.targets[0]], loaded.training.records[0]
 
 
 # --- what separates the columns
@@ -845,7 +845,7 @@ KNOWN = ("few rows", "class_weights", "that are called as if", "texts with more 
 @pytest.mark.parametrize("kind", GOOD)
 def test_an_ordinary_table_is_read_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     content, name = GOOD[kind]
-    assert load(tmp_path, content, name).training.texts
+    assert load(tmp_path, content, name).training.records
     found = [line for line in warned(caplog).splitlines() if not any(words in line for words in KNOWN)]
     assert not found
 

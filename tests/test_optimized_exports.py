@@ -84,7 +84,7 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
     monkeypatch: pytest.MonkeyPatch, off: float, accepted: bool
 ) -> None:
     known, _ = checked(100)
-    known = replace(known, probes=np.tile(np.array([[0.6, 0.4]], np.float32), (len(SMOKE_TEXTS), 1)))
+    known = replace(known, smoke_predictions=np.tile(np.array([[0.6, 0.4]], np.float32), (len(SMOKE_TEXTS), 1)))
     monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
     exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
     evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
@@ -96,8 +96,8 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
 def test_a_sample_of_rows_is_spread_over_all_of_them(count: int) -> None:
     known, _ = checked(count, right=0.5)
     some = known.sample(100)
-    assert len(some.answers) == len(some.rows.texts) == min(count, 100)
-    assert some.rows.places[:: len(some.answers) - 1] == ("0", str(count - 1))
+    assert len(some.answers) == len(some.rows.records) == min(count, 100)
+    assert some.rows.locations[:: len(some.answers) - 1] == ("0", str(count - 1))
     assert abs(float(some.rows.targets.mean()) - float(known.rows.targets.mean())) < 0.02
 
 

@@ -26,17 +26,17 @@ from test_resume import SETTINGS, StopsWithinSecondEpoch, assert_same_outcome, c
 FASTER, ALIKE = {FLOAT32: 0.02, BFLOAT16: 0.01}, {FLOAT32: 0.011, BFLOAT16: 0.01}
 
 
-Tried = Callable[..., list[precision_benchmark.Work]]
+Tried = Callable[..., list[precision_benchmark.Workload]]
 
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> Tried:
     """Let a processor be one that has bfloat16 or not, and a trial come to something; return what is tried."""
-    monkeypatch.setattr(precision, "STEPS_WORTH_A_TRIAL", 1)
-    done: list[precision_benchmark.Work] = []
+    monkeypatch.setattr(precision, "STEPS_WORTH_A_BENCHMARK", 1)
+    done: list[precision_benchmark.Workload] = []
 
-    def let(seconds: dict[str, float], *, able: bool = True) -> list[precision_benchmark.Work]:
-        def timed(work: precision_benchmark.Work) -> dict[str, float]:
+    def let(seconds: dict[str, float], *, able: bool = True) -> list[precision_benchmark.Workload]:
+        def timed(work: precision_benchmark.Workload) -> dict[str, float]:
             done.append(work)
             return seconds
 
@@ -62,9 +62,9 @@ def test_a_processor_that_computes_a_block_faster_in_bfloat16_trains_in_it(
 ) -> None:
     works = tried(FASTER)
     precise = chosen(tiny_encoder, tmp_path)
-    assert precise == Precision("bfloat16", "tried here, milliseconds of a block: float32 20.0, bfloat16 10.0")
+    assert precise == Precision("bfloat16", "benchmarked here, milliseconds per block: float32 20.0, bfloat16 10.0")
     _, shape = architectures.read(tiny_encoder)
-    assert works == [precision_benchmark.Work(shape, 10, 4)]
+    assert works == [precision_benchmark.Workload(shape, 10, 4)]
 
 
 def test_a_gain_that_is_small_is_not_worth_the_rounding(tried: Tried, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_a_gain_that_is_small_is_not_worth_the_rounding(tried: Tried, tiny_encod
 @pytest.mark.parametrize(
     ("family", "settings", "expected"),
     [
-        ("hub", {"mixed_precision": "bfloat16"}, Precision("float32", "a SavedModel computes in numbers of its own")),
+        ("hub", {"mixed_precision": "bfloat16"}, Precision("float32", "a SavedModel has dtypes of its own")),
         ("bert", {"mixed_precision": "float16"}, Precision("float16", "given")),
         (
             "bert",
             {"train_only_top_layer": "True"},
-            Precision("float32", "no GPU, and the encoder is computed once only"),
+            Precision("float32", "no GPU, and the encoder runs only once"),
         ),
         ("convolutional", {}, Precision("float32", "no GPU, and the network is small")),
     ],
@@ -100,7 +100,7 @@ def test_nothing_is_tried_where_the_processor_lacks_bfloat16_or_the_run_is_short
     works = tried(FASTER, able=False)
     assert chosen(tiny_encoder, tmp_path).name == "float32"
     tried(FASTER)
-    monkeypatch.setattr(precision, "STEPS_WORTH_A_TRIAL", 21)
+    monkeypatch.setattr(precision, "STEPS_WORTH_A_BENCHMARK", 21)
     assert "20 steps are too few" in chosen(tiny_encoder, tmp_path, epochs="2").reason
     assert works == []
 
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_ends_no_job(
     tried(FASTER)
     (tmp_path / "checkpoints").write_text("a file", encoding="utf-8")
     assert chosen(tiny_encoder, tmp_path / "checkpoints").name == "bfloat16"
-    assert "not remembered for a restart" in caplog.text
+    assert "not stored for a restart" in caplog.text
 
 
 def test_a_job_that_is_stopped_goes_on_in_the_numbers_it_began_with_C10(
@@ -164,15 +164,15 @@ def test_a_job_that_is_stopped_goes_on_in_the_numbers_it_began_with_C10(
     tried(ALIKE)
     with caplog.at_level(logging.INFO):
         job.train()
-    assert "precision=bfloat16 precision_from='as when the job first began'" in caplog.text
-    assert "going on from it" in caplog.text
+    assert "precision=bfloat16 precision_from='as when the job was first started'" in caplog.text
+    assert "resumed from it" in caplog.text
     assert_same_outcome(job, straight)
 
 
 def test_a_trial_computes_both_and_leaves_no_trace(tiny_encoder: Path) -> None:
     _, shape = architectures.read(tiny_encoder)
     before = tf_keras.mixed_precision.global_policy().name
-    taken = precision_benchmark.seconds(precision_benchmark.Work(shape, 4, 8))
+    taken = precision_benchmark.seconds(precision_benchmark.Workload(shape, 4, 8))
     assert set(taken) == {"float32", "bfloat16"}
     assert min(taken.values()) > 0
     assert tf_keras.mixed_precision.global_policy().name == before
@@ -181,7 +181,7 @@ def test_a_trial_computes_both_and_leaves_no_trace(tiny_encoder: Path) -> None:
 def test_a_job_with_a_trial_ends_as_one_that_was_given_the_same_numbers(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "STEPS_WORTH_A_TRIAL", 1)
+    monkeypatch.setattr(precision, "STEPS_WORTH_A_BENCHMARK", 1)
     monkeypatch.setattr(precision, "SMALLEST_GAIN", 1e9)  # whatever the trial comes to, it is float32
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
     jobs = [Job.create(tmp_path / name, encoder=tiny_encoder) for name in ("tried", "given")]

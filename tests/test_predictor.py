@@ -104,13 +104,13 @@ def test_a_model_that_answers_differently_than_after_training_is_refused_H08(tra
     from shutil import copytree
 
     copytree(trained, tmp_path / "model")
-    probes = artifact.load(trained).probes
-    assert probes is not None
+    smoke_predictions = artifact.load(trained).smoke_predictions
+    assert smoke_predictions is not None
     artifact.write_json(
         tmp_path / "model" / "golden.json",
-        {"probes": [[0.1 * number for number in reversed(answer)] for answer in probes]},
+        {"probes": [[0.1 * number for number in reversed(answer)] for answer in smoke_predictions]},
     )
-    with pytest.raises(UserError, match="answers its test texts differently than after training"):
+    with pytest.raises(UserError, match="predictions for its smoke inputs differ from those after training"):
         predictor.load(tmp_path / "model")
 
 

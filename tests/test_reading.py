@@ -34,7 +34,7 @@ ENGLISH = (
     "the engine light is on",
 )
 THAI = ("แย่มากพังเร็วไม่ชอบส่งช้า", "ดีมากใช้งานง่าย")
-MULTILINGUAL = "give a multilingual BERT on the channel `model`"
+MULTILINGUAL = "provide a multilingual BERT on the channel `model`"
 CNN = "set model_id to cnn or lstm"
 
 
@@ -80,14 +80,14 @@ TABLE: Mapping[str, Texts] = {
     "Hindi": spelled("Devanagari", "ब्रेक से आवाज़ आती है और गाड़ी", "बहुत अच्छा है"),
     "Japanese": spelled("Hiragana", "ブレーキから異音がして、寒い日にエンジンがかかりません", "とても良い製品です"),
     "half English, half Thai": Texts(
-        (*ENGLISH, *THAI), WARNED, ("Thai", "of the rows are unknown to it for the most part", MULTILINGUAL)
+        (*ENGLISH, *THAI), WARNED, ("Thai", "of the rows are mostly unknown to it", MULTILINGUAL)
     ),
     "English names in Thai texts": Texts(("iPhone 14 battery แย่มาก", "iPhone 14 ดีมาก"), WARNED, ("Thai", MULTILINGUAL)),
-    "one row in fifty of Thai": Texts((*ENGLISH * 12, THAI[0], ENGLISH[0]), WARNED, ("2.0% of the rows are unknown",)),
+    "one row in fifty of Thai": Texts((*ENGLISH * 12, THAI[0], ENGLISH[0]), WARNED, ("2.0% of the rows are mostly",)),
     "one row in ten of Russian": Texts((*ENGLISH * 2, "Тормоза скрипят, машина не заводится"), WARNED, ("Cyrillic",)),
-    "emoji alone": Texts(("😀😍", "😡", "👍🏽 ❤️"), REFUSED, ("emoji and other signs", "learns signs as words")),
+    "emoji alone": Texts(("😀😍", "😡", "👍🏽 ❤️"), REFUSED, ("emoji and other signs", "learn signs as words")),
     "emoji in every text": Texts(
-        ("great product 😀😍", "broken 😡"), WARNED, ("emoji and other signs", "learns signs as words")
+        ("great product 😀😍", "broken 😡"), WARNED, ("emoji and other signs", "learn signs as words")
     ),
     "letters of full width": Texts(("ｇｒｅａｔ", "ｂｒｏｋｅｎ"), REFUSED, ("full width", "as plain letters")),
     "letters of mathematics": Texts(("𝓰𝓻𝓮𝓪𝓽 𝓹𝓻𝓸𝓭𝓾𝓬𝓽", "𝓫𝓻𝓸𝓴𝓮𝓷"), REFUSED, ("bold or the like", "as plain letters")),
@@ -98,7 +98,7 @@ TABLE: Mapping[str, Texts] = {
         ("great product \ue001\ue002", "broken \uf8ff"), WARNED, ("private-use characters", "in words")
     ),
     "encoded data": Texts(
-        ("see " + "A1b2" * 40, "is " + "9zZ0" * 40), REFUSED, ("words of over 100 characters", "take encoded data out")
+        ("see " + "A1b2" * 40, "is " + "9zZ0" * 40), REFUSED, ("words of over 100 characters", "remove encoded data")
     ),
     "English": Texts(ENGLISH, READ),
     "German": Texts(("Die Bremsen quietschen schön laut", "Größe paßt übermütigen Käufern"), READ),
@@ -199,7 +199,7 @@ def test_the_share_of_texts_that_is_cut_is_counted_in_tokens(tmp_path: Path) -> 
 
 
 LIMITS: Mapping[str, tuple[int, int, str]] = {
-    "more is asked for than the encoder reads, and texts are cut": (1024, 100, "the encoder reads 64 tokens at most"),
+    "more is asked for than the encoder reads, and texts are cut": (1024, 100, "the encoder reads at most 64 tokens"),
     "more is asked for, and no text is cut": (1024, 10, ""),
     "no more is asked for than it reads": (64, 100, ""),
 }
@@ -215,7 +215,7 @@ def test_a_limit_of_the_encoder_that_cuts_texts_is_warned_of_with_the_true_share
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert f"share_cut={0.5 if words > 62 else 0:.4f} max_sequence_length=64" in caplog.text
     assert bool(warned) == bool(told)
-    assert all(told in line and "50.0% of the texts are cut" in line for line in warned)
+    assert all(told in line and "50.0% of the texts are truncated" in line for line in warned)
 
 
 def test_each_kind_of_encoder_gives_its_own_vocabulary(
@@ -229,12 +229,12 @@ def test_each_kind_of_encoder_gives_its_own_vocabulary(
     assert reader.longest is None
     assert reader.tokenizer.encode("Unbelievable, THAT").tokens == ["[CLS]", "unbelievable", ",", "that", "[SEP]"]
     for folder, words in (
-        (shared("encoders/gnews_word2vec_top1000_dim300"), "the encoder's vocabulary is no file of words"),
-        (ROOT / "docs", "the encoder's vocabulary is no file of words"),
+        (shared("encoders/gnews_word2vec_top1000_dim300"), "the encoder's vocabulary is not a text file"),
+        (ROOT / "docs", "the encoder's vocabulary is not a text file"),
     ):
         assert reading.of_job(folder, None, DEFAULT_ENCODER) == words
     assert reading.of_job(None, None, "none-such") == "the encoder is not here"
-    assert reading.of_job(None, None, "lstm") == "the vocabulary will be made of the texts"
+    assert reading.of_job(None, None, "lstm") == "the vocabulary will be built from the texts"
 
 
 def test_the_limit_of_a_savedmodel_is_warned_of_once_it_is_loaded(
@@ -248,7 +248,7 @@ def test_the_limit_of_a_savedmodel_is_warned_of_once_it_is_loaded(
     with caplog.at_level("INFO"):
         job.train()
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("max_sequence_length=1024, and the encoder reads" in line for line in warned), warned
+    assert any("max_sequence_length=1024, but the encoder reads" in line for line in warned), warned
 
 
 def test_a_model_that_is_trained_further_keeps_its_words_which_are_looked_at(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""An interrupted job goes on where it stopped: kill it, run it again, and compare with one that was left alone."""
+"""An interrupted job is resumed: kill it, run it again, and compare it with one that ran without interruption."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def weights(job: Job) -> dict[str, np.ndarray]:
 
 
 def assert_same_outcome(job: Job, other: Job) -> None:
-    """Compare the models, and the figures of all epochs but for how fast they were."""
+    """Compare the models, and the metrics of all epochs except their speed."""
     mine, theirs = weights(job), weights(other)
     assert mine.keys() == theirs.keys()
     for name, value in mine.items():
@@ -101,7 +101,7 @@ def test_a_job_that_is_killed_after_its_first_epoch_goes_on_with_the_second_C03_
     first = EPOCH.findall(again.stdout)[0]
     assert first in "23"
     assert EPOCH.findall(again.stdout)[-1] == "3"
-    assert "going on from it" in again.stdout
+    assert "resumed from it" in again.stdout
     assert_same_outcome(job, straight)
 
 

@@ -217,7 +217,7 @@ def test_serialized_examples_are_no_texts(tmp_path: Path) -> None:
         return {"scores": two(parsed["text"])}
 
     save(tmp_path, examples)
-    with pytest.raises(UserError, match=r"does not answer 6 texts at once .*not serialized examples \(tf\.Example\)"):
+    with pytest.raises(UserError, match=r"fails on a batch of 6 texts .*not serialized examples \(tf\.Example\)"):
         saved_model.load_foreign(tmp_path, 2)
 
 

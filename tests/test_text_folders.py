@@ -253,8 +253,8 @@ def test_the_layout_is_in_the_log_without_a_warning(tmp_path: Path, caplog: pyte
     assert "each file is a text, whose label is the folder it is in: 40 in 2 folders" in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
     assert loaded.labels == ("neg", "pos")
-    assert (len(loaded.training.texts), len(loaded.validation.texts)) == (32, 8)
-    assert loaded.training.places[0] == "training/neg/0.txt"
+    assert (len(loaded.training.records), len(loaded.validation.records)) == (32, 8)
+    assert loaded.training.locations[0] == "training/neg/0.txt"
 
 
 def test_every_label_may_have_few_texts(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_every_label_may_have_few_texts(tmp_path: Path) -> None:
 def test_a_validation_channel_may_be_laid_out_so_where_training_is_a_table(tmp_path: Path) -> None:
     training = write(tmp_path / "training", {"data.csv": "pos,good\nneg,bad\n" * 3})
     loaded = load({"training": training, "validation": write(tmp_path / "validation", REVIEWS)}, 0.2, 1)
-    assert len(loaded.validation.texts) == 40
+    assert len(loaded.validation.records) == 40
 
 
 @pytest.mark.parametrize("name", ["sst2", "trec6", "banking77", "clinc150_imbalanced", "20news4", "imdb_polarity2k"])

@@ -119,12 +119,12 @@ def test_early_stopping_ends_the_run_when_nothing_rises_any_more(job: Job, caplo
         job.train()
     epochs = json.loads((job.base / "output" / "data" / "evaluation.json").read_text())["epochs"]
     assert len(epochs) == 1 + 2
-    assert "event=early_stopping note='no rise of val_accuracy in 2 epochs'" in caplog.text
+    assert "event=early_stopping note='val_accuracy has not improved in 2 epochs'" in caplog.text
 
 
 def test_early_stopping_without_validation_rows_is_refused(job: Job) -> None:
     job.configure(hyperparameters={"early_stopping": "True", "validation_split_ratio": "0"})
-    with pytest.raises(UserError, match="there are no validation rows to see a rise on"):
+    with pytest.raises(UserError, match="early stopping needs validation rows, and there are none"):
         job.train()
 
 

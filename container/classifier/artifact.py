@@ -1,4 +1,4 @@
-"""What training leaves and serving finds: the files of a model folder."""
+"""The files of a model folder, which training writes and serving reads."""
 
 import json
 import shutil
@@ -22,52 +22,54 @@ MANIFEST_FILE = "manifest.json"
 REFERENCE_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
-# What serving reads of a model of this image.
+# The files and folders that serving reads of a model of this image.
 _SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 
-# Processors round differently; a model whose files are damaged is off by far more.
+# Of a probability. Processors round differently; damaged files cause far larger differences.
 SMOKE_TOLERANCE = 0.05
+
+_COMPLETE = "deploy everything that training wrote"
 
 Label = label_files.Label
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model folder that has everything serving needs.
+    """A model folder that has everything that serving needs.
 
     Attributes:
-        folder: Where it is.
-        labels: The labels, in the order of the probabilities, integers or names as the training data had them.
-        manifest: Everything else that is known of the model; nothing, of a model that another program made.
-        probes: The answers training got for its modality's ``smoke_inputs``, a list each with a number a label; None
-            where they are not known.
-        saved_model: The SavedModel's folder.
-        notes: What of the folder was passed over and may have been meant to be served, a sentence each.
+        folder: The folder.
+        labels: The labels, in the order of the probabilities: integers or names, as in the training data.
+        manifest: Everything else that is known about the model; empty for a model of another program.
+        smoke_predictions: The trained model's probabilities for the modality's ``smoke_inputs``, one list with one
+            number per label for each input; None where they are not known.
+        saved_model: The folder of the SavedModel.
+        notes: A sentence for each part of the folder that isn't served but may have been meant to be.
     """
 
     folder: Path
     labels: tuple[Label, ...]
     manifest: Mapping[str, Any]
-    probes: Sequence[Sequence[float]] | None
+    smoke_predictions: Sequence[Sequence[float]] | None
     saved_model: Path
     notes: tuple[str, ...] = ()
 
     @property
     def modality(self) -> Modality:
-        """What kind of records it answers."""
+        """The modality of the records that it classifies."""
         return modalities.of_manifest(self.manifest)
 
 
 def is_model(folder: Path) -> bool:
-    """Say whether a folder holds a model that answers labels, as this image or the built-in algorithm leaves it."""
+    """Return whether a folder holds a classifier as this image or SageMaker's built-in algorithm writes it."""
     return bool(_near(model_folders.search(folder), MANIFEST_FILE, LABELS_FILE, LABEL_INDEX_FILE))
 
 
 def load(folder: Path) -> Artifact:
-    """Read a model folder, or one folder inside it where that is the only one with a model or the highest version.
+    """Read a model folder, or a folder in it that holds the only model or the model's highest version.
 
     Raises:
-        UserError: There is no model, or a part of it is missing, broken or not to be read by this user.
+        UserError: There is no model, or a part of it is missing, broken or unreadable.
     """
     searched = model_folders.search(folder)
     roots = _near(searched, MANIFEST_FILE)
@@ -82,32 +84,32 @@ def load(folder: Path) -> Artifact:
         if not (root / name).is_file()
     ]
     if missing:
-        raise UserError(f"{folder}: incomplete model, without {', '.join(missing)}; deploy what training wrote, whole")
+        raise UserError(f"{folder}: incomplete model, without {', '.join(missing)}; {_COMPLETE}")
     manifest = _read(root / MANIFEST_FILE)
     version = manifest.get("format_version")
     if version != FORMAT_VERSION:
         raise UserError(f"{folder}: model of format {version!r}; this image reads {FORMAT_VERSION}: train it again")
     labels = label_files.read(root / LABELS_FILE)
-    probes = _read(root / REFERENCE_FILE).get("probes", [])
-    if not _is_table(probes, len(modalities.of_manifest(manifest).smoke_inputs()), len(labels)):
-        raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; deploy it whole")
+    smoke_predictions = _read(root / REFERENCE_FILE).get("probes", [])
+    if not _is_table(smoke_predictions, len(modalities.of_manifest(manifest).smoke_inputs()), len(labels)):
+        raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; {_COMPLETE}")
     notes = (*taken.notes, *model_folders.code_notes(searched))
-    return Artifact(root, labels, manifest, probes, root / SAVED_MODEL_FOLDER, notes)
+    return Artifact(root, labels, manifest, smoke_predictions, root / SAVED_MODEL_FOLDER, notes)
 
 
 def _near(searched: Searched, *names: str) -> list[Path]:
-    """Return the folder, or folders right inside it, that hold a file of one of these names."""
+    """Return the folder itself and its direct subfolders, if they hold a file with one of these names."""
     return [each for each in searched.holding(*names) if searched.folder in (each, each.parent)]
 
 
 def _foreign(searched: Searched) -> Artifact:
-    """Read a model of another program: a SavedModel, and, where it is there, a file that names its labels."""
+    """Read a model of another program: a SavedModel, and a file that names its labels, if there is one."""
     folder = searched.folder
     found = searched.holding(SAVED_MODEL)
     if not found:
         raise other_models.refusal(searched, MANIFEST_FILE)
     if _near(searched, REFERENCE_FILE):
-        raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; deploy what training wrote, whole")
+        raise UserError(f"{folder}: incomplete model, without {MANIFEST_FILE}; {_COMPLETE}")
     taken = model_folders.chosen(searched, found)
     homes = (taken.folder, *(parent for parent in taken.folder.parents if parent.is_relative_to(folder)))
     label_paths = [path for home in homes for path in label_files.files(home)]
@@ -116,10 +118,10 @@ def _foreign(searched: Searched) -> Artifact:
     return Artifact(folder, label_files.agreed(label_paths), {}, None, taken.folder, notes)
 
 
-def _is_table(value: Any, rows: int, columns: int) -> bool:
-    """Say whether a value is so many lists of so many numbers."""
+def _is_table(value: object, rows: int, columns: int) -> bool:
+    """Return whether a value is a list of ``rows`` lists of ``columns`` numbers each."""
 
-    def is_row(row: Any) -> bool:
+    def is_row(row: object) -> bool:
         return isinstance(row, list) and len(row) == columns and all(isinstance(each, int | float) for each in row)
 
     return isinstance(value, list) and len(value) == rows and all(map(is_row, value))
@@ -129,25 +131,25 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); deploy the model whole, as training wrote it") from None
+        raise UserError(f"{path}: not JSON ({error}); {_COMPLETE}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: not a JSON object; deploy the model whole, as training wrote it")
+        raise UserError(f"{path}: not a JSON object; {_COMPLETE}")
     return content
 
 
 def write_labels(folder: Path, labels: Sequence[Label]) -> None:
-    """Write the labels in both forms that programs written for the built-in algorithm read."""
+    """Write the labels to both files that programs for SageMaker's built-in algorithm read."""
     write_json(folder / LABELS_FILE, {"labels": list(labels)})
     write_json(folder / LABEL_INDEX_FILE, {str(label): index for index, label in enumerate(labels)})
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file a person can read."""
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write an indented JSON file."""
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file; none is left where there is no room for all of it."""
+    """Write a text file; an incomplete one is removed if an error, such as a full disk, occurs."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError:
@@ -156,7 +158,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what a killed run left; parts of the model before it that it had moved away come back first."""
+    """Remove temporary files of a killed run, after moving back the parts of the earlier model among them."""
     for stale in folder.glob(".unfinished-*"):
         for part in (stale / "old").glob("*"):
             if not (folder / part.name).exists():
@@ -166,10 +168,10 @@ def clear_unfinished(folder: Path) -> None:
 
 @contextmanager
 def published(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder to write a model in, and move its parts into place when all is written.
+    """Yield a temporary folder to write a model to, and move its entries to the model folder at the end.
 
-    The folder itself may be a mount, so its entries are moved, the SavedModel last: whoever finds ``1/`` finds a whole
-    model. Entries of an earlier run are replaced; unfinished ones of a killed run are removed.
+    The model folder may be a mount and can't be renamed, so its entries are moved, the SavedModel last: if ``1/``
+    exists, the model is complete. Entries of an earlier run are replaced, and temporary files of a killed run removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear_unfinished(folder)
@@ -179,7 +181,7 @@ def published(folder: Path) -> Iterator[Path]:
         new = work / "new"
         new.mkdir()
         yield new
-        for path in new.rglob("*"):  # safetensors writes files only their owner reads; who serves may be another
+        for path in new.rglob("*"):  # safetensors makes files readable for the owner only
             path.chmod(0o755 if path.is_dir() else 0o644)
         old = work / "old"
         old.mkdir()

@@ -1,4 +1,4 @@
-"""Say of files what training would: `python -m classifier.check_data check FILE...`."""
+"""Check data as training would: ``python -m classifier.check_data check FILE...``."""
 
 import argparse
 import logging
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check files.
 
     Returns:
-        0 where they can be trained on, 1 where they can't; wrong usage ends the program with 2.
+        0 if the files can be trained on, 1 if they can't; wrong usage ends the program with 2.
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -54,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(_repeats(named[role], read) for role, read in sources.items()):
         parser.error("a file is given twice")
     problems = _problems(sources, found, modality, given)
-    # The problems go before what the log says of the same files.
+    # Problems are printed before the log lines on the same files.
     for line in [*at_most(_grouped(problems), GROUPS_SHOWN), *held_back.lines]:
-        print(line)  # noqa: T201  a program's answer
+        print(line)  # noqa: T201  the program's output
     print(f"problems: {len(problems)}")  # noqa: T201
     return BAD if problems else GOOD
 
@@ -67,7 +67,7 @@ def _problems(
     modality: Modality,
     given: argparse.Namespace,
 ) -> Sequence[Problem | str]:
-    """Do what a job would do with files before it trains, and return what would end it."""
+    """Read and check files as a job would before training, and return the problems that would end it."""
     try:
         tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
         labels = data.labels_of(tables)
@@ -89,14 +89,14 @@ def _problems(
 
 
 def _reader(given: argparse.Namespace) -> Reader | str:
-    """Find the tokenizer of the encoder that a job would take."""
+    """Return the tokenizer of the encoder that a job would use, or the reason why it can't be checked."""
     with tempfile.TemporaryDirectory() as scratch:
         channel = given.model and resolve.opened(given.model, Path(scratch))
         return reading.of_job(channel, warm_start.read(channel) if channel else None, given.model_id)
 
 
 def _grouped(problems: Sequence[Problem | str]) -> list[str]:
-    """Return a line for all problems of a file that are alike, with the lines that have it."""
+    """Return one line for all equal problems of a file, with the numbers of their lines."""
     groups: dict[tuple[str, str], list[Problem | str]] = {}
     for problem in problems:
         key = (problem.file, problem.words) if isinstance(problem, Problem) else ("", problem)
@@ -110,18 +110,20 @@ def _grouped(problems: Sequence[Problem | str]) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m classifier.check_data", description="Look at data before training."
-    )
+    parser = argparse.ArgumentParser(prog="python -m classifier.check_data", description="Check data before training.")
     command = parser.add_subparsers(required=True, metavar="check").add_parser(
-        "check", help="name every problem, and report what the data are like"
+        "check", help="list every problem, and report statistics of the data"
     )
     command.add_argument("file", type=_existing, nargs="+", metavar="FILE", help="a file, or a channel's folder")
     command.add_argument(
-        "--validation", type=_existing, action="append", metavar="FILE", help="what would be the channel validation"
+        "--validation",
+        type=_existing,
+        action="append",
+        metavar="FILE",
+        help="a file or folder of the channel validation",
     )
     command.add_argument(
-        "--test", type=_existing, action="append", metavar="FILE", help="what would be the channel test"
+        "--test", type=_existing, action="append", metavar="FILE", help="a file or folder of the channel test"
     )
     command.add_argument(
         "--header", choices=("auto", "true", "false"), default="auto", help="whether a table's first row is a header"
@@ -136,10 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         help="whether the files are tables of text, or folders of images",
     )
     command.add_argument(
-        "--model-id", default=DEFAULTS.model_id, metavar="ID", help="the encoder, as the hyperparameter; cnn or lstm"
+        "--model-id",
+        default=DEFAULTS.model_id,
+        metavar="ID",
+        help="the encoder: a value of the hyperparameter model_id",
     )
     command.add_argument(
-        "--model", type=_folder, metavar="FOLDER", help="what would be the channel model: the encoder's files"
+        "--model", type=_folder, metavar="FOLDER", help="the folder of the channel model, with the encoder's files"
     )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
@@ -154,15 +159,15 @@ def _existing(name: str) -> Path:
 
 def _folder(name: str) -> Path:
     if not Path(name).is_dir():
-        raise argparse.ArgumentTypeError(f"no such folder: {name}; an archive goes in a folder of its own")
+        raise argparse.ArgumentTypeError(f"no such folder: {name}; put an archive into a folder of its own")
     return Path(name)
 
 
 def _modality(given: argparse.Namespace) -> Modality:
-    """Return what kind of records the files to train on are; a file by itself is a table.
+    """Return the modality of the training files; a file that is given by itself is a table.
 
     Raises:
-        UserError: A folder may be either.
+        UserError: A folder holds both tables and images.
     """
     folders = [path for path in given.file if path.is_dir()]
     channels = {modalities.TRAINING[0]: folders[0]} if folders else {}
@@ -180,7 +185,7 @@ def _sources(path: Path, result: ReadResult, modality: Modality) -> list[Source]
 
 
 def _repeats(given: Sequence[Path], read: Sequence[Source]) -> bool:
-    """Return whether a file comes twice, by its own name or in a folder."""
+    """Return whether a file is given twice, by its own name or in a folder."""
     names = [path.resolve() for path in given]
     found = [source.path.resolve() for source in read]
     return len(set(names)) < len(names) or len(set(found)) < len(found)
@@ -203,7 +208,7 @@ def _delimiter(text: str) -> str:
 
 
 class _HeldBack(logging.Handler):
-    """Keeps the log's lines as a person reads them, until the problems are known."""
+    """Keeps the log's lines, formatted for the console, until the problems are known."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What a setting's value can be: how it is read from text, named in a message, and described to SageMaker.
+"""The types of settings' values: how a value is parsed, named in messages, and described to SageMaker.
 
-Hyperparameters, the variables of ``serve`` and the options of ``batch`` are all declared with these.
+Hyperparameters, the environment variables of ``serve`` and the options of ``batch`` are declared with them.
 """
 
 import math
@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SMALLEST_STEP = 1e-6  # below a limit that is not reached, in SageMaker's ranges, which reach their limits
+SMALLEST_STEP = 1e-6  # below an exclusive limit, as the limits of SageMaker's ranges are inclusive
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A type a value can have.
+    """A type of values.
 
     Attributes:
-        words: How messages and the documentation name it.
-        parse: Text to value; raises ValueError or KeyError.
+        words: Its description in messages and the documentation.
+        parse: Maps text to a value; raises ValueError or KeyError.
         type: SageMaker's name of the type, as in CreateAlgorithm's ``SupportedHyperParameters``.
-        range: SageMaker's description of the range; empty where it has none.
+        range: SageMaker's description of the range; empty without one.
     """
 
     words: str
@@ -29,7 +29,7 @@ class Kind:
 
 
 def integer(low: int, high: int) -> Kind:
-    """Whole numbers; a tuning job may write 64 as "64.0"."""
+    """Return the kind of integers from ``low`` to ``high``; "64.0" is accepted, as tuning jobs write that."""
 
     def parse(text: str) -> int:
         number = float(text)
@@ -44,7 +44,7 @@ def integer(low: int, high: int) -> Kind:
 
 
 def number(low: float, high: float, *, below_high: bool = False) -> Kind:
-    """Finite numbers from ``low`` to ``high``, that one included or not."""
+    """Return the kind of finite numbers from ``low`` to ``high``, inclusive unless ``below_high``."""
 
     def parse(text: str) -> float:
         value = float(text)
@@ -58,7 +58,7 @@ def number(low: float, high: float, *, below_high: bool = False) -> Kind:
 
 
 def choice(*names: str, also: Mapping[str, str] | None = None) -> Kind:
-    """One of some names, in small or capital letters; ``also`` has other words for them."""
+    """Return the kind of these names, in any case; ``also`` maps further spellings, in lower case, to them."""
     by_name = {name.lower(): name for name in names} | dict(also or {})
 
     def parse(text: str) -> str:
@@ -67,14 +67,14 @@ def choice(*names: str, also: Mapping[str, str] | None = None) -> Kind:
     return Kind("one of " + ", ".join(names), parse, "Categorical", _values(names))
 
 
-def boolean(yes: Any = True, no: Any = False) -> Kind:
-    """True or False, and what is meant by each; never by Python's rule that any text is true."""
+def boolean(yes: object = True, no: object = False) -> Kind:
+    """Return the kind of True and False, written so or as 1 and 0, which stand for the values ``yes`` and ``no``."""
     known = {"true": yes, "1": yes, "false": no, "0": no}
     return Kind("True or False", lambda text: known[text.lower()], "Categorical", _values(("True", "False")))
 
 
 def text(words: str) -> Kind:
-    """Text that is not empty."""
+    """Return the kind of non-empty text."""
 
     def parse(value: str) -> str:
         if not value:

@@ -1,4 +1,4 @@
-"""Where in a model folder the model lies, what else lies there, and what to do about that."""
+"""Where a model lies in a model folder, and what else is in the folder."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,15 +8,15 @@ from pathlib import Path
 from classifier.errors import UserError
 
 SAVED_MODEL = "saved_model.pb"
-DEPTH = 4  # folders below the model folder that are searched: export/Servo/1 is three
+DEPTH = 4  # levels of subfolders that are searched: export/Servo/1 is three
 CODE = "code"
-# Folders that are no model's: those of file systems, of archives, of notebooks, and code that is not run.
+# Folders that hold no model: those of file systems, archives and notebooks, and code, which isn't run.
 _PASSED_OVER = ("lost+found", "__MACOSX", "__pycache__", CODE)
 _SHOWN = 10
 
 _NOT_RUN = (
-    "not run, since requests are read and answered by this image alone; what the script does to texts or answers must "
-    "be done by the model or by who asks. Leave it out of the model"
+    "not run, as this image handles requests itself; what the script does to inputs or predictions must be done by the "
+    "model or by the client. Leave it out of the model"
 )
 
 Contents = Mapping[Path, frozenset[str]]
@@ -24,11 +24,11 @@ Contents = Mapping[Path, frozenset[str]]
 
 @dataclass(frozen=True)
 class Searched:
-    """What there is in a model folder.
+    """The contents of a model folder.
 
     Attributes:
         folder: The model folder.
-        contents: The names in it and in each folder below it that may hold a model, the folders nearest to it first.
+        contents: The names of the entries of the folder and of each subfolder that may hold a model, nearest first.
         unreadable: Folders that this user may not read.
     """
 
@@ -37,17 +37,17 @@ class Searched:
     unreadable: tuple[Path, ...]
 
     def holding(self, *names: str) -> list[Path]:
-        """Return the folders that hold a file of one of these names."""
+        """Return the folders that hold a file with one of these names."""
         return [folder for folder, there in self.contents.items() if there & set(names)]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The folder that is taken.
+    """The folder that holds the model.
 
     Attributes:
         folder: The folder.
-        notes: What was passed over for it, a sentence each.
+        notes: A sentence for each other folder that was ignored.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Choice:
 
 
 def search(folder: Path) -> Searched:
-    """Look through a model folder; what is in a SavedModel or in a folder that is no model's is not looked at.
+    """Search a model folder, except the insides of SavedModels and of folders that hold no model.
 
     Raises:
         UserError: This user may not read the folder itself.
@@ -80,7 +80,7 @@ def search(folder: Path) -> Searched:
 
 
 def _listed(folder: Path) -> tuple[frozenset[str], list[Path]]:
-    """Return the names in a folder, and those folders in it that may hold a model."""
+    """Return the names of a folder's entries, and its subfolders that may hold a model."""
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -100,14 +100,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def chosen(searched: Searched, folders: Sequence[Path]) -> Choice:
-    """Choose among folders with a model: the one nearest, of versions the highest, as TensorFlow Serving does.
+    """Choose among folders with a model: the nearest one, or the highest of several versions, as TensorFlow Serving.
 
     Args:
-        searched: What there is.
-        folders: Those with a model, one or more.
+        searched: The contents of the model folder.
+        folders: The folders with a model, at least one.
 
     Raises:
-        UserError: Several are as near, and not versions of one model; or one that this user may not read may be the
+        UserError: Several folders on the same level are not versions of one model; or an unreadable folder may be the
             highest version.
     """
     nearest = [folder for folder in folders if len(folder.parts) == len(folders[0].parts)]
@@ -115,7 +115,7 @@ def chosen(searched: Searched, folders: Sequence[Path]) -> Choice:
     names = [name_in(folder, searched.folder) for folder in nearest]
     is_one_model = len({folder.parent for folder in nearest}) == 1 and len(set(map(_version, nearest))) == len(nearest)
     if len(nearest) > 1 and not (is_one_model and len(versions) == len(nearest)):
-        raise UserError(f"{searched.folder}: {len(nearest)} models in it ({', '.join(names[:_SHOWN])}); deploy one")
+        raise UserError(f"{searched.folder}: holds {len(nearest)} models ({', '.join(names[:_SHOWN])}); deploy one")
     taken = max(nearest, key=lambda folder: _version(folder) or 0)
     unreadable = [path for path in searched.unreadable if path.parent == taken.parent and _version(path) is not None]
     if versions and unreadable:
@@ -134,24 +134,24 @@ def _versions_passed_over(searched: Searched, taken: Path, nearest: Sequence[Pat
     name = name_in(taken, searched.folder)
     if lower:
         passed = ", ".join(map(str, lower))
-        yield f"{name} is taken, the highest version, as TensorFlow Serving does; not {passed}"
+        yield f"{name} is used, the highest version, as in TensorFlow Serving; not {passed}"
     number = _version(taken)
     for folder in searched.contents:
         version = _version(folder) if folder.parent == taken.parent and folder not in nearest else None
         if number is not None and version is not None and version > number:
-            yield f"{name_in(folder, searched.folder)}: no model in it, though its number is higher; {name} is taken"
+            yield f"{name_in(folder, searched.folder)}: holds no model, though its number is higher; {name} is used"
 
 
 def _others(searched: Searched, taken: Path, nearest: Sequence[Path], folders: Sequence[Path]) -> Iterator[str]:
     for folder in folders:
         if folder not in nearest and taken not in folder.parents:
-            yield f"{name_in(folder, searched.folder)}: another model, deeper in the folder, which is not taken"
+            yield f"{name_in(folder, searched.folder)}: another model, deeper in the folder, which is not used"
     for folder in searched.unreadable:
-        yield f"{name_in(folder, searched.folder)}: passed over, since this user may not read it"
+        yield f"{name_in(folder, searched.folder)}: ignored, as this user may not read it"
 
 
 def code_notes(searched: Searched) -> tuple[str, ...]:
-    """Return a sentence on scripts that come with a model and are not run; none where there are none."""
+    """Return a sentence on the scripts in a model folder, which aren't run; nothing without scripts."""
     try:
         inside = sorted(path.name for path in (searched.folder / CODE).iterdir())
     except OSError:
@@ -164,14 +164,14 @@ def code_notes(searched: Searched) -> tuple[str, ...]:
 
 
 def check_readable(parts: Sequence[Path], folder: Path) -> None:
-    """See that this user may read files and folders, with all that is in them.
+    """Check that this user may read files, and folders with all of their contents.
 
     Args:
-        parts: The files and folders; they need not be there.
+        parts: The files and folders; they need not exist.
         folder: The model folder, for the message.
 
     Raises:
-        UserError: One or more may not be read.
+        UserError: Some of them are unreadable.
     """
     if unreadable := [path for part in parts for path in _unreadable(part)]:
         raise UserError(may_not_read(unreadable, folder))
@@ -193,15 +193,15 @@ def _unreadable(path: Path) -> Iterator[Path]:
 
 
 def may_not_read(paths: Sequence[Path], folder: Path) -> str:
-    """Return what is said of files and folders that this user may not read, and what to do."""
+    """Return a message on unreadable files and folders, with the cure."""
     names = ", ".join(str(path) for path in paths[:_SHOWN])
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return (
-        f"{names}{more}: may not be read by the user that this runs as (id {os.geteuid()}); let all users read it "
-        f"(chmod -R a+rX {folder}), and where it comes from an archive, pack that again"
+        f"{names}{more}: not readable by the user that this process runs as (id {os.geteuid()}); make it readable for "
+        f"all users (chmod -R a+rX {folder}), and if it comes from an archive, create that again"
     )
 
 
 def name_in(path: Path, folder: Path) -> str:
-    """Return what a message calls a file or folder of a model folder."""
+    """Return the name of a file or folder for messages: its path in the model folder."""
     return path.relative_to(folder).as_posix() if path != folder else str(folder)

@@ -1,4 +1,4 @@
-"""What is said of a folder without a model: which other program's files there are, and what to do with them."""
+"""Messages on folders without a model: the files of other programs in them, and what to do with these."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -10,65 +10,65 @@ from classifier.model_folders import SAVED_MODEL, Searched
 
 _SHOWN = 10
 _TEXTS_IN = (
-    f"a SavedModel of TensorFlow that takes texts itself (string[batch]) and answers a number per label, with "
-    f"{LABELS_FILE} beside it"
+    f"a TensorFlow SavedModel that takes texts (string[batch]) and returns one number per label, with {LABELS_FILE} "
+    "beside it"
 )
-_OR_TRAIN = f"what is served is {_TEXTS_IN}; export it as one, or train here on the same rows"
+_OR_TRAIN = f"export it as {_TEXTS_IN}, or train a model here on the same rows"
 
 HUGGING_FACE = ("*.safetensors", "pytorch_model*.bin", "tf_model*.h5")
 CONFIG_FILE = "config.json"
 _HUGGING_FACE_WORDS = (
-    "a Hugging Face checkpoint, which is not served as it is; give its folder to `train` on the `model` channel "
+    "a Hugging Face checkpoint, which can't be served as it is; train with its folder on the `model` channel "
     "(config.json, vocab.txt and model.safetensors of a BERT, DistilBERT or ELECTRA), and deploy the model.tar.gz of "
     "that job"
 )
 _KERAS_WORDS = (
-    "a file of Keras; with the Keras that wrote it, keras.models.load_model(FILE).export('1'), and deploy the folder 1 "
-    f"in its place, if it is {_TEXTS_IN}"
+    "a Keras model; export it with the version of Keras that wrote it, keras.models.load_model(FILE).export('1'), and "
+    f"deploy the folder 1 in its place, if it is {_TEXTS_IN}"
 )
-# The first of these patterns that a file's name matches says what it is, and what to do.
+# Patterns of file names, and what such a file is and what to do with it; the first match counts.
 OTHERS: Mapping[str, str] = {
     "adapter_config.json": (
-        "of an adapter without its model; merge it into the checkpoint (in PEFT merge_and_unload), and give that to "
-        "`train` on the `model` channel"
+        "part of an adapter without its model; merge it into the checkpoint (merge_and_unload in PEFT), and train with "
+        "that on the `model` channel"
     ),
     "*.weights.h5": (
-        "weights of Keras without their network; make the model as its program does, then model.load_weights(FILE) and "
-        f"model.export('1'), and deploy the folder 1 in its place, if it is {_TEXTS_IN}"
+        "a file of Keras weights without their network; build the model as its program does, then call "
+        f"model.load_weights(FILE) and model.export('1'), and deploy the folder 1 in its place, if it is {_TEXTS_IN}"
     ),
     "*.keras": _KERAS_WORDS,
     "*.h5": _KERAS_WORDS,
     "*.hdf5": _KERAS_WORDS,
     "saved_model.pbtxt": f"a SavedModel written as text; save it again as {SAVED_MODEL}",
-    "variables": f"of a SavedModel without its {SAVED_MODEL}; copy it again, whole",
-    "*.tflite": f"a model of TensorFlow Lite; {_OR_TRAIN}",
-    "*.ckpt*": f"a checkpoint of TensorFlow, weights without their network; {_OR_TRAIN}",
-    "*.pb": f"a graph of TensorFlow that is no SavedModel; {_OR_TRAIN}",
-    "*.onnx": f"a model of ONNX; {_OR_TRAIN}",
-    "*.gguf": f"a model of llama.cpp; {_OR_TRAIN}",
-    "*.pt": f"a model of PyTorch; {_OR_TRAIN}",
-    "*.pth": f"a model of PyTorch; {_OR_TRAIN}",
-    "*.mar": f"an archive of TorchServe; {_OR_TRAIN}",
-    "*.safetensors": f"weights without their network; {_OR_TRAIN}",
-    "*.bin": f"a model of fastText, or weights without their network; {_OR_TRAIN}",
-    "*.ftz": f"a model of fastText; {_OR_TRAIN}",
-    "*.pkl": f"a pickled model, as of scikit-learn; {_OR_TRAIN}",
-    "*.pickle": f"a pickled model, as of scikit-learn; {_OR_TRAIN}",
-    "*.joblib": f"a pickled model, as of scikit-learn; {_OR_TRAIN}",
-    "xgboost-model*": f"a model of XGBoost; {_OR_TRAIN}",
+    "variables": f"part of a SavedModel without its {SAVED_MODEL}; copy the complete SavedModel",
+    "*.tflite": f"a TensorFlow Lite model;  {_OR_TRAIN}",
+    "*.ckpt*": f"a TensorFlow checkpoint, weights without their network; {_OR_TRAIN}",
+    "*.pb": f"a TensorFlow graph that is not a SavedModel; {_OR_TRAIN}",
+    "*.onnx": f"an ONNX model; {_OR_TRAIN}",
+    "*.gguf": f"a llama.cpp model; {_OR_TRAIN}",
+    "*.pt": f"a PyTorch model; {_OR_TRAIN}",
+    "*.pth": f"a PyTorch model; {_OR_TRAIN}",
+    "*.mar": f"a TorchServe archive; {_OR_TRAIN}",
+    "*.safetensors": f"a file of weights without their network; {_OR_TRAIN}",
+    "*.bin": f"a fastText model, or weights without their network; {_OR_TRAIN}",
+    "*.ftz": f"a fastText model; {_OR_TRAIN}",
+    "*.pkl": f"a pickled model, for example of scikit-learn; {_OR_TRAIN}",
+    "*.pickle": f"a pickled model, for example of scikit-learn; {_OR_TRAIN}",
+    "*.joblib": f"a pickled model, for example of scikit-learn; {_OR_TRAIN}",
+    "xgboost-model*": f"an XGBoost model; {_OR_TRAIN}",
     **dict.fromkeys(
         ("*.tar.gz", "*.tgz", "*.tar", "*.zip"),
-        "an archive within the model folder; unpack it there, or, in an archive of its own, pack its content instead",
+        "an archive inside the model folder; unpack it there, or archive its contents instead",
     ),
 }
 
 
 def refusal(searched: Searched, manifest: str) -> UserError:
-    """Return the refusal of a folder without a model.
+    """Return the error for a folder without a model.
 
     Args:
-        searched: What there is.
-        manifest: The name of the file that a model of this image has.
+        searched: The contents of the folder.
+        manifest: The name of the manifest of this image's models.
     """
     folder = searched.folder
     if searched.unreadable:
@@ -78,14 +78,14 @@ def refusal(searched: Searched, manifest: str) -> UserError:
         return UserError(f"{folder}: no model; {name} is {words}")
     names = ", ".join(sorted(searched.contents[folder])[:_SHOWN]) or "nothing"
     nothing = (
-        f"{folder}: no model ({names} in it); it takes the files of the model.tar.gz that training wrote, {manifest} "
-        f"among them, or {_TEXTS_IN}"
+        f"{folder}: no model (it holds {names}); deploy the files of the model.tar.gz that training wrote, which "
+        f"include {manifest}, or {_TEXTS_IN}"
     )
     return UserError([nothing, *model_folders.code_notes(searched)])
 
 
 def _recognised(searched: Searched) -> tuple[str, str]:
-    """Return the first file that is known, and what is said of it; nothing of either, where there is none."""
+    """Return the name of the first known file, and the message on it; "" and "" without one."""
     checkpoints = {folder: names for folder, names in searched.contents.items() if CONFIG_FILE in names}
     for contents, patterns in (
         (checkpoints, dict.fromkeys(HUGGING_FACE, _HUGGING_FACE_WORDS)),

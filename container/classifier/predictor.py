@@ -1,4 +1,4 @@
-"""Records to probabilities over an engine: what serves, and what training checks its own export with."""
+"""Predictions of a model folder; serving and batch use them, and training verifies its exports with them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,21 +16,28 @@ from classifier.errors import UserError
 from classifier.modalities import Modality
 
 ENCODED_AT_ONCE = 512  # records
-BATCH_SIZE = 32  # texts
-BATCH_TOKENS = 4096  # of a batch, padding among them; a longer text is a batch of its own
+BATCH_SIZE = 32  # records
+BATCH_TOKENS = 4096  # of a batch, including padding; a longer text is a batch of its own
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A model ready to answer; safe to use from several threads at once.
+    """A loaded model; it may be used by several threads at once.
+
+    >>> predictor = load(Path("model"))
+    >>> predictor.labels
+    ('negative', 'neutral, or so', 'positive')
+    >>> encoded = predictor.encode([predictor.decode(text) for text in ("Yes.", "No.")])
+    >>> predictor.run_batch(encoded).shape
+    (2, 3)
 
     Attributes:
-        engine: What computes.
+        backend: The backend that runs the model.
         labels: The labels, in the order of the probabilities.
-        manifest: What else training left word of; nothing, of a model that another program made.
-        engine_name: Which engine it is, of :data:`classifier.backends.choice.ENGINES`.
-        engine_reason: Why it is this one.
-        notes: What of the model folder was passed over and may have been meant, a sentence each.
+        manifest: The manifest that training wrote; empty for a model of another program.
+        backend_name: The backend's name, one of :data:`classifier.backends.choice.ENGINES`.
+        backend_reason: Why this backend was chosen.
+        notes: A sentence for each part of the model folder that isn't served but may have been meant to be.
     """
 
     backend: Backend
@@ -42,40 +49,45 @@ class Predictor:
 
     @property
     def modality(self) -> Modality:
-        """What kind of records it answers."""
+        """The modality of the records that it classifies."""
         return modalities.of_manifest(self.manifest)
 
     def decode(self, record: Any) -> Any:
-        """Return a record as the engine takes it: a text of bounded length, an image's file as pixels.
+        """Return a record as the backend reads it: a text of bounded length, or the pixels of an image.
+
+        Args:
+            record: A text, or the content of an image file or its :class:`classifier.pixels.ImageSource`.
 
         Raises:
-            RecordError: It can't be read.
+            RecordError: The record can't be read.
         """
         return self.modality.decode(record, self.manifest)
 
     def encode(self, records: Sequence[Any]) -> list[Encoded]:
-        """Return decoded records ready to compute, in their order; of any number of them."""
+        """Return any number of decoded records, encoded for :meth:`run_batch`, in their order."""
         pieces = (records[start : start + ENCODED_AT_ONCE] for start in range(0, len(records), ENCODED_AT_ONCE))
         return [encoded for piece in pieces for encoded in self.backend.encode(piece)]
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(batch), labels], of one batch of one text or more.
+        """Return the probabilities, float32[len(batch), labels], of one batch of at least one record.
 
         Raises:
-            ArithmeticError: The model answered something that is not a number, or not as much as it was asked.
+            ArithmeticError: The model's output is not finite, or has a wrong shape.
         """
         probabilities = self.backend.run_batch(batch)
         if probabilities.shape != (len(batch), len(self.labels)):
-            raise ArithmeticError(f"the model answered {probabilities.shape} for {len(batch)} texts")
+            raise ArithmeticError(f"the model answered {probabilities.shape} for {len(batch)} records")
         if not np.isfinite(probabilities).all():
             raise ArithmeticError("the model answered a probability that is not a number")
         return probabilities
 
     def answer(self, encoded: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(prepared), labels], of any number of texts, in batches of like lengths.
+        """Return the probabilities, float32[len(encoded), labels], of any number of records.
+
+        They are run in batches of similar lengths.
 
         Raises:
-            ArithmeticError: The model answered something that is not a number.
+            ArithmeticError: The model's output is not finite, or has a wrong shape.
         """
         probabilities = np.empty((len(encoded), len(self.labels)), np.float32)
         for batch in _batches(encoded):
@@ -86,14 +98,14 @@ class Predictor:
         """Return the probabilities, float32[len(records), labels], of any number of records, in their order.
 
         Raises:
-            RecordError: One can't be read.
-            ArithmeticError: The model answered something that is not a number.
+            RecordError: A record can't be read.
+            ArithmeticError: The model's output is not finite, or has a wrong shape.
         """
         return self.answer(self.encode([self.decode(record) for record in records]))
 
 
 def _batches(encoded: Sequence[Encoded]) -> Iterator[list[int]]:
-    """Yield the indices of all texts, batch by batch, the shortest first: a batch costs as much as its longest text."""
+    """Yield the indices of all records in batches of similar lengths, the shortest first."""
     batch: list[int] = []
     for index in sorted(range(len(encoded)), key=lambda index: encoded[index].tokens):
         full = len(batch) == BATCH_SIZE or encoded[index].tokens * (len(batch) + 1) > BATCH_TOKENS
@@ -106,42 +118,51 @@ def _batches(encoded: Sequence[Encoded]) -> Iterator[list[int]]:
 
 
 def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa: B008  it is frozen
-    """Load a model folder and ask it the texts whose answers training left there.
+    """Load a model folder, and verify its predictions for the smoke inputs of its modality.
 
-    A model of another program has no such answers: it is asked only to see that it answers.
+    They are compared with those that training stored. A model of another program has none: it is only verified to
+    answer.
+
+    >>> predictor = load(Path("model"))
+    >>> predictor.predict(["It works.", "It does not."]).shape
+    (2, 3)
+
+    Args:
+        folder: The model folder, as training wrote it, or a SavedModel of another program.
+        computing: The backend that is wanted, and the resources it may use.
 
     Raises:
-        UserError: The model is incomplete, does not load, or answers differently than it did in training.
+        UserError: The model is incomplete, can't be loaded, or gives other predictions than in training.
     """
     model = artifact.load(folder)
     predictor = from_artifact(model, computing)
-    answers = _asked(predictor, folder)
-    if model.probes is None:
+    answers = _smoke_test(predictor, folder)
+    if model.smoke_predictions is None:
         return predictor
-    difference = float(np.abs(answers - np.array(model.probes, np.float32)).max())
+    difference = float(np.abs(answers - np.array(model.smoke_predictions, np.float32)).max())
     if not difference <= artifact.SMOKE_TOLERANCE:
         raise UserError(
-            f"{folder}: the model answers its test texts differently than after training (by {difference:.3f}); "
-            "its files are damaged or were mixed with another model's: deploy it whole"
+            f"{folder}: the model's predictions for its smoke inputs differ from those after training by "
+            f"{difference:.3f}; its files are damaged or mixed with another model's: deploy all that training wrote"
         )
     return predictor
 
 
-def _asked(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
+def _smoke_test(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
     try:
         return predictor.predict(predictor.modality.smoke_inputs())
     except Exception as error:
         raise UserError(
-            f"{folder}: the model does not answer its test texts ({type(error).__name__}); it must take any texts, and "
-            "answer each with a number a label"
+            f"{folder}: the model fails on its smoke inputs ({type(error).__name__}); it must accept any text, and "
+            "return one number per label"
         ) from error
 
 
 def from_artifact(model: Artifact, computing: Computing) -> Predictor:
-    """Load a model's engine, without asking it anything.
+    """Load a model without verifying its predictions.
 
     Raises:
-        UserError: The wanted engine can't run it, or its files are broken.
+        UserError: The wanted backend can't run the model, or its files are broken.
     """
     if not model.manifest:
         return _foreign(model, computing)

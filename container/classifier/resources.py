@@ -1,4 +1,4 @@
-"""What of the machine this container may use, which is often less than the machine has."""
+"""The resources that this container may use, which are often less than the machine has."""
 
 import errno
 import os
@@ -18,41 +18,41 @@ LARGER_DISK = (
     "type brings disks of its own, by a larger type"
 )
 NO_ROOM = 1 << 16  # bytes
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the user's quota, in the process's limit
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's quota, or the process's file size limit
 
 
 def processors(control_group: Path = CONTROL_GROUP_FOLDER) -> int:
-    """Return the number of processors this process may use: those it may run on, capped by the container's quota."""
+    """Return the number of processors that this process may use: its CPU affinity, limited by the container's quota."""
     allowed = len(os.sched_getaffinity(0))
     quota = _quota(control_group)
     return allowed if quota is None else max(1, min(allowed, round(quota)))
 
 
 def memory(control_group: Path = CONTROL_GROUP_FOLDER) -> int:
-    """Return the bytes of memory this container may use: the machine's, capped by the container's limit."""
+    """Return the memory in bytes that this container may use: the machine's, limited by the container's limit."""
     limits = [
         int(text)
         for path in (control_group / "memory.max", control_group / "memory" / "memory.limit_in_bytes")
         for text in _words(path)
-        if text.isdecimal()  # "max" is none
+        if text.isdecimal()  # "max" means no limit
     ]
     return min([psutil.virtual_memory().total, *limits])
 
 
 def has_gpu() -> bool:
-    """Say whether there is a GPU."""
+    """Return whether there is a GPU."""
     return GPU.exists()
 
 
 @contextmanager
 def room_for(what: str, folder: Path) -> Iterator[None]:
-    """Say of a disk that becomes full meanwhile which it is, and what to do.
+    """Replace errors about a full disk by a message that names the disk and the cure.
 
-    Some libraries say of a full disk only that they could not write; so any error there is taken for that.
+    Some libraries only report that they could not write, so any error is checked against the disk's free space.
 
     Args:
-        what: What is written.
-        folder: Where it is written, if an error does not name another place.
+        what: What is written, for the message.
+        folder: The folder that is written to, if an error doesn't name another path.
 
     Raises:
         UserError: The disk is full.
@@ -68,15 +68,15 @@ def room_for(what: str, folder: Path) -> Iterator[None]:
         if not reason:
             raise
         raise UserError(
-            f"{place}: {what} could not be written, for its disk is full ({reason}): {disk.free:,} of {disk.total:,} "
-            f"bytes are free; {LARGER_DISK}"
+            f"{place}: {what} could not be written because the disk is full ({reason}): {disk.free:,} of "
+            f"{disk.total:,} bytes are free; {LARGER_DISK}"
         ) from error
 
 
 def full_disk(error: BaseException) -> str:
-    """Return in which way a disk has no room, where an error, or one that it came of, says so; else nothing.
+    """Return the system's message on a full disk, if an error or one of its causes holds it; otherwise "".
 
-    Libraries have that in words only.
+    Libraries pass it on as text only.
     """
     chain: BaseException | None = error
     while chain is not None:
@@ -89,12 +89,12 @@ def full_disk(error: BaseException) -> str:
 
 
 def _existing(path: Path) -> Path:
-    """Return the nearest folder above a path that is there."""
+    """Return the path itself or its nearest parent that is an existing folder."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
 
 
 def _quota(control_group: Path) -> float | None:
-    """Return the quota in processors, None where there is none; both versions of control groups are read."""
+    """Return the CPU quota in processors, of either version of control groups; None without one."""
     unified = _words(control_group / "cpu.max")
     if unified:
         return _ratio(*unified)
@@ -103,7 +103,7 @@ def _quota(control_group: Path) -> float | None:
 
 
 def _ratio(*microseconds: str) -> float | None:
-    """Return quota over period; a quota of ``max`` or -1 is none."""
+    """Return quota divided by period; None for a quota of ``max`` or -1, which sets no limit."""
     if len(microseconds) != 2 or not all(text.isdecimal() and int(text) for text in microseconds):
         return None
     return int(microseconds[0]) / int(microseconds[1])

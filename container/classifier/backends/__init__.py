@@ -1,43 +1,42 @@
-"""Ways to run an exported model: one module each."""
+"""Backends, which run an exported model: one module each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:  # the processes that only look after others need no numpy
+if TYPE_CHECKING:  # supervising processes don't import numpy
     from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-# Batches at once on a GPU: one is computed while the other comes and goes; not measured.
+# Concurrent batches on a GPU: one is computed while another is transferred; not measured.
 GPU_BATCHES = 2
 
 VARIABLES: Mapping[str, str] = {"TOKENIZERS_PARALLELISM": "false"}
-"""What engines' libraries should find in the environment.
+"""Environment variables for the backends' libraries.
 
-The `tokenizers` library would deal the texts of a call out to threads of its own, one for each of the machine's
-processors, of which fewer may be ours; all requests would wait for the same ones, and a process that forks is warned of
-them.
+By default, the `tokenizers` library distributes texts to threads of its own, one for each of the machine's processors,
+of which the container may use fewer. All requests would compete for them, and a process that forks would log warnings.
 """
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One record, ready to compute; only the engine that prepared it can compute it.
+    """One encoded record, which only the backend that encoded it can run.
 
-    The first and last token that a network may want ([CLS], [SEP]) are among ``tokens``, for they cost as much as
-    any. They are never unknown, so the share of unknown tokens is one of all tokens, over many texts together: the
-    sum of ``unknown`` divided by the sum of ``tokens``. Taken like this of the training data and of requests, it can
-    be compared; a mean of each text's share can't, as short texts would weigh as much as long ones.
+    Special tokens such as [CLS] and [SEP] are included in ``tokens``, as they cost as much as any. The share of unknown
+    tokens in many texts is the sum of ``unknown`` divided by the sum of ``tokens``; so defined, it can be compared
+    between training data and requests. A mean of each text's share can't, as short texts would count as much as long
+    ones.
 
     Attributes:
-        content: What the engine computes with: token ids, int32[tokens], the text's UTF-8 bytes, or an image's pixels,
+        content: The input of the network: token ids, int32[tokens], a text's UTF-8 bytes, or an image's pixels,
             uint8[height, width, 3].
-        tokens: What it costs in a batch, 1 or more; an estimate from its size where they are not ``counted``.
-        unknown: Tokens that stand for something the vocabulary lacks.
-        counted: Whether the text was cut into tokens, and ``tokens`` and ``unknown`` are what was found.
+        tokens: The cost in a batch, in tokens, 1 or more; an estimate from the record's size if not ``counted``.
+        unknown: The number of unknown tokens.
+        counted: Whether the text was tokenized, so that ``tokens`` and ``unknown`` are exact.
     """
 
     content: Any
@@ -48,12 +47,12 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Computing:
-    """What engines may use.
+    """The backend that is wanted, and the resources it may use.
 
     Attributes:
-        engine: The one that is wanted, of :data:`classifier.backends.choice.ENGINES`, or ``auto``.
-        threads: Threads to compute with; 0 leaves that to the engine.
-        batches_at_once: Batches that will be computed at the same time.
+        backend: One of :data:`classifier.backends.choice.ENGINES`, or ``auto``.
+        threads: The number of threads; 0 leaves the choice to the backend.
+        batches_at_once: The number of batches that will be run concurrently.
         gpu: Whether there is a GPU.
     """
 
@@ -64,15 +63,15 @@ class Computing:
 
 
 class Backend(Protocol):
-    """An exported model, ready to compute; safe to call from several threads at once."""
+    """A loaded model; it may be called from several threads at once."""
 
-    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
-        """Return the records as the engine computes with them, in their order.
+    def encode(self, records: Sequence[Any], /) -> list[Encoded]:
+        """Return decoded records, encoded for :meth:`run_batch`, in their order.
 
-        Texts are all padded to the longest for a moment, so give hundreds at once and no more.
+        Texts are temporarily padded to the longest one, so pass hundreds at a time at most.
         """
         ...
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
-        """Return the probabilities, float32[len(batch), labels], of one batch of one text or more."""
+        """Return the probabilities, float32[len(batch), labels], of one batch of at least one record."""
         ...

@@ -1,4 +1,4 @@
-"""Arrays as the engines of models that read them compute with them: the pixels of an image, for one."""
+"""Records that are arrays, such as the pixels of images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from classifier.backends import Encoded
 
-# An image of 224 by 224 pixels costs about as much as a text of 128 tokens does, in time and in memory.
-VALUES_OF_A_TOKEN = 1176
+# An image of 224 by 224 pixels costs about as much time and memory as a text of 128 tokens.
+VALUES_PER_TOKEN = 1176
 
 
 class Arrays:
-    """Collates decoded records, arrays of one shape, into the batch that a network reads."""
+    """Encodes and collates records that are arrays of one shape."""
 
     def encode(self, records: Sequence[NDArray[Any]]) -> list[Encoded]:
-        """Return each array, and what it costs in a batch."""
-        return [Encoded(record, max(1, record.size // VALUES_OF_A_TOKEN), counted=False) for record in records]
+        """Return each array with its cost in a batch."""
+        return [Encoded(record, max(1, record.size // VALUES_PER_TOKEN), counted=False) for record in records]
 
     def collate(self, batch: Sequence[Encoded]) -> NDArray[Any]:
-        """Return the arrays as one, [len(batch), ...]."""
+        """Return the arrays stacked, [len(batch), ...]."""
         return np.stack([record.content for record in batch])

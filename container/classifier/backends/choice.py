@@ -1,4 +1,4 @@
-"""Which engine runs a model here: the fastest that is there, keeps the labels, and suits the processor."""
+"""The choice of the backend: the fastest one that the model was exported for and that suits the processor."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FOLDER = "openvino"
 
 
 class SavedModels(Protocol):
-    """What :mod:`classifier.backends.saved_model` offers."""
+    """The interface of :mod:`classifier.backends.saved_model`."""
 
     def load(self, folder: Path, longest: int, *, is_array: bool) -> Backend:
         """Load a model of this image."""
@@ -34,12 +34,12 @@ class SavedModels(Protocol):
 
 @dataclass(frozen=True)
 class Stored:
-    """A model of this image as engines see it.
+    """The files of a model of this image.
 
     Attributes:
         folder: The model folder.
-        saved_model: The SavedModel's folder.
-        manifest: What training left word of.
+        saved_model: The folder of the SavedModel.
+        manifest: The manifest that training wrote.
     """
 
     folder: Path
@@ -48,17 +48,17 @@ class Stored:
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest text it reads; 0 where that is not known."""
+        """The number of tokens of the longest text that it reads; 0 where that is not known."""
         return int(self.manifest.get("encoder", {}).get("max_sequence_length", 0))
 
     @property
     def modality(self) -> Modality:
-        """What it answers."""
+        """The modality of the records that it classifies."""
         return modalities.of_manifest(self.manifest)
 
     @property
     def backends(self) -> list[str]:
-        """The engines that can run it and were shown to keep its labels."""
+        """The names of the backends that training verified for this model."""
         entries = self.manifest.get("engines", {})
         accepted = [name for name in BACKENDS if entries.get(name, {}).get("accepted")]
         return [TENSORFLOW, *accepted]
@@ -79,12 +79,12 @@ class Registration:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The engine that runs a model.
+    """The backend that runs a model.
 
     Attributes:
-        engine: The engine.
-        name: Which of :data:`ENGINES` it is.
-        reason: Why it is this one.
+        backend: The backend, with the model loaded.
+        name: Its name, one of :data:`ENGINES`.
+        reason: Why it was chosen.
     """
 
     backend: Backend
@@ -93,23 +93,23 @@ class Chosen:
 
 
 def load(stored: Stored, computing: Computing) -> Chosen:
-    """Load a model with the engine that is wanted, or the best.
+    """Load a model with the wanted backend, or by default with the best one.
 
     Raises:
-        UserError: The wanted engine can't run it, or its files are broken.
+        UserError: The wanted backend can't run the model, or its files are broken.
     """
     name, reason = _choice(stored, computing)
     return Chosen(BACKENDS[name].load(stored, computing), name, reason)
 
 
 def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
-    """Return the name of the engine, and why it is this one."""
+    """Return the name of the backend, and why it was chosen."""
     there = stored.backends
     if computing.backend != AUTO:
         if computing.backend not in there:
             raise UserError(
-                f"{WANTED}={computing.backend}: this model can be run by {', '.join(there)}; "
-                "its manifest.json says under `engines` what was found of others"
+                f"{WANTED}={computing.backend}: this model can be run by {', '.join(there)}; see `engines` in its "
+                "manifest.json for the reasons"
             )
         return computing.backend, "asked for"
     if computing.gpu:
@@ -118,18 +118,18 @@ def _choice(stored: Stored, computing: Computing) -> tuple[str, str]:
 
 
 def load_foreign(folder: Path, computing: Computing, named: int = 0) -> "ForeignBackend":
-    """Load a SavedModel that another program made.
+    """Load a SavedModel of another program.
 
     Args:
-        folder: Where it is.
-        computing: What the engine may use.
-        named: How many labels are named beside it; 0 where none are.
+        folder: The folder of the SavedModel.
+        computing: The backend that is wanted, and the resources it may use.
+        named: The number of labels in the files beside it; 0 without such files.
 
     Raises:
-        UserError: It is none of texts to a number per label, or an engine is wanted that can't run it.
+        UserError: It doesn't map texts to one number per label, or the wanted backend can't run it.
     """
     if computing.backend not in (AUTO, TENSORFLOW):
-        raise UserError(f"{WANTED}={computing.backend}: only {TENSORFLOW} runs a model that another program made")
+        raise UserError(f"{WANTED}={computing.backend}: only {TENSORFLOW} runs models of other programs")
     return _started(computing).load_foreign(folder, named)
 
 
@@ -138,7 +138,7 @@ def _tensorflow(stored: Stored, computing: Computing) -> Backend:
 
 
 def _started(computing: Computing) -> SavedModels:
-    """Return the module of TensorFlow's engine; TensorFlow is imported here, where it is really used."""
+    """Return the module of TensorFlow's backend; it is imported here, so that other backends start faster."""
     from classifier.backends import saved_model  # noqa: PLC0415
 
     if computing.threads:
@@ -147,15 +147,15 @@ def _started(computing: Computing) -> SavedModels:
 
 
 def _openvino(precision: str) -> Callable[[Stored, Computing], Backend]:
-    def load_form(stored: Stored, computing: Computing) -> Backend:
-        from classifier.backends import openvino_model  # noqa: PLC0415  it takes a third of a second
+    def load_export(stored: Stored, computing: Computing) -> Backend:
+        from classifier.backends import openvino_model  # noqa: PLC0415  its import takes a third of a second
 
         folds_case, is_array = bool(stored.manifest["engines"]["folds_case"]), stored.modality.is_array
         return openvino_model.load(
             stored.folder / FOLDER, stored.longest, precision, computing, folds_case=folds_case, is_array=is_array
         )
 
-    return load_form
+    return load_export
 
 
 def _bfloat16_reason() -> str:

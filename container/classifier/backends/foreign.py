@@ -1,4 +1,4 @@
-"""What the numbers mean that a model of another program answers: found from a few texts, or refused."""
+"""The meaning of the outputs of another program's model: inferred from its outputs for a few texts, or refused."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from classifier.errors import UserError
 
 Answers = NDArray[np.float32]
 
-# What a model is asked, to see what it answers.
+# The texts that a model is tried with.
 TEXTS = (
     "",
     "It works.",
@@ -20,13 +20,13 @@ TEXTS = (
     "one two three four five six seven eight nine ten " * 30,
     "?",
 )
-# Of numbers in 16 bits and many labels, the sum may be off by this.
+# The sum of 16-bit probabilities over many labels may be off by this.
 TOLERANCE = 0.01
 
 LOGIT_WORDS = ("logits", "logit")
 PROBABILITY_WORDS = ("probabilities", "probability", "probs", "prob", "proba", "softmax")
 SCORE_WORDS = ("predictions", "prediction", "scores", "score", "sigmoid")
-# Of several outputs, the one is served whose name has the first of these words.
+# Of several outputs, the one whose name contains the first of these words is served.
 WORDS = (*PROBABILITY_WORDS, *SCORE_WORDS, *LOGIT_WORDS)
 NAMED = " or ".join((f"{PROBABILITY_WORDS[0]!r}", f"{LOGIT_WORDS[0]!r}"))
 
@@ -44,8 +44,8 @@ class Output:
 
     Attributes:
         name: Its name in the signature.
-        kind: What its numbers are, of :data:`KINDS`.
-        width: How many labels there are.
+        kind: The meaning of its values, a key of :data:`KINDS`.
+        width: The number of labels.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Output:
     width: int
 
     def probabilities(self, answers: Answers) -> Answers:
-        """Return the probabilities, float32[batch, labels], of what the model answered.
+        """Return the probabilities, float32[batch, labels], of the model's output.
 
         Raises:
-            ArithmeticError: The answers are not of the kind that those to :data:`TEXTS` were.
+            ArithmeticError: The values don't have the meaning that those for :data:`TEXTS` had.
         """
         probabilities = KINDS[self.kind](np.asarray(answers, np.float32).reshape(len(answers), -1))
         if not _are_probabilities(probabilities):
@@ -65,14 +65,14 @@ class Output:
 
 
 def output_of(outputs: Mapping[str, Answers], named: int) -> Output:
-    """Return which output is served, and what its numbers are.
+    """Return the output that is served, and the meaning of its values.
 
     Args:
-        outputs: What each output of floating-point numbers answered for :data:`TEXTS`, by its name.
-        named: How many labels are named; 0 where none are.
+        outputs: The values of each floating-point output for :data:`TEXTS`, by name.
+        named: The number of labels in the files beside the model; 0 without such files.
 
     Raises:
-        UserError: It can't be known, or they are no probabilities of labels.
+        UserError: The meaning is ambiguous, or the values aren't probabilities or logits of labels.
     """
     rows = {name: answers for name, answers in sorted(outputs.items()) if _is_row_each(answers)}
     if not rows:
@@ -103,7 +103,7 @@ def _fits(answers: Answers, named: int) -> bool:
 
 
 def _chosen(fitting: Mapping[str, Answers], named: int) -> str:
-    """Return the name of the output that is served: the only one, or the one whose name says that it is."""
+    """Return the name of the output that is served: the only one, or the one that its name identifies."""
     names = [name for name, answers in fitting.items() if _width(answers) == named] or list(fitting)
     for word in WORDS:
         found = [name for name in names if word in _words(name)]
@@ -123,10 +123,10 @@ def _words(name: str) -> list[str]:
 
 
 def _kind(name: str, answers: Answers, named: int) -> str:
-    """Return what an output's numbers are.
+    """Return the meaning of an output's values, a key of :data:`KINDS`.
 
     Raises:
-        UserError: It can't be known.
+        UserError: It is ambiguous.
     """
     _check_finite(name, answers)
     says = {"logits": bool({*_words(name)} & {*LOGIT_WORDS}), "scores": bool({*_words(name)} & {*SCORE_WORDS})}

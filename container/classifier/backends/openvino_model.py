@@ -1,6 +1,6 @@
-"""Runs a model in OpenVINO's form (token ids or pixels in, probabilities out) on CPUs, without TensorFlow.
+"""A backend that runs OpenVINO models (token ids or pixels to probabilities) on CPUs, without TensorFlow.
 
-Beside a network that reads token ids there is the tokenizer, in the form of the ``tokenizers`` library.
+A network that reads token ids comes with a tokenizer of the ``tokenizers`` library.
 """
 
 import ctypes
@@ -27,24 +27,24 @@ PRECISIONS: Mapping[str, Any] = {"float32": openvino.Type.f32, "bfloat16": openv
 
 
 class RecordEncoder(Protocol):
-    """What makes records ready for a network."""
+    """Encodes and collates the records of one modality."""
 
     def encode(self, records: Sequence[Any]) -> list[Encoded]:
-        """Return each record ready to compute."""
+        """Return each record encoded."""
         ...
 
     def collate(self, batch: Sequence[Encoded]) -> NDArray[Any]:
-        """Return records as the one array that the network reads."""
+        """Return encoded records as one array for the network."""
         ...
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Makes texts ready.
+    """Encodes and collates texts.
 
     Attributes:
         tokenization: The tokenizer.
-        longest: Tokens of the longest text that the network reads.
+        longest: The number of tokens of the longest text that the network reads.
     """
 
     tokenization: Tokenization
@@ -55,7 +55,7 @@ class Texts:
         return self.tokenization.encode(records)
 
     def collate(self, batch: Sequence[Encoded]) -> NDArray[np.int32]:
-        """Return texts as one array, int32[len(batch), length], padded to the longest or more."""
+        """Return token ids as one array, int32[len(batch), length], padded to the longest text or more."""
         return padded([text.content for text in batch], LENGTH_STEP, self.longest)
 
 
@@ -64,9 +64,9 @@ class OpenVinoBackend:
     """A compiled network.
 
     Attributes:
-        preparation: What makes records ready for it.
-        compiled: The network, ready for this processor.
-        requests: What computes one batch at a time each, those that are idle.
+        record_encoder: Encodes and collates its records.
+        compiled: The network, compiled for this processor.
+        requests: Idle inference requests, each of which runs one batch at a time.
     """
 
     record_encoder: RecordEncoder
@@ -75,13 +75,13 @@ class OpenVinoBackend:
 
     @property
     def precision(self) -> str:
-        """The numbers it computes with: what was asked for, if this processor can."""
+        """The dtype in which it computes: the requested one, if this processor supports that."""
         kind = self.compiled.get_property("INFERENCE_PRECISION_HINT")
         return next((name for name, each in PRECISIONS.items() if each == kind), str(kind))
 
-    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
-        """Return each record ready to compute."""
-        return self.record_encoder.encode(texts)
+    def encode(self, records: Sequence[Any], /) -> list[Encoded]:
+        """Return each record encoded."""
+        return self.record_encoder.encode(records)
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
@@ -103,39 +103,39 @@ def load(
     folds_case: bool = False,
     is_array: bool = False,
 ) -> OpenVinoBackend:
-    """Read a model and make it ready for this processor.
+    """Load a model and compile it for this processor.
 
     Args:
-        folder: Its files: two of the network, and a tokenizer where it reads token ids.
-        longest: Tokens of the longest text it reads, where it reads texts.
-        precision: One of :data:`PRECISIONS`; its weights are float32 in any case.
-        computing: What it may use.
-        folds_case: Whether letters are folded before the tokenizer.
-        is_array: Whether it reads arrays in place of texts.
+        folder: The folder with the network's two files, and a tokenizer if it reads token ids.
+        longest: The number of tokens of the longest text that it reads, if it reads texts.
+        precision: One of :data:`PRECISIONS`; the weights are always float32.
+        computing: The resources it may use.
+        folds_case: Whether texts are case-folded before they are tokenized.
+        is_array: Whether it reads arrays instead of texts.
 
     Raises:
         UserError: A file is missing or broken.
     """
     record_encoder = Arrays() if is_array else _texts(folder, longest, folds_case=folds_case)
     _check_whole(folder, NETWORK, WEIGHTS)
-    settings = {
+    config = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
         "NUM_STREAMS": computing.batches_at_once,
         "INFERENCE_NUM_THREADS": computing.threads,
-        # Threads that keep to their processors would fight with those of other programs, and other models, for them.
+        # Pinned threads would compete with those of other processes and models for the same processors.
         "ENABLE_CPU_PINNING": False,
     }
     core = openvino.Core()
-    others = _mapped(folder / WEIGHTS)  # by models that another thread may be about to let go of
+    others = _mapped(folder / WEIGHTS)  # of models that another thread may be unloading
     try:
-        compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", settings)
+        compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", config)
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
     backend = OpenVinoBackend(record_encoder, compiled)
     for _ in range(computing.batches_at_once):
         backend.requests.put(compiled.create_infer_request())
-    backend.run_batch([_smallest(compiled.inputs[0])])  # now weights are laid out anew, which no request waits for
-    _let_go_of(_mapped(folder / WEIGHTS) - others)
+    backend.run_batch([_smallest(compiled.inputs[0])])  # lays out the weights anew, which no request should wait for
+    _release(_mapped(folder / WEIGHTS) - others)
     return backend
 
 
@@ -145,7 +145,7 @@ def _texts(folder: Path, longest: int, *, folds_case: bool) -> Texts:
 
 
 def _smallest(network_input: Any) -> Encoded:
-    """Return the smallest record that a network reads, of zeros."""
+    """Return the smallest record that a network reads, filled with zeros."""
     _, *sizes = network_input.partial_shape
     shape = [size.get_length() if size.is_static else 1 for size in sizes]
     return Encoded(np.zeros(shape, network_input.element_type.to_dtype()), 1)
@@ -154,11 +154,11 @@ def _smallest(network_input: Any) -> Encoded:
 def _check_whole(folder: Path, *names: str) -> None:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"{folder}: incomplete, without {', '.join(missing)}; deploy what training wrote, whole")
+        raise UserError(f"{folder}: incomplete, without {', '.join(missing)}; deploy everything that training wrote")
 
 
 def _mapped(path: Path) -> set[tuple[int, int]]:
-    """Return where a file is in memory, to be read only: first address, and the one after the last."""
+    """Return the address ranges, start and end, at which a file is mapped read-only."""
     try:
         lines = MAPPINGS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -168,10 +168,10 @@ def _mapped(path: Path) -> set[tuple[int, int]]:
     return {(int(start, 16), int(end, 16)) for start, end in ranges}
 
 
-def _let_go_of(ranges: Collection[tuple[int, int]]) -> None:
-    """Take a mapped file's pages out of memory: the weights were laid out anew, and are hardly read here again.
+def _release(ranges: Collection[tuple[int, int]]) -> None:
+    """Release a mapped file's pages from memory: the weights were laid out anew, and are hardly read here again.
 
-    Those that are read come back by themselves. Source: madvise(2), MADV_DONTNEED for a file's unchanged pages.
+    Pages that are read are loaded again. Source: madvise(2), MADV_DONTNEED for a file's unchanged pages.
     """
     advise = ctypes.CDLL(None).madvise
     for start, end in ranges:

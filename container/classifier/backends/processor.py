@@ -1,14 +1,14 @@
-"""What this machine's processor can do."""
+"""The capabilities of this machine's processor."""
 
 from pathlib import Path
 
 PROCESSORS = Path("/proc/cpuinfo")
-# Linux's names of the instructions that multiply numbers of bfloat16.
+# Linux's names of the instruction sets that multiply bfloat16.
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 def flags(path: Path = PROCESSORS) -> frozenset[str]:
-    """Return the names of the first processor's abilities, as Linux lists them; none where it doesn't."""
+    """Return the first processor's flags, as Linux lists them; none where it doesn't."""
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -17,5 +17,5 @@ def flags(path: Path = PROCESSORS) -> frozenset[str]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Say whether the processor computes with bfloat16 by itself, and is not slowed down by it."""
+    """Return whether the processor has bfloat16 instructions, without which bfloat16 is slower than float32."""
     return bool(BFLOAT16 & flags())

@@ -1,4 +1,4 @@
-"""Runs a TensorFlow SavedModel that takes texts, or pixels, and answers probabilities."""
+"""A backend that runs TensorFlow SavedModels, which map texts or pixels to probabilities."""
 
 import functools
 import gc
@@ -21,12 +21,12 @@ from classifier.errors import UserError
 
 SIGNATURE = "serving_default"
 OUTPUT = "probabilities"
-# The same in two steps, of models that say how: texts to token ids, token ids to probabilities.
+# Signatures of the two separate steps, in models that have them: texts to token ids, token ids to probabilities.
 TOKENIZE, TOKEN_IDS, UNKNOWN_TOKENS = "tokenize", "token_ids", "unknown_tokens"
 CLASSIFY = "classify"
-# A text that is not cut into tokens here is taken to have as many as this says. English has 3.5 to 4.5 bytes a token,
-# writing that a vocabulary has by the letter 1 to 3; most networks read no more than 512.
-BYTES_OF_A_TOKEN = 3
+# An estimate of the tokens of texts that aren't tokenized separately. English has 3.5 to 4.5 bytes per token, and
+# scripts of which a vocabulary has only letters have 1 to 3; most networks read at most 512 tokens.
+BYTES_PER_TOKEN = 3
 TOKENS_AROUND_A_TEXT = 2
 MOST_TOKENS_ESTIMATED = 512
 
@@ -41,9 +41,9 @@ class TokensBackend:
 
     Attributes:
         model: The loaded object; it owns the variables that the functions use.
-        tokenize: string[batch] to int32[batch, length], 0 after a text's end, and how many of each text are unknown.
-        classify: int32[batch, length] to probabilities.
-        longest: Tokens of the longest text it reads; 0 where that is not known.
+        tokenize: Maps string[batch] to token ids, int32[batch, length], and numbers of unknown tokens, int32[batch].
+        classify: Maps token ids, int32[batch, length], to probabilities.
+        longest: The number of tokens of the longest text that it reads; 0 where that is not known.
     """
 
     model: Any
@@ -57,7 +57,7 @@ class TokensBackend:
             return []
         answers = self.tokenize(texts=tf.constant([_encoded(text) for text in texts], tf.string))
         token_ids: NDArray[np.int32] = answers[TOKEN_IDS].numpy()
-        # Copies, so that no text keeps the padding of the others in memory.
+        # Rows are copied, so that they don't keep the padded array in memory.
         return [
             Encoded(row[:length].copy(), max(length, 1), unknown)
             for row, length, unknown in zip(
@@ -74,14 +74,14 @@ class TokensBackend:
 
 @dataclass(frozen=True)
 class TextsBackend:
-    """A loaded SavedModel that takes texts whole: an encoder of strings, or a model from before there were two steps.
+    """A loaded SavedModel without separate steps: one with an encoder of strings, or of an early version of this image.
 
     Attributes:
         model: The loaded object; it owns the variables the function uses.
         function: Its serving signature.
-        input_name: The name of the signature's one argument.
-        output_name: The name of the output that is wanted.
-        is_column: Whether it takes string[batch, 1] in place of string[batch].
+        input_name: The name of the signature's only argument.
+        output_name: The name of the output that is served.
+        is_column: Whether the argument is string[batch, 1] instead of string[batch].
     """
 
     model: Any
@@ -91,7 +91,7 @@ class TextsBackend:
     is_column: bool = False
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return each text's bytes, and how many tokens it is likely to have: rather more than fewer."""
+        """Return each text's bytes, with a rather high estimate of its number of tokens."""
         return [Encoded(content, _estimated_tokens(len(content)), counted=False) for content in map(_encoded, texts)]
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
@@ -108,12 +108,13 @@ class TextsBackend:
 
 @dataclass(frozen=True)
 class ArraysBackend:
-    """A loaded SavedModel that takes arrays of one shape.
+    """A loaded SavedModel that reads arrays of one shape.
 
     Attributes:
         model: The loaded object; it owns the variables the function uses.
         function: Its serving signature.
-        input_name: The name of the signature's one argument.
+        input_name: The name of the signature's only argument.
+        arrays: Encodes and collates its records.
     """
 
     model: Any
@@ -121,9 +122,9 @@ class ArraysBackend:
     input_name: str
     arrays: Arrays = field(default_factory=Arrays)
 
-    def encode(self, texts: Sequence[Any]) -> list[Encoded]:
-        """Return each array, and what it costs in a batch."""
-        return self.arrays.encode(texts)
+    def encode(self, records: Sequence[Any]) -> list[Encoded]:
+        """Return each array with its cost in a batch."""
+        return self.arrays.encode(records)
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
@@ -137,8 +138,8 @@ class ForeignBackend:
     """A SavedModel of another program.
 
     Attributes:
-        engine: What runs it.
-        output: What its answers are.
+        backend: The backend that runs it.
+        output: The output that is served, and the meaning of its values.
     """
 
     backend: TextsBackend
@@ -146,34 +147,34 @@ class ForeignBackend:
 
     @property
     def width(self) -> int:
-        """How many labels a text is answered with."""
+        """The number of labels."""
         return self.output.width
 
     @property
     def reason(self) -> str:
-        """What is served, for the log."""
+        """The output that is served, for the log."""
         return f"another program's model; its output {self.output.name!r} is taken as {self.output.kind}"
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Return each text's bytes, and how many tokens it is likely to have."""
+        """Return each text's bytes, with an estimate of its number of tokens."""
         return self.backend.encode(texts)
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch.
 
         Raises:
-            ArithmeticError: The model's answers are of another kind than at the start.
+            ArithmeticError: The model's output has another meaning than when it was loaded.
         """
         return self.output.probabilities(self.backend.run_batch(batch))
 
 
 def _encoded(text: str) -> bytes:
-    """Return a text's UTF-8; half a surrogate pair, which JSON can hold, becomes a question mark."""
+    """Return a text as UTF-8; lone surrogates, which JSON can hold, become question marks."""
     return text.encode("utf-8", "replace")
 
 
 def _lengths(token_ids: NDArray[np.int32]) -> list[int]:
-    """Return where each row's last token ends; a 0 before it is a token that the text wrote out."""
+    """Return the length of each row without padding; a 0 before its end is a [PAD] that the text spells out."""
     if not token_ids.shape[1]:
         return [0] * len(token_ids)
     there = token_ids != 0
@@ -182,30 +183,30 @@ def _lengths(token_ids: NDArray[np.int32]) -> list[int]:
 
 
 def _estimated_tokens(size: int) -> int:
-    return min(TOKENS_AROUND_A_TEXT + -(-size // BYTES_OF_A_TOKEN), MOST_TOKENS_ESTIMATED)
+    return min(TOKENS_AROUND_A_TEXT + -(-size // BYTES_PER_TOKEN), MOST_TOKENS_ESTIMATED)
 
 
 @functools.cache
 def start(threads: int) -> None:
-    """Let TensorFlow compute with this many threads; must come before its first operation."""
+    """Set the number of TensorFlow's threads; it must be called before TensorFlow's first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
     gc.collect()
-    gc.freeze()  # to look through all that TensorFlow brought takes 0.3 s, in which no thread answers a ping
+    gc.freeze()  # collecting TensorFlow's objects would take 0.3 s, in which no thread answers a ping
 
 
 def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Backend:
-    """Load a SavedModel, to run in two steps where it has the signatures for that.
+    """Load a SavedModel of this image; it is run in two steps if it has the signatures for them.
 
     Args:
-        folder: Where it is.
-        longest: Tokens of the longest text it reads, where that is known.
-        is_array: Whether it takes arrays in place of texts.
+        folder: The folder of the SavedModel.
+        longest: The number of tokens of the longest text that it reads; 0 where that is not known.
+        is_array: Whether it reads arrays instead of texts.
 
     Raises:
-        UserError: Its files are broken, or it has no signature that answers probabilities.
+        UserError: Its files are broken, or it has no signature that returns probabilities.
     """
     model = _loaded(folder)
     function = model.signatures.get(SIGNATURE) if hasattr(model, "signatures") else None
@@ -220,14 +221,14 @@ def load(folder: Path, longest: int = 0, *, is_array: bool = False) -> Backend:
 
 
 def load_foreign(folder: Path, named: int = 0) -> ForeignBackend:
-    """Load a SavedModel of another program: texts in, a number per label out, or one number for two labels.
+    """Load a SavedModel of another program, which maps texts to one number per label, or one number for two labels.
 
     Args:
-        folder: Where it is.
-        named: How many labels are named beside it; 0 where none are.
+        folder: The folder of the SavedModel.
+        named: The number of labels in the files beside it; 0 without such files.
 
     Raises:
-        UserError: Its files are broken, it is not of this kind, or what it answers can't be known.
+        UserError: Its files are broken, it isn't a text classifier, or the meaning of its output is ambiguous.
     """
     model = _loaded(folder)
     function, input_name, is_column = _of_texts(dict(getattr(model, "signatures", {})), folder)
@@ -236,7 +237,7 @@ def load_foreign(folder: Path, named: int = 0) -> ForeignBackend:
         answers = backend.answers(backend.encode(foreign.TEXTS))
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
-            f"{folder}: the SavedModel takes strings, and does not answer {len(foreign.TEXTS)} texts at once "
+            f"{folder}: the SavedModel takes strings, but fails on a batch of {len(foreign.TEXTS)} texts "
             f"({type(error).__name__}); export one that takes any number of plain texts, not serialized examples "
             "(tf.Example), paths or JSON"
         ) from error
@@ -249,10 +250,10 @@ def load_foreign(folder: Path, named: int = 0) -> ForeignBackend:
 
 
 def _of_texts(signatures: Mapping[str, Any], folder: Path) -> tuple[Function, str, bool]:
-    """Return the signature that takes texts alone, the name of its argument, and whether each is a row of its own.
+    """Return the signature that takes only texts, the name of its argument, and whether that is string[batch, 1].
 
     Raises:
-        UserError: There is none, or more than one and none is the default.
+        UserError: There is none, or there are several and none is the default.
     """
     found = {}
     for name, function in sorted(signatures.items()):

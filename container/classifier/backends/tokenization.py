@@ -1,6 +1,6 @@
-"""Texts to token ids without TensorFlow, by the ``tokenizers`` library.
+"""Tokenization without TensorFlow, by the ``tokenizers`` library.
 
-What it reads is :class:`classifier.encoders.PortableTokenizer`, written down when a model was exported.
+It reads tokenizers that were exported as :class:`classifier.encoders.PortableTokenizer`.
 """
 
 import itertools
@@ -18,9 +18,9 @@ from classifier.backends import VARIABLES, Encoded
 from classifier.environment import set_defaults
 from classifier.errors import UserError
 
-# A text is first read up to so many characters for each token there may be; English has 4 to 5.
-CHARACTERS_OF_A_TOKEN = 6
-# Characters. Of longer texts combining marks are sorted here: normalize() takes a time that grows with their square.
+# At first, this many characters of a text are tokenized per token of the longest sequence; English has 4 to 5.
+CHARACTERS_PER_TOKEN = 6
+# Characters. In longer texts, combining marks are sorted here, as normalize() takes quadratic time.
 UNSORTED_AT_MOST = 2048
 
 # Unicode's Default_Ignorable_Code_Point.
@@ -32,13 +32,13 @@ _IGNORABLE = re.compile(
 
 @dataclass(frozen=True)
 class Tokenization:
-    """A tokenizer that is ready; safe to use from several threads at once.
+    """A loaded tokenizer; it may be used by several threads at once.
 
     Attributes:
-        tokenizer: What cuts texts.
-        unknown_id: The token that stands for what the vocabulary lacks, and for a text without any token.
-        longest: Tokens a text has at most.
-        folds_case: Whether letters are folded first.
+        tokenizer: The tokenizer of the library.
+        unknown_id: The id of the unknown token, which also stands for a text without any token.
+        longest: The largest number of tokens of a text; the rest is truncated.
+        folds_case: Whether texts are case-folded first.
     """
 
     tokenizer: Tokenizer
@@ -50,7 +50,7 @@ class Tokenization:
         """Return each text's token ids, int32[tokens], as ``saved_model.TokensBackend`` does."""
         texts = [_without_surrogates(text) for text in texts]
         parts = [self._first_part(text) for text in texts]
-        # encode(), which takes one text, would keep all other threads waiting.
+        # encode(), which takes one text, would block all other threads.
         found = self.tokenizer.encode_batch_fast([part for part, _ in parts])
         for index, (_, whole) in enumerate(parts):
             if not whole and len(found[index]) < self.longest:
@@ -58,8 +58,8 @@ class Tokenization:
         return [self._prepared(encoding.ids) for encoding in found]
 
     def _first_part(self, text: str) -> tuple[str, bool]:
-        """Return a part of a text that is likely to fill the longest sequence, and whether it is all of the text."""
-        characters = CHARACTERS_OF_A_TOKEN * self.longest
+        """Return the beginning of a text that is likely to fill the longest sequence, and whether that is all of it."""
+        characters = CHARACTERS_PER_TOKEN * self.longest
         beginning = _beginning(text, characters)
         cleaned = self._cleaned(beginning)  # which may be eighteen times as long
         part = _beginning(cleaned, characters)
@@ -74,25 +74,25 @@ class Tokenization:
 
 
 def load(path: Path, *, folds_case: bool) -> Tokenization:
-    """Read a tokenizer that an encoder wrote down.
+    """Load an exported tokenizer.
 
     Args:
-        path: A ``tokenizer.json``, whose model has an unknown token and which cuts texts at a longest length.
-        folds_case: Whether letters are folded before it.
+        path: A ``tokenizer.json`` with an unknown token and truncation.
+        folds_case: Whether texts are case-folded before they are tokenized.
 
     Raises:
-        UserError: The file is broken, or not of this kind.
+        UserError: The file is broken, or isn't such a tokenizer.
     """
     set_defaults(VARIABLES)
     try:
         tokenizer, unknown_id, longest = _read(path)
-    except Exception as error:  # the library raises nothing narrower
-        raise UserError(f"{path}: not a tokenizer of this image's ({type(error).__name__}); copy it again") from error
+    except Exception as error:  # the library raises no narrower exception
+        raise UserError(f"{path}: not a tokenizer of this image ({type(error).__name__}); copy it again") from error
     return Tokenization(tokenizer, unknown_id, longest, folds_case)
 
 
 def _read(path: Path) -> tuple[Tokenizer, int, int]:
-    """Return a tokenizer, its unknown token, and how many tokens a text has at most."""
+    """Return a tokenizer, the id of its unknown token, and the largest number of tokens of a text."""
     definition = path.read_text(encoding="utf-8")
     content = json.loads(definition)
     model = content["model"]
@@ -121,16 +121,16 @@ def _sorted_marks(text: str) -> str:
 
 
 def _beginning(text: str, characters: int) -> str:
-    """Return about so many of a text's first characters, or all where no end is found for them.
+    """Return about the first ``characters`` characters of a text, or all if there is no position to cut it at.
 
-    It ends before a space or an ideograph. No token reaches over either, nor depends on what comes after.
+    It is cut before a space or an ideograph, as tokens neither cross these nor depend on what follows them.
     """
     if len(text) <= characters:
         return text
-    ends = (place for place in range(characters, 0, -1) if text[place] == " " or "\u4e00" <= text[place] <= "\u9fff")
+    ends = (end for end in range(characters, 0, -1) if text[end] == " " or "\u4e00" <= text[end] <= "\u9fff")
     return text[: next(ends, len(text))]
 
 
 def _without_surrogates(text: str) -> str:
-    """Return a text with question marks for halves of surrogate pairs, which JSON can hold."""
+    """Return a text with lone surrogates, which JSON can hold, replaced by question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""A job's hyperparameters: what SageMaker hands over, read by the table in :mod:`classifier.hyperparameters.schema`."""
+"""A job's hyperparameters, parsed and checked against the table in :mod:`classifier.hyperparameters.schema`."""
 
 import difflib
 import json
@@ -13,63 +13,93 @@ from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
 from classifier.kinds import Kind
 
-__all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "remarks", "unquote"]
+__all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "parsed_values", "remarks", "unquote"]
 
-# Names the platform and its SDKs put beside the user's own (contract T22).
+# Names that the platform and its SDKs add to the user's own (contract T22).
 PLATFORM_NAMES = frozenset({"_tuning_objective_metric", "model_dir", "default_user_module_name"})
 PLATFORM_PREFIX = "sagemaker_"
-# Of less likeness than this, another name is a guess: weight_decay and power_decay have 0.75.
-LEAST_LIKENESS = 0.8
+# Below this similarity, a suggestion is a guess: weight_decay and power_decay have 0.75.
+LEAST_SIMILARITY = 0.8
 
 
 @dataclass(frozen=True)
 class Hyperparameters(Schema):
-    """One job's hyperparameters."""
+    """One job's hyperparameters.
+
+    >>> Hyperparameters.parse({"epochs": "3", "learning-rate": '"0.001"'}).learning_rate
+    0.001
+    """
 
     @classmethod
-    def parse(
-        cls, given: Mapping[str, Any], defaults_of: Callable[[str], Mapping[str, Any]] = lambda _: {}
-    ) -> "Hyperparameters":
-        """Convert what SageMaker hands over, which is text, quoted or not.
+    def parse(cls, given: Mapping[str, object]) -> "Hyperparameters":
+        """Return the hyperparameters of a job, with the general defaults for those that it doesn't give.
 
         Args:
-            given: The names and values of the job.
-            defaults_of: An encoder's own defaults by its ``model_id``; they stand where the job gives no value.
+            given: The job's names and values, as for :func:`parsed_values`.
 
         Raises:
-            UserError: With every problem: unknown names and their nearest known one, values out of range.
+            UserError: Names are unknown, or values are out of range; the message has every problem.
         """
-        values: dict[str, Any] = {}
-        origin: dict[str, str] = {}
-        problems: list[str] = []
-        for given_name, raw in given.items():
-            if _is_for_others(given_name):
-                continue
-            name = _NAMES.get(_plain(given_name))
-            if name is None:
-                problems.append(f"hyperparameter {given_name!r} is unknown; {_suggestion(given_name)}")
-                continue
-            kind, text = _kind(name, given_name), unquote(raw)
-            try:
-                value = kind.parse(text)
-            except (ValueError, KeyError, OverflowError):
-                problems.append(f"hyperparameter {given_name}={_shown(text)}: must be {kind.words}")
-                continue
-            if name in origin and values[name] != value:
-                problems.append(f"hyperparameters {origin[name]} and {given_name} mean the same and differ; give one")
-            origin[name] = given_name
-            values[name] = value
-        if problems:
-            raise UserError(_with_one_list(problems))
+        return cls.from_values(parsed_values(given))
+
+    @classmethod
+    def from_values(
+        cls, values: Mapping[str, Any], defaults_of: Callable[[str], Mapping[str, Any]] = lambda _: {}
+    ) -> "Hyperparameters":
+        """Return the hyperparameters of a job whose values are parsed already.
+
+        Args:
+            values: What :func:`parsed_values` returned.
+            defaults_of: Maps a ``model_id`` to the encoder's own defaults, which take precedence over the general ones.
+        """
         defaults = {name: line.default for name, line in SCHEMA.items()}
-        of_model = defaults_of(values.get("model_id", DEFAULT_ENCODER))
-        return cls(**{**defaults, **of_model, **values})
+        return cls(**{**defaults, **defaults_of(values.get("model_id", DEFAULT_ENCODER)), **values})
 
 
-def remarks(given: Mapping[str, Any], settings: Hyperparameters) -> list[str]:
-    """Return what a user may want to know of the hyperparameters given: which do nothing in this job, and why."""
+def parsed_values(given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the values that a job gives, parsed, by the names of :data:`SCHEMA`.
+
+    Args:
+        given: The job's names and values, as SageMaker passes them: text, quoted or not.
+
+    Raises:
+        UserError: Names are unknown, or values are out of range; the message has every problem, and the known name
+            that is most similar to an unknown one.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    problems: list[str] = []
+    for given_name, raw in given.items():
+        if _is_for_others(given_name):
+            continue
+        name = _NAMES.get(_plain(given_name))
+        if name is None:
+            problems.append(f"hyperparameter {given_name!r} is unknown; {_suggestion(given_name)}")
+            continue
+        kind, text = _kind(name, given_name), unquote(raw)
+        try:
+            value = kind.parse(text)
+        except (ValueError, KeyError, OverflowError):
+            problems.append(f"hyperparameter {given_name}={_shown(text)}: must be {kind.words}")
+            continue
+        if name in origin and values[name] != value:
+            problems.append(f"hyperparameters {origin[name]} and {given_name} mean the same and differ; give one")
+        origin[name] = given_name
+        values[name] = value
+    if problems:
+        raise UserError(_with_one_list(problems))
+    return values
+
+
+def remarks(given: Mapping[str, object], hyperparameters: Hyperparameters) -> list[str]:
+    """Return a sentence for each hyperparameter that the job gives and that has no effect in it, with the reason.
+
+    Args:
+        given: The job's names and values, as SageMaker passes them.
+        hyperparameters: The job's hyperparameters.
+    """
     lines = []
-    chosen = asdict(settings)
+    chosen = asdict(hyperparameters)
     for given_name in given:
         if _plain(given_name) in WITHOUT_EFFECT:
             lines.append(f"{given_name} has no effect: {WITHOUT_EFFECT[_plain(given_name)]}")
@@ -77,19 +107,19 @@ def remarks(given: Mapping[str, Any], settings: Hyperparameters) -> list[str]:
         line = SCHEMA.get(_NAMES.get(_plain(given_name), ""))
         if line is None:
             continue
-        if line.modality and settings.modality not in ("auto", line.modality):
+        if line.modality and hyperparameters.modality not in ("auto", line.modality):
             lines.append(f"{given_name} has no effect: it is for {line.modality}s")
             continue
         if line.idle is not None and line.idle[0](chosen):
             lines.append(f"{given_name} has no effect: {line.idle[1]}")
         if line.used_with is not None and chosen[line.used_with[0]] not in line.used_with[1]:
             other, values = line.used_with
-            lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(str(value) for value in values)}")
+            lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(map(str, values))}")
     return lines
 
 
-def unquote(raw: Any) -> str:
-    """Return the text of a value, which may be JSON (5, true) or JSON inside text ("5", in quotes of its own)."""
+def unquote(raw: object) -> str:
+    """Return the text of a value, which may be JSON (``5``, ``true``) or text in quotes of its own (``'"5"'``)."""
     if not isinstance(raw, str):
         return json.dumps(raw)
     text = raw.strip()
@@ -118,7 +148,7 @@ def _is_for_others(given_name: str) -> bool:
 
 
 def _kind(name: str, given_name: str) -> Kind:
-    """Return what a value must be; an alias may have values of its own."""
+    """Return the kind of a hyperparameter's value; an alias may have a kind of its own."""
     return SCHEMA[name].alias_kinds.get(_plain(given_name), SCHEMA[name].kind)
 
 
@@ -126,14 +156,14 @@ def _suggestion(name: str) -> str:
     plain = _plain(_SECOND_WORD.sub("_", name).lower()).lstrip("_")
     if plain in HINTS:
         return HINTS[plain]
-    nearest = difflib.get_close_matches(plain, _NAMES, n=1, cutoff=LEAST_LIKENESS)
+    nearest = difflib.get_close_matches(plain, _NAMES, n=1, cutoff=LEAST_SIMILARITY)
     if nearest:
         return f"did you mean {nearest[0]!r}?"
     return _THE_KNOWN
 
 
 def _with_one_list(problems: Sequence[str]) -> list[str]:
-    """Return problems so that the list of all names is in one of them, the last: a failure reason is soon too long."""
+    """Return problems with the list of known names in the last one only, as a failure reason's length is limited."""
     short = [problem.removesuffix(f"; {_THE_KNOWN}") for problem in problems]
     unlike = [problem for problem, whole in zip(short, problems, strict=True) if problem != whole]
     others = [problem for problem in short if problem not in unlike]

@@ -1,4 +1,4 @@
-"""What people mean by names that other programs give to hyperparameters, and that this image does not take.
+"""Hints on names of hyperparameters that other programs use, and that this image doesn't accept.
 
 The names are those of Hugging Face's Trainer and its SageMaker examples, of SageMaker's BlazingText, JumpStart and
 AutoGluon, of Keras, spaCy, fastText, PyTorch Lightning and scikit-learn.
@@ -6,7 +6,7 @@ AutoGluon, of Keras, spaCy, fastText, PyTorch Lightning and scikit-learn.
 
 from collections.abc import Iterator, Mapping
 
-# Names that mean what one of ours means, by ours.
+# Names with the same meaning as one of ours, by our name.
 _SAME: Mapping[str, str] = {
     "epochs": "num_train_epochs num_epochs n_epochs max_epochs nb_epoch nb_epochs train_epochs training_epochs n_iter "
     "num_iterations iterations",
@@ -55,29 +55,29 @@ _SAME: Mapping[str, str] = {
 }  # fmt: skip
 
 _COUNTED = "the labels are counted in the data: leave it out"
-_COLUMNS = "columns go by their names in the header: call them label and text, and leave it out"
-_CHANNELS = "files come by channels, `training`, `validation` and `test`: leave it out"
-_KEPT = "the model of the best epoch is kept, and checkpoints go to /opt/ml/checkpoints by themselves: leave it out"
-_BY_TIME = "progress is logged by itself, and every epoch is scored: leave it out"
-_HARDWARE = "every GPU and host of the job is used by itself: leave it out"
-_SPLIT = "batch_size is the rows of a step, over all GPUs and hosts together: set that, and leave it out"
+_COLUMNS = "columns are recognised by the header: name them label and text, and leave it out"
+_CHANNELS = "files are read from the channels `training`, `validation` and `test`: leave it out"
+_KEPT = "the model of the best epoch is kept, and checkpoints are always written to /opt/ml/checkpoints: leave it out"
+_BY_TIME = "progress is logged automatically, and every epoch is scored: leave it out"
+_HARDWARE = "all GPUs and hosts of the job are used automatically: leave it out"
+_SPLIT = "batch_size counts the rows of a step on all GPUs and hosts together: set that, and leave it out"
 _SCHEDULE = (
-    "without learning_rate it rises and falls by itself; optimizer=adamw has that schedule with any learning_rate, and "
-    "epoch_factor lowers it in steps"
+    "without learning_rate, a schedule with warm-up and decay is used; optimizer=adamw uses that with any "
+    "learning_rate, and epoch_factor lowers the rate in steps"
 )
 _SCORING = "scoring chooses its own batches: leave it out"
-_FILES = "nothing is downloaded: put the encoder's files on the channel `model`, and leave it out"
-_CASE = "the encoder's own tokenizer_config.json says it: leave it out"
-_SUBWORDS = "words are kept whole, those that occur twice or more; vocab_size says how many: leave it out"
-_TASK = "this image classifies into one label for each record: leave it out"
+_FILES = "nothing is downloaded: provide the encoder's files on the channel `model`, and leave it out"
+_CASE = "it is read from the encoder's tokenizer_config.json: leave it out"
+_SUBWORDS = "the vocabulary holds whole words that occur at least twice, up to vocab_size: leave it out"
+_TASK = "this image predicts one label per record: leave it out"
 
-# Names of what is otherwise here, and what to do instead.
+# Names without an equivalent, by what to do instead.
 _OTHER: Mapping[str, str] = {
     "regularizers_l2 is the L2 penalty on the top layer, and optimizer=adamw decays all weights by 0.01": "decay "
     "weight_decay l2 l2_reg l2_regularization weight_decay_rate reg_lambda l2_penalty optimization_weight_decay",
     "warmup_steps_fraction is the share of all steps, from 0 to 1": "warmup_steps num_warmup_steps warmup_epochs "
     "n_warmup_steps lr_warmup_steps optimization_warmup_steps",
-    "epochs says how long a job trains": "max_steps num_steps total_steps train_steps num_train_steps steps "
+    "set epochs, which is the length of training": "max_steps num_steps total_steps train_steps num_train_steps steps "
     "total_iterations max_iter steps_per_epoch",
     "set mixed_precision to float16": "fp16 half_precision use_fp16 half fp16_opt_level",
     "set mixed_precision to bfloat16": "bf16 use_bf16 tf32",
@@ -109,19 +109,19 @@ _OTHER: Mapping[str, str] = {
     _CASE: "do_lower_case lowercase lower_case do_lowercase use_lower_case uncased",
     _SUBWORDS: "min_count min_df word_ngrams wordngrams ngram_range subwords min_char max_char minn maxn buckets "
     "bucket min_freq sampling_threshold negative_samples max_df",
-    "the channel holds tables of text, or folders of images; model_id chooses the network: leave it out": "mode "
+    "the channel decides between text and image classification, and model_id chooses the network: leave it out": "mode "
     "architecture arch algorithm",
     _TASK: "task task_name problem_type objective loss loss_function is_multilabel multilabel multi_label "
     "classification_type num_output",
-    "give the job fewer rows: leave it out": "max_train_samples max_eval_samples max_samples limit subset sample_size "
+    "provide fewer rows, and leave it out": "max_train_samples max_eval_samples max_samples limit subset sample_size "
     "max_rows num_training_samples num_train_samples",
-    "rows are shuffled by themselves, the same way for the same seed: leave it out": "shuffle shuffle_seed "
+    "rows are always shuffled, in an order that depends on seed: leave it out": "shuffle shuffle_seed "
     "shuffle_buffer_size shuffle_data",
-    "LoRA is not here: train_only_top_layer=True trains little, and fast": "peft_type use_lora lora_r lora_alpha "
+    "LoRA is not supported; train_only_top_layer=True is a fast alternative": "peft_type use_lora lora_r lora_alpha "
     "lora_dropout lora use_peft enable_lora",
-    "SageMaker's tuning job does it, with the ranges of docs/hyperparameters.md": "time_limit presets "
+    "use a SageMaker tuning job, with the ranges of docs/hyperparameters.md": "time_limit presets "
     "hyperparameter_tune num_trials auto_stack num_bag_folds num_stack_levels",
-    "images are scaled to what the encoder takes: leave it out": "image_size image_shape input_shape img_size "
+    "images are scaled to the encoder's input size: leave it out": "image_size image_shape input_shape img_size "
     "image_height image_width resize height width num_channels",
 }
 
@@ -133,5 +133,5 @@ def _meant() -> Iterator[tuple[str, str]]:
         yield from ((name, words) for name in names.split())
 
 
-# What to say of a name, in small letters and with underscores.
+# The hint for a name, in lower case and with underscores.
 HINTS: Mapping[str, str] = dict(_meant())

@@ -1,4 +1,4 @@
-"""The hyperparameters: one table that is the parser, the documentation and SageMaker's specification.
+"""The hyperparameters: one table for the parser, the documentation and SageMaker's specification.
 
 Names, ranges and defaults are those of AWS's built-in algorithm "Text Classification - TensorFlow" wherever both have
 the same one (SageMaker developer guide, "Text Classification - TensorFlow Hyperparameters").
@@ -13,25 +13,26 @@ from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
 TOP_LAYER_LEARNING_RATE = 1e-3
-FROM_SCRATCH = ("cnn", "lstm")  # the values of model_id that train a network of their own
+FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 ADAMS = ("adam", "adamw")
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One line of the table.
+    """The declaration of a hyperparameter.
 
     Attributes:
-        kind: What a value must be.
-        default: The value when none is given; None means that another value decides, as ``default_in_words`` says.
-        meaning: A sentence for the documentation.
+        kind: The type of its values.
+        default: The default; None means that it depends on other hyperparameters, as ``default_in_words`` describes.
+        meaning: A description for the documentation.
         default_in_words: How the documentation shows a default of None.
-        aliases: Other names of the same thing. Of every name, dashes may stand for underscores.
-        alias_kinds: Other names that have other values, and what those are.
-        modality: The one it is for; empty where it is for all.
-        used_with: Another hyperparameter and the values of it with which this one matters; empty where it always does.
-        when: In words, when it matters, where ``used_with`` can't say it.
-        idle: Of all values, whether it does nothing, and why; where ``used_with`` can't say it.
+        aliases: Other names for it. In every name, dashes may replace underscores.
+        alias_kinds: Other names with another type of values, and that type.
+        modality: The modality that it applies to; empty if it applies to all.
+        used_with: Another hyperparameter and its values for which this one has an effect; None if it always has.
+        when: A description of when it has an effect, if ``used_with`` can't express that.
+        idle: A function of all values that tells whether this one has no effect, and the reason why; None if
+            ``used_with`` suffices.
         tunable: Whether a tuning job may search it.
     """
 
@@ -49,13 +50,13 @@ class Hyperparameter:
 
 
 def hyperparameter(kind: Kind, default: Any, meaning: str, default_in_words: str = "", **more: Any) -> Any:
-    """Return a dataclass's field that a job sets; ``more`` are the further attributes of :class:`Hyperparameter`."""
+    """Return a dataclass field for a hyperparameter; ``more`` are further attributes of :class:`Hyperparameter`."""
     return field(metadata={"hyperparameter": Hyperparameter(kind, default, meaning, default_in_words, **more)})
 
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """The hyperparameters that the built-in algorithm has, too."""
+    """The hyperparameters that SageMaker's built-in algorithm has too."""
 
     epochs: int = hyperparameter(
         integer(1, 1000), 10, "Passes over the training rows.", aliases=("num_epoch",), tunable=True
@@ -70,18 +71,18 @@ class BuiltIn:
     learning_rate: float | None = hyperparameter(
         number(0, 1),
         None,
-        "Step size. Given, it stays the same throughout (but see `adamw` and `epoch_factor`).",
+        "Learning rate. If given, it is constant (except with `adamw` and `epoch_factor`).",
         f"{WHOLE_NETWORK_LEARNING_RATE:.0e} for a whole transformer, warmed up over `warmup_steps_fraction` of the "
         f"steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer only, for word vectors, `cnn` and "
-        "`lstm`; 0.01 for the top layer of images, with `encoder_learning_rate_decay=0.003`",
+        "`lstm`; 0.01 for pre-trained image encoders, with `encoder_learning_rate_decay=0.003`",
         aliases=("adam-learning-rate", "lr"),
         tunable=True,
     )
     optimizer: str = hyperparameter(
         choice("adam", "adamw", "sgd", "nesterov", "rmsprop", "adagrad", "adadelta"),
         "adam",
-        "`adamw` decays weights by 0.01 and always warms up and lowers the learning rate; `nesterov` is `sgd` with "
-        "Nesterov's momentum.",
+        "`adamw` has a weight decay of 0.01, and always warms up and lowers the learning rate; `nesterov` is `sgd` "
+        "with Nesterov momentum.",
         tunable=True,
     )
     beta_1: float = hyperparameter(
@@ -101,7 +102,7 @@ class BuiltIn:
     epsilon: float = hyperparameter(
         number(0, 1),
         1e-7,
-        "Keeps divisions by small numbers finite.",
+        "A small constant for numerical stability.",
         aliases=("eps",),
         used_with=("optimizer", (*ADAMS, "rmsprop", "adagrad", "adadelta")),
         tunable=True,
@@ -109,7 +110,7 @@ class BuiltIn:
     momentum: float = hyperparameter(
         number(0, 1),
         0.9,
-        "Share of the last step in the next.",
+        "Share of the previous step that is added to the next.",
         used_with=("optimizer", ("sgd", "nesterov")),
         tunable=True,
     )
@@ -123,15 +124,15 @@ class BuiltIn:
     initial_accumulator_value: float = hyperparameter(
         number(0, 1),
         1e-4,
-        "First value of the sums of squared gradients.",
+        "Initial value of the sums of squared gradients.",
         used_with=("optimizer", ("adagrad",)),
         tunable=True,
     )
     warmup_steps_fraction: float = hyperparameter(
         number(0, 1),
         0.1,
-        "Share of all steps over which the learning rate rises.",
-        when="`adamw`; and where `learning_rate` is left to its default for a whole transformer",
+        "Share of all steps over which the learning rate is warmed up.",
+        when="`adamw`; and a whole transformer with the default `learning_rate`",
         idle=(
             lambda chosen: (
                 chosen["optimizer"] != "adamw"
@@ -142,13 +143,16 @@ class BuiltIn:
         tunable=True,
     )
     early_stopping: bool = hyperparameter(
-        boolean(), False, "End when `eval_metric` has stopped rising. The best epoch is kept in any case."
+        boolean(), False, "Stop when `eval_metric` no longer improves. The best epoch is always kept."
     )
     early_stopping_patience: int = hyperparameter(
-        integer(1, 1000), 5, "Epochs in a row without a rise before the end.", used_with=("early_stopping", (True,))
+        integer(1, 1000),
+        5,
+        "Consecutive epochs without improvement before training stops.",
+        used_with=("early_stopping", (True,)),
     )
     early_stopping_min_delta: float = hyperparameter(
-        number(0, 1), 0.0, "How much counts as a rise.", used_with=("early_stopping", (True,))
+        number(0, 1), 0.0, "The smallest change that counts as an improvement.", used_with=("early_stopping", (True,))
     )
     dropout_rate: float = hyperparameter(
         number(0, 1),
@@ -158,27 +162,27 @@ class BuiltIn:
         tunable=True,
     )
     regularizers_l2: float = hyperparameter(
-        number(0, 1), 1e-4, "L2 penalty on the top layer's weights.", aliases=("wd",), tunable=True
+        number(0, 1), 1e-4, "L2 regularization of the top layer's weights.", aliases=("wd",), tunable=True
     )
     train_only_top_layer: bool = hyperparameter(
         boolean(),
         False,
-        "Leave the encoder as it is: far faster, often a little less accurate.",
+        "Freeze the encoder: much faster, often slightly less accurate.",
         aliases=("train_only_on_top_layer", "train-only-top-layer"),
         tunable=True,
     )
     reinitialize_top_layer: str = hyperparameter(
         choice("Auto", "True", "False"),
         "Auto",
-        "`Auto` keeps the top layer of a model that this image trained (and adds rows for new labels); `True` begins a "
-        "new one; `False` demands one to keep.",
+        "`Auto` keeps the top layer of a model that this image trained, and extends it for new labels; `True` "
+        "initializes a new one; `False` requires one to keep.",
         aliases=("reinitialize-top-layer",),
     )
     validation_split_ratio: float = hyperparameter(
         number(0, 1),
         0.2,
-        "Share of the training rows, of each label alike, held out; 0 holds out none. A label keeps a row to learn "
-        "from in any case.",
+        "Share of the training rows to hold out for validation, stratified by label; 0 holds out none. Each label "
+        "always keeps at least one training row.",
         when="no `validation` channel",
     )
 
@@ -191,20 +195,20 @@ class Schema(BuiltIn):
         text("the name of an encoder"),
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
-        "or `cnn` or `lstm`, which begin from nothing. Of images: what is on the `model` channel, or else `cnn`.",
+        "or `cnn` or `lstm`, which are trained from scratch. For images: that on the `model` channel, or else `cnn`.",
         alias_kinds={"cnn": boolean("cnn", "lstm")},
     )
     max_sequence_length: int = hyperparameter(
         integer(3, 4096),
         256,
-        "Tokens of a text that are read; the rest is cut off.",
+        "Tokens of a text that are read; the rest is truncated.",
         aliases=("seq_len",),
         modality=TEXT,
     )
     header: str = hyperparameter(
         choice("auto", "true", "false"),
         "auto",
-        "Whether the first row of a table names its columns; `auto` looks whether it does.",
+        "Whether the first row of a table is a header; `auto` detects it.",
         modality=TEXT,
     )
     delimiter: str = hyperparameter(
@@ -217,14 +221,14 @@ class Schema(BuiltIn):
             also={",": "comma", ";": "semicolon", "\\t": "tab", "|": "bar", "pipe": "bar"},
         ),
         "auto",
-        "What separates the columns of a table; `auto` looks at its first rows.",
+        "The delimiter of tables; `auto` detects it from the first rows.",
         aliases=("sep", "separator"),
         modality=TEXT,
     )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),
         "none",
-        "`balanced` lets every label count alike, however few its rows are.",
+        "`balanced` weights rows so that all labels count alike, however few rows they have.",
         aliases=("class_weight",),
         tunable=True,
     )
@@ -232,13 +236,13 @@ class Schema(BuiltIn):
         number(0, 1, below_high=True), 0.0, "Share of a target's probability spread over all labels.", tunable=True
     )
     gradient_clip_norm: float = hyperparameter(
-        number(0, 1000), 0.0, "Longest gradient, of all weights together; 0 sets no limit.", tunable=True
+        number(0, 1000), 0.0, "Largest norm of the gradient of all weights together; 0 sets no limit.", tunable=True
     )
     encoder_learning_rate_decay: float = hyperparameter(
         number(0, 1),
         1.0,
-        "Each layer of the encoder learns at so many times the rate of the layer above it; 1 treats all alike. An "
-        "encoder of images is one layer, and its default 0.003.",
+        "Ratio of each encoder layer's learning rate to that of the layer above it; 1 treats all alike. An image "
+        "encoder counts as one layer, and its default is 0.003.",
         when="whole network",
         idle=(lambda chosen: chosen["train_only_top_layer"], "only the top layer is trained"),
         tunable=True,
@@ -246,59 +250,59 @@ class Schema(BuiltIn):
     eval_metric: str = hyperparameter(
         choice("accuracy", "macro_f1", "auc"),
         "accuracy",
-        "The figure of the validation rows that decides which epoch is kept.",
+        "The metric on the validation rows that decides which epoch is kept.",
     )
     mixed_precision: str = hyperparameter(
         choice("auto", "float32", "bfloat16", "float16"),
         "auto",
-        "Numbers the network computes with; weights and the exported model are float32. `auto` is bfloat16 on a GPU "
-        "that has it (compute capability 8), float16 on one with capability 7; on a CPU that multiplies bfloat16 the "
-        "faster by trial, where a whole transformer takes 200 steps or more; else float32.",
+        "The dtype in which the network computes; weights and the exported model are float32. `auto` is bfloat16 on a "
+        "GPU that supports it (compute capability 8) and float16 on one with capability 7; on a CPU with bfloat16 "
+        "instructions, the faster dtype in a benchmark, if a whole transformer takes 200 steps or more; else float32.",
         when="BERT checkpoints, `cnn`, `lstm`",
     )
     jit_compile: str = hyperparameter(
         choice("auto", "true", "false"),
         "auto",
-        "Compile the training step with XLA; `auto` does not, and on CPUs it slows down.",
+        "Compile the training step with XLA, which is slower on CPUs; `auto` does not.",
     )
     epoch_factor: int = hyperparameter(
         integer(0, 1000),
         0,
-        "Epochs after which the learning rate is divided by ten, each time; 0 never does.",
+        "The learning rate is divided by ten every so many epochs; 0 never does.",
         when="any optimizer but `adamw`",
         idle=(lambda chosen: chosen["optimizer"] == "adamw", "adamw has a schedule of its own"),
     )
     power_decay: bool = hyperparameter(
         boolean(),
         True,
-        "False turns `epoch_factor` off.",
+        "`False` turns `epoch_factor` off.",
         when="`epoch_factor` over 0",
         idle=(lambda chosen: chosen["epoch_factor"] == 0, "epoch_factor is 0"),
     )
     vocab_size: int = hyperparameter(
         integer(1, 1_000_000),
         20_000,
-        "Commonest words that are kept.",
+        "The number of most frequent words in the vocabulary.",
         modality=TEXT,
         used_with=("model_id", FROM_SCRATCH),
     )
     embed_size: int = hyperparameter(
         integer(1, 4096),
         300,
-        "Width of the word vectors; that of the file, where a file of vectors is given.",
+        "Width of the word vectors; if a file of vectors is given, its width is used.",
         modality=TEXT,
         used_with=("model_id", FROM_SCRATCH),
     )
     hidden_size: int = hyperparameter(
         integer(1, 4096),
         128,
-        "Width of an LSTM layer, or filters of the CNN.",
+        "Width of an LSTM layer, or the number of filters of the CNN.",
         modality=TEXT,
         used_with=("model_id", FROM_SCRATCH),
         tunable=True,
     )
     n_layers: int = hyperparameter(
-        integer(1, 8), 1, "LSTM layers.", modality=TEXT, used_with=("model_id", ("lstm",)), tunable=True
+        integer(1, 8), 1, "The number of LSTM layers.", modality=TEXT, used_with=("model_id", ("lstm",)), tunable=True
     )
     bidirectional: bool = hyperparameter(
         boolean(),
@@ -309,30 +313,35 @@ class Schema(BuiltIn):
         tunable=True,
     )
     kernel_size: int = hyperparameter(
-        integer(1, 64), 5, "Words a filter sees at once.", modality=TEXT, used_with=("model_id", ("cnn",)), tunable=True
+        integer(1, 64),
+        5,
+        "The number of words that a filter spans.",
+        modality=TEXT,
+        used_with=("model_id", ("cnn",)),
+        tunable=True,
     )
     modality: str = hyperparameter(
         choice("auto", *MODALITY_NAMES),
         "auto",
-        "What is classified: texts or images; `auto` looks which of them the training channel holds.",
+        "What is classified: texts or images; `auto` detects it from the training channel.",
     )
     augmentation: bool = hyperparameter(
         boolean(),
         False,
-        "Flip, turn and zoom images at random while training, each time otherwise.",
+        "Flip, rotate and zoom training images at random, differently in every epoch.",
         modality=IMAGE,
     )
     augmentation_random_flip: str = hyperparameter(
         choice("horizontal_and_vertical", "horizontal", "vertical", "None"),
         "horizontal_and_vertical",
-        "The directions in which half of the images are mirrored.",
+        "The directions in which half of the images are flipped.",
         modality=IMAGE,
         used_with=("augmentation", (True,)),
     )
     augmentation_random_rotation: float = hyperparameter(
         number(-1, 1),
         0.2,
-        "The largest angle by which an image is turned, either way, as a share of a full turn.",
+        "The largest angle by which an image is rotated, in either direction, as a share of a full turn.",
         modality=IMAGE,
         used_with=("augmentation", (True,)),
     )
@@ -346,14 +355,14 @@ class Schema(BuiltIn):
     image_range: str = hyperparameter(
         choice("auto", "0..1", "-1..1", "0..255"),
         "auto",
-        "What the encoder wants the numbers of a pixel to be; `auto` is what is known of a network of Keras, and 0..1, "
-        "as TensorFlow Hub has it, of another. The log says which it is; a wrong one costs accuracy.",
+        "The range of pixel values that the encoder expects; `auto` is the known range for a Keras network, and 0..1, "
+        "the convention of TensorFlow Hub, for others. The log shows the range; a wrong one costs accuracy.",
         modality=IMAGE,
     )
     seed: int = hyperparameter(
         integer(0, 2**31 - 1),
         123,
-        "Makes splits, shuffles, dropout and new weights repeatable.",
+        "Makes splits, shuffling, dropout and weight initialization repeatable.",
         aliases=("random_seed",),
     )
 
@@ -365,7 +374,7 @@ def _declared(schema: type[BuiltIn]) -> Mapping[str, Hyperparameter]:
 BUILT_IN = _declared(BuiltIn)
 SCHEMA = _declared(Schema)
 
-# Names of the systems this image replaces that mean nothing here: accepted, and said in the log.
+# Names of the systems that this image replaces, without effect here: they are accepted, and the log says so.
 WITHOUT_EFFECT: Mapping[str, str] = {
     "n_classes": "the labels are counted in the data",
     "num_labels": "the labels are counted in the data",

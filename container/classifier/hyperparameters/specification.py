@@ -1,4 +1,4 @@
-"""The hyperparameters as SageMaker wants them told: the ``SupportedHyperParameters`` of CreateAlgorithm.
+"""The hyperparameters as SageMaker's ``SupportedHyperParameters``, a parameter of CreateAlgorithm.
 
 Source: Amazon SageMaker API reference, CreateAlgorithm and HyperParameterSpecification.
 """
@@ -9,7 +9,7 @@ from classifier.hyperparameters.schema import SCHEMA, Hyperparameter
 
 
 def supported_hyperparameters() -> list[dict[str, Any]]:
-    """Return one HyperParameterSpecification a name, ready for JSON."""
+    """Return the HyperParameterSpecification of each hyperparameter, as JSON objects."""
     return [_specification(name, line) for name, line in SCHEMA.items()]
 
 

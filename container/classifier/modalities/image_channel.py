@@ -75,7 +75,7 @@ FILES_AT_ONCE = 1024
 SECONDS_BETWEEN_LINES = 20.0
 # Images of one thing have names alike up to here, and are held out together.
 SAME_THING = "_nohash_"
-SHARE_BITS = 48
+HASH_BITS = 48
 # A label's images are held out by the first of :data:`KEYS` that makes so many groups of them.
 FEWEST_GROUPS = 10
 # Of no more images a label, in the mean, and so many labels, the folders may be things and no labels.
@@ -172,17 +172,18 @@ def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult
 
 
 def table_of(found: ReadResult) -> pd.DataFrame:
-    """Return the good rows as a table of those of texts' columns, an :class:`ImageSource` each, and ``share``.
+    """Return the good rows as a table of those of texts' columns, an :class:`ImageSource` each, and ``hash_bucket``.
 
-    An image's share is a number from 0 to 1 that its path below its label's folder makes, so that it is held out or
-    not whatever images there are beside it; images of one thing have the same. What of the path: :data:`KEYS`.
+    An image's hash bucket is a number from 0 to below 1, the hash of its path below its label's folder. Whether an
+    image is held out therefore doesn't depend on the other images, and images of one thing share a bucket.
+    :data:`KEYS` says which part of the path is hashed.
     """
     table = text_channel.table_of(found)
     items = [PurePath(image.item or image.path.name) for image in table["record"]]
-    share = np.zeros(len(table))
+    buckets = np.zeros(len(table))
     for rows in table.groupby("label").indices.values():
-        share[rows] = [_share(key) for key in _keys([items[row] for row in rows])]
-    return table.assign(share=share)
+        buckets[rows] = [_hash_bucket(key) for key in _keys([items[row] for row in rows])]
+    return table.assign(hash_bucket=buckets)
 
 
 def why_one_label(table: pd.DataFrame) -> str:
@@ -412,9 +413,9 @@ def _keys(items: Sequence[PurePath]) -> list[str]:
     return keys
 
 
-def _share(key: str) -> float:
+def _hash_bucket(key: str) -> float:
     digest = hashlib.sha256(os.fsencode(key)).digest()
-    return int.from_bytes(digest[: SHARE_BITS // 8], "big") / (1 << SHARE_BITS)
+    return int.from_bytes(digest[: HASH_BITS // 8], "big") / (1 << HASH_BITS)
 
 
 def _sizes(name: str, table: pd.DataFrame) -> Finding:

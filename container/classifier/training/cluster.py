@@ -1,4 +1,4 @@
-"""The GPUs and hosts of a job, as one: TensorFlow's distribution strategies, and what hosts tell each other.
+"""The GPUs and hosts of a job: TensorFlow's distribution strategies, and communication between hosts.
 
 Sources: TensorFlow's guides "Distributed training" and "Multi-worker training with Keras"; hosts and their names are
 those of SageMaker's ``resourceconfig.json`` (contract T54, T55).
@@ -27,19 +27,19 @@ PORT = 2222
 SECONDS_TO_FIND_PEERS = 900.0
 SECONDS_BETWEEN_LOOKS = 2.0
 PIECE_BYTES = 32 << 20
-WORD = 4  # bytes of the integers that texts travel in
-# What TensorFlow's collective operations raise where a peer is gone.
+WORD = 4  # bytes of the integers that messages are sent as
+# The errors of TensorFlow's collective operations when a peer is gone.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a job computes on.
+    """The hosts and devices of a job.
 
     Attributes:
         strategy: TensorFlow's distribution strategy.
         hosts: The names of all hosts, sorted.
-        host: The name of this one.
+        host: The name of this host.
     """
 
     strategy: Any
@@ -48,31 +48,31 @@ class Cluster:
 
     @property
     def rank(self) -> int:
-        """This host's place among the hosts."""
+        """The index of this host among the hosts."""
         return self.hosts.index(self.host)
 
     @property
     def is_chief(self) -> bool:
-        """Whether this host speaks for all, and writes the model."""
+        """Whether this host is the chief, which decides for all hosts and writes checkpoints and the model."""
         return self.rank == 0
 
     @property
     def alone(self) -> bool:
-        """Whether the job has one host."""
+        """Whether the job has only one host."""
         return len(self.hosts) == 1
 
     @property
     def replicas(self) -> int:
-        """How many copies of the network there are, on all hosts."""
+        """The number of copies of the network, on all hosts together."""
         return int(self.strategy.num_replicas_in_sync)
 
     @property
     def replicas_here(self) -> int:
-        """How many of them are on this host."""
+        """The number of copies of the network on this host."""
         return self.replicas // len(self.hosts)
 
     def all_gather(self, content: bytes) -> list[bytes]:
-        """Give every host's content to every host, in the order of the hosts; all must call it at the same point."""
+        """Return every host's content, in the order of the hosts; all hosts must call it at the same point."""
         if self.alone:
             return [content]
         framed = len(content).to_bytes(2 * WORD, "little") + content
@@ -82,11 +82,11 @@ class Cluster:
         return [_unframed(everything[end - count : end].tobytes()) for end, count in zip(ends, counts, strict=True)]
 
     def any(self, flag: bool) -> bool:
-        """Say whether it is so on any host."""
+        """Return whether the flag is set on any host; all hosts must call it at the same point."""
         return any(content == b"1" for content in self.all_gather(b"1" if flag else b"0"))
 
     def broadcast(self, content: bytes) -> bytes:
-        """Give the leader's content to every host, piece by piece: gRPC carries 2 GiB at most, and a GPU less."""
+        """Return the chief's content on every host; it is sent in pieces, as gRPC messages are limited to 2 GiB."""
         if self.alone:
             return content
         length = int(self.all_gather(str(len(content)).encode() if self.is_chief else b"")[0])
@@ -95,9 +95,9 @@ class Cluster:
         return b"".join(self.all_gather(piece)[0] for piece in pieces)
 
     def _gather(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Put the words of all hosts one after the other, and count each host's."""
+        """Return the concatenated words of all hosts, and the number of words of each."""
         everything, counts = (self.strategy.experimental_local_results(each)[0] for each in self._gather_all(words))
-        # Every replica of a host brings what the host has: one of each host's is taken.
+        # All replicas of a host contribute the same words: only those of each host's first replica are used.
         first = np.arange(0, self.replicas, self.replicas_here)
         starts = np.concatenate([[0], np.cumsum(counts.numpy())])
         chosen = [everything[starts[replica] : starts[replica + 1]] for replica in first]
@@ -106,7 +106,7 @@ class Cluster:
     @cached_property
     def _gather_all(self) -> Callable[[tf.Tensor], Any]:
         def gather(words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # The copies are made on the replica's device; gathering an argument itself fails.
+            # Arguments must be copied to the replica's device first: gathering them directly fails.
             context = tf.distribute.get_replica_context()
             counts = context.all_gather(tf.identity(tf.shape(words)), axis=0)
             return context.all_gather(tf.identity(words), axis=0), counts
@@ -123,23 +123,28 @@ def _unframed(framed: bytes) -> bytes:
 
 
 def local() -> Cluster:
-    """Return this host alone, with all of its GPUs."""
+    """Return a cluster of this host alone, with all of its GPUs."""
     gpus = tf.config.list_logical_devices("GPU")
     return Cluster(tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy())
 
 
 def connect(hosts: Sequence[str], host: str, interruption: Interruption) -> Cluster:
-    """Return the cluster of a job; with several hosts, once all of their names are known.
+    """Connect the hosts of a job, once all of their names can be resolved.
 
-    Must come before TensorFlow's first operation.
+    It must be called before TensorFlow's first operation.
+
+    Args:
+        hosts: The names of all hosts.
+        host: The name of this host.
+        interruption: Tells whether the job was told to stop.
 
     Raises:
         UserError: A host can't be found.
-        StoppedError: The job was told to stop meanwhile.
+        StoppedError: The job was told to stop while it waited.
     """
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
-    # TensorFloat-32 rounds what is said to be float32, and in other ways for other batches: no export could be proved.
+    # TensorFloat-32 rounds float32, and differently for different batches, so exports could not be verified.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     if len(hosts) == 1:
         return local()
@@ -156,7 +161,7 @@ def connect(hosts: Sequence[str], host: str, interruption: Interruption) -> Clus
 
 
 def _wait_for(addresses: Sequence[str], interruption: Interruption) -> None:
-    """Wait until every host's name can be resolved; the platform starts hosts at different times."""
+    """Wait until every host's name can be resolved, as SageMaker starts hosts at different times."""
     deadline = time.monotonic() + SECONDS_TO_FIND_PEERS
     missing = [address.rpartition(":")[0] for address in addresses]
     while missing := [name for name in missing if not _is_known(name)]:
@@ -180,7 +185,7 @@ def _is_known(name: str) -> bool:
 
 @contextmanager
 def peers_watched(cluster: Cluster) -> Iterator[None]:
-    """Turn TensorFlow's error about a lost peer into words.
+    """Replace TensorFlow's errors about a lost peer by a message for the user.
 
     Raises:
         UserError: Another host ended or can't be reached.

@@ -1,4 +1,4 @@
-"""The rows a job trains, validates and tests on."""
+"""The rows of a job, read from its channels and split into training, validation and test rows."""
 
 import hashlib
 import logging
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from classifier import TEXT
 from classifier.environment import ROLES, shown
 from classifier.errors import UserError, at_most
-from classifier.hyperparameters import Hyperparameters
 from classifier.modalities import MODALITIES, Modality, report
 from classifier.modalities import image_shades as shades
 from classifier.modalities.text_channel import Label, sorted_labels
@@ -29,17 +28,17 @@ log = logging.getLogger(__name__)
 NO_ROWS = frozenset({"model", "code", "sm_drivers"})
 FILES_NAMED = 5
 NO_VALIDATION = (
-    "hyperparameter early_stopping=True: there are no validation rows to see a rise on; give a channel 'validation' or "
-    "a validation_split_ratio over 0"
+    "hyperparameter early_stopping=True: early stopping needs validation rows, and there are none; add a channel "
+    "'validation', or set validation_split_ratio above 0"
 )
-# A share that is held out is far from the one asked for where it is so many times as large or as small, and by so many
-# rows; of a label's few rows it comes out more by chance.
+# The share of rows that is held out by hash is far from the requested one if it is off by this factor and by this many
+# rows. For a single label, which has fewer rows, chance alone accounts for larger factors.
 TIMES_FAR, TIMES_FAR_OF_A_LABEL = 2, 4
 FEWEST_FAR = 5
 LABELS_NAMED = 5
 KEPT_TOGETHER = (
-    "images of one folder below their label's stay together, and so do images of names alike: give them folders, or "
-    "names, of their own, or a channel 'validation'"
+    "images in one folder below their label's folder are held out together, and so are images with similar names: give "
+    "them separate folders or names, or add a channel 'validation'"
 )
 
 
@@ -48,12 +47,12 @@ class Tables:
     """All rows of a job as they were read, with the columns of :func:`classifier.modalities.text_channel.table_of`.
 
     Attributes:
-        training: The rows to train on, of which some may be held out.
-        validation: The validation channel's; None without one.
-        test: The test channel's; None without one.
-        modality: What kind of records they are.
-        bits: How many bits of 16 the values of images of 16 bits take up, or took up where the model that is trained
-            further learned; 0 without such images.
+        training: The rows of the training channel, some of which may be held out.
+        validation: The rows of the validation channel; None without one.
+        test: The rows of the test channel; None without one.
+        modality: The modality of the records.
+        bits: The number of significant bits in the values of 16-bit images: those of these rows, or those that the
+            model to train further was trained with; 0 without such images.
     """
 
     training: pd.DataFrame
@@ -65,40 +64,40 @@ class Tables:
 
 @dataclass(frozen=True)
 class Split:
-    """Records and the index of each one's label.
+    """Records with their labels.
 
     Attributes:
-        texts: The records: texts, or whatever else the modality reads.
-        targets: int32[rows], each row's label as its place among the labels.
-        places: Where each row comes from, ``file:line``, or the file that it is.
+        records: The records: texts, or :class:`classifier.pixels.ImageSource` values.
+        targets: int32[rows], the index of each row's label.
+        locations: Where each row was read from: ``file:line``, or the name of an image file.
     """
 
-    texts: tuple[Any, ...]
+    records: tuple[Any, ...]
     targets: NDArray[np.int32]
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
 
     def take(self, indices: NDArray[np.int64]) -> "Split":
-        """Return some of the rows."""
+        """Return the rows with these indices, int64[rows]."""
         chosen = indices.tolist()
         return Split(
-            tuple(self.texts[index] for index in chosen),
+            tuple(self.records[index] for index in chosen),
             self.targets[indices],
-            tuple(self.places[index] for index in chosen),
+            tuple(self.locations[index] for index in chosen),
         )
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a job trains on.
+    """The data set of a job.
 
     Attributes:
-        labels: The labels in order; their place is the index the model answers with.
-        training: The rows trained on.
-        validation: The rows held out; may be none.
-        test: The rows of the test channel, which nothing is chosen by; may be none.
-        digest: SHA-256 of the rows of training and validation in their order, as hexadecimal.
-        modality: What kind of records the rows are.
-        bits: How many bits of 16 images of 16 bits are read by; 0 without such images.
+        labels: The labels, in the order of the model's probabilities.
+        training: The training rows.
+        validation: The validation rows, from the validation channel or held out; may be empty.
+        test: The rows of the test channel, which influence no decision; may be empty.
+        digest: SHA-256 of the training and validation rows in their order, as hexadecimal.
+        modality: The modality of the records.
+        bits: The number of significant bits by which 16-bit images are scaled; 0 without such images.
     """
 
     labels: tuple[Label, ...]
@@ -117,16 +116,16 @@ def read(
     sharded: Collection[str] = frozenset(),
     modality: Modality = MODALITIES[TEXT],
 ) -> Tables:
-    """Read the job's channels, and log what the user should know of their files.
+    """Read the job's channels, and log what the user should know about their files.
 
     Args:
         channels: The folder of each channel by its name.
-        dialect: What the user says of how tables are written.
+        dialect: The format of tables, as far as the user specifies it.
         sharded: The channels of which this host gets a part (``ShardedByS3Key``).
-        modality: What kind of records they hold.
+        modality: The modality of the records.
 
     Raises:
-        UserError: There is no training channel, or a row of any channel is bad: the message has all of them.
+        UserError: There is no training channel, or rows of any channel are invalid: the message lists all of them.
     """
     found_roles = roles(channels)
     if "training" not in found_roles:
@@ -143,10 +142,10 @@ def read(
 
 
 def roles(channels: Collection[str]) -> dict[str, str]:
-    """Return the channels that are read, by what they are for: ``training``, ``validation``, ``test``.
+    """Return the names of the channels that are read, by their role: ``training``, ``validation``, ``test``.
 
     Raises:
-        UserError: Two channels are for the same.
+        UserError: Two channels have the same role.
     """
     found = {role: sorted(name for name in channels if name.lower() in names) for role, names in ROLES.items()}
     problems = [
@@ -165,16 +164,16 @@ def read_sources(
     found: Mapping[str, ReadResult] | None = None,
     modality: Modality = MODALITIES[TEXT],
 ) -> Tables:
-    """Read files by what they are for: ``training`` and perhaps ``validation`` and ``test``.
+    """Read the files of each role.
 
     Args:
-        sources: The files.
+        sources: The files by role: ``training``, and optionally ``validation`` and ``test``.
         dialect: As for :func:`read`.
-        found: What is already known of them.
-        modality: What kind of records they hold.
+        found: The result of each role so far, to which rows and problems are added.
+        modality: The modality of the records.
 
     Raises:
-        UserError: A row is bad: the message has all of them.
+        UserError: Rows are invalid: the message lists all of them.
     """
     found = found or {role: ReadResult(role=role) for role in sources}
     for role, result in found.items():
@@ -193,15 +192,16 @@ def read_sources(
 
 
 def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2) -> tuple[Label, ...]:
-    """Return the labels in the order the model will answer in: the known ones, then the new ones, sorted.
+    """Return the labels in the order of the model's probabilities: the known ones, then the new ones, sorted.
 
     Args:
         tables: All rows.
-        known: The labels of a model that is trained further.
-        fewest: How many labels there must be; 1 on a host that has some of the rows.
+        known: The labels of the model that is trained further.
+        fewest: The smallest allowed number of labels; 1 on a host that has only some of the rows.
 
     Raises:
-        UserError: The training rows' labels can't be labels, are of another kind than the known ones, or are one only.
+        UserError: The values in the training rows can't be labels, differ in type from the known labels, or are all
+            the same.
     """
     table = tables.training
     tables.modality.channel.check(table, known)
@@ -209,16 +209,23 @@ def labels_of(tables: Tables, known: tuple[Label, ...] = (), *, fewest: int = 2)
     if known and isinstance(labels[0], int) != isinstance(known[0], int):
         kind, other = ("integers", "names") if isinstance(labels[0], int) else ("names", "integers")
         raise UserError(
-            f"{_place(table)}: the labels are {kind}, and those of the model to go on from {other}; use its"
+            f"{_location(table)}: the labels are {kind}, and those of the model to train further are {other}; use the "
+            "model's labels"
         )
     if not known and len(labels) < fewest:
         more = tables.modality.channel.why_one_label(table)
-        raise UserError(f"{_place(table)}: every row has the same label; a classifier needs two labels or more{more}")
+        raise UserError(
+            f"{_location(table)}: every row has the same label; a classifier needs two labels or more{more}"
+        )
     return (*known, *new_labels(labels, known))
 
 
 def new_labels(labels: Sequence[Label], known: Sequence[Label]) -> list[Label]:
-    """Return each label that is not known once, in the order of labels."""
+    """Return the labels that are not known, each once and sorted.
+
+    Raises:
+        UserError: Some labels are integers and others are names.
+    """
     kinds = {type(label) for label in (*labels, *known)}
     if len(kinds) > 1:
         raise UserError("the labels are integers in one place and names in another; use one kind throughout")
@@ -233,17 +240,17 @@ def prepare(
     *,
     max_sequence_length: int | None = None,
 ) -> Data:
-    """Hold rows out where there is no validation channel, and log what the data are like.
+    """Hold out validation rows where there is no validation channel, and log a report on the data.
 
     Args:
         tables: All rows.
         labels: The labels in their order; some may have no row.
-        validation_split_ratio: The share of the training rows to hold out.
+        validation_split_ratio: The share of the training rows to hold out, 0 to 1.
         seed: Makes the choice repeatable.
-        max_sequence_length: How many tokens of a text will be read, for the report.
+        max_sequence_length: The number of tokens of a text that will be read, for the report.
 
     Raises:
-        UserError: A row to validate or test on has a label that is none of these.
+        UserError: A validation or test row has a label that is not one of these.
     """
     _check_known(tables, labels)
     train, validation = tables.training, tables.validation
@@ -268,35 +275,37 @@ def prepare(
     )
 
 
-def check_validation(rows: Data, settings: Hyperparameters) -> None:
-    """See to it that there are rows to validate on, if the job needs some.
+def check_validation(rows: Data, *, early_stopping: bool) -> None:
+    """Check that there are validation rows where the job needs them.
 
     Raises:
-        UserError: There are none.
+        UserError: Early stopping is on, and there are no validation rows.
     """
-    if settings.early_stopping and not rows.validation.texts:
+    if early_stopping and not rows.validation.records:
         raise UserError(NO_VALIDATION)
 
 
 def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:
-    by_share = "share" in table
+    by_hash = "hash_bucket" in table
     held_out = (
-        hold_out_by_share(table["label"], table["share"], ratio) if by_share else hold_out(table["label"], ratio, seed)
+        hold_out_by_hash(table["label"], table["hash_bucket"], ratio)
+        if by_hash
+        else hold_out(table["label"], ratio, seed)
     )
     if ratio and not held_out.any():
-        words = "give a channel 'validation', or a greater validation_split_ratio"
+        words = "add a channel 'validation', or increase validation_split_ratio"
         log.warning("event=data note=%r", f"no row is held out: there will be no val_accuracy; {words}")
-    elif by_share:
+    elif by_hash:
         for note in far_from(ratio, held_out, table["label"]):
             log.warning("event=data note=%r", note)
     return held_out
 
 
 def far_from(ratio: float, held_out: NDArray[np.bool_], labels: pd.Series) -> Iterator[str]:
-    """Say where the share that is held out is far from the one that was asked for: of all rows, or of a label's.
+    """Yield warnings where the share of rows held out is far from the requested one, of all rows or of a label's.
 
     Args:
-        ratio: The share that was asked for.
+        ratio: The requested share.
         held_out: bool[rows], True where a row is held out.
         labels: Each row's label.
     """
@@ -313,7 +322,7 @@ def far_from(ratio: float, held_out: NDArray[np.bool_], labels: pd.Series) -> It
     ]
     if odd:
         shown = ", ".join(at_most(odd, LABELS_NAMED))
-        yield f"far from {ratio:g} of the rows of these labels are held out: {shown}; {KEPT_TOGETHER}"
+        yield f"for these labels, the share of rows held out is far from {ratio:g}: {shown}; {KEPT_TOGETHER}"
 
 
 def _is_far(held: int, rows: int, ratio: float, times: float) -> bool:
@@ -322,29 +331,39 @@ def _is_far(held: int, rows: int, ratio: float, times: float) -> bool:
     return abs(held - wanted) >= FEWEST_FAR and (many or held < wanted / times)
 
 
-def hold_out_by_share(labels: pd.Series, shares: pd.Series, ratio: float) -> NDArray[np.bool_]:
-    """Choose rows to hold out: those whose share is below the ratio, whatever other rows there are.
+def hold_out_by_hash(labels: pd.Series, buckets: pd.Series, ratio: float) -> NDArray[np.bool_]:
+    """Choose the rows to hold out by their hash buckets, so that the choice doesn't depend on other rows.
 
-    Each label keeps at least one row to train on: that of the highest share, and others of the same.
+    Rows whose bucket is below the ratio are held out. Each label keeps the rows of its highest bucket to train on.
 
     Args:
         labels: Each row's label.
-        shares: Each row's place between 0 and 1, which is its own.
-        ratio: About this share of all rows is held out.
+        buckets: Each row's hash bucket, from 0 to below 1.
+        ratio: The approximate share of rows to hold out, 0 to 1.
 
     Returns:
         bool[rows], True where a row is held out.
     """
-    last = shares.groupby(labels).rank(method="min", ascending=False) == 1
-    held_out: NDArray[np.bool_] = ((shares < ratio) & ~last).to_numpy()
+    last = buckets.groupby(labels).rank(method="min", ascending=False) == 1
+    held_out: NDArray[np.bool_] = ((buckets < ratio) & ~last).to_numpy()
     return held_out
 
 
 def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
-    """Choose rows to hold out: of each label alike, at random but the same for the same seed.
+    """Choose the rows to hold out: a stratified random sample that depends only on the labels and the seed.
 
-    Each label keeps at least one row to train on. The numbers of rows are rounded so that their sum is as near to
-    ``ratio`` of all rows as can be (largest remainders).
+    Each label keeps at least one row to train on. The number of rows per label is rounded so that the total is as
+    close as possible to ``ratio`` of all rows (largest remainder method).
+
+    >>> labels = pd.Series(["ham"] * 8 + ["spam"] * 2)
+    >>> held_out = hold_out(labels, ratio=0.5, seed=1)
+    >>> labels[held_out].value_counts().to_dict()
+    {'ham': 4, 'spam': 1}
+
+    Args:
+        labels: Each row's label.
+        ratio: The share of rows to hold out, 0 to 1.
+        seed: Makes the choice repeatable.
 
     Returns:
         bool[rows], True where a row is held out.
@@ -353,7 +372,7 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
     generator = np.random.default_rng(seed)
     shuffled = pd.Series(generator.permutation(len(labels)), index=labels.index)
     rank = shuffled.groupby(labels).rank(method="first") - 1
-    # Held out are the rows whose place among their label's, in random order, falls below the label's quota.
+    # A row is held out if its rank among the shuffled rows of its label is below the label's quota.
     sizes = labels.value_counts().sort_index()
     exact = sizes * ratio
     quota = np.floor(exact).astype(int)
@@ -365,27 +384,27 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
 
 
 def _warn_of_others(channels: Mapping[str, Path], modality: Modality) -> None:
-    """Warn of channels that are not read, and name the files in them that would be."""
+    """Warn of channels that are not read, and name the files in them that hold rows."""
     for name, folder in channels.items():
         if name in NO_ROWS:
             continue
         found = modality.channel.find(folder, name, ReadResult())
         files = at_most([f"{source.name} ({source.path.stat().st_size:,} bytes)" for source in found], FILES_NAMED)
         rows = f" and holds {', '.join(files)}" if files else ""
-        note = f"the channel {shown(name)} is not read{rows}; what is read are the channels {', '.join(ROLES)}"
+        note = f"the channel {shown(name)} is not read{rows}; the channels that are read are {', '.join(ROLES)}"
         log.warning("event=data note=%r", note)
 
 
-def _place(table: pd.DataFrame) -> str:
-    return _place_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
+def _location(table: pd.DataFrame) -> str:
+    return _location_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
 
 
-def _place_of(file: str, line: int) -> str:
+def _location_of(file: str, line: int) -> str:
     return f"{file}:{line}" if line else file
 
 
 def _check_known(tables: Tables, labels: tuple[Label, ...]) -> None:
-    """Refuse rows to validate or test on that no answer could be right for."""
+    """Raise an error where validation or test rows have labels that the model can't predict."""
     counts = tables.training["label"].value_counts()
     problems = [
         problem
@@ -417,13 +436,20 @@ def _unknown(table: pd.DataFrame, labels: tuple[Label, ...], counts: "pd.Series[
 
 
 def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series[int]", if_a_header: str) -> str:
-    """Say of a label that training lacks what to do; one that training writes in another way is named."""
+    """Return what is wrong with a label that no training row has, and what to do about it.
+
+    Args:
+        label: The label.
+        alike: A training label that is spelled almost alike, and the difference; None without one.
+        counts: The number of training rows of each label.
+        if_a_header: A sentence for the case that the row is a header; may be empty.
+    """
     if alike is None:
         perhaps = if_a_header if isinstance(label, str) else ""
-        return f"a label that no training row has; correct it, or add rows to train on{perhaps}"
+        return f"a label that no training row has; correct it, or add training rows with it{perhaps}"
     other, difference = alike
-    cure = "write both alike, or add rows to train on"
-    if counts.get(other) == 1:  # it may be a text in the wrong column, which is not shown
+    cure = "write both alike, or add training rows with it"
+    if counts.get(other) == 1:  # it may be a text in the wrong column, which must not be logged
         return f"the label differs from one that training has only in {difference}; {cure}"
     return (
         f"the label {names.spelled(label)} differs from training's {names.spelled(other)} only in {difference}; {cure}"
@@ -433,8 +459,8 @@ def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[label] for label in table["label"]], np.int32)
-    places = tuple(map(_place_of, table["file"], table["line"]))
-    return Split(tuple(table["record"]), targets, places)
+    locations = tuple(map(_location_of, table["file"], table["line"]))
+    return Split(tuple(table["record"]), targets, locations)
 
 
 def _digest(*tables: pd.DataFrame) -> str:

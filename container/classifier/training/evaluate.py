@@ -1,4 +1,4 @@
-"""How good a model is: probabilities of held-out rows, and the figures made of them."""
+"""Evaluation: a model's outputs for many rows, and metrics of its probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,80 +11,80 @@ from numpy.typing import NDArray
 
 from classifier.artifact import Label
 from classifier.training.data import Split
-from classifier.training.feature_cache import Room, in_memory
+from classifier.training.feature_cache import Allocate, in_memory
 from classifier.training.interruption import Interruption
 from classifier.training.loop.batches import Inputs, in_order_of_length
 
-BATCH_SIZE = 64  # where the rows are tokens, any number from 16 to 256 is within a twentieth as fast on CPUs
-MOST_LABELS_OF_A_MATRIX = 500  # of more, a matrix would be mostly zeros, and of 10,000 gigabytes of memory
-SMALLEST_PROBABILITY = 1e-7  # keeps the logarithm of a wrong certainty finite
+BATCH_SIZE = 64  # with token ids on CPUs, any size from 16 to 256 is as fast within 5 %
+MOST_LABELS_OF_A_MATRIX = 500  # with more, it would be mostly zeros, and with 10,000 take gigabytes of memory
+SMALLEST_PROBABILITY = 1e-7  # keeps logarithms finite
 
 Compute = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A network as it answers outside of training: inputs to logits.
+class Inference:
+    """A network in inference mode, which maps inputs to logits.
 
     Attributes:
-        encode: Its first part, inputs to vectors.
-        classify: Its second part, vectors to logits.
+        encode: Maps inputs to vectors, float32[batch, width].
+        classify: Maps vectors to logits, float32[batch, labels].
     """
 
     encode: Compute
     classify: Compute
 
     def __call__(self, rows: Any) -> Any:
-        """Take both steps."""
+        """Return the logits of inputs."""
         return self.classify(self.encode(rows))
 
 
 def compiled(model: Any, signature: tf.TensorSpec) -> Compute:
-    """Make one TensorFlow function of a model as it answers outside of training."""
+    """Return a model in inference mode as one TensorFlow function."""
     function: Compute = tf.function(lambda rows: model(rows, training=False), input_signature=[signature])
     return function
 
 
 def compute(
-    function: Compute, inputs: Inputs, interruption: Interruption | None = None, room: Room = in_memory
+    function: Compute, inputs: Inputs, interruption: Interruption | None = None, allocate: Allocate = in_memory
 ) -> NDArray[np.float32]:
-    """Return the function's outputs, float32[rows, width], in the order of the rows.
+    """Return a function's outputs, float32[rows, width], in the order of the rows.
 
     Args:
-        function: What is computed.
-        inputs: Of what.
-        interruption: What may tell the job to stop meanwhile.
-        room: Where the outputs are kept.
+        function: Maps a batch of inputs to float32[batch, width].
+        inputs: The inputs.
+        interruption: Checked between batches, if given.
+        allocate: Allocates the array of outputs.
 
     Raises:
-        StoppedError: The job was told to stop meanwhile.
+        StoppedError: The job was told to stop.
     """
     outputs: NDArray[np.float32] | None = None
     for indices in in_order_of_length(inputs, BATCH_SIZE):
         if interruption is not None:
             interruption.check()
         values = function(inputs.take(indices)).numpy()
-        outputs = room(len(inputs), values.shape[1]) if outputs is None else outputs
+        outputs = allocate(len(inputs), values.shape[1]) if outputs is None else outputs
         outputs[indices] = values
     return np.zeros((0, 0), np.float32) if outputs is None else outputs
 
 
 def accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
-    """Return the share of rows whose most probable label is the right one."""
+    """Return the share of rows whose most probable label is correct."""
     return float((probabilities.argmax(axis=1) == targets).mean())
 
 
 def cross_entropy(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
-    """Return the mean negative log probability of the right labels, in nats."""
+    """Return the mean negative log probability of the correct labels, in nats."""
     right = probabilities[np.arange(len(targets)), targets]
     return float(-np.log(np.maximum(right, SMALLEST_PROBABILITY)).mean())
 
 
 def area_under_curve(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
-    """Return the area under the ROC curve, of each label against all others, averaged over the labels that occur.
+    """Return the area under the ROC curve, one label against all others, averaged over the labels.
 
-    It is the chance that a row of the label gets a higher probability of it than a row of another (Hanley and McNeil,
-    1982); labels that no row or every row has are left out, and without any other the area is 0.5.
+    It is the chance that a row of the label gets a higher probability for it than another row (Hanley and McNeil,
+    1982). Labels that no row or every row has are left out; if no label is left, the area is 0.5.
     """
     areas = []
     for label in range(probabilities.shape[1]):
@@ -98,12 +98,12 @@ def area_under_curve(probabilities: NDArray[np.float32], targets: NDArray[np.int
 
 
 def macro_f1(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
-    """Return the mean of the F1 of all labels that occur."""
+    """Return the mean F1 of the labels that occur."""
     return _mean_f1(_by_label(probabilities, targets))
 
 
-def figures(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval_metric: str) -> dict[str, float]:
-    """Return what is logged of an epoch's validation rows; the area under the curve only where it decides."""
+def metrics(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval_metric: str) -> dict[str, float]:
+    """Return the metrics of validation rows that are logged; ``val_auc`` only where it is the ``eval_metric``."""
     result = {
         "val_loss": cross_entropy(probabilities, targets),
         "val_accuracy": accuracy(probabilities, targets),
@@ -115,9 +115,9 @@ def figures(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval
 
 
 def report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]) -> dict[str, Any]:
-    """Return each label's precision, recall and F1, and which labels are taken for which, ready for JSON.
+    """Return precision, recall and F1 of each label and the confusion matrix, as a JSON object.
 
-    That is a matrix; of more than :data:`MOST_LABELS_OF_A_MATRIX` labels a list of its cells that are not zero.
+    With more than :data:`MOST_LABELS_OF_A_MATRIX` labels, the matrix is a list of its non-zero cells.
     """
     by_label = _by_label(probabilities, targets)
     return {
@@ -132,11 +132,11 @@ def report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], label
 
 
 def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Sequence[Label]) -> pd.DataFrame:
-    """Return the rows that are given another label than theirs, the surest mistakes first.
+    """Return the rows for which the model predicts a wrong label, the most confident mistakes first.
 
     Args:
         rows: The rows.
-        probabilities: The model's, float32[rows, labels].
+        probabilities: The model's probabilities, float32[rows, labels].
         labels: The labels in the order of the probabilities.
 
     Returns:
@@ -146,7 +146,7 @@ def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Seque
     wrong = np.flatnonzero(predicted != rows.targets)
     table = pd.DataFrame(
         {
-            "place": [rows.places[index] for index in wrong],
+            "place": [rows.locations[index] for index in wrong],
             "label": [labels[index] for index in rows.targets[wrong]],
             "predicted_label": [labels[index] for index in predicted[wrong]],
             "probability": probabilities[wrong, predicted[wrong]],
@@ -174,7 +174,7 @@ def _confusion(
 
 
 class _ByLabel(NamedTuple):
-    """Figures of each label, float64[labels], and its rows, int64[labels]."""
+    """The metrics of each label, float64[labels], and the number of its rows, int64[labels]."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -194,5 +194,5 @@ def _by_label(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) ->
 
 
 def _mean_f1(by_label: _ByLabel) -> float:
-    """Return the mean of the F1 of the labels that occur."""
+    """Return the mean F1 of the labels that occur."""
     return float(by_label.f1[by_label.rows > 0].mean())

@@ -1,4 +1,4 @@
-"""Write the trained model, and prove that what is written answers as the trained model did."""
+"""Export the trained model, and verify that the exported model gives the same answers."""
 
 import importlib.metadata
 import logging
@@ -29,8 +29,8 @@ from classifier.training.warm_start import salted_hash
 
 log = logging.getLogger(__name__)
 
-NO_ID = -1  # no token's
-GOLDEN_ROWS = 64
+NO_ID = -1  # not the id of any token
+REFERENCE_ROWS = 64
 LIBRARIES = (
     "tensorflow",
     "tensorflow-cpu",
@@ -47,15 +47,15 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained classifier and what is known of it.
+    """A trained classifier, with predictions to verify its export by.
 
     Attributes:
-        encoder: The encoder, its layer as trained.
-        head: The top layer, vectors to logits.
-        metrics: The model's figures.
-        checked: Rows whose answers are known.
-        answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for its modality's ``smoke_inputs``, float32[probes, labels].
+        encoder: The trained encoder.
+        head: The top layer, which maps vectors to logits.
+        metrics: The model's metrics.
+        checked: Rows whose predictions are known.
+        answers: The model's probabilities for these rows, float32[rows, labels].
+        smoke_predictions: Its probabilities for the modality's ``smoke_inputs``, float32[records, labels].
     """
 
     encoder: Encoder
@@ -63,19 +63,19 @@ class Trained:
     metrics: dict[str, float]
     checked: Split
     answers: NDArray[np.float32]
-    probes: NDArray[np.float32]
+    smoke_predictions: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was seen when the exported model was asked what the trained one had answered.
+    """A comparison of the exported model with the trained one.
 
     Attributes:
-        rows: How many of the checked rows, the first ones, were looked at.
-        difference: The largest of a probability.
-        tokens: Of those rows together; None where the model takes records whole.
-        unknown: How many of the tokens stand for something the vocabulary lacks; None where that can't be told.
-        asked: How many rows were asked, of those or of others.
+        rows: The number of checked rows whose tokens were counted.
+        difference: The largest difference of a probability.
+        tokens: The number of tokens of those rows; None where the model doesn't read tokens.
+        unknown: The number of unknown tokens among them; None where that can't be determined.
+        asked: The number of rows that were predicted and compared.
     """
 
     rows: int
@@ -89,8 +89,9 @@ class _Module(tf.Module):  # type: ignore[misc]
     """An exported model.
 
     Attributes:
-        portable: The signature from numbers to probabilities, which other engines can compute too; empty without one.
-        functions: What is exported, by name.
+        portable: The name of the signature from token ids or pixels to probabilities, which other backends can run
+            too; empty without one.
+        functions: The exported functions by name.
     """
 
     portable = ""
@@ -106,7 +107,7 @@ class _Module(tf.Module):  # type: ignore[misc]
 
 
 class ServingModule(_Module):
-    """Texts in, probabilities out, at one go."""
+    """An exported model that maps texts to probabilities in one step."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
@@ -116,17 +117,17 @@ class ServingModule(_Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Turn string[batch] into float32[batch, labels]."""
+        """Map string[batch] to float32[batch, labels]."""
         return self._probabilities(self._tokenize(texts))
 
     @property
     def functions(self) -> dict[str, Any]:
-        """What is exported, by name."""
+        """The exported functions by name."""
         return {"serving_default": self.serve}
 
 
 class TwoStepModule(ServingModule):
-    """The same, and its two steps apart: who serves it knows what a text costs before it is computed."""
+    """An exported model that also offers its two steps separately, so that a server can count tokens first."""
 
     portable = "classify"
 
@@ -137,7 +138,7 @@ class TwoStepModule(ServingModule):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Turn string[batch] into int32[batch, length], 0 after a text's end, and how many of each are unknown."""
+        """Map string[batch] to token ids, int32[batch, length], padded with 0, and unknown tokens, int32[batch]."""
         token_ids = self._tokenize(texts)
         unknown = tf.equal(token_ids, self._unknown_id)
         return {"token_ids": token_ids, "unknown_tokens": tf.reduce_sum(tf.cast(unknown, tf.int32), axis=1)}
@@ -146,23 +147,23 @@ class TwoStepModule(ServingModule):
         input_signature=[tf.TensorSpec([None, None], tf.int32, name="token_ids")]
     )
     def classify(self, token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Turn int32[batch, length] into float32[batch, labels]; zeros after a text's end change nothing."""
+        """Map token ids, int32[batch, length], to float32[batch, labels]; padding with 0 doesn't affect the result."""
         return self._probabilities(token_ids)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Take both steps; calls to the same functions, so that the network is in the file once."""
+        """Map string[batch] to float32[batch, labels] by calling both steps, so that the network is stored once."""
         answer: dict[str, tf.Tensor] = self.classify(self.tokenize(texts)["token_ids"])
         return answer
 
     @property
     def functions(self) -> dict[str, Any]:
-        """What is exported, by name."""
+        """The exported functions by name."""
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
 
 
-class NumbersModule(_Module):
-    """What the encoder's layer reads in, be it arrays or texts; probabilities out."""
+class ArraysModule(_Module):
+    """An exported model that reads what the encoder's layer reads, arrays or texts, in one step."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(encoder, head)
@@ -172,40 +173,53 @@ class NumbersModule(_Module):
 
     @property
     def functions(self) -> dict[str, Any]:
-        """What is exported, by name."""
+        """The exported functions by name."""
         return {"serving_default": self.serve}
 
 
 def save(encoder: Encoder, head: Any, folder: Path) -> "_Module":
-    """Write a classifier as a SavedModel, in two steps where there are tokens between them; return what is in it."""
+    """Write a classifier as a SavedModel, with separate steps if it reads tokens.
+
+    Returns:
+        The exported module.
+    """
     reads_tokens = isinstance(encoder.preprocessor, TokenPreprocessor)
-    module = TwoStepModule(encoder, head) if reads_tokens else NumbersModule(encoder, head)
+    module = TwoStepModule(encoder, head) if reads_tokens else ArraysModule(encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
 
 
 def export(
-    folder: Path, trained: Trained, data: Data, settings: Hyperparameters, interruption: Interruption
+    folder: Path, trained: Trained, data: Data, hyperparameters: Hyperparameters, interruption: Interruption
 ) -> Predictor:
-    """Write the model folder; it appears only once all of it is written and proved.
+    """Write the model folder, which appears once it is complete and verified.
 
-    A job that is told to stop compares the first rows only, for it has 120 seconds.
+    A job that is told to stop compares only the first rows, as it has 120 seconds.
+
+    Args:
+        folder: The model folder.
+        trained: The trained classifier.
+        data: The job's rows.
+        hyperparameters: The job's hyperparameters.
+        interruption: Tells whether the job was told to stop.
 
     Returns:
-        What will serve it.
+        A predictor for the exported model.
 
     Raises:
-        RuntimeError: The exported model answers differently than the trained one.
+        RuntimeError: The exported model's probabilities differ from those of the trained one.
     """
     with artifact.published(folder) as work, resources.room_for("the model", folder):
         module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
-        artifact.write_json(work / artifact.REFERENCE_FILE, _golden(trained, data))
-        manifest = _manifest(trained, data, settings)
+        artifact.write_json(work / artifact.REFERENCE_FILE, _references(trained, data))
+        manifest = _manifest(trained, data, hyperparameters)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))
-        checked = Checked(trained.checked, trained.answers, trained.probes, bool(len(data.validation.texts)))
+        checked = Checked(
+            trained.checked, trained.answers, trained.smoke_predictions, bool(len(data.validation.records))
+        )
         comparison = _compare(exported, trained, checked.sample(MOST_COMPARED), interruption)
         if not comparison.difference <= LARGEST_DIFFERENCE:
             raise RuntimeError(
@@ -213,14 +227,14 @@ def export(
             )
         manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
         if module.portable:
-            # As it was written: training may have left the one in memory in a form that is not converted.
+            # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
             network = saved.model.signatures[module.portable]
             manifest["engines"] = optimized_exports.write(
                 work, network, trained.encoder, exported, checked, interruption
             )
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
-    equals, colons = in_both_forms(trained.metrics)  # a tuning job takes the last value of the log: the kept model's
+    equals, colons = in_both_forms(trained.metrics)  # a tuning job reads the last value in the log
     log.info(
         "event=exported rows_compared=%d largest_difference=%.8f %s", comparison.asked, comparison.difference, equals
     )
@@ -229,7 +243,7 @@ def export(
 
 
 def _write_weights(work: Path, trained: Trained) -> None:
-    """Write what is needed to train further: the encoder, and the top layer's two arrays."""
+    """Write what training further needs: the encoder, and the top layer's kernel and bias."""
     (work / artifact.ENCODER_FOLDER).mkdir()
     trained.encoder.save(work / artifact.ENCODER_FOLDER)
     dense = trained.head.layers[-1]
@@ -237,40 +251,40 @@ def _write_weights(work: Path, trained: Trained) -> None:
 
 
 def _compare(exported: Predictor, trained: Trained, some: Checked, interruption: Interruption) -> Comparison:
-    """Ask the exported model our own records and some of the checked rows: fewer where the job is to stop.
+    """Compare predictions for the smoke inputs and some of the checked rows; fewer if the job was told to stop.
 
-    What the rows have of tokens is counted of all of them, for that takes no computing.
+    Tokens are counted in all checked rows, as that is cheap.
     """
-    largest = float(np.abs(exported.predict(exported.modality.smoke_inputs()) - some.probes).max())
+    largest = float(np.abs(exported.predict(exported.modality.smoke_inputs()) - some.smoke_predictions).max())
     compared = 0
     while compared < len(some.answers) and not (compared and interruption.requested()):
         expected = some.answers[compared : compared + COMPARED_AT_ONCE]
-        answers = exported.predict(some.rows.texts[compared : compared + len(expected)])
+        answers = exported.predict(some.rows.records[compared : compared + len(expected)])
         largest = max(largest, float(np.abs(answers - expected).max()))
         compared += len(expected)
     preprocessor = trained.encoder.preprocessor
     if not isinstance(preprocessor, TokenPreprocessor):
         return Comparison(len(trained.answers), largest, None, None, compared)
-    some_texts = trained.checked.texts[: compared if interruption.requested() else None]
-    texts = exported.encode([exported.decode(text) for text in some_texts])
-    told = preprocessor.unknown_id is not None
-    tokens, unknown = sum(text.tokens for text in texts), sum(text.unknown for text in texts)
-    return Comparison(len(texts), largest, tokens, unknown if told else None, compared)
+    records = trained.checked.records[: compared if interruption.requested() else None]
+    encoded = exported.encode([exported.decode(record) for record in records])
+    has_unknown = preprocessor.unknown_id is not None
+    tokens, unknown = sum(each.tokens for each in encoded), sum(each.unknown for each in encoded)
+    return Comparison(len(encoded), largest, tokens, unknown if has_unknown else None, compared)
 
 
 def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: Comparison) -> dict[str, Any]:
-    """Return what is usual, to tell by that what the model is asked later is not what it was made for.
+    """Return statistics of predictions, by which drift in later requests can be detected.
 
-    It is of the held-out rows, or of some training rows where none were held out.
+    They describe the validation rows, or some training rows where there are none.
 
     Args:
-        answers: The trained model's, float32[rows, labels], for the rows that were looked at.
-        labels: The labels, in the order of the answers.
-        comparison: What was seen of the rows.
+        answers: The trained model's probabilities for the rows, float32[rows, labels].
+        labels: The labels, in the order of the probabilities.
+        comparison: The token counts of the rows.
 
     Returns:
-        How many rows; which share of them is given each label; the mean of the largest probability; the mean number
-        of tokens of a row, and the share of all tokens that is unknown, each None where it is not known.
+        The number of rows; the share of them with each predicted label; the mean of the largest probability; the mean
+        number of tokens per row and the share of unknown tokens, each None where it is not known.
     """
     shares = np.bincount(answers.argmax(axis=1), minlength=len(labels)) / len(answers)
     tokens, unknown = comparison.tokens, comparison.unknown
@@ -283,15 +297,15 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
     }
 
 
-def _golden(trained: Trained, data: Data) -> dict[str, Any]:
-    """Return answers to compare a later model's with: to our own texts, and to some rows, of which no text is kept."""
-    count = min(GOLDEN_ROWS, len(trained.answers))
+def _references(trained: Trained, data: Data) -> dict[str, object]:
+    """Return predictions for the smoke inputs and for some rows; of the rows, no text is stored, only hashes."""
+    count = min(REFERENCE_ROWS, len(trained.answers))
     return {
-        "probes": trained.probes.tolist(),
+        "probes": trained.smoke_predictions.tolist(),
         "rows": [
             {
-                "place": trained.checked.places[index],
-                "salted_sha256": salted_hash(data.digest, str(trained.checked.texts[index])),
+                "place": trained.checked.locations[index],
+                "salted_sha256": salted_hash(data.digest, str(trained.checked.records[index])),
                 "label": int(trained.checked.targets[index]),
                 "probabilities": trained.answers[index].tolist(),
             }
@@ -300,7 +314,7 @@ def _golden(trained: Trained, data: Data) -> dict[str, Any]:
     }
 
 
-def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[str, Any]:
+def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) -> dict[str, object]:
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,
@@ -313,12 +327,12 @@ def _manifest(trained: Trained, data: Data, settings: Hyperparameters) -> dict[s
             **({"bits": data.bits} if data.bits else {}),
         },
         "labels": list(data.labels),
-        "hyperparameters": asdict(settings),
+        "hyperparameters": asdict(hyperparameters),
         "metrics": trained.metrics,
         "data": {
             "sha256": data.digest,
-            "training_rows": len(data.training.texts),
-            "validation_rows": len(data.validation.texts),
+            "training_rows": len(data.training.records),
+            "validation_rows": len(data.validation.records),
         },
         "library_versions": {name: version for name in LIBRARIES if (version := _version(name))},
     }

@@ -1,4 +1,4 @@
-"""Room for the vectors that a frozen encoder gives: memory, or a file where they are many."""
+"""Storage for the vectors of a frozen encoder: memory, or a file where there are many."""
 
 import logging
 import os
@@ -13,34 +13,37 @@ log = logging.getLogger(__name__)
 
 LARGEST_IN_MEMORY = 1 << 30  # bytes; 700,000 texts of the default encoder
 
-Room = Callable[[int, int], NDArray[np.float32]]
+Allocate = Callable[[int, int], NDArray[np.float32]]
 
 
 def in_memory(rows: int, width: int) -> NDArray[np.float32]:
-    """Return room in memory, float32[rows, width]."""
+    """Return an array in memory, float32[rows, width]."""
     return np.zeros((rows, width), np.float32)
 
 
-def in_memory_or(folder: Path) -> Room:
-    """Return what makes room in memory, and for more than :data:`LARGEST_IN_MEMORY` in a file below a folder.
+def in_memory_or(folder: Path) -> Allocate:
+    """Return a function that allocates arrays in memory, or, above :data:`LARGEST_IN_MEMORY`, in a file.
 
-    What is in the file is in memory too as long as there is some to spare, and is never all of it needed at once.
+    The operating system keeps the file's pages in memory while there is memory to spare.
+
+    Args:
+        folder: The folder for the file.
     """
 
-    def room(rows: int, width: int) -> NDArray[np.float32]:
+    def allocate(rows: int, width: int) -> NDArray[np.float32]:
         if rows * width * np.dtype(np.float32).itemsize <= LARGEST_IN_MEMORY:
             return in_memory(rows, width)
         return _in_file(rows, width, folder)
 
-    return room
+    return allocate
 
 
 def _in_file(rows: int, width: int, folder: Path) -> NDArray[np.float32]:
-    """Return room in a file without a name, which is gone with the process; in memory where the disk has too little."""
+    """Return an array in a deleted file, which ends with the process; in memory, if there is too little disk space."""
     size = rows * width * np.dtype(np.float32).itemsize
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
-            os.posix_fallocate(file.fileno(), 0, size)  # a write to a page that the disk has no room for kills
+            os.posix_fallocate(file.fileno(), 0, size)  # without space, writing to a page would kill the process
         except OSError as error:
             log.warning("event=vectors megabytes=%.0f note='kept in memory: %s'", size / 1e6, error.strerror)
             return in_memory(rows, width)

@@ -1,4 +1,4 @@
-"""What the machine's devices can do, and the arithmetic chosen for them."""
+"""The capabilities of the machine's devices, and the dtypes that suit them."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,18 @@ import tf_keras
 log = logging.getLogger(__name__)
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-# NVIDIA's compute capabilities that multiply in these types at full speed (CUDA programming guide).
+# The lowest compute capabilities that multiply in these dtypes at full speed (NVIDIA, CUDA programming guide).
 HAS_BFLOAT16 = (8, 0)
 HAS_FLOAT16 = (7, 0)
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The numbers a network computes with; its weights are float32 in any case.
+    """The dtype in which a network computes; its weights are always float32.
 
     Attributes:
-        name: ``float32``, ``bfloat16`` or ``float16``.
-        reason: Why these, for the log.
+        name: The dtype: ``float32``, ``bfloat16`` or ``float16``.
+        reason: Why it was chosen, for the log.
     """
 
     name: str
@@ -30,18 +30,18 @@ class Precision:
 
 
 def by_card(capabilities: Sequence[tuple[int, int]]) -> Precision:
-    """Choose by what all GPUs can do.
+    """Return the fastest precision that all GPUs support.
 
     Args:
-        capabilities: Each GPU's compute capability.
+        capabilities: Each GPU's compute capability, major and minor version.
     """
     weakest = min(capabilities)
     shown = ".".join(str(part) for part in weakest)
     if weakest >= HAS_BFLOAT16:
         return Precision("bfloat16", f"compute capability {shown}")
     if weakest >= HAS_FLOAT16:
-        return Precision("float16", f"compute capability {shown}, which has no bfloat16; the loss is scaled")
-    return Precision("float32", f"compute capability {shown} is too old for less")
+        return Precision("float16", f"compute capability {shown}, which lacks bfloat16; the loss is scaled")
+    return Precision("float32", f"compute capability {shown} is too low for half precision")
 
 
 def capabilities() -> list[tuple[int, int]]:
@@ -51,25 +51,25 @@ def capabilities() -> list[tuple[int, int]]:
 
 
 def has_gpu() -> bool:
-    """Say whether TensorFlow computes on a GPU."""
+    """Return whether TensorFlow uses a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def length_multiple(jit_compile: str) -> int:
-    """Return what the lengths of batches should be multiples of.
+    """Return the number that the length of a batch should be a multiple of.
 
-    On CPUs a new length costs nothing that can be measured, and padding costs its share. GPUs multiply multiples of 8
-    fastest, and XLA compiles for each length.
+    On CPUs, a new length has no measurable cost, and padding has. GPUs are fastest at multiples of 8, and XLA compiles
+    each length anew.
 
     Args:
-        jit_compile: The hyperparameter.
+        jit_compile: The hyperparameter: ``auto``, ``true`` or ``false``.
     """
     return 8 if has_gpu() or jit_compile == "true" else 1
 
 
 @contextmanager
 def computing_with(precision: Precision) -> Iterator[None]:
-    """Let layers that are made meanwhile compute with this precision."""
+    """Make layers that are created in this context compute with this precision."""
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(POLICIES[precision.name])
     try:
@@ -79,7 +79,7 @@ def computing_with(precision: Precision) -> Iterator[None]:
 
 
 def report(precision: Precision, replicas: int) -> None:
-    """Log what is computed on, with what, and why."""
+    """Log the devices, the number of replicas, the precision and the reason for it."""
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")

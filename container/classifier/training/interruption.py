@@ -1,4 +1,4 @@
-"""SIGTERM: SageMaker's word that the job is to stop, 120 seconds before it is killed; Ctrl-C is taken alike."""
+"""Interruptions: SageMaker sends SIGTERM 120 seconds before it kills a job; Ctrl-C is handled in the same way."""
 
 import contextlib
 import logging
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 class StoppedError(UserError):
-    """The job was told to stop before there was anything to keep."""
+    """The job was told to stop before there was a model to keep."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the job was stopped before its first training step was done, so there is no model; a checkpoint of an "
-            "earlier run stays: start the job again to go on"
+            "the job was stopped before its first training step was done, so there is no model; checkpoints of an "
+            "earlier run are kept: start the job again to resume it"
         )
 
 
@@ -31,7 +31,7 @@ class Interruption:
 
     @classmethod
     def of_process(cls) -> "Interruption":
-        """Return the one that this process's signals reach; from the first call on SIGTERM ends nothing by itself."""
+        """Return the interruption that SIGTERM and Ctrl-C request; from now on, they don't end the process."""
         handler = signal.getsignal(signal.SIGTERM)
         known = getattr(handler, "__self__", None)
         if isinstance(known, cls):
@@ -42,13 +42,13 @@ class Interruption:
         return interruption
 
     def listen_again(self) -> None:
-        """Take the signals back from a library that took them: TensorFlow does where it joins several hosts."""
+        """Install the signal handlers again, after a library replaced them: TensorFlow does when it connects hosts."""
         if self._listens:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._remember)
 
     def requested(self) -> bool:
-        """Say whether the job was told to stop."""
+        """Return whether the job was told to stop."""
         return self._requested
 
     def request(self) -> None:
@@ -66,7 +66,7 @@ class Interruption:
 
 
 def forward_to_children() -> None:
-    """Hand SIGTERM on to the programs this process started; the toolkit's script mode does not."""
+    """Forward SIGTERM to the programs that this process started, as the toolkit's script mode doesn't."""
 
     def forward(number: int, _: FrameType | None) -> None:
         for child in psutil.Process().children():

@@ -1,4 +1,4 @@
-"""The steps of a job that need TensorFlow, in the order they are taken."""
+"""The steps of a job that need TensorFlow, in their order."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, precision, reading, warm_start
+from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, reading, warm_start
 from classifier.training.cluster import Cluster, connect, peers_watched
 from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
@@ -29,9 +29,10 @@ from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
-from classifier.training.loop.progress import Figures, Run
+from classifier.training.loop.progress import Metrics, Run
 from classifier.training.loop.scoring import EvaluationSplit, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
+from classifier.training.precision import choose as choose_precision
 from classifier.training.warm_start import Previous, TopLayer
 
 __all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
@@ -39,7 +40,8 @@ __all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
 log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
-# Word vectors are one table, or a table and a projection; an encoder of more is a network that bears small steps only.
+# Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
+# large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
 
 
@@ -48,16 +50,16 @@ Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job trains in and from.
+    """The environment of a training job.
 
     Attributes:
-        cluster: What it computes on.
-        interruption: What tells it to stop.
-        checkpoints: The folder of checkpoints.
-        scratch: A folder for what is not kept.
+        cluster: The hosts and devices.
+        interruption: Tells whether the job was told to stop.
+        checkpoints: The folder for checkpoints.
+        scratch: A folder for temporary files.
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
-        previous: The model of this image that the channel holds, if it does.
-        sharded: Which rows each host has its own of: ``training``, ``validation``, ``test``.
+        previous: The model of this image that the channel holds; None without one.
+        sharded: The splits of which each host has rows of its own: ``training``, ``validation``, ``test``.
     """
 
     cluster: Cluster
@@ -71,33 +73,34 @@ class JobContext:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job came to.
+    """The result of training.
 
     Attributes:
-        trained: The model that is kept.
-        history: The figures of every epoch.
-        reports: Of ``validation`` and ``test``, where there are such rows: the figures of each label.
-        answer: Records to the model's probabilities, float32[records, labels].
+        trained: The model of the best epoch.
+        history: The metrics of every epoch.
+        reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
+        answer: Maps records to the model's probabilities, float32[records, labels].
     """
 
     trained: Trained
-    history: list[Figures]
+    history: list[Metrics]
     reports: dict[str, dict[str, Any]]
     answer: Answer
 
 
 def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
-    """Return this host's rows, and the labels of all hosts' rows in the order the model will answer in.
-
-    The rows' images of 16 bits are read by as many bits as those of all hosts take up.
+    """Agree with all hosts on the labels, the modality and the number of bits of 16-bit images.
 
     Args:
         cluster: The hosts.
         found: This host's rows, or what is wrong with them.
-        known: The labels of a model that is trained further.
+        known: The labels of the model that is trained further.
+
+    Returns:
+        This host's rows, and the labels of all hosts' rows in the order of the model's probabilities.
 
     Raises:
-        UserError: Some host's rows are wrong; all hosts say so.
+        UserError: The rows of a host are invalid, or don't fit those of the others; it is raised on all hosts.
     """
     everyones = [json.loads(content) for content in cluster.all_gather(json.dumps(_labels_here(found, known)).encode())]
     wrong = [
@@ -110,7 +113,7 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
     modalities = {theirs["modality"] for theirs in everyones}
     if len(modalities) > 1:
         kinds = " and ".join(f"{modality}s" for modality in sorted(modalities))
-        raise UserError(f"the hosts have {kinds} to train on; set modality to the one kind, or take the other out")
+        raise UserError(f"the hosts have both {kinds} to train on; set modality to one of them, or remove the other")
     labels = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
     bits = max(theirs["bits"] for theirs in everyones)
     if len(labels) < 2:
@@ -119,7 +122,7 @@ def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...])
 
 
 def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[str, Any]:
-    """Return this host's labels, or what is wrong with its rows, ready for JSON."""
+    """Return this host's labels, or what is wrong with its rows, as a JSON object."""
     try:
         rows = _good(found)
         return {"labels": data.labels_of(rows, known, fewest=1), "modality": rows.modality.name, "bits": rows.bits}
@@ -133,71 +136,86 @@ def _good(found: Tables | UserError) -> Tables:
     return found
 
 
-def train(rows: Data, labels_kept: Sequence[Label], settings: Hyperparameters, context: JobContext) -> Outcome:
-    """Train, and return the best model and what is known of it.
+def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparameters, context: JobContext) -> Outcome:
+    """Train a model.
 
     Args:
-        rows: This host's rows; without shards, every host has them all.
-        labels_kept: The first labels, if they have weights from a model that is trained further.
-        settings: The job's hyperparameters.
-        context: What it trains in and from.
+        rows: This host's rows; unless they are sharded, every host has all rows.
+        labels_kept: The first labels, if the top layer's weights for them come from a model that is trained further.
+        hyperparameters: The job's hyperparameters.
+        context: The job's environment.
+
+    Returns:
+        The model of the best epoch, with its metrics.
 
     Raises:
-        UserError: The job can't be done as it is described, or was stopped before there was anything to keep.
+        UserError: The job's hyperparameters, data or model channel are wrong, or it was stopped before the first
+            training step.
     """
     cluster = context.cluster
-    files = load_encoder.find(context.channel, context.previous, settings, context.scratch, rows.modality)
-    numbers = precision.choose(files, rows, settings, cluster, context.checkpoints)
-    hardware.report(numbers, cluster.replicas)
-    with hardware.computing_with(numbers), cluster.strategy.scope():
-        encoder = load_encoder.load(files, context.channel, settings, rows)
+    files = load_encoder.find(context.channel, context.previous, hyperparameters, context.scratch, rows.modality)
+    precision = choose_precision(files, rows, hyperparameters, cluster, context.checkpoints)
+    hardware.report(precision, cluster.replicas)
+    with hardware.computing_with(precision), cluster.strategy.scope():
+        encoder = load_encoder.load(files, context.channel, hyperparameters, rows)
         kept = context.previous.top_layer if context.previous and labels_kept else None
-        network = assemble(encoder, build_head(len(rows.labels), settings, kept))
+        network = assemble(encoder, build_head(len(rows.labels), hyperparameters, kept))
         parts = _to_score(rows, context)
-        held = {name: _evaluation_split(encoder, part, name, settings, context) for name, part in parts.items()}
-        fit_spec = _fit_spec(network, rows, held["validation"], settings, context)
+        evaluation = {
+            name: _evaluation_split(encoder, part, name, hyperparameters, context) for name, part in parts.items()
+        }
+        fit_spec = _fit_spec(network, rows, evaluation["validation"], hyperparameters, context)
         digest = run_digest(
-            *(__version__, _decisive(settings), numbers.name, cluster.replicas, _digests(rows, context), rows.labels),
-            weights=_given_weights(encoder, kept, context, from_nothing=files is None),
+            *(
+                __version__,
+                _decisive(hyperparameters),
+                precision.name,
+                cluster.replicas,
+                _digests(rows, context),
+                rows.labels,
+            ),
+            weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
-        if settings.train_only_top_layer:
+        if hyperparameters.train_only_top_layer:
             fit_spec = _top_layer_fit_spec(fit_spec, network, context)
         log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-        run = fit(fit_spec, settings, run_context)
-    if numbers.name != "float32" or cluster.replicas > 1:
-        network = load_encoder.plain(network, settings, context.scratch)
-    if numbers.name != "float32":
-        run = _scored_again(run, network, held["validation"], settings, context)
-    return _outcome(network, run, rows, parts["validation"], held, context)
+        run = fit(fit_spec, hyperparameters, run_context)
+    if precision.name != "float32" or cluster.replicas > 1:
+        network = load_encoder.plain(network, hyperparameters, context.scratch)
+    if precision.name != "float32":
+        run = _scored_again(run, network, evaluation["validation"], hyperparameters, context)
+    return _outcome(network, run, rows, parts["validation"], evaluation, context)
 
 
-def _decisive(settings: Hyperparameters) -> dict[str, Any]:
-    """Return the hyperparameters that decide a run's outcome beside its rows, whose digest says how they were read."""
-    return {name: value for name, value in asdict(settings).items() if name != "delimiter"}
+def _decisive(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return the hyperparameters that affect a run's outcome; how rows are read is part of their digest."""
+    return {name: value for name, value in asdict(hyperparameters).items() if name != "delimiter"}
 
 
 def _given_weights(
-    encoder: Encoder, kept: TopLayer | None, context: JobContext, *, from_nothing: bool
+    encoder: Encoder, kept: TopLayer | None, context: JobContext, *, from_scratch: bool
 ) -> list[NDArray[Any]]:
-    """Return the weights that were given to the job; new ones follow from the seed."""
-    given = [] if from_nothing and context.channel is None else encoder.layer.get_weights()
+    """Return the weights that the job was given; weights that are initialized at random follow from the seed."""
+    given = [] if from_scratch and context.channel is None else encoder.layer.get_weights()
     return [*given, *([] if kept is None else [kept.kernel, kept.bias])]
 
 
-def finish(environ: Environment, outcome: Outcome, rows: Data, settings: Hyperparameters, context: JobContext) -> None:
-    """Let the leader write the model and its figures; no host ends before that is done."""
+def finish(
+    environ: Environment, outcome: Outcome, rows: Data, hyperparameters: Hyperparameters, context: JobContext
+) -> None:
+    """Write the model and its metrics on the chief; no host returns before that is done."""
     if context.cluster.is_chief:
         _write_evaluation(environ.output_data_folder, outcome, rows)
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, settings, context.interruption)
+        export(environ.model_folder, outcome.trained, rows, hyperparameters, context.interruption)
     context.cluster.all_gather(b"done")
 
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write the figures of every epoch, and of the rows held out those of each label, and where the wrong ones are."""
-    with resources.room_for("the model's figures", folder):
+    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
+    with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
         artifact.write_json(folder / "evaluation.json", content)
@@ -207,50 +225,50 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
 
 
 def _to_score(rows: Data, context: JobContext) -> dict[str, Split]:
-    """Return this host's part of the rows that are not trained on."""
+    """Return the validation and test rows that this host scores."""
     parts = {"validation": rows.validation, "test": rows.test}
     first, hosts = context.cluster.rank, len(context.cluster.hosts)
     return {
-        name: part if name in context.sharded else part.take(np.arange(first, len(part.texts), hosts))
+        name: part if name in context.sharded else part.take(np.arange(first, len(part.records), hosts))
         for name, part in parts.items()
     }
 
 
 def _evaluation_split(
-    encoder: Encoder, part: Split, name: str, settings: Hyperparameters, context: JobContext
+    encoder: Encoder, part: Split, name: str, hyperparameters: Hyperparameters, context: JobContext
 ) -> EvaluationSplit:
-    return evaluation_split(_tokenized(encoder, part.texts, name, settings, context), part.targets, context.cluster)
+    return evaluation_split(
+        _tokenized(encoder, part.records, name, hyperparameters, context), part.targets, context.cluster
+    )
 
 
 def _fit_spec(
-    network: Network, rows: Data, validation: EvaluationSplit, settings: Hyperparameters, context: JobContext
+    network: Network, rows: Data, validation: EvaluationSplit, hyperparameters: Hyperparameters, context: JobContext
 ) -> FitSpec:
-    if settings.early_stopping and not len(validation.targets):
+    if hyperparameters.early_stopping and not len(validation.targets):
         raise UserError(data.NO_VALIDATION)
     layer = network.encoder.layer
     reads_tokens = isinstance(network.encoder.preprocessor, TokenPreprocessor)
     deep = reads_tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS
     made_here = network.encoder.family in load_encoder.FROM_SCRATCH_FAMILIES
-    transformer = deep and not made_here and not settings.train_only_top_layer
-    decay = settings.encoder_learning_rate_decay
-    inputs = _tokenized(network.encoder, rows.training.texts, "training", settings, context)
+    transformer = deep and not made_here and not hyperparameters.train_only_top_layer
+    decay = hyperparameters.encoder_learning_rate_decay
+    inputs = _tokenized(network.encoder, rows.training.records, "training", hyperparameters, context)
     targets = rows.training.targets
     return FitSpec(
         network.whole,
-        network.answers,
-        Rows(inputs, targets, _weights(targets, len(rows.labels), settings, context)),
+        network.inference,
+        Rows(inputs, targets, _weights(targets, len(rows.labels), hyperparameters.class_weights, context)),
         validation,
-        choose_learning_rate(settings, transformer=transformer),
-        learning_rate_multipliers(layer, decay) if decay != 1 and not settings.train_only_top_layer else (),
+        choose_learning_rate(hyperparameters, transformer=transformer),
+        learning_rate_multipliers(layer, decay) if decay != 1 and not hyperparameters.train_only_top_layer else (),
         "training" in context.sharded,
     )
 
 
-def _weights(
-    targets: NDArray[np.int32], labels: int, settings: Hyperparameters, context: JobContext
-) -> NDArray[np.float32]:
-    """Return how much each training row counts, float32[rows]; with balanced labels their sums are alike."""
-    if settings.class_weights == "none":
+def _weights(targets: NDArray[np.int32], labels: int, class_weights: str, context: JobContext) -> NDArray[np.float32]:
+    """Return the weight of each training row, float32[rows]; ``balanced`` gives all labels the same total weight."""
+    if class_weights == "none":
         return np.ones(len(targets), np.float32)
     counts = np.bincount(targets, minlength=labels)
     if "training" in context.sharded:
@@ -267,10 +285,10 @@ def _digests(rows: Data, context: JobContext) -> list[str]:
 
 
 def _tokenized(
-    encoder: Encoder, texts: Sequence[Any], name: str, settings: Hyperparameters, context: JobContext
+    encoder: Encoder, records: Sequence[Any], name: str, hyperparameters: Hyperparameters, context: JobContext
 ) -> Inputs:
-    multiple = hardware.length_multiple(settings.jit_compile)
-    inputs = batches.tokenize(encoder, texts, context.interruption, multiple=multiple)
+    multiple = hardware.length_multiple(hyperparameters.jit_compile)
+    inputs = batches.tokenize(encoder, records, context.interruption, multiple=multiple)
     if isinstance(encoder.preprocessor, TokenPreprocessor) and len(inputs):
         lengths, limit = inputs.lengths(), encoder.preprocessor.max_sequence_length
         share = float(np.mean(lengths >= limit))
@@ -278,77 +296,80 @@ def _tokenized(
             "event=tokens rows=%s mean=%.1f longest=%d limit=%d share_at_limit=%.4f",
             name, float(np.mean(lengths)), int(lengths.max()), limit, share,
         )  # fmt: skip
-        # What a checkpoint reads at most was known, and said, before; of a SavedModel it is known only now.
-        if share and limit < settings.max_sequence_length and context.channel and saved_models(context.channel):
-            words = reading.LIMITED.format(asked=settings.max_sequence_length, limit=limit, share=share)
+        # The limit of a checkpoint was logged with the data; that of a SavedModel is known only once it is loaded.
+        if share and limit < hyperparameters.max_sequence_length and context.channel and saved_models(context.channel):
+            words = reading.LIMITED.format(asked=hyperparameters.max_sequence_length, limit=limit, share=share)
             log.warning("event=tokens rows=%s note=%r", name, words)
     return inputs
 
 
 def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext) -> FitSpec:
-    """Run the frozen encoder once over all rows, where every epoch would give the same vectors."""
+    """Return a fit spec for the top layer alone, on vectors of the frozen encoder, which runs over all rows once.
+
+    Where the encoder augments records, its vectors differ from epoch to epoch, and the spec stays as it is.
+    """
     network.encoder.layer.trainable = False
     if isinstance(network.encoder, ConfigurableEncoder) and network.encoder.augments:
         return fit_spec
-    room = feature_cache.in_memory_or(context.scratch)
+    allocate = feature_cache.in_memory_or(context.scratch)
     started = time.monotonic()
     training, validation = (
-        Inputs(evaluate.compute(network.answers.encode, inputs, context.interruption, room))
+        Inputs(evaluate.compute(network.inference.encode, inputs, context.interruption, allocate))
         for inputs in (fit_spec.training.inputs, fit_spec.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
     return replace(
         fit_spec,
         model=network.head,
-        answers=network.answers.classify,
+        inference=network.inference.classify,
         training=replace(fit_spec.training, inputs=training),
         validation=replace(fit_spec.validation, inputs=validation),
     )
 
 
 def _scored_again(
-    run: Run, network: Network, held: EvaluationSplit, settings: Hyperparameters, context: JobContext
+    run: Run, network: Network, split: EvaluationSplit, hyperparameters: Hyperparameters, context: JobContext
 ) -> Run:
-    """Score the model that will be exported, whose numbers are not quite those it was trained with.
+    """Score the float32 model that will be exported, whose answers differ slightly from those during training.
 
-    A job that is to stop keeps the figures of training, and scores only rows enough to check the export with.
+    A job that was told to stop keeps the metrics of training, and scores only enough rows to verify the export.
     """
-    if not len(held.targets):
+    if not len(split.targets):
         return run
-    scores = score_unless_stopped(network.answers, held, context.cluster, context.interruption)
+    scores = score_unless_stopped(network.inference, split, context.cluster, context.interruption)
     if scores is None:
-        return replace(run, scores=score_some(network.answers, held, context.cluster, settings.seed))
-    figures = evaluate.figures(scores.probabilities, held.targets[scores.rows], settings.eval_metric)
-    return replace(run, scores=scores, metrics={**run.metrics, **figures})
+        return replace(run, scores=score_some(network.inference, split, context.cluster, hyperparameters.seed))
+    metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)
+    return replace(run, scores=scores, metrics={**run.metrics, **metrics})
 
 
 def _outcome(
-    network: Network, run: Run, rows: Data, part: Split, held: Mapping[str, EvaluationSplit], context: JobContext
+    network: Network, run: Run, rows: Data, part: Split, evaluation: Mapping[str, EvaluationSplit], context: JobContext
 ) -> Outcome:
-    def answer(texts: Sequence[Any]) -> NDArray[np.float32]:
-        return softmax(evaluate.compute(network.answers, batches.tokenize(network.encoder, texts)))
+    def answer(records: Sequence[Any]) -> NDArray[np.float32]:
+        return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
     reports = {}
     if len(run.scores.rows):
-        targets = held["validation"].targets[run.scores.rows]
+        targets = evaluation["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(network.answers, held["test"], context.cluster, context.interruption)
+    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is not None and len(scores.rows):
-        reports["test"] = evaluate.report(scores.probabilities, held["test"].targets[scores.rows], rows.labels)
+        reports["test"] = evaluate.report(scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
         log.info(
             "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
     checked, probabilities = _checked(answer, run, rows, part)
-    probes = answer(rows.modality.smoke_inputs())
-    trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, probes)
+    smoke_predictions = answer(rows.modality.smoke_inputs())
+    trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, smoke_predictions)
     return Outcome(trained, run.history, reports, answer)
 
 
 def _checked(answer: Answer, run: Run, rows: Data, part: Split) -> tuple[Split, NDArray[np.float32]]:
-    """Return rows of this host whose answers are known: those it was scored on, or else some it was trained on."""
-    here = run.scores.rows < len(part.texts)  # the leader's part, which comes first; only the leader exports
+    """Return rows of this host with the model's probabilities: scored validation rows, or else some training rows."""
+    here = run.scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
     if here.any():
         return part.take(run.scores.rows[here]), run.scores.probabilities[here]
-    some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.texts))))
-    return some, answer(some.texts)
+    some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
+    return some, answer(some.records)

@@ -1,4 +1,4 @@
-"""What a job begins with: the encoder it trains, loaded or made."""
+"""The encoder that a job trains: loaded from files, or built from scratch."""
 
 import logging
 from pathlib import Path
@@ -23,100 +23,103 @@ FROM_SCRATCH_FAMILIES = frozenset(family for each in MODALITIES.values() for fam
 
 
 def find(
-    channel: Path | None, previous: Previous | None, settings: Hyperparameters, scratch: Path, modality: Modality
+    channel: Path | None, previous: Previous | None, hyperparameters: Hyperparameters, scratch: Path, modality: Modality
 ) -> EncoderFiles | None:
-    """Find the encoder's files, in the form that is computed fastest; None where it begins from nothing.
+    """Find the encoder's files, converted to the form that runs fastest.
 
     Args:
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
-        previous: The model of this image that the channel holds, if it does.
-        settings: The job's hyperparameters.
-        scratch: A folder for files of that form; it must last as long as the encoder.
-        modality: What kind of records it is for.
+        previous: The model of this image that the channel holds; None without one.
+        hyperparameters: The job's hyperparameters.
+        scratch: A folder for converted files, which the encoder needs as long as it is used.
+        modality: The modality of the records.
+
+    Returns:
+        The encoder's files; None for a network that is trained from scratch.
 
     Raises:
-        UserError: There is none.
+        UserError: There is no such encoder, or it contradicts the model channel.
     """
-    files = _found(channel, previous, settings, modality)
+    files = _found(channel, previous, hyperparameters.model_id, modality)
     if files is None or files.family != "hub":
         return files
     from classifier.encoders import hub_bert  # noqa: PLC0415  it takes a second to import, and needs TensorFlow Hub
 
-    return hub_bert.carried_over(files, settings.max_sequence_length, scratch)
+    return hub_bert.carried_over(files, hyperparameters.max_sequence_length, scratch)
 
 
-def _found(
-    channel: Path | None, previous: Previous | None, settings: Hyperparameters, modality: Modality
-) -> EncoderFiles | None:
-    made_by = modality.from_scratch
+def _found(channel: Path | None, previous: Previous | None, model_id: str, modality: Modality) -> EncoderFiles | None:
+    from_scratch = modality.from_scratch
     if previous is not None:
-        if made_by.get(settings.model_id, previous.family) != previous.family:
+        if from_scratch.get(model_id, previous.family) != previous.family:
             raise UserError(
-                f"hyperparameter model_id={settings.model_id}: the model channel holds a model made of a "
-                f"{previous.family} encoder; leave model_id out to train that further, or the channel to begin anew"
+                f"hyperparameter model_id={model_id}: the model channel holds a model with a {previous.family} "
+                "encoder; leave model_id out to train that model further, or the channel out to train from scratch"
             )
         return EncoderFiles(previous.name, previous.family, previous.encoder)
-    if settings.model_id in FROM_SCRATCH and settings.model_id not in made_by:
+    if model_id in FROM_SCRATCH and model_id not in from_scratch:
         raise UserError(
-            f"hyperparameter model_id={settings.model_id}: is not for {modality.name}s; use {' or '.join(made_by)}"
+            f"hyperparameter model_id={model_id}: is not for {modality.name}s; use {' or '.join(from_scratch)}"
         )
-    if settings.model_id in made_by:
+    if model_id in from_scratch:
         if channel is not None and not modality.word_vectors:
             raise UserError(
-                f"hyperparameter model_id={settings.model_id}: begins from nothing, and there is a model channel; "
-                "leave one of them out"
+                f"hyperparameter model_id={model_id}: is trained from scratch, and there is a model channel; leave one "
+                "of them out"
             )
         return None
     if channel is not None:
         return recognised(channel, "model channel", modality)
-    return in_image(settings.model_id, PRETRAINED_FOLDER, modality)
+    return in_image(model_id, PRETRAINED_FOLDER, modality)
 
 
-def load(files: EncoderFiles | None, channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
-    """Load the encoder, or make one of the families that begin from nothing.
+def load(files: EncoderFiles | None, channel: Path | None, hyperparameters: Hyperparameters, data: Data) -> Encoder:
+    """Load the encoder, or build one that is trained from scratch.
 
     Args:
-        files: Its files; None where it begins from nothing.
+        files: Its files; None for a network that is trained from scratch.
         channel: The folder with the ``model`` channel's files, unpacked, where a file of word vectors may be.
-        settings: The job's hyperparameters.
-        data: The rows to train on, of which a new vocabulary is made.
+        hyperparameters: The job's hyperparameters.
+        data: The job's rows; a new vocabulary is built from the training rows.
 
     Raises:
         UserError: The files are broken.
     """
-    tf_keras.utils.set_random_seed(settings.seed)
-    encoder = _made(channel, settings, data) if files is None else _loaded(files, settings)
+    tf_keras.utils.set_random_seed(hyperparameters.seed)
+    encoder = _built(channel, hyperparameters, data) if files is None else _loaded(files, hyperparameters)
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
     if isinstance(encoder, ConfigurableEncoder):
-        encoder.configure(settings)
+        encoder.configure(hyperparameters)
     return encoder
 
 
-def _loaded(files: EncoderFiles, settings: Hyperparameters) -> Encoder:
-    return family(files.family).load(files.folder, files.name, settings.max_sequence_length, settings.seed)
+def _loaded(files: EncoderFiles, hyperparameters: Hyperparameters) -> Encoder:
+    return family(files.family).load(
+        files.folder, files.name, hyperparameters.max_sequence_length, hyperparameters.seed
+    )
 
 
-def _made(channel: Path | None, settings: Hyperparameters, data: Data) -> Encoder:
+def _built(channel: Path | None, hyperparameters: Hyperparameters, data: Data) -> Encoder:
     from classifier.encoders import word_vectors  # noqa: PLC0415
 
     vectors = word_vectors.find(channel) if channel is not None else None
     if channel is not None and vectors is None:
         raise UserError(
-            f"hyperparameter model_id={settings.model_id}: begins from nothing, and the model channel holds no file of "
-            "word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
+            f"hyperparameter model_id={hyperparameters.model_id}: is trained from scratch, and the model channel holds "
+            "no file of word vectors; leave the channel out, or put a file in GloVe's or word2vec's text format there"
         )
-    module = cast("FromScratchFamily", family(data.modality.from_scratch[settings.model_id]))
-    return module.build(data.training.texts, settings, vectors)
+    module = cast("FromScratchFamily", family(data.modality.from_scratch[hyperparameters.model_id]))
+    return module.build(data.training.records, hyperparameters, vectors)
 
 
-def plain(network: Network, settings: Hyperparameters, scratch: Path) -> Network:
-    """Make the same network anew, computing in float32 on one device, as it will serve."""
+def plain(network: Network, hyperparameters: Hyperparameters, scratch: Path) -> Network:
+    """Return a copy of the network that computes in float32 on one device, as it will when it serves."""
     folder = scratch / "plain"
     folder.mkdir()
     network.encoder.save(folder)
     weights = network.head.get_weights()
     with computing_with(Precision("float32", "exported")):
         files = EncoderFiles(network.encoder.name, network.encoder.family, folder)
-        made = assemble(_loaded(files, settings), build_head(weights[-1].shape[0], settings))
+        made = assemble(_loaded(files, hyperparameters), build_head(weights[-1].shape[0], hyperparameters))
     made.head.set_weights(weights)
     return made

@@ -1,4 +1,4 @@
-"""The network that is trained: an encoder, dropout, and a dense layer with an L2 penalty."""
+"""The network that is trained: an encoder, dropout, and a dense layer with L2 regularization."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,22 +16,24 @@ from classifier.training import evaluate
 from classifier.training.warm_start import TopLayer
 
 
-def build_head(labels: int, settings: Hyperparameters, kept: TopLayer | None = None) -> Any:
-    """Make the top layer: float32[batch, width] to logits float32[batch, labels].
+def build_head(labels: int, hyperparameters: Hyperparameters, kept: TopLayer | None = None) -> Any:
+    """Build the top layer, which maps vectors, float32[batch, width], to logits, float32[batch, labels].
 
     Args:
-        labels: How many labels there are.
-        settings: The job's hyperparameters.
-        kept: Weights for the first labels; the others' are new.
+        labels: The number of labels.
+        hyperparameters: The job's hyperparameters.
+        kept: Trained weights of the first labels; those of further labels are initialized at random.
     """
     dense = tf_keras.layers.Dense(
         labels,
-        kernel_initializer=tf_keras.initializers.GlorotUniform(seed=settings.seed),
-        kernel_regularizer=tf_keras.regularizers.L2(settings.regularizers_l2),
+        kernel_initializer=tf_keras.initializers.GlorotUniform(seed=hyperparameters.seed),
+        kernel_regularizer=tf_keras.regularizers.L2(hyperparameters.regularizers_l2),
         dtype="float32",
         name="dense",
     )
-    head = tf_keras.Sequential([Dropout(settings.dropout_rate, settings.seed, dtype="float32"), dense], name="head")
+    head = tf_keras.Sequential(
+        [Dropout(hyperparameters.dropout_rate, hyperparameters.seed, dtype="float32"), dense], name="head"
+    )
     if kept is not None:
         head.build([None, len(kept.kernel)])
         known = kept.kernel.shape[1]
@@ -42,7 +44,7 @@ def build_head(labels: int, settings: Hyperparameters, kept: TopLayer | None = N
 
 
 class Classifier(tf_keras.Model):  # type: ignore[misc]
-    """What an encoder's layer reads, to logits float32[batch, labels]."""
+    """A model that maps the inputs of an encoder's layer to logits, float32[batch, labels]."""
 
     def __init__(self, encoder: Encoder, head: Any) -> None:
         super().__init__(name="classifier")
@@ -61,7 +63,7 @@ class Network:
     Attributes:
         encoder: The encoder.
         head: The top layer.
-        whole: Both, from what the encoder's layer reads to logits; its variables are built.
+        whole: Both as one model, from the inputs of the encoder's layer to logits; its variables are built.
     """
 
     encoder: Encoder
@@ -69,15 +71,15 @@ class Network:
     whole: Classifier
 
     @cached_property
-    def answers(self) -> evaluate.Answers:
-        """The network as it answers outside of training; made once, for to make it takes a second."""
+    def inference(self) -> evaluate.Inference:
+        """The network in inference mode; cached, as tracing takes a second."""
         vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
         encode = evaluate.compiled(self.encoder.layer, self.encoder.preprocessor.signature)
-        return evaluate.Answers(encode, evaluate.compiled(self.head, vectors))
+        return evaluate.Inference(encode, evaluate.compiled(self.head, vectors))
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:
-    """Put a classifier together."""
+    """Build a classifier from an encoder and a top layer."""
     whole = Classifier(encoder, head)
     signature = encoder.preprocessor.signature
     whole(tf.zeros([size or 1 for size in signature.shape], signature.dtype))
@@ -85,13 +87,13 @@ def assemble(encoder: Encoder, head: Any) -> Network:
 
 
 def learning_rate_multipliers(layer: Any, decay: float) -> list[tuple[tf.Variable, float]]:
-    """Give each of an encoder's variables its share of the learning rate: less, the deeper its layer lies.
+    """Return the learning-rate multiplier of each of an encoder's variables: the lower its layer, the smaller.
 
-    After Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018).
+    Source: Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018).
 
     Args:
-        layer: The encoder's layer; its ``stages``, if it has them, are its parts from the texts upwards.
-        decay: The share that each part has of the one above it; the topmost has it of the top layer's.
+        layer: The encoder's layer; its ``stages``, if it has them, are its parts from the input upwards.
+        decay: The ratio of each stage's multiplier to that of the stage above it; the top layer's is 1.
     """
     stages = list(getattr(layer, "stages", [layer]))
     return [
@@ -102,12 +104,12 @@ def learning_rate_multipliers(layer: Any, decay: float) -> list[tuple[tf.Variabl
 
 
 def parameters(model: Any) -> int:
-    """Count a model's trainable numbers."""
+    """Return the number of a model's trainable parameters."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits [rows, labels] into probabilities of the same shape."""
+    """Return the probabilities of logits, both float32[rows, labels]."""
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
     return probabilities

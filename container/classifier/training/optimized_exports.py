@@ -1,4 +1,4 @@
-"""Faster forms of the exported model, each kept only on evidence that it gives the labels that the model gives."""
+"""Optimized exports of the model for other backends, each accepted only if it predicts the same labels."""
 
 import logging
 import shutil
@@ -24,38 +24,38 @@ from classifier.training.interruption import Interruption
 
 log = logging.getLogger(__name__)
 
-LARGEST_DIFFERENCE = 1e-3  # of a probability, between the trained model and what is exported of it in float32
+LARGEST_DIFFERENCE = 1e-3  # of a probability, between the trained model and a float32 export
 SHARE_OF_LABELS_KEPT = 0.998
 ACCURACY_LOST = 0.002
-FEW_ROWS = 500  # of which one may change
+FEW_ROWS = 500  # of fewer rows, one label may change
 COMPARED_AT_ONCE = 64
-# Rows. What computes in the same numbers differs on the first ones already, if it differs.
+# Rows. An export in the same dtype that differs does so on the first rows already.
 MOST_COMPARED = 256
-# Who serves asks our own records again, and takes a form that is further off than SMOKE_TOLERANCE for a damaged one.
+# Serving predicts the smoke inputs again, and refuses a model that differs by more than SMOKE_TOLERANCE as damaged.
 MOST_OFF = artifact.SMOKE_TOLERANCE / 2
-MOST_JUDGED = 5_000  # of these 0.2 % are ten
-# Sums and norms cost little; computed in float32 whatever the rest is, a third less is lost by rounding.
+MOST_JUDGED = 5_000  # rows
+# Sums and norms are cheap; in float32, they lower the rounding error of a bfloat16 network by a third.
 _KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a form is compared with.
+    """The predictions that an optimized export is compared with.
 
     Attributes:
-        rows: Rows whose answers are known.
-        answers: The trained model's answers for them, float32[rows, labels].
-        probes: Its answers for its modality's ``smoke_inputs``, float32[probes, labels].
-        held_out: Whether the rows are of no training.
+        rows: Rows whose predictions are known.
+        answers: The trained model's probabilities for these rows, float32[rows, labels].
+        smoke_predictions: Its probabilities for the modality's ``smoke_inputs``, float32[records, labels].
+        held_out: Whether the rows are validation rows, which were not trained on.
     """
 
     rows: Split
     answers: NDArray[np.float32]
-    probes: NDArray[np.float32]
+    smoke_predictions: NDArray[np.float32]
     held_out: bool
 
     def sample(self, most: int) -> "Checked":
-        """Return so many of the rows at most, as far from one another as can be."""
+        """Return at most this many rows, evenly spaced."""
         if len(self.answers) <= most:
             return self
         indices = np.linspace(0, len(self.answers) - 1, most).astype(np.int64)
@@ -64,15 +64,15 @@ class Checked:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a form's answers differ from the trained model's.
+    """How an optimized export's predictions differ from the trained model's.
 
     Attributes:
         accepted: Whether it may serve.
-        reason: Why not, or nothing.
-        rows: How many rows it was asked.
-        equal_labels: The share of them that it gives the same label.
-        accuracy_change: How much larger a share of them it answers rightly.
-        largest_difference: The largest of a probability.
+        reason: Why it may not serve; empty if it may.
+        rows: The number of rows that were compared.
+        equal_labels: The share of these rows with the same predicted label.
+        accuracy_change: The change in accuracy on these rows.
+        largest_difference: The largest difference of a probability.
     """
 
     accepted: bool
@@ -86,18 +86,18 @@ class Evidence:
 def write(
     work: Path, network: Any, encoder: Encoder, exported: Predictor, checked: Checked, interruption: Interruption
 ) -> dict[str, Any]:
-    """Write the forms of the model that there can be, and see what they answer.
+    """Write optimized exports, and compare their predictions with the trained model's.
 
     Args:
         work: The model folder that is being written.
-        network: The signature of the written model from token ids, or other numbers, to probabilities.
+        network: The exported signature from token ids or pixels to probabilities.
         encoder: The trained encoder.
-        exported: The model as TensorFlow runs it.
-        checked: What is known of its answers.
-        interruption: A job that is told to stop writes none.
+        exported: A predictor that runs the model with TensorFlow.
+        checked: The predictions to compare with.
+        interruption: A job that is told to stop writes no optimized export.
 
     Returns:
-        What the manifest says of each, by the name of the engine that runs it.
+        The entries of the manifest by the name of the backend.
     """
     preprocessor = encoder.preprocessor
     tokenizer = preprocessor.portable() if isinstance(preprocessor, TokenPreprocessor) else None
@@ -111,8 +111,8 @@ def write(
     level = logging.getLogger().level
     try:
         model = openvino.convert_model(network)
-    except Exception as error:  # noqa: BLE001  the library has no exceptions of its own; the model is whole without
-        logging.getLogger().setLevel(level)  # which the library had left at ERROR
+    except Exception as error:  # noqa: BLE001  the library has no exception types; this export is optional
+        logging.getLogger().setLevel(level)  # the library leaves it at ERROR
         log.warning("event=engine name=%s accepted=False note=%r", FLOAT32, f"not converted: {type(error).__name__}")
         shutil.rmtree(folder)
         return {}
@@ -132,41 +132,41 @@ def write(
 def _evidence(
     name: str, work: Path, exported: Predictor, checked: Checked, interruption: Interruption, *, folds_case: bool
 ) -> Evidence:
-    """Ask a form what the trained model had answered."""
+    """Compare an optimized export's predictions with the trained model's."""
     manifest = {**exported.manifest, "engines": {"folds_case": folds_case}}
     try:
         backend = BACKENDS[name].load(Stored(work, work / artifact.SAVED_MODEL_FOLDER, manifest), Computing())
     except UserError as error:
         return Evidence(accepted=False, reason=str(error))
     if isinstance(backend, OpenVinoBackend) and backend.precision != PRECISIONS[name]:
-        return Evidence(accepted=False, reason=f"the training machine's processor computes no {PRECISIONS[name]}")
+        return Evidence(accepted=False, reason=f"the training machine's processor does not support {PRECISIONS[name]}")
     if name != FLOAT32 and not checked.held_out:
-        return Evidence(accepted=False, reason="there are no validation rows to show that it keeps the labels")
+        return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
     predictor = Predictor(backend, exported.labels, exported.manifest)
-    difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.probes).max())
+    difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.smoke_predictions).max())
     answers = np.zeros_like(checked.answers)
     for start in range(0, len(answers), COMPARED_AT_ONCE):
         if interruption.requested():
-            return Evidence(accepted=False, reason="the job was told to stop before it was compared")
+            return Evidence(accepted=False, reason="the job was stopped before it was verified")
         piece = slice(start, start + COMPARED_AT_ONCE)
-        answers[piece] = predictor.predict(checked.rows.texts[piece])
+        answers[piece] = predictor.predict(checked.rows.records[piece])
     evidence = judged(name, answers, checked, difference)
     if evidence.accepted and difference > MOST_OFF:
-        return replace(evidence, accepted=False, reason=f"it answers records of our own otherwise, by {difference:.3f}")
+        return replace(evidence, accepted=False, reason=f"its smoke predictions differ by {difference:.3f}")
     return evidence
 
 
 def judged(name: str, answers: NDArray[np.float32], checked: Checked, difference: float) -> Evidence:
-    """Say whether a form may serve.
+    """Judge whether an optimized export may serve.
 
-    A form in float32 must give the same probabilities. One that rounds must give 99.8 % of the labels, or all but one
-    of fewer than 500 rows, and may lose 0.2 points of accuracy, or one such row.
+    A float32 export must give the same probabilities. One of lower precision must predict the same label for 99.8 % of
+    the rows, and may lose 0.2 percentage points of accuracy; with fewer than 500 rows, one row may differ.
 
     Args:
-        name: The engine that runs it.
-        answers: The form's, float32[rows, labels].
-        checked: What they are compared with.
-        difference: The largest of a probability that is known already.
+        name: The backend that runs it.
+        answers: The export's probabilities, float32[rows, labels].
+        checked: The predictions to compare with.
+        difference: The largest difference of the smoke predictions.
     """
     count = len(answers)
     labels, expected, targets = answers.argmax(axis=1), checked.answers.argmax(axis=1), checked.rows.targets
@@ -176,7 +176,7 @@ def judged(name: str, answers: NDArray[np.float32], checked: Checked, difference
     few = count < FEW_ROWS
     keeps = changed <= (1 if few else (1 - SHARE_OF_LABELS_KEPT) * count)
     keeps = keeps and lost <= (1 if few else ACCURACY_LOST * count)
-    reason = "" if keeps else f"it changes {changed} of {count} labels, and {lost} fewer are right"
+    reason = "" if keeps else f"it changes {changed} of {count} labels, and {lost} fewer are correct"
     if name == FLOAT32:
         keeps = difference <= LARGEST_DIFFERENCE
         reason = "" if keeps else f"its probabilities differ by {difference:.6f}"
@@ -191,9 +191,9 @@ def judged(name: str, answers: NDArray[np.float32], checked: Checked, difference
 
 
 def _keep_precise(network: Path) -> None:
-    """Mark a network's sums and norms as ones that are computed in float32 whatever the rest is computed in.
+    """Mark a network's sums and norms to be computed in float32, whatever the dtype of the rest.
 
-    OpenVINO reads the mark as its own attribute "precise", which it sets where half precision is known to do harm.
+    The mark is OpenVINO's own attribute "precise", which it sets where half precision is known to be harmful.
     """
     tree = ET.parse(network)  # noqa: S314  it was written a moment ago
     for layer in tree.iter("layer"):

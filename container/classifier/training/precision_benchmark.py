@@ -1,7 +1,7 @@
-"""How fast this processor trains a transformer in float32 and in bfloat16, tried on one block of it.
+"""A benchmark of this processor: one transformer block, trained in float32 and in bfloat16.
 
-The block has weights of its own, which are thrown away: the job's network, its random numbers and their counts are not
-touched.
+The block has weights of its own, which are discarded. The job's network and its random number generators are not
+affected.
 """
 
 import time
@@ -17,18 +17,18 @@ from classifier.training.hardware import Precision, computing_with
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 FEWEST_ROUNDS = 3
-SECONDS = 1.0  # after which no further round is begun
+SECONDS = 1.0  # after which no further round is started
 SEED = 0
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is tried.
+class Workload:
+    """The size of the benchmark.
 
     Attributes:
-        shape: The encoder's.
-        rows: Of a batch.
-        length: Tokens of each.
+        shape: The encoder's shape.
+        rows: The number of texts in a batch.
+        length: The number of tokens of each text.
     """
 
     shape: Shape
@@ -36,11 +36,14 @@ class Work:
     length: int
 
 
-def seconds(work: Work) -> Mapping[str, float]:
-    """Return the least time that a block took, forward and backward, in each kind of numbers; they take turns."""
+def seconds(work: Workload) -> Mapping[str, float]:
+    """Return the shortest time, in seconds, of a forward and backward pass through a block, by dtype.
+
+    The dtypes take turns, so that other load on the machine affects both.
+    """
     steps = {name: _step(name, work) for name in (FLOAT32, BFLOAT16)}
     for step in steps.values():
-        step()  # the first time makes the kernels
+        step()  # warm-up: compiles the kernels
     rounds: list[dict[str, float]] = []
     while len(rounds) < FEWEST_ROUNDS or sum(map(sum, (each.values() for each in rounds))) < SECONDS:
         rounds.append({name: _timed(step) for name, step in steps.items()})
@@ -53,9 +56,9 @@ def _timed(step: Callable[[], None]) -> float:
     return time.monotonic() - started
 
 
-def _step(name: str, work: Work) -> Callable[[], None]:
-    """Make a function that computes a block and its gradients."""
-    with computing_with(Precision(name, "tried")):
+def _step(name: str, work: Workload) -> Callable[[], None]:
+    """Return a function that computes a block and its gradients in a dtype."""
+    with computing_with(Precision(name, "benchmarked")):
         block = Block(work.shape, 0, SEED)
     values = np.random.default_rng(SEED).standard_normal((work.rows, work.length, work.shape.width), np.float32)
     hidden = tf.cast(values, block.compute_dtype)

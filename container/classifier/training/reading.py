@@ -1,9 +1,9 @@
-"""What the encoder can read of the texts, known before it is loaded: its vocabulary is a file.
+"""The coverage of the texts by the encoder's vocabulary, which is checked before the encoder is loaded.
 
-A word that no vocabulary's pieces make up becomes one unknown token, the same for all such words. Of words of other
-scripts an English vocabulary has the letters at best. Measured with the default encoder, frozen, on 2,000 questions of
-TREC-6 whose letters were made Cyrillic one by one: an accuracy of 0.49 in place of 0.87; trained whole, 0.64 in place
-of 0.93.
+A word that can't be composed of a vocabulary's pieces becomes the unknown token, the same for all such words. Of other
+scripts, an English vocabulary holds single letters at best. Measured with the default encoder on 2,000 questions of
+TREC-6, transliterated to Cyrillic letter by letter: the accuracy falls from 0.87 to 0.49 with a frozen encoder, and
+from 0.93 to 0.64 if all of it is trained.
 """
 
 import json
@@ -33,14 +33,14 @@ from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
-# On the real sets at hand the share of unknown characters is 0.00000.
+# On the real data sets that this was tried on, the share of unknown characters is 0.00000.
 UNREAD_WARNED_OF = 0.02
 ROWS_WARNED_OF = 0.01
 SPELLED_WARNED_OF = 0.1
-# A row of which so much is unknown says nothing, and a job in which nearly all rows are such learns nothing.
+# A row with so many unknown characters is useless, and a job in which nearly all rows are useless can't learn.
 UNREAD_OF_A_ROW = 0.5
 ROWS_THAT_END_THE_JOB = 0.9
-# A word is spelled out where it has nearly as many tokens as letters.
+# A word counts as spelled out if it has nearly as many tokens as letters.
 TOKENS_TO_LETTERS = 0.75
 FEWEST_LETTERS_SPELLED = 3
 
@@ -52,26 +52,26 @@ SCRIPTS_NAMED = 5
 LONG_WORDS = f"words of over {pieces.LONGEST_WORD} characters"
 CONTINUED = "##"
 NO_LIMIT = 1 << 30
-# What the tokenizer leaves out without a word, beside what nobody sees.
+# Visible characters that the tokenizer drops silently.
 _DROPPED = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 
 LIMITED = (
-    "max_sequence_length={asked}, and the encoder reads {limit} tokens at most: {share:.1%} of the texts are cut "
-    "there; set model_id to cnn or lstm, which read as many as you say, or let a row be a part of a text"
+    "max_sequence_length={asked}, but the encoder reads at most {limit} tokens: {share:.1%} of the texts are truncated "
+    "there; set model_id to cnn or lstm, which have no such limit, or split long texts into several rows"
 )
 CURES: Mapping[str, str] = {
-    SIGNS: "model_id=cnn or lstm learns signs as words; or write them in words",
-    STYLED: "model_id=cnn or lstm reads them as plain letters; or write them so",
+    SIGNS: "set model_id to cnn or lstm, which learn signs as words, or write them in words",
+    STYLED: "set model_id to cnn or lstm, which read them as plain letters, or write them as such",
     LONG_WORDS: (
-        "put spaces between words and take encoded data out, or set model_id to cnn, which reads scripts without "
-        "spaces letter by letter"
+        "put spaces between words and remove encoded data, or set model_id to cnn, which reads scripts without spaces "
+        "letter by letter"
     ),
-    LOST: "export the texts again, in UTF-8: what wrote them could not read them",
-    PRIVATE: "write these characters in words: only the program that wrote them knows what they mean",
+    LOST: "export the texts again, in UTF-8: the program that wrote them lost these characters",
+    PRIVATE: "write these characters in words: only the program that wrote them knows their meaning",
 }
 OF_A_SCRIPT = (
-    "give a multilingual BERT on the channel `model`, as bert-base-multilingual-cased (104 languages) or LaBSE (109), "
-    "or set model_id to cnn or lstm, which learn the texts' own words"
+    "provide a multilingual BERT on the channel `model`, such as bert-base-multilingual-cased (104 languages) or LaBSE "
+    "(109), or set model_id to cnn or lstm, which learn the texts' own words"
 )
 
 
@@ -80,10 +80,10 @@ class Reader:
     """An encoder's tokenizer.
 
     Attributes:
-        tokenizer: It cuts texts, and leaves their ends on.
-        unknown: The token that stands for what the vocabulary lacks.
-        longest: Tokens that the encoder reads of a text; None where that is known only when it is loaded.
-        folds_case: Whether letters are folded before it.
+        tokenizer: The tokenizer, without truncation.
+        unknown: The unknown token.
+        longest: The number of tokens of a text that the encoder reads; None if that isn't known before it is loaded.
+        folds_case: Whether texts are case-folded before they are tokenized.
     """
 
     tokenizer: Tokenizer
@@ -92,7 +92,7 @@ class Reader:
     folds_case: bool = False
 
     def encodings(self, texts: Sequence[str]) -> Iterator[tuple[str, Encoding]]:
-        """Yield each text's beginning, and its tokens."""
+        """Yield each text, up to :data:`LONGEST_LOOKED_AT` characters, with its tokens."""
         clean: Callable[[str], str] = folded if self.folds_case else str
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             some = [
@@ -103,7 +103,7 @@ class Reader:
 
 
 class Row(NamedTuple):
-    """What an encoder makes of a text, in characters that are no spaces: all, unknown ones, and those spelled out."""
+    """The coverage of a text, in characters without spaces: all, unknown and spelled-out ones; and its tokens."""
 
     characters: int
     unread: int
@@ -113,45 +113,45 @@ class Row(NamedTuple):
 
 @dataclass
 class Coverage:
-    """What an encoder makes of the texts of a channel.
+    """The coverage of a channel's texts.
 
     Attributes:
-        rows: Of each text that was looked at.
-        places: Where each of them is.
-        unread: Unknown characters by their script.
-        spelled: Spelled ones by theirs.
+        rows: The coverage of each text that was examined.
+        locations: The location of each of them, ``file:line``.
+        unread: The number of unknown characters by script.
+        spelled: The number of spelled-out characters by script.
     """
 
     rows: list[Row] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
     unread: Counter[str] = field(default_factory=Counter)
     spelled: Counter[str] = field(default_factory=Counter)
 
     @property
     def characters(self) -> int:
-        """All characters that are no spaces; 1 where there is none."""
+        """The number of characters without spaces; 1 if there are none."""
         return sum(row.characters for row in self.rows) or 1
 
     @property
-    def unread_places(self) -> list[str]:
-        """Where the rows are that say nothing to the encoder."""
+    def unread_locations(self) -> list[str]:
+        """The locations of rows of which the encoder can read too little."""
         return [
-            place
-            for row, place in zip(self.rows, self.places, strict=True)
+            location
+            for row, location in zip(self.rows, self.locations, strict=True)
             if row.unread and row.unread >= UNREAD_OF_A_ROW * row.characters
         ]
 
 
 def of_job(channel: Path | None, previous: Previous | None, model_id: str) -> Reader | str:
-    """Find the tokenizer of the encoder that a job means, or say why it can't be looked at.
+    """Return the tokenizer of a job's encoder, or the reason why it can't be examined.
 
     Args:
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
-        previous: The model of this image that the channel holds, if it does.
+        previous: The model of this image that the channel holds; None without one.
         model_id: The hyperparameter.
     """
     if previous is None and model_id in FROM_SCRATCH:
-        return "the vocabulary will be made of the texts"
+        return "the vocabulary will be built from the texts"
     set_defaults(VARIABLES)
     try:
         if previous is not None and (previous.encoder.parent / "openvino" / "tokenizer.json").is_file():
@@ -167,7 +167,7 @@ def _in_image(model_id: str) -> Path:
 
 
 def _of_folder(folder: Path) -> Reader | str:
-    """Return the tokenizer of a checkpoint, or of a preprocessor of TensorFlow Hub."""
+    """Return the tokenizer of a checkpoint, or of a TensorFlow Hub preprocessor, or why there is none."""
     candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
     checkpoint = next((path for path in candidates if (path / "vocab.txt").is_file()), None)
     if checkpoint is not None:
@@ -175,21 +175,21 @@ def _of_folder(folder: Path) -> Reader | str:
         return _of_pieces(pieces.read(checkpoint), shape.positions)
     found = sorted(folder.rglob("assets/vocab.txt"))
     if not found or not (found[0].parents[1] / SAVED_MODEL).is_file():
-        return "the encoder's vocabulary is no file of words" if folder.is_dir() else "the encoder is not here"
+        return "the encoder's vocabulary is not a text file" if folder.is_dir() else "the encoder is not here"
     vocabulary = pieces.read(found[0].parent).vocabulary
-    # A preprocessor says nowhere else whether it folds letters.
+    # A preprocessor's files don't tell whether it folds case.
     return _of_pieces(pieces.Pieces(vocabulary, all(word == word.lower() or "[" in word for word in vocabulary)), None)
 
 
 def _of_pieces(found: pieces.Pieces, longest: int | None) -> Reader | str:
     portable = found.portable(NO_LIMIT)
     if portable is None:
-        return "its vocabulary has a token twice"
+        return "its vocabulary holds a token twice"
     return Reader(Tokenizer.from_str(portable.definition), pieces.UNKNOWN, longest)
 
 
 def _portable(path: Path, previous: Previous) -> Reader | str:
-    """Return the tokenizer that a model of this image has beside it."""
+    """Return the exported tokenizer of a model of this image."""
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_str(json.dumps(content))
     tokenizer.no_truncation()
@@ -199,11 +199,11 @@ def _portable(path: Path, previous: Previous) -> Reader | str:
 
 
 def look(table: pd.DataFrame, reader: Reader) -> Coverage:
-    """Cut the texts of a table, or of a large one as many, drawn at random but the same each time, as take seconds."""
+    """Return the coverage of a table's texts; of a large table, it examines a sample, always the same."""
     characters = int(table["record"].str.len().clip(upper=LONGEST_LOOKED_AT).sum())
     share = min(1.0, CHARACTERS_LOOKED_AT / max(characters, 1))
     some = table.sample(max(1, int(share * len(table))), random_state=0).sort_index()
-    found = Coverage(places=[f"{file}:{line}" for file, line in zip(some["file"], some["line"], strict=True)])
+    found = Coverage(locations=[f"{file}:{line}" for file, line in zip(some["file"], some["line"], strict=True)])
     for text, encoding in reader.encodings(list(some["record"])):
         unread, spelled = _unread(text, encoding, reader.unknown), _spelled(text, encoding, reader.unknown)
         found.unread += unread
@@ -214,7 +214,7 @@ def look(table: pd.DataFrame, reader: Reader) -> Coverage:
 
 
 def _unread(text: str, encoding: Encoding, unknown: str) -> Counter[str]:
-    """Count the characters of unknown tokens, and those that are left out, by their script."""
+    """Return the numbers of unknown and dropped characters by script."""
     counts: Counter[str] = Counter()
     if not text.isascii():
         counts.update(script(character) for character in _DROPPED.findall(text))
@@ -229,7 +229,7 @@ def _unread(text: str, encoding: Encoding, unknown: str) -> Counter[str]:
 
 
 def _spelled(text: str, encoding: Encoding, unknown: str) -> Counter[str]:
-    """Count the characters of words, but for Latin ones, that are cut into their letters, by their script."""
+    """Return the numbers of characters of words that are split into letters, by script; Latin words don't count."""
     counts: Counter[str] = Counter()
     if text.isascii():
         return counts
@@ -247,15 +247,15 @@ def _spelled(text: str, encoding: Encoding, unknown: str) -> Counter[str]:
 
 
 def check(tables: Tables, reader: Reader | str, max_sequence_length: int) -> None:
-    """Log what the encoder can read of a job's texts.
+    """Log how much of a job's texts the encoder can read.
 
     Args:
         tables: All rows.
-        reader: The encoder's tokenizer, or why it can't be looked at.
+        reader: The encoder's tokenizer, or the reason why it can't be examined.
         max_sequence_length: The hyperparameter.
 
     Raises:
-        UserError: The encoder reads nearly nothing of the texts to train on.
+        UserError: The encoder can read nearly nothing of the training texts.
     """
     if isinstance(reader, str):
         log.info("event=data note=%r", f"unknown tokens are not counted before training: {reader}")
@@ -265,17 +265,17 @@ def check(tables: Tables, reader: Reader | str, max_sequence_length: int) -> Non
         if table is None or table.empty:
             continue
         coverage = look(table, reader)
-        if name == "training" and len(coverage.unread_places) >= ROWS_THAT_END_THE_JOB * len(coverage.rows):
-            raise UserError(f"{coverage.unread_places[0]}: the encoder can't read the texts: {_words(coverage)}")
+        if name == "training" and len(coverage.unread_locations) >= ROWS_THAT_END_THE_JOB * len(coverage.rows):
+            raise UserError(f"{coverage.unread_locations[0]}: the encoder can't read the texts: {_words(coverage)}")
         for finding in findings(name, coverage, reader, max_sequence_length):
             log.log(finding.level, "event=data %s", finding.line)
 
 
 def findings(name: str, coverage: Coverage, reader: Reader, max_sequence_length: int) -> Iterator[Finding]:
-    """Say how many tokens the texts of a channel have, how much of them is unknown, and how much is cut off."""
+    """Yield findings on the tokens of a channel's texts: their number, unknown ones, and truncation."""
     rows, total = coverage.rows, coverage.characters
     limit = min(max_sequence_length, reader.longest or max_sequence_length)
-    cut = [place for row, place in zip(rows, coverage.places, strict=True) if row.tokens > limit]
+    cut = [location for row, location in zip(rows, coverage.locations, strict=True) if row.tokens > limit]
     unread, spelled = (sum(counts.values()) / total for counts in (coverage.unread, coverage.spelled))
     share = len(cut) / len(rows)
     yield Finding(
@@ -286,22 +286,22 @@ def findings(name: str, coverage: Coverage, reader: Reader, max_sequence_length:
     if limit < max_sequence_length and cut:
         words = LIMITED.format(asked=max_sequence_length, limit=limit, share=share)
         yield Finding(f"rows={name} note={words!r}", logging.WARNING)
-    nothing = coverage.unread_places
+    nothing = coverage.unread_locations
     if unread >= UNREAD_WARNED_OF or spelled >= SPELLED_WARNED_OF or len(nothing) >= max(ROWS_WARNED_OF * len(rows), 1):
         words = f"the encoder can't read all of the texts: {_words(coverage)}"
         yield Finding(f"rows={name} note={words!r}{_examples(nothing)}", logging.WARNING)
 
 
 def _words(coverage: Coverage) -> str:
-    """Say what of the texts is not read, and what to do about each kind of it."""
+    """Describe what the encoder can't read, with the cures."""
     parts = []
     if coverage.unread:
         parts.append(f"it has no token for {_shares(coverage.unread, coverage.characters)}")
     if coverage.spelled:
         parts.append(f"it has single letters only for {_shares(coverage.spelled, coverage.characters)}")
-    if coverage.unread_places:
-        share = len(coverage.unread_places) / len(coverage.rows)
-        parts.append(f"{share:.1%} of the rows are unknown to it for the most part")
+    if coverage.unread_locations:
+        share = len(coverage.unread_locations) / len(coverage.rows)
+        parts.append(f"{share:.1%} of the rows are mostly unknown to it")
     kinds = coverage.unread + coverage.spelled
     common = [kind for kind, count in kinds.most_common() if count >= kinds.total() / 10]
     cures = dict.fromkeys(CURES.get(kind, OF_A_SCRIPT) for kind in common)
@@ -316,6 +316,6 @@ def _shares(counts: Counter[str], total: int) -> str:
     )
 
 
-def _examples(places: Sequence[str]) -> str:
-    shown = ", ".join(places[:EXAMPLES])
+def _examples(locations: Sequence[str]) -> str:
+    shown = ", ".join(locations[:EXAMPLES])
     return f" examples={shown!r}" if shown else ""

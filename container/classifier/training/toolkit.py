@@ -1,8 +1,8 @@
-"""Amazon's SageMaker training toolkit, and what it needs that a job may not have.
+"""Amazon's SageMaker training toolkit, and the files it needs that a job may lack.
 
-The toolkit writes the failure file, sets the exit code, and runs the user's own script where the job brings one
-(``sagemaker_program``). It ends with exit code 0, in silence, where ``output/`` or a configuration file is missing
-(sagemaker-training 5.1: writing the failure file fails in turn). So it is given a folder that has them.
+The toolkit writes the failure file, sets the exit code, and runs the user's own script if the job has one
+(``sagemaker_program``). If ``output/`` or a configuration file is missing, it silently ends with exit code 0
+(sagemaker-training 5.1: writing the failure file fails too), so it is given a folder that has them.
 """
 
 import json
@@ -19,7 +19,7 @@ from classifier.training.interruption import Interruption, forward_to_children
 
 log = logging.getLogger(__name__)
 
-CONFIGURATION: Mapping[str, Mapping[str, Any]] = {
+CONFIGURATION: Mapping[str, Mapping[str, object]] = {
     "hyperparameters.json": {},
     "inputdataconfig.json": {},
     "resourceconfig.json": {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "eth0"},
@@ -28,17 +28,17 @@ PROGRAM = "sagemaker_program"
 SUBMITTED = "sagemaker_submit_directory"
 FILES_NAMED = 5
 CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
-# What the toolkit writes to the failure file where a step before the script's own fails: its function, its error.
+# What the toolkit writes to the failure file if a step before the script fails: a function or an error.
 FETCHING = "in download_and_extract"
 INSTALLING = "InstallRequirementsError"
 ISOLATED = "a job with network isolation reaches no"
 
 
 def run(function: str) -> int:
-    """Run a job: the user's own script where it brings one, else our function.
+    """Run a job: the user's own script if there is one, else a function of this package.
 
     Args:
-        function: What to call, as ``package.module:function``.
+        function: The function, as ``package.module:function``.
 
     Returns:
         The job's exit code.
@@ -61,7 +61,7 @@ def run(function: str) -> int:
 
 
 def _run_trainer(base: Path) -> int:
-    from sagemaker_training import trainer  # noqa: PLC0415  it reads the folder's name, and makes folders, on import
+    from sagemaker_training import trainer  # noqa: PLC0415  its import reads variables and creates folders
 
     code = 1
     try:
@@ -76,7 +76,7 @@ def _run_trainer(base: Path) -> int:
 
 
 def _forget_last_run(output: Path) -> None:
-    """Make the folder for the outcome, and remove the outcome of an earlier run on the same folders."""
+    """Create the output folder, and remove the outcome of an earlier run on the same folders."""
     output.mkdir(parents=True, exist_ok=True)
     for name in ("failure", "success"):
         (output / name).unlink(missing_ok=True)
@@ -89,9 +89,9 @@ def _brings_a_script(base: Path) -> bool:
 
 
 def _explain(base: Path) -> None:
-    """Put a line before what the toolkit wrote of a script that it did not come to run: what is missing, and the cure.
+    """Rewrite the failure file of a script that could not be run: first what is missing, and the cure.
 
-    Its own text begins with a traceback, which fills the failure reason; that is in the log too.
+    The toolkit's own text begins with a traceback, which would fill the failure reason; the log has it too.
     """
     path = base / "output" / "failure"
     given = _hyperparameters(base)
@@ -105,7 +105,7 @@ def _explain(base: Path) -> None:
 
 
 def _missing(code: Path, program: str, source: str, written: str) -> str:
-    """Say what a script lacked to be run, and what to do; nothing where it ran."""
+    """Return why a script could not be run, and the cure; "" if it was run."""
     if FETCHING in written and source.startswith("s3://"):
         return (
             f"the script {program} could not be fetched from {source}; {ISOLATED} S3 and needs the channel `code`: "
@@ -133,7 +133,7 @@ def _hyperparameters(base: Path) -> dict[str, Any]:
 
 
 def _prepared(base: Path, stand_in: Path) -> Path:
-    """Return the job's folder, or, where that lacks what the toolkit needs, a folder of links to it that does not."""
+    """Return the job's folder, or a folder of links to it with all that the toolkit needs, if the job's lacks some."""
     config = base / "input" / "config"
     contents = {name: {**default, **read_object(config / name, [])} for name, default in CONFIGURATION.items()}
     if all(_reads(config / name) == content for name, content in contents.items()) and _can_have(base / "code"):
@@ -157,8 +157,8 @@ def _can_have(folder: Path) -> bool:
     return True
 
 
-def _reads(path: Path) -> Any:
-    """Return what the toolkit, which bears no byte order mark, reads in a file; None where it would fail."""
+def _reads(path: Path) -> object:
+    """Return the JSON that the toolkit, which fails on a byte order mark, reads in a file; None if it would fail."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A model of this image's own on the ``model`` channel, to be trained further."""
+"""A model of this image on the ``model`` channel, which is trained further."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ MOST_SHOWN = 20  # labels in a line of the log
 
 @dataclass(frozen=True)
 class TopLayer:
-    """The weights of a top layer that was trained before.
+    """The weights of a trained top layer.
 
     Attributes:
         kernel: float32[width, labels].
@@ -40,12 +40,12 @@ class TopLayer:
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A row that the model was once scored on, of which no text is kept.
+    """A row that the earlier model was scored on; its text isn't stored.
 
     Attributes:
         salted_sha256: The hash of the digest of that job's data and the text.
         label: The row's label.
-        answer: The label the model gave it.
+        answer: The label that the model predicted.
     """
 
     salted_sha256: str
@@ -55,19 +55,19 @@ class ReferenceRow:
 
 @dataclass(frozen=True)
 class Previous:
-    """A model that was trained before.
+    """A model of an earlier job.
 
     Attributes:
-        family: Of its encoder.
-        name: Of its encoder.
+        family: The family of its encoder.
+        name: The name of its encoder.
         encoder: The folder with the encoder's files.
-        labels: Its labels, in the order of its answers.
+        labels: Its labels, in the order of its probabilities.
         top_layer: Its top layer.
-        max_sequence_length: How many tokens of a text it read.
-        salt: The digest of the data it was trained on.
-        golden: Rows it was scored on.
-        modality: What kind of records it answers.
-        bits: How many bits of 16 it read images of 16 bits by; 0 where it was trained on none.
+        max_sequence_length: The number of tokens of a text that it reads.
+        salt: The digest of the data that it was trained on.
+        reference_rows: Rows that it was scored on.
+        modality: The modality of its records.
+        bits: The number of significant bits by which it scales 16-bit images; 0 if it was trained on none.
     """
 
     family: str
@@ -77,12 +77,12 @@ class Previous:
     top_layer: TopLayer
     max_sequence_length: int
     salt: str
-    golden: tuple[ReferenceRow, ...]
+    reference_rows: tuple[ReferenceRow, ...]
     modality: Modality = MODALITIES[TEXT]
     bits: int = 0
 
     def defaults(self, _: str) -> Mapping[str, Any]:
-        """Return the hyperparameters that go on as they were where the job gives none."""
+        """Return the defaults of hyperparameters that are taken over from the earlier job."""
         return {
             **catalog.defaults_of(self.modality, brought=True)(self.name),
             "max_sequence_length": self.max_sequence_length,
@@ -90,24 +90,26 @@ class Previous:
 
 
 def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None:
-    """Read a model that this image trained; None where the folder holds something else.
+    """Read a model that this image trained.
 
     Args:
-        folder: The folder.
-        modality: What kind of records it is to be trained on.
+        folder: The folder with the model channel's files.
+        modality: The modality of the training data.
+
+    Returns:
+        The model; None if the folder holds something else.
 
     Raises:
-        UserError: A part of the model is missing or broken; it answers records of another kind; or it is a model of
-            another program, which can be served but not trained, because its encoder's weights can't be told from the
-            rest.
+        UserError: A part of the model is missing or broken; its modality is another one; or it is a model of another
+            program, which can't be trained further, as its encoder's weights can't be told from the rest.
     """
     if not artifact.is_model(folder):
         return None
     model = artifact.load(folder)
     if not model.manifest:
         raise UserError(
-            "model channel: a SavedModel that answers probabilities, without the encoder it was made of; it can be "
-            "served as it is, but training needs the model.tar.gz of a job of this image, or an encoder"
+            "model channel: a SavedModel of a classifier, without its encoder; it can be served as it is, but training "
+            "needs the model.tar.gz of a job of this image, or an encoder"
         )
     if model.modality is not modality:
         raise UserError(
@@ -125,7 +127,7 @@ def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None
         _top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
         int(model.manifest["hyperparameters"]["max_sequence_length"]),
         str(model.manifest.get("data", {}).get("sha256", "")),
-        _golden(model.folder / artifact.REFERENCE_FILE, model.labels),
+        _reference_rows(model.folder / artifact.REFERENCE_FILE, model.labels),
         model.modality,
         int(model.manifest["encoder"].get("bits", 0)),
     )
@@ -136,13 +138,17 @@ def _top_layer(path: Path, labels: int) -> TopLayer:
         weights = load_file(path)
         layer = TopLayer(weights["kernel"], weights["bias"])
     except (OSError, SafetensorError, KeyError) as error:
-        raise UserError(f"model channel: {path.name} is missing or broken ({error}); give the model whole") from None
+        raise UserError(
+            f"model channel: {path.name} is missing or broken ({error}); provide the complete model"
+        ) from None
     if layer.kernel.shape[1:] != (labels,) or layer.bias.shape != (labels,):
-        raise UserError(f"model channel: {path.name} is not of a model with {labels} labels; give the model whole")
+        raise UserError(
+            f"model channel: {path.name} is not of a model with {labels} labels; provide the complete model"
+        )
     return layer
 
 
-def _golden(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
+def _reference_rows(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("rows", [])
     return tuple(
         ReferenceRow(row["salted_sha256"], labels[row["label"]], labels[int(np.argmax(row["probabilities"]))])
@@ -152,15 +158,15 @@ def _golden(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
 
 
 def salted_hash(salt: str, text: str) -> str:
-    """Return what a row is known by without its text, or without what stands for its record's content."""
+    """Return a hash that identifies a row without revealing its text, or the digest of its image."""
     return hashlib.sha256((salt + text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def kept_labels(previous: Previous | None, reinitialize_top_layer: str) -> tuple[Label, ...]:
-    """Return the labels whose part of the top layer is kept.
+    """Return the labels whose weights in the top layer are kept.
 
     Raises:
-        UserError: One is to be kept, and there is none.
+        UserError: The top layer must be kept, and there is none.
     """
     if previous is None and reinitialize_top_layer == "False":
         raise UserError(
@@ -171,19 +177,19 @@ def kept_labels(previous: Previous | None, reinitialize_top_layer: str) -> tuple
 
 
 def read_as_before(previous: Previous | None, tables: Tables) -> Tables:
-    """Return rows whose images of 16 bits are read by the bits that the model learned with, if their values fit."""
+    """Return rows whose 16-bit images are scaled as those that the earlier model was trained with, if they fit."""
     bits = 0 if previous is None else previous.bits
     if bits and tables.bits > bits:
         log.warning(
-            "event=data note='images of 16 bits have values of %d bits, and those that the model learned from of %d: "
-            "all are read darker than before; give values as those were, or train the model anew'",
+            "event=data note='16-bit images have values of %d bits, and those that the model was trained on of %d: all "
+            "are read darker than before; provide values like those, or train the model from scratch'",
             tables.bits, bits,
         )  # fmt: skip
     return replace(tables, bits=max(bits, tables.bits))
 
 
 def report_labels(kept: Sequence[Label], data: Data) -> None:
-    """Log which labels are new to the model, and which of its own the data do not have."""
+    """Log which labels are new to the model, and which of its labels have no training row."""
     if not kept:
         return
     counts = np.bincount(data.training.targets, minlength=len(data.labels)).tolist()
@@ -198,7 +204,7 @@ def report_labels(kept: Sequence[Label], data: Data) -> None:
 
 
 def _shown(rows_of_labels: Mapping[Label, int]) -> str:
-    """Name labels, but for what may be a text in the wrong column: a long one, and one that a single row has."""
+    """Return labels for the log, except long ones and those of a single row, which may be texts in the wrong column."""
     shown = [
         str(label)
         for label, rows in rows_of_labels.items()
@@ -209,32 +215,32 @@ def _shown(rows_of_labels: Mapping[Label, int]) -> str:
 
 
 def compare(previous: Previous, data: Data, answer: Callable[[Sequence[Any]], NDArray[np.float32]]) -> None:
-    """Ask the new model the old one's golden rows, as far as their texts are in the data, and log any fall.
+    """Log whether the new model is worse than the earlier one on its reference rows, as far as the data hold them.
 
     Args:
-        previous: The model that was trained further.
-        data: The rows of this job; the golden rows are looked for among them by their hashes.
-        answer: Records to probabilities, float32[records, labels], of the new model.
+        previous: The earlier model.
+        data: The rows of this job, among which the reference rows are found by their hashes.
+        answer: Maps records to the new model's probabilities, float32[records, labels].
     """
-    wanted = {row.salted_sha256: row for row in previous.golden if row.label in data.labels}
-    texts = _found(wanted, previous.salt, data.validation.texts)
-    learnt = {} if texts else _found(wanted, previous.salt, data.training.texts)
-    texts = texts or learnt
-    if not texts:
-        log.info("event=golden note='no row that the model was scored on before is in these data: nothing to compare'")
+    wanted = {row.salted_sha256: row for row in previous.reference_rows if row.label in data.labels}
+    records = _found(wanted, previous.salt, data.validation.records)
+    trained_on = {} if records else _found(wanted, previous.salt, data.training.records)
+    records = records or trained_on
+    if not records:
+        log.info("event=golden note='no reference row of the earlier model is in these data: nothing to compare'")
         return
-    rows = [wanted[digest] for digest in texts]
-    answers = [data.labels[index] for index in answer(list(texts.values())).argmax(axis=1)]
+    rows = [wanted[digest] for digest in records]
+    answers = [data.labels[index] for index in answer(list(records.values())).argmax(axis=1)]
     before = sum(row.answer == row.label for row in rows) / len(rows)
     after = sum(given == row.label for given, row in zip(answers, rows, strict=True)) / len(rows)
     log.log(
         logging.WARNING if after < before else logging.INFO,
         "event=golden rows=%d trained_on=%d accuracy_before=%.6f accuracy_after=%.6f note='%s'",
-        len(rows), len(learnt), before, after, "the model has become worse on them" if after < before else "no fall",
+        len(rows), len(trained_on), before, after, "the model is worse on them" if after < before else "not worse",
     )  # fmt: skip
 
 
-def _found(wanted: Collection[str], salt: str, texts: Sequence[Any]) -> dict[str, Any]:
+def _found(wanted: Collection[str], salt: str, records: Sequence[Any]) -> dict[str, Any]:
     """Return the records whose hashes are wanted, by their hashes."""
-    hashed = {salted_hash(salt, str(text)): text for text in texts}
-    return {digest: text for digest, text in hashed.items() if digest in wanted}
+    hashed = {salted_hash(salt, str(record)): record for record in records}
+    return {digest: record for digest, record in hashed.items() if digest in wanted}

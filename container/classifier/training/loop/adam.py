@@ -1,7 +1,7 @@
-"""Adam and AdamW in one pass over memory.
+"""Adam and AdamW as one fused operation.
 
-tf_keras takes a step of Adam as a dozen operations, each of which goes through all of a weight's numbers once; for the
-vectors of 30,000 words that costs as much as a small network. TensorFlow has the same step as one operation.
+tf_keras implements a step of Adam as a dozen operations, each of which passes over all elements of a variable. For the
+vectors of 30,000 words, that costs as much as a small network. TensorFlow has a fused operation for the same step.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ import tf_keras
 
 
 class _OnePass:
-    """Takes the same step as the class beside it, in one operation a weight (Kingma and Ba, 2014)."""
+    """A mixin that replaces the update step of a tf_keras optimizer by a fused one (Kingma and Ba, 2014)."""
 
     def update_step(self: Any, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        """Update a weight and what is remembered of its gradients.
+        """Update a variable and its moments.
 
-        A gradient that names some rows only is filled up with zeros: the others move on by what is remembered of them.
+        A sparse gradient is converted to a dense one, so that rows without a gradient are updated by their moments too.
         """
         kind = variable.dtype
         place = self._index_dict[self._var_key(variable)]
@@ -47,4 +47,4 @@ class Adam(_OnePass, tf_keras.optimizers.Adam):  # type: ignore[misc]
 
 
 class AdamW(_OnePass, tf_keras.optimizers.AdamW):  # type: ignore[misc]
-    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2017)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2017)."""

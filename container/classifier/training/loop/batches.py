@@ -1,4 +1,4 @@
-"""What the network reads, cut into batches of like lengths."""
+"""The inputs of a network, in batches of similar lengths."""
 
 import functools
 import sys
@@ -16,18 +16,18 @@ from classifier.encoders.texts import TokenPreprocessor, encoded
 from classifier.training.interruption import Interruption
 
 TOKENIZED_AT_ONCE = 1024
-SORTED_TOGETHER = 50  # batches at most, and a quarter of all: an epoch is still well mixed
+SORTED_TOGETHER = 50  # batches at most, and at most a quarter of all, so that an epoch is still well shuffled
 PREPARED_AHEAD = 4  # elements
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The rows a network reads.
+    """The inputs of a network.
 
     Attributes:
-        rows: A list of int32[length], one a text; or an array whose first axis is the texts.
-        limit: The longest row that the network can read.
-        multiple: Batches are as long as a multiple of it, so that there are few shapes where each is dear.
+        rows: The token ids of each text, int32[length]; or one array whose first axis is the records.
+        limit: The length of the longest row that the network can read.
+        multiple: The length of a batch is rounded up to a multiple of this, which keeps the number of shapes small.
     """
 
     rows: list[NDArray[np.int32]] | NDArray[Any]
@@ -38,26 +38,26 @@ class Inputs:
         return len(self.rows)
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return int64[texts], what each text costs to compute relative to the others."""
+        """Return the length of each row, int64[rows], by which similar rows are batched; 1 for rows of an array."""
         if isinstance(self.rows, list):
             return np.array([len(row) for row in self.rows], np.int64)
         return np.ones(len(self.rows), np.int64)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
-        """Return some rows as one array, token ids with zeros after each row's end."""
+        """Return the rows with these indices as one array; token ids are padded with zeros."""
         if not isinstance(self.rows, list):
             return np.asarray(self.rows[indices])
         return padded([self.rows[index] for index in indices], self.multiple, self.limit)
 
     def some(self, indices: NDArray[np.int64]) -> "Inputs":
-        """Return some of the rows."""
+        """Return the inputs with these indices, int64[rows]."""
         if isinstance(self.rows, list):
             return replace(self, rows=[self.rows[index] for index in indices])
         return replace(self, rows=self.rows[indices])
 
     @property
     def signature(self) -> tf.TensorSpec:
-        """What :meth:`take` gives, of any number of rows."""
+        """The shape and dtype of what :meth:`take` returns, for any number of rows."""
         if isinstance(self.rows, list):
             return tf.TensorSpec([None, None], tf.int32)
         kind = tf.string if self.rows.dtype == object else tf.as_dtype(self.rows.dtype)
@@ -66,7 +66,13 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs, the index of each one's label, int32[rows], and how much each counts, float32[rows]."""
+    """Training rows.
+
+    Attributes:
+        inputs: The inputs of the network.
+        targets: int32[rows], the index of each row's label.
+        weights: float32[rows], each row's weight in the loss.
+    """
 
     inputs: Inputs
     targets: NDArray[np.int32]
@@ -74,35 +80,35 @@ class Rows:
 
 
 def tokenize(
-    encoder: Encoder, texts: Sequence[Any], interruption: Interruption | None = None, *, multiple: int = 1
+    encoder: Encoder, records: Sequence[Any], interruption: Interruption | None = None, *, multiple: int = 1
 ) -> Inputs:
-    """Turn all records into what the encoder's layer reads.
+    """Convert records to the inputs of the encoder's layer.
 
     Args:
         encoder: The encoder.
-        texts: The records.
-        interruption: What may tell the job to stop meanwhile.
-        multiple: What the lengths of batches are multiples of.
+        records: The records.
+        interruption: Checked between batches, if given.
+        multiple: The length of a batch is rounded up to a multiple of this.
 
     Raises:
-        StoppedError: The job was told to stop meanwhile.
+        StoppedError: The job was told to stop.
     """
     preprocessor = encoder.preprocessor
     if not isinstance(preprocessor, TokenPreprocessor):
-        return Inputs(preprocessor.preprocess(texts))
+        return Inputs(preprocessor.preprocess(records))
     function = _compiled(preprocessor)
     rows: list[NDArray[np.int32]] = []
-    for start in range(0, len(texts), TOKENIZED_AT_ONCE):
+    for start in range(0, len(records), TOKENIZED_AT_ONCE):
         if interruption is not None:
             interruption.check()
-        batch = function(tf.constant(encoded(texts[start : start + TOKENIZED_AT_ONCE]))).numpy()
+        batch = function(tf.constant(encoded(records[start : start + TOKENIZED_AT_ONCE]))).numpy()
         rows.extend(row[row != 0] for row in batch)
     return Inputs(rows, preprocessor.max_sequence_length, multiple)
 
 
 @functools.lru_cache(maxsize=1)
 def _compiled(preprocessor: TokenPreprocessor) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Compile a tokenizer to a TensorFlow function, once per encoder."""
+    """Return a tokenizer as a TensorFlow function, which is traced once."""
     function: Callable[[tf.Tensor], tf.Tensor] = tf.function(
         preprocessor.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
     )
@@ -110,17 +116,17 @@ def _compiled(preprocessor: TokenPreprocessor) -> Callable[[tf.Tensor], tf.Tenso
 
 
 def in_order_of_length(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the indices of all rows, batch by batch, the longest last."""
+    """Yield the indices of all rows in batches, the longest rows last."""
     order = np.argsort(inputs.lengths(), kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
 def shuffled(inputs: Inputs, batch_size: int, seed: Sequence[int]) -> list[NDArray[np.int64]]:
-    """Cut all rows into batches: at random, but like lengths together, so that little is padding.
+    """Return the indices of all rows in random batches of similar lengths, which need little padding.
 
-    The rows are drawn in an order, like lengths are put together within windows of that order, and the batches are
-    drawn in an order again; windows as large as those of the library transformers, ``LengthGroupedSampler``.
+    The rows are shuffled, sorted by length within windows, and cut into batches, which are shuffled again. The windows
+    are as large as those of ``LengthGroupedSampler`` of the library transformers.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(inputs))
@@ -140,7 +146,7 @@ Element = tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32]]
 def elements(rows: Rows, batch: NDArray[np.int64], replicas: int) -> Iterator[Element]:
     """Yield each replica's part of a batch: inputs, targets, weights.
 
-    A replica for which there is no row gets one of weight 0, so that all replicas take the same steps.
+    A replica without a row gets one of weight 0, so that all replicas take the same number of steps.
     """
     for indices in dealt(batch, replicas):
         if len(indices):
@@ -150,22 +156,22 @@ def elements(rows: Rows, batch: NDArray[np.int64], replicas: int) -> Iterator[El
 
 
 def dealt(batch: NDArray[np.int64], parts: int) -> list[NDArray[np.int64]]:
-    """Deal a batch out: like numbers of rows, and, as a batch is sorted by it, like lengths."""
+    """Deal the rows of a batch out into parts of equal size, and, as a batch is sorted by length, similar lengths."""
     return [batch[part::parts] for part in range(parts)]
 
 
 def signature(rows: Rows) -> tuple[tf.TensorSpec, tf.TensorSpec, tf.TensorSpec]:
-    """Return what :func:`elements` are: inputs, targets, weights."""
+    """Return the shapes and dtypes of :func:`elements`: inputs, targets, weights."""
     return rows.inputs.signature, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
 
 
 def endless(rows: Rows, batches: Iterator[NDArray[np.int64]], replicas: int) -> tf.data.Dataset:
-    """Return a dataset of :func:`elements`, prepared ahead of the training step.
+    """Return a dataset of :func:`elements`, which is prefetched.
 
     Args:
-        rows: What the batches' numbers stand for.
-        batches: The batches, without end.
-        replicas: How many replicas of this host take an element each in a step.
+        rows: The rows that the batches refer to.
+        batches: An infinite iterator over batches, each the indices of rows.
+        replicas: The number of replicas on this host, each of which takes one element per step.
     """
 
     def generate() -> Iterator[Element]:
@@ -178,9 +184,9 @@ def endless(rows: Rows, batches: Iterator[NDArray[np.int64]], replicas: int) -> 
 
 
 def one_by_one(rows: Rows, batches: Iterator[NDArray[np.int64]]) -> Iterator[tuple[tf.Tensor, ...]]:
-    """Yield the :func:`elements` of one replica as tensors, each made when it is asked for.
+    """Yield the :func:`elements` of a single replica as tensors, without prefetching.
 
-    That takes a twentieth of a millisecond, and to hand an element over from another thread ten times as much.
+    Creating an element takes a twentieth of a millisecond; passing one from another thread takes ten times as long.
     """
     for batch in batches:
         for element in elements(rows, batch, 1):

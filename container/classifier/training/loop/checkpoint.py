@@ -1,8 +1,8 @@
-"""Checkpoints: what a run needs to go on after an interruption as if there had been none.
+"""Checkpoints: files from which an interrupted run is resumed with the same outcome.
 
-A checkpoint is one safetensors file, written beside its name and moved onto it, so that whoever finds it finds it
-whole. Its name says whose it is (a digest of everything that decides the outcome), and how far the run was. SageMaker
-copies the folder to S3 meanwhile, and leaves marker files of its own in it (contract C01 to C12).
+A checkpoint is one safetensors file, written under a temporary name and renamed, so that it is always complete. Its
+name holds a digest of everything that affects the outcome, and the number of epochs and steps done. SageMaker copies
+the folder to S3 at the same time, and leaves marker files of its own in it (contract C01 to C12).
 """
 
 import errno
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 KEPT = 3
 DIGITS = 16
 NAME = re.compile(r"checkpoint-([0-9a-f]{16})-(\d{4})-(\d{8})\.safetensors")
-UNFINISHED = ".sagemaker-ignore"  # SageMaker does not copy files whose names end so
-UPLOADING = ".sagemaker-uploading"  # beside a file that SageMaker is copying just now
+UNFINISHED = ".sagemaker-ignore"  # SageMaker doesn't copy files with this suffix
+UPLOADING = ".sagemaker-uploading"  # the suffix of the marker of a file that SageMaker is copying
 STATE, CHECKSUM = "state", "crc32"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -40,11 +40,11 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at one moment.
+    """The state of a run.
 
     Attributes:
-        state: What is no array, ready for JSON; ``epoch`` and ``step`` say how many are done.
-        arrays: Everything else, by name.
+        state: Values for JSON; ``epoch`` and ``step`` are the numbers of epochs and of the next epoch's steps done.
+        arrays: Arrays by name.
     """
 
     state: Mapping[str, Any]
@@ -56,15 +56,15 @@ class Folder:
     """The checkpoints of one run.
 
     Attributes:
-        path: Where they are; SageMaker keeps the folder's copy in S3, where the job has one.
-        run: A digest of what decides the run's outcome, 16 hexadecimal digits.
+        path: The folder, which SageMaker syncs with S3 if the job is configured so.
+        run: A digest of everything that affects the run's outcome, 16 hexadecimal digits.
     """
 
     path: Path
     run: str
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint of this run; a broken one is named in the log and removed."""
+        """Return the newest intact checkpoint of this run, None without one; broken ones are logged and removed."""
         ours = self._ours()
         others = [path for path in self._found() if path not in ours]
         if others and not ours:
@@ -79,12 +79,12 @@ class Folder:
                 log.warning("event=checkpoint file=%s note='broken (%s); removed'", path.name, error)
                 path.unlink(missing_ok=True)
                 continue
-            log.info("event=checkpoint file=%s note='going on from it'", path.name)
+            log.info("event=checkpoint file=%s note='resumed from it'", path.name)
             return checkpoint
         return None
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint and remove old ones; a full disk ends no job, but is said in the log."""
+        """Write a checkpoint and remove old ones; an error, such as a full disk, is only logged."""
         epoch, step = checkpoint.state["epoch"], checkpoint.state["step"]
         path = self.path / f"checkpoint-{self.run}-{epoch:04}-{step:08}.safetensors"
         started = time.monotonic()
@@ -95,7 +95,7 @@ class Folder:
             _write(path, checkpoint)
         except (SafetensorError, OSError) as error:
             cure = f"; {resources.LARGER_DISK}" if resources.full_disk(error) else ""
-            log.warning("event=checkpoint note='not written: %s; the job goes on without%s'", error, cure)
+            log.warning("event=checkpoint note='not written: %s; the job continues without it%s'", error, cure)
             self._clear_unfinished()
             return
         self._remove_old()
@@ -115,10 +115,10 @@ class Folder:
             path.unlink(missing_ok=True)
 
     def _make_room(self, checkpoint: Checkpoint) -> None:
-        """Remove all but the newest where the disk would have less left than the model will take.
+        """Remove all but the newest checkpoint if too little space would be left to export the model.
 
         Raises:
-            OSError: There is not room enough even so.
+            OSError: There is too little space even then.
         """
         size = sum(array.nbytes for array in checkpoint.arrays.values())
         if shutil.disk_usage(self.path).free < 2 * size:
@@ -133,8 +133,13 @@ class Folder:
                 path.unlink(missing_ok=True)
 
 
-def run_digest(*parts: Any, weights: Iterable[NDArray[Any]] = ()) -> str:
-    """Return the digest of what decides a run's outcome: settings, data, labels, and the weights it begins with."""
+def run_digest(*parts: object, weights: Iterable[NDArray[Any]] = ()) -> str:
+    """Return a digest of what affects a run's outcome, 16 hexadecimal digits.
+
+    Args:
+        parts: Values for JSON: hyperparameters, digests of data, labels.
+        weights: The initial weights that don't follow from the seed.
+    """
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for array in weights:
         digest.update(_bytes(array))
@@ -154,7 +159,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="np") as file:
         metadata = file.metadata() or {}
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file isn't a mapping
     if metadata[CHECKSUM] != str(_checksum(arrays.items())):
         raise ValueError("its checksum is wrong")
     return Checkpoint(json.loads(metadata[STATE]), arrays)

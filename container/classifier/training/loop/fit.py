@@ -22,32 +22,32 @@ from classifier.training.loop import batches, step
 from classifier.training.loop.batches import Rows
 from classifier.training.loop.checkpoint import Folder
 from classifier.training.loop.optimizers import LearningRate, build_optimizer
-from classifier.training.loop.progress import Figures, Run, Watch, log_epoch
+from classifier.training.loop.progress import Metrics, Run, Watch, log_epoch
 from classifier.training.loop.resumption import captured, resumed
 from classifier.training.loop.scoring import EvaluationSplit, Scores, score_some, score_unless_stopped
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_CHECKPOINTS = 600.0  # within an epoch; there is one after each in any case
-STEPS_BETWEEN_LOOKS_ON_GPU = 8  # to look at a sum is to wait for the GPU
+SECONDS_BETWEEN_CHECKPOINTS = 600.0  # within an epoch; there is always one after each
+STEPS_BETWEEN_LOOKS_ON_GPU = 8  # reading a sum waits for the GPU
 
 
 @dataclass(frozen=True)
 class FitSpec:
-    """What is to be trained on what.
+    """What is trained, on which rows, and how.
 
     Attributes:
-        model: A tf_keras model from the rows' inputs to logits, float32[batch, labels].
-        answers: The same outside of training.
-        training: The rows it learns from: all of them, or, if ``sharded``, this host's.
-        validation: The rows that decide.
-        learning_rate: How large its steps are.
-        learning_rate_multipliers: Variables that learn at a share of it.
+        model: A tf_keras model that maps the rows' inputs to logits, float32[batch, labels].
+        inference: The same model in inference mode.
+        training: The training rows: all of them, or, if ``sharded``, this host's.
+        validation: The rows whose metrics decide which epoch is kept.
+        learning_rate: The learning rate and its schedule.
+        learning_rate_multipliers: Variables and their learning-rate multipliers; for all other variables it is 1.
         sharded: Whether each host has training rows of its own.
     """
 
     model: Any
-    answers: evaluate.Compute
+    inference: evaluate.Compute
     training: Rows
     validation: EvaluationSplit
     learning_rate: LearningRate
@@ -57,12 +57,12 @@ class FitSpec:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run goes on in.
+    """The environment of a run.
 
     Attributes:
-        cluster: What it computes on.
-        checkpoints: Where it keeps what it needs to go on.
-        interruption: What tells it to stop.
+        cluster: The hosts and devices.
+        checkpoints: The checkpoints that the run is resumed from and writes.
+        interruption: Tells whether the job was told to stop.
     """
 
     cluster: Cluster
@@ -70,31 +70,41 @@ class RunContext:
     interruption: Interruption
 
     def stop_requested(self) -> bool:
-        """Say whether any host was told to stop; all hosts must ask at the same point."""
+        """Return whether any host was told to stop; all hosts must call it at the same point."""
         return self.cluster.any(self.interruption.requested())
 
 
-def fit(fit_spec: FitSpec, settings: Hyperparameters, run_context: RunContext) -> Run:
-    """Train, and leave the model with the weights of its best epoch.
+def fit(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext) -> Run:
+    """Train the model, and set its weights to those of the best epoch.
 
-    The best epoch is the one with the highest ``eval_metric`` of the validation rows, of equals the one with the lowest
-    validation loss; without validation rows it is the last.
+    The best epoch is the one with the highest ``eval_metric`` on the validation rows, and among equals the one with the
+    lowest validation loss. Without validation rows, it is the last epoch.
+
+    Args:
+        fit_spec: What to train.
+        hyperparameters: The job's hyperparameters.
+        run_context: The hosts, the checkpoints, and what tells the run to stop.
+
+    Returns:
+        The finished run, with the metrics of all epochs.
 
     Raises:
-        UserError: The loss is no longer a number, or the job was stopped before its first step.
+        UserError: The loss is not finite, or the job was stopped before its first step.
     """
     cluster = run_context.cluster
-    steps = _steps_per_epoch(fit_spec, settings, cluster)
-    _log_plan(fit_spec.learning_rate, settings, steps)
+    steps = _steps_per_epoch(fit_spec, hyperparameters.batch_size, cluster)
+    _log_plan(fit_spec.learning_rate, hyperparameters, steps)
     with cluster.strategy.scope():
-        optimizer = build_optimizer(settings, fit_spec.learning_rate, steps, fit_spec.learning_rate_multipliers)
+        optimizer = build_optimizer(hyperparameters, fit_spec.learning_rate, steps, fit_spec.learning_rate_multipliers)
         if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(fit_spec.model.trainable_variables)
     run = resumed(fit_spec.model, optimizer, run_context.checkpoints, cluster)
-    loop = _loop(fit_spec, settings, optimizer, run_context, run, steps)
-    while run.epoch < settings.epochs and not _has_stopped_rising(run.history, settings):
-        if run_context.stop_requested() or not _epoch(loop, fit_spec, settings, Watch(run, settings.epochs, steps)):
+    loop = _loop(fit_spec, hyperparameters, optimizer, run_context, run, steps)
+    while run.epoch < hyperparameters.epochs and not _has_stopped_improving(run.history, hyperparameters):
+        if run_context.stop_requested() or not _epoch(
+            loop, fit_spec, hyperparameters, Watch(run, hyperparameters.epochs, steps)
+        ):
             break
     if not run.weights:
         raise StoppedError
@@ -102,23 +112,23 @@ def fit(fit_spec: FitSpec, settings: Hyperparameters, run_context: RunContext) -
     return run
 
 
-def _epoch(loop: "_Loop", fit_spec: FitSpec, settings: Hyperparameters, watch: Watch) -> bool:
-    """Train and score one epoch, and keep its weights if none before were better; say whether the run goes on."""
+def _epoch(loop: "_Loop", fit_spec: FitSpec, hyperparameters: Hyperparameters, watch: Watch) -> bool:
+    """Train and score one epoch, and keep its weights if they are the best; return whether the run continues."""
     run, cluster = watch.run, loop.run_context.cluster
     finished = loop.train_epoch(watch)
     if not finished and run.weights:
         return False
-    figures = watch.figures()
+    metrics = watch.metrics()
     stop = loop.run_context.interruption
-    scores = score_unless_stopped(fit_spec.answers, fit_spec.validation, cluster, stop) if finished else None
+    scores = score_unless_stopped(fit_spec.inference, fit_spec.validation, cluster, stop) if finished else None
     if finished and scores is None:
-        loop.save()  # with all of the epoch's steps done: going on begins with the scoring
+        loop.save()  # all steps of the epoch are done, so a resumed run starts with the scoring
     if scores is None and run.weights:
         return False
-    some = scores or score_some(fit_spec.answers, fit_spec.validation, cluster, settings.seed)
-    _keep_best(run, fit_spec, settings, figures, some)
+    some = scores or score_some(fit_spec.inference, fit_spec.validation, cluster, hyperparameters.seed)
+    _keep_best(run, fit_spec, hyperparameters, metrics, some)
     if cluster.is_chief:
-        log_epoch(figures, watch)
+        log_epoch(metrics, watch)
     if scores is not None:
         loop.save()
     return scores is not None
@@ -126,7 +136,7 @@ def _epoch(loop: "_Loop", fit_spec: FitSpec, settings: Hyperparameters, watch: W
 
 @dataclass(frozen=True)
 class _Loop:
-    """The parts of the loop that stay the same from epoch to epoch."""
+    """The parts of the training loop that don't change from epoch to epoch."""
 
     model: Any
     optimizer: Any
@@ -137,7 +147,7 @@ class _Loop:
     steps_between_looks: int
 
     def train_epoch(self, watch: Watch) -> bool:
-        """Take the steps that are left of an epoch; say whether they were all taken, and no stop came between."""
+        """Take the remaining steps of an epoch; return False if the run was told to stop."""
         pending = tf.zeros(5)
         while self.run.step < watch.steps:
             stop = float(self.run_context.interruption.requested())
@@ -158,7 +168,7 @@ class _Loop:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint, if this host is the one to do it."""
+        """Write a checkpoint, if this host is the chief."""
         if self.run_context.cluster.is_chief:
             self.run_context.checkpoints.save(captured(self.model, self.optimizer, self.run))
 
@@ -168,24 +178,24 @@ class _Loop:
 
 
 def _loop(
-    fit_spec: FitSpec, settings: Hyperparameters, optimizer: Any, run_context: RunContext, run: Run, steps: int
+    fit_spec: FitSpec, hyperparameters: Hyperparameters, optimizer: Any, run_context: RunContext, run: Run, steps: int
 ) -> _Loop:
     cluster = run_context.cluster
-    spec, elements = fed(fit_spec.training, _batches(fit_spec, settings, cluster, run, steps), cluster)
+    spec, elements = fed(fit_spec.training, _batches(fit_spec, hyperparameters, cluster, run, steps), cluster)
     texts = fit_spec.training.inputs.signature.dtype == tf.string
-    jit_compile = settings.jit_compile == "true" and cluster.replicas == 1 and not texts
-    if settings.jit_compile == "true" and not jit_compile:
+    jit_compile = hyperparameters.jit_compile == "true" and cluster.replicas == 1 and not texts
+    if hyperparameters.jit_compile == "true" and not jit_compile:
         log.warning(
-            "event=plan note='jit_compile has no effect: XLA compiles no texts, and no step of several replicas'"
+            "event=plan note='jit_compile has no effect: XLA compiles neither strings nor steps of several replicas'"
         )
-    loss = step.Loss(settings.label_smoothing)
+    loss = step.Loss(hyperparameters.label_smoothing)
     function = step.build_step(fit_spec.model, optimizer, loss, cluster, spec, jit_compile=jit_compile)
     looks = STEPS_BETWEEN_LOOKS_ON_GPU if hardware.has_gpu() else 1
     return _Loop(fit_spec.model, optimizer, function, elements, run_context, run, looks)
 
 
 def fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tuple[Any, Iterator[Any]]:
-    """Return what an element is like, and the elements: prepared ahead where that is worth another thread's time."""
+    """Return the spec of the elements, and an iterator over them, prefetched where that is faster."""
     if cluster.replicas == 1 and not hardware.has_gpu():
         return batches.signature(rows), batches.one_by_one(rows, order)
     distributed = cluster.strategy.distribute_datasets_from_function(
@@ -195,76 +205,80 @@ def fed(rows: Rows, order: Iterator[NDArray[np.int64]], cluster: Cluster) -> tup
     return distributed.element_spec, iter(distributed)
 
 
-def _rows_a_step(settings: Hyperparameters, cluster: Cluster) -> int:
-    """Return this host's rows of a step, where each host has rows of its own."""
-    return max(1, settings.batch_size // len(cluster.hosts))
+def _rows_per_step(batch_size: int, cluster: Cluster) -> int:
+    """Return the number of this host's rows in a step, where each host has rows of its own."""
+    return max(1, batch_size // len(cluster.hosts))
 
 
-def _steps_per_epoch(fit_spec: FitSpec, settings: Hyperparameters, cluster: Cluster) -> int:
+def _steps_per_epoch(fit_spec: FitSpec, batch_size: int, cluster: Cluster) -> int:
     if not fit_spec.sharded:
-        return math.ceil(len(fit_spec.training.inputs) / settings.batch_size)
-    here = math.ceil(len(fit_spec.training.inputs) / _rows_a_step(settings, cluster))
+        return math.ceil(len(fit_spec.training.inputs) / batch_size)
+    here = math.ceil(len(fit_spec.training.inputs) / _rows_per_step(batch_size, cluster))
     return max(int(content) for content in cluster.all_gather(str(here).encode()))
 
 
 def _batches(
-    fit_spec: FitSpec, settings: Hyperparameters, cluster: Cluster, run: Run, steps: int
+    fit_spec: FitSpec, hyperparameters: Hyperparameters, cluster: Cluster, run: Run, steps: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield this host's part of every batch, from where the run is on, without end."""
+    """Yield this host's part of every batch, from the run's current step on, without end."""
     inputs, first = fit_spec.training.inputs, run.step
     for epoch in itertools.count(run.epoch):
         if fit_spec.sharded:
-            seed = [settings.seed, epoch, cluster.rank]
-            order = batches.shuffled(inputs, _rows_a_step(settings, cluster), seed)
+            seed = [hyperparameters.seed, epoch, cluster.rank]
+            order = batches.shuffled(inputs, _rows_per_step(hyperparameters.batch_size, cluster), seed)
             order += [np.zeros(0, np.int64)] * (steps - len(order))
         else:
-            order = batches.shuffled(inputs, settings.batch_size, [settings.seed, epoch])
+            order = batches.shuffled(inputs, hyperparameters.batch_size, [hyperparameters.seed, epoch])
             order = [batches.dealt(batch, len(cluster.hosts))[cluster.rank] for batch in order]
         yield from order[first:]
         first = 0
 
 
-def _keep_best(run: Run, fit_spec: FitSpec, settings: Hyperparameters, figures: Figures, scores: Scores) -> None:
-    """Close the epoch: note its figures, and keep its weights if none before were better."""
+def _keep_best(run: Run, fit_spec: FitSpec, hyperparameters: Hyperparameters, metrics: Metrics, scores: Scores) -> None:
+    """Record the metrics of the finished epoch, and keep its weights if they are the best so far."""
     run.epoch, run.step, run.sums = run.epoch + 1, 0, np.zeros(5)
     if len(scores.rows):
         if not np.isfinite(scores.probabilities).all():
-            raise _diverged(f"epoch {run.epoch} of {settings.epochs}")
+            raise _diverged(f"epoch {run.epoch} of {hyperparameters.epochs}")
         targets = fit_spec.validation.targets[scores.rows]
-        figures.update(evaluate.figures(scores.probabilities, targets, settings.eval_metric))
-    run.history.append(figures)
-    if not run.weights or _rank(figures, settings) >= _rank(run.metrics, settings):
-        run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), figures
+        metrics.update(evaluate.metrics(scores.probabilities, targets, hyperparameters.eval_metric))
+    run.history.append(metrics)
+    if not run.weights or _rank(metrics, hyperparameters.eval_metric) >= _rank(
+        run.metrics, hyperparameters.eval_metric
+    ):
+        run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), metrics
         run.scores = scores
 
 
-def _rank(figures: Figures, settings: Hyperparameters) -> tuple[float, float]:
-    return figures.get(f"val_{settings.eval_metric}", 0.0), -figures.get("val_loss", 0.0)
+def _rank(metrics: Metrics, eval_metric: str) -> tuple[float, float]:
+    return metrics.get(f"val_{eval_metric}", 0.0), -metrics.get("val_loss", 0.0)
 
 
-def _has_stopped_rising(history: Sequence[Figures], settings: Hyperparameters) -> bool:
-    """Say whether early stopping is wanted and due."""
-    if not settings.early_stopping:
+def _has_stopped_improving(history: Sequence[Metrics], hyperparameters: Hyperparameters) -> bool:
+    """Return whether early stopping is on and due."""
+    if not hyperparameters.early_stopping:
         return False
     best, waited = -math.inf, 0
-    for figures in history:
-        value = figures[f"val_{settings.eval_metric}"]
-        risen = value > best + settings.early_stopping_min_delta
-        best, waited = (value, 0) if risen else (best, waited + 1)
-    due = waited >= settings.early_stopping_patience
+    for metrics in history:
+        value = metrics[f"val_{hyperparameters.eval_metric}"]
+        improved = value > best + hyperparameters.early_stopping_min_delta
+        best, waited = (value, 0) if improved else (best, waited + 1)
+    due = waited >= hyperparameters.early_stopping_patience
     if due:
-        log.info("event=early_stopping note='no rise of val_%s in %d epochs'", settings.eval_metric, waited)
+        log.info(
+            "event=early_stopping note='val_%s has not improved in %d epochs'", hyperparameters.eval_metric, waited
+        )
     return due
 
 
 def _diverged(where: str) -> UserError:
     return UserError(
-        f"training diverged: the loss is not a number in {where}; lower learning_rate, or set gradient_clip_norm=1"
+        f"training diverged: the loss is not finite in {where}; lower learning_rate, or set gradient_clip_norm=1"
     )
 
 
-def _log_plan(rate: LearningRate, settings: Hyperparameters, steps: int) -> None:
+def _log_plan(rate: LearningRate, hyperparameters: Hyperparameters, steps: int) -> None:
     log.info(
         "event=plan epochs=%d steps_per_epoch=%d optimizer=%s learning_rate=%.8f learning_rate_from=%r schedule=%s",
-        settings.epochs, steps, settings.optimizer, rate.peak, rate.reason, rate.schedule,
+        hyperparameters.epochs, steps, hyperparameters.optimizer, rate.peak, rate.reason, rate.schedule,
     )  # fmt: skip

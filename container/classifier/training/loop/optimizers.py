@@ -1,4 +1,4 @@
-"""How large the steps are: learning rates, their schedules, and the optimizers that take them."""
+"""Learning rates, their schedules, and optimizers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from classifier.hyperparameters.schema import TOP_LAYER_LEARNING_RATE, WHOLE_NET
 from classifier.training.loop import adam
 
 WEIGHT_DECAY = 0.01
-DECAY_OF_A_STEP = 0.1
+STEP_DECAY_FACTOR = 0.1
 
 
 class WarmUpThenLinear(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -25,42 +25,42 @@ class WarmUpThenLinear(tf_keras.optimizers.schedules.LearningRateSchedule):  # t
         self.warm_up = min(max(1, round(steps * warm_up_share)), steps)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the learning rate, float32[], of a step counted from 0."""
+        """Return the learning rate, float32[], of a step, counted from 0."""
         done = tf.cast(step, tf.float32)
         rising = (done + 1.0) / self.warm_up
         falling = (self.steps - done) / max(1, self.steps - self.warm_up)
         return self.peak * tf.maximum(tf.minimum(rising, falling), 0.0)
 
     def get_config(self) -> dict[str, float]:
-        """Return the arguments that make the same schedule."""
+        """Return the constructor's arguments."""
         return {"peak": self.peak, "steps": self.steps, "warm_up_share": self.warm_up_share}
 
 
 class StepDecay(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """A learning rate that is divided by ten after every so many steps."""
+    """A learning rate that is divided by ten every ``steps_between`` steps."""
 
     def __init__(self, peak: float, steps_between: int) -> None:
         self.peak = peak
         self.steps_between = steps_between
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the learning rate, float32[], of a step counted from 0."""
-        step_decay = tf.cast(step // self.steps_between, tf.float32)
-        return self.peak * tf.pow(DECAY_OF_A_STEP, step_decay)
+        """Return the learning rate, float32[], of a step, counted from 0."""
+        decays = tf.cast(step // self.steps_between, tf.float32)
+        return self.peak * tf.pow(STEP_DECAY_FACTOR, decays)
 
     def get_config(self) -> dict[str, float]:
-        """Return the arguments that make the same schedule."""
+        """Return the constructor's arguments."""
         return {"peak": self.peak, "steps_between": self.steps_between}
 
 
 @dataclass(frozen=True)
 class LearningRate:
-    """How large the steps are.
+    """A learning rate and its schedule.
 
     Attributes:
-        peak: The learning rate, at its highest.
+        peak: The highest learning rate of the schedule.
         schedule: ``constant``, ``warm-up-then-linear`` or ``divided-by-ten``.
-        reason: Where it comes from, for the log.
+        reason: Why it was chosen, for the log.
     """
 
     peak: float
@@ -68,19 +68,25 @@ class LearningRate:
     reason: str
 
 
-def choose_learning_rate(settings: Hyperparameters, *, transformer: bool) -> LearningRate:
-    """Take the learning rate given, or else the one for what is trained.
+def choose_learning_rate(hyperparameters: Hyperparameters, *, transformer: bool) -> LearningRate:
+    """Choose the learning rate and its schedule: the given ones, or defaults for what is trained.
+
+    >>> rate = choose_learning_rate(Hyperparameters.parse({"optimizer": "adam"}), transformer=True)
+    >>> rate.peak, rate.schedule
+    (3e-05, 'warm-up-then-linear')
+    >>> choose_learning_rate(Hyperparameters.parse({"learning_rate": "0.001"}), transformer=True).schedule
+    'constant'
 
     Args:
-        settings: The job's hyperparameters.
-        transformer: Whether a transformer's weights are among what is trained; they bear small steps only.
+        hyperparameters: The job's hyperparameters.
+        transformer: Whether a transformer's weights are trained, for which large learning rates are harmful.
     """
-    step_decay = bool(settings.epoch_factor and settings.power_decay)
+    step_decay = bool(hyperparameters.epoch_factor and hyperparameters.power_decay)
     usual = "divided-by-ten" if step_decay else "constant"
-    if settings.optimizer == "adamw":
+    if hyperparameters.optimizer == "adamw":
         usual = "warm-up-then-linear"
-    if settings.learning_rate is not None:
-        return LearningRate(settings.learning_rate, usual, "given")
+    if hyperparameters.learning_rate is not None:
+        return LearningRate(hyperparameters.learning_rate, usual, "given")
     if transformer:
         schedule = usual if step_decay else "warm-up-then-linear"
         reason = "default for a whole transformer, where the built-in's 0.001 would undo its pre-training"
@@ -89,45 +95,53 @@ def choose_learning_rate(settings: Hyperparameters, *, transformer: bool) -> Lea
 
 
 def build_optimizer(
-    settings: Hyperparameters,
+    hyperparameters: Hyperparameters,
     rate: LearningRate,
     steps_per_epoch: int,
     multipliers: Sequence[tuple[tf.Variable, float]] = (),
 ) -> Any:
-    """Make the optimizer of a run.
+    """Build the optimizer of a run.
+
+    >>> hyperparameters = Hyperparameters.parse({"optimizer": "sgd", "learning_rate": "0.1", "momentum": "0.5"})
+    >>> rate = choose_learning_rate(hyperparameters, transformer=False)
+    >>> optimizer = build_optimizer(hyperparameters, rate, steps_per_epoch=100)
+    >>> optimizer.momentum
+    0.5
 
     Args:
-        settings: The job's hyperparameters; of an optimizer's own ones only those of the chosen optimizer are used.
-        rate: The learning rate.
-        steps_per_epoch: Training steps in an epoch.
-        multipliers: Variables that learn at a multiplier of the learning rate, and the multiplier.
+        hyperparameters: The job's hyperparameters; those of other optimizers than the chosen one are not used.
+        rate: The learning rate and its schedule.
+        steps_per_epoch: The number of training steps in an epoch.
+        multipliers: Variables and their learning-rate multipliers; for all other variables it is 1.
+
+    Returns:
+        A tf_keras optimizer.
     """
     schedules: Mapping[str, Callable[[], Any]] = {
         "constant": lambda: rate.peak,
         "warm-up-then-linear": lambda: WarmUpThenLinear(
-            rate.peak, steps_per_epoch * settings.epochs, settings.warmup_steps_fraction
+            rate.peak, steps_per_epoch * hyperparameters.epochs, hyperparameters.warmup_steps_fraction
         ),
-        "divided-by-ten": lambda: StepDecay(rate.peak, steps_per_epoch * settings.epoch_factor),
+        "divided-by-ten": lambda: StepDecay(rate.peak, steps_per_epoch * hyperparameters.epoch_factor),
     }
-    kind, arguments = _OPTIMIZERS[settings.optimizer](settings)
-    clip = settings.gradient_clip_norm or None
+    kind, arguments = _OPTIMIZERS[hyperparameters.optimizer](hyperparameters)
+    clip = hyperparameters.gradient_clip_norm or None
     kind = _with_multipliers(kind, multipliers) if multipliers else kind
     optimizer = kind(schedules[rate.schedule](), global_clipnorm=clip, jit_compile=False, **arguments)
-    if settings.optimizer == "adamw":
+    if hyperparameters.optimizer == "adamw":
         optimizer.exclude_from_weight_decay(var_names=["bias", "norm"])
     return optimizer
 
 
 def _with_multipliers(kind: Any, multipliers: Sequence[tuple[tf.Variable, float]]) -> Any:
-    """Return a kind of optimizer whose steps on some variables are only a multiplier as long."""
+    """Return a subclass of an optimizer that applies learning-rate multipliers."""
 
     class WithMultipliers(kind):  # type: ignore[misc]
-        """Shortens a step after the optimizer took it, whichever optimizer it is."""
+        """Scales the change that the optimizer made to a variable, which works for every optimizer."""
 
         def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-            by_key = {
-                self._var_key(other): multiplier for other, multiplier in multipliers
-            }  # the same for every replica's copy
+            # A variable's key is the same on every replica.
+            by_key = {self._var_key(other): multiplier for other, multiplier in multipliers}
             multiplier = by_key.get(self._var_key(variable), 1.0)
             before = tf.identity(variable) if multiplier != 1.0 else None
             super().update_step(gradient, variable)

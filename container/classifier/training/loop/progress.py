@@ -1,4 +1,4 @@
-"""How far a run is: what it has come to so far, and the lines of the log that say so."""
+"""The state of a run, and the log of its progress."""
 
 import logging
 import time
@@ -15,36 +15,36 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 20.0
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 @dataclass
 class Run:
-    """What a run has come to.
+    """The state of a run.
 
     Attributes:
-        epoch: Epochs done.
-        step: Steps done of the one after.
-        sums: That epoch's sums so far, float32[5], as :mod:`classifier.training.loop.step` orders them.
-        history: The figures of every epoch.
-        best: The number of the epoch that is kept, from 1; 0 before there is one.
-        weights: That epoch's weights.
-        scores: Its answers for the validation rows.
-        metrics: Its figures.
+        epoch: The number of finished epochs.
+        step: The number of finished steps of the current epoch.
+        sums: The sums over those steps, float64[5], in the order of :mod:`classifier.training.loop.step`.
+        history: The metrics of every finished epoch.
+        best: The number of the best epoch, from 1; 0 before there is one.
+        weights: The weights of the best epoch.
+        scores: The probabilities of the best epoch for the validation rows.
+        metrics: The metrics of the best epoch.
     """
 
     epoch: int = 0
     step: int = 0
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(5))
-    history: list[Figures] = field(default_factory=list)
+    history: list[Metrics] = field(default_factory=list)
     best: int = 0
     weights: list[NDArray[Any]] = field(default_factory=list)
     scores: Scores = field(default_factory=lambda: Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32)))
-    metrics: Figures = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
 
 
 class Watch:
-    """Measures one epoch of a run, and says now and then how far it is."""
+    """Measures one epoch of a run, and logs its progress from time to time."""
 
     def __init__(self, run: Run, epochs: int, steps: int) -> None:
         self.run = run
@@ -55,16 +55,16 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """Return how long this epoch has lasted, in this process."""
+        """The seconds that this epoch has taken in this process."""
         return time.monotonic() - self.started
 
     @property
     def share_done(self) -> float:
-        """Return how much of the whole run is done, from 0 to 1."""
+        """The share of the whole run that is done, from 0 to 1."""
         return (self.run.epoch + self.run.step / self.steps) / self.epochs
 
-    def figures(self) -> Figures:
-        """Return the epoch's figures so far, of the rows trained on."""
+    def metrics(self) -> Metrics:
+        """Return the metrics of the epoch's training rows so far."""
         sums = self.run.sums
         return {
             "loss": float(sums[step.LOSS] / max(sums[step.WEIGHT], 1e-12)),
@@ -73,25 +73,25 @@ class Watch:
         }
 
     def line(self) -> None:
-        """Log a line if the last one was long ago."""
+        """Log the progress, at most every :data:`SECONDS_BETWEEN_LINES`."""
         if time.monotonic() - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = time.monotonic()
         log.info(
             "event=progress epoch=%d/%d step=%d/%d done=%.1f%% average_loss=%.6f",
-            self.run.epoch + 1, self.epochs, self.run.step, self.steps, 100 * self.share_done, self.figures()["loss"],
+            self.run.epoch + 1, self.epochs, self.run.step, self.steps, 100 * self.share_done, self.metrics()["loss"],
         )  # fmt: skip
 
 
-def in_both_forms(figures: Figures) -> tuple[str, str]:
-    """Return figures in the two forms that published metric definitions look for (contract T70 to T72)."""
-    equals = " ".join(f"{name}={value:.6f}" for name, value in figures.items())
-    return equals, " - ".join(f"{name}: {value:.6f}" for name, value in figures.items())
+def in_both_forms(metrics: Metrics) -> tuple[str, str]:
+    """Return metrics in the two forms that published metric definitions match (contract T70 to T72)."""
+    equals = " ".join(f"{name}={value:.6f}" for name, value in metrics.items())
+    return equals, " - ".join(f"{name}: {value:.6f}" for name, value in metrics.items())
 
 
-def log_epoch(figures: Figures, watch: Watch) -> None:
-    """Log the figures of the epoch that was just done."""
-    equals, colons = in_both_forms(figures)
+def log_epoch(metrics: Metrics, watch: Watch) -> None:
+    """Log the metrics of the epoch that has just finished."""
+    equals, colons = in_both_forms(metrics)
     log.info(
         "event=epoch epoch=%d/%d %s seconds=%.1f done=%.1f%%",
         watch.run.epoch, watch.epochs, equals, watch.seconds, 100 * watch.share_done,

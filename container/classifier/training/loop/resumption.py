@@ -1,4 +1,4 @@
-"""What of a run a checkpoint holds, and how a run is put back."""
+"""A run's state to and from a checkpoint."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
-    """Return everything a run needs to go on."""
+    """Return a checkpoint from which the run can be resumed."""
     is_best = run.best == run.epoch and run.step == 0
     arrays = {
         **_numbered("weight", model.get_weights()),
@@ -34,8 +34,12 @@ def captured(model: Any, optimizer: Any, run: Run) -> Checkpoint:
 
 
 def resumed(model: Any, optimizer: Any, checkpoints: Folder, cluster: Cluster) -> Run:
-    """Return the run as its newest checkpoint has it, and put model and optimizer back; or one that begins."""
-    found = _from_leader(checkpoints.newest() if cluster.is_chief else None, cluster)
+    """Restore model and optimizer from the newest checkpoint.
+
+    Returns:
+        The run as it was; a new one without a checkpoint.
+    """
+    found = _from_chief(checkpoints.newest() if cluster.is_chief else None, cluster)
     if found is None:
         return Run()
     arrays = found.arrays
@@ -53,13 +57,13 @@ def resumed(model: Any, optimizer: Any, checkpoints: Folder, cluster: Cluster) -
 
 
 def variables(optimizer: Any) -> list[tf.Variable]:
-    """Return all that an optimizer remembers; of one that scales the loss also the scale, which it does not list."""
-    scale = getattr(optimizer, "_loss_scale", None)  # it has no public name for the variable itself
+    """Return an optimizer's variables, including those of loss scaling, which ``variables`` leaves out."""
+    scale = getattr(optimizer, "_loss_scale", None)  # there is no public access to the variable itself
     return [*optimizer.variables, *([] if scale is None else [scale.current_loss_scale, scale.counter])]
 
 
-def _from_leader(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
-    """Give the leader's checkpoint, or that it has none, to every host."""
+def _from_chief(found: Checkpoint | None, cluster: Cluster) -> Checkpoint | None:
+    """Return the chief's checkpoint on every host; None if it has none."""
     if cluster.alone:
         return found
     mine = {} if found is None else {"state": found.state, "names": list(found.arrays)}

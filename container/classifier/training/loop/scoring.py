@@ -1,4 +1,4 @@
-"""Rows a model is scored on, and their probabilities, gathered from all hosts."""
+"""Evaluation splits, and a model's probabilities for their rows, gathered from all hosts."""
 
 import logging
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from classifier.training.model import softmax
 
 log = logging.getLogger(__name__)
 
-ROWS_SCORED_WHEN_STOPPED = 64  # enough to check the export with, few enough for the 120 seconds there are
+ROWS_SCORED_WHEN_STOPPED = 64  # enough to verify the export, and few enough for the 120 seconds that are left
 
 
 @dataclass(frozen=True)
 class EvaluationSplit:
-    """Rows that are not trained on; may be none.
+    """Validation or test rows, distributed over the hosts; may be empty.
 
     Attributes:
-        inputs: This host's part of them.
-        targets: int32[rows], the labels of all hosts' parts, host after host.
-        start: Where this host's part begins.
+        inputs: The inputs of this host's rows.
+        targets: int32[rows], the index of the label of every row, host after host.
+        start: The index of this host's first row.
     """
 
     inputs: Inputs
@@ -35,10 +35,10 @@ class EvaluationSplit:
 
 @dataclass(frozen=True)
 class Scores:
-    """Answers for held rows.
+    """A model's probabilities for rows of an evaluation split.
 
     Attributes:
-        rows: Which of them, int64[rows].
+        rows: int64[rows], the indices of the rows in the split.
         probabilities: float32[rows, labels].
     """
 
@@ -47,43 +47,52 @@ class Scores:
 
 
 def evaluation_split(inputs: Inputs, targets: NDArray[np.int32], cluster: Cluster) -> EvaluationSplit:
-    """Put the labels of all hosts' parts together."""
+    """Return the evaluation split of all hosts.
+
+    Args:
+        inputs: The inputs of this host's rows.
+        targets: int32[rows], the indices of their labels.
+        cluster: The hosts.
+    """
     parts = [np.frombuffer(content, np.int32) for content in cluster.all_gather(targets.astype(np.int32).tobytes())]
     return EvaluationSplit(inputs, np.concatenate(parts), sum(len(part) for part in parts[: cluster.rank]))
 
 
 def score_unless_stopped(
-    answers: evaluate.Compute, held: EvaluationSplit, cluster: Cluster, interruption: Interruption
+    infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, interruption: Interruption
 ) -> Scores | None:
-    """Return the answers for all rows, or None if a host is told to stop before it is through.
+    """Score all rows of a split.
 
     Args:
-        answers: Inputs to logits.
-        held: The rows.
-        cluster: The hosts, each of which scores its part.
-        interruption: What tells them to stop.
+        infer: Maps inputs to logits, float32[batch, labels].
+        split: The rows.
+        cluster: The hosts, each of which scores its own rows.
+        interruption: Tells whether the job was told to stop.
+
+    Returns:
+        The scores; None if a host was told to stop before it had scored its rows.
     """
     logits: NDArray[np.float32] | None = None
     try:
-        logits = evaluate.compute(answers, held.inputs, interruption)
+        logits = evaluate.compute(infer, split.inputs, interruption)
     except StoppedError:
         log.warning("event=stop note='not all rows are scored'")
     if cluster.any(logits is None) or logits is None:
         return None
-    return _gathered(np.arange(len(held.inputs)), logits, held, cluster)
+    return _gathered(np.arange(len(split.inputs)), logits, split, cluster)
 
 
-def score_some(answers: evaluate.Compute, held: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
-    """Return the answers for as many rows, drawn at random, as a job that is to stop has time for."""
+def score_some(infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
+    """Score a random sample of a split, small enough for a job that was told to stop."""
     most = max(1, ROWS_SCORED_WHEN_STOPPED // len(cluster.hosts))
-    count = min(most, len(held.inputs))
-    here = np.sort(np.random.default_rng(seed).choice(len(held.inputs), count, replace=False))
+    count = min(most, len(split.inputs))
+    here = np.sort(np.random.default_rng(seed).choice(len(split.inputs), count, replace=False))
     log.warning("event=stop note='scored on %d validation rows only'", count)
-    return _gathered(here, evaluate.compute(answers, held.inputs.some(here)), held, cluster)
+    return _gathered(here, evaluate.compute(infer, split.inputs.some(here)), split, cluster)
 
 
-def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], held: EvaluationSplit, cluster: Cluster) -> Scores:
-    content = save({"rows": rows + held.start, "logits": logits})
+def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], split: EvaluationSplit, cluster: Cluster) -> Scores:
+    content = save({"rows": rows + split.start, "logits": logits})
     parts = [part for part in map(load, cluster.all_gather(content)) if len(part["rows"])]
     if not parts:
         return Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))

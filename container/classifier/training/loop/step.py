@@ -1,4 +1,4 @@
-"""One training step: the gradient of the loss over a batch, on every replica, and the optimizer's answer to it."""
+"""A training step: the gradients of a batch's loss, on every replica, and the optimizer's update."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from classifier.training.cluster import Cluster
 
-# What a step returns, in this order; all are sums over the batch.
+# The elements of what a step returns; all are sums over the batch.
 LOSS, WEIGHT, RIGHT, ROWS, STOP = range(5)
 
 Step = Callable[[Any, tf.Tensor], tf.Tensor]
@@ -16,7 +16,7 @@ Step = Callable[[Any, tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """How wrong answers are counted.
+    """The cross-entropy loss.
 
     Attributes:
         label_smoothing: The share of a target's probability that is spread over all labels (Szegedy et al., 2016).
@@ -25,7 +25,7 @@ class Loss:
     label_smoothing: float
 
     def __call__(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Return the cross-entropy, float32[rows], in nats."""
+        """Return the loss of each row, float32[rows], in nats, of label indices and logits."""
         logits = tf.cast(logits, tf.float32)
         if not self.label_smoothing:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
@@ -36,19 +36,19 @@ class Loss:
 
 
 def build_step(model: Any, optimizer: Any, loss: Loss, cluster: Cluster, spec: Any, *, jit_compile: bool) -> Step:
-    """Make the function of a step.
+    """Build the function of a training step.
 
     Args:
-        model: From inputs to logits.
-        optimizer: Its variables are built.
-        loss: How wrong answers are counted.
-        cluster: What is computed on.
-        spec: The element of the distributed dataset.
-        jit_compile: Whether XLA compiles it.
+        model: Maps inputs to logits.
+        optimizer: The optimizer; its variables are built.
+        loss: The loss.
+        cluster: The hosts and devices.
+        spec: The spec of the elements of the distributed dataset.
+        jit_compile: Whether XLA compiles the step.
 
     Returns:
-        A function of an element and of whether this host was told to stop (float32[], 1 or 0), to float32[5]: sums
-        over all replicas, at the places ``LOSS``, ``WEIGHT``, ``RIGHT``, ``ROWS`` and ``STOP``.
+        A function of an element and of whether this host was told to stop (float32[], 1 or 0). It returns float32[5],
+        sums over all replicas, at the indices ``LOSS``, ``WEIGHT``, ``RIGHT``, ``ROWS`` and ``STOP``.
     """
     total = tf.distribute.ReduceOp.SUM
     scaled = hasattr(optimizer, "get_scaled_loss")
@@ -61,7 +61,7 @@ def build_step(model: Any, optimizer: Any, loss: Loss, cluster: Cluster, spec: A
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
             losses = loss(targets, logits)
-            # By rows, not by weights: a batch without rare rows must not count as much as one with them.
+            # Divided by the rows, not by the weights: a batch without rare labels counts less than one with them.
             objective = tf.reduce_sum(losses * weights) / rows_everywhere
             objective += tf.add_n(model.losses) / cluster.replicas
             objective = optimizer.get_scaled_loss(objective) if scaled else objective
