@@ -446,7 +446,7 @@ def test_each_bad_image_is_named_by_its_number_however_many_there_are(client: Fl
     rows = [json.loads(line) for line in answer.text.split("\n")]
     wrong = {number: row["error"]["message"] for number, row in enumerate(rows) if "error" in row}
     assert list(wrong) == list(range(2, 30, 3))
-    assert all(message.startswith(f"record {number}: not read: ") for number, message in wrong.items())
+    assert all(message.startswith(f"record {number}: can't be read: ") for number, message in wrong.items())
 
 
 def test_batch_transform_without_a_content_type_is_415_B16(backend: FakeBackend) -> None:
@@ -468,7 +468,7 @@ def test_a_failure_of_ours_is_500_without_details_and_its_traceback_is_logged_H2
     for answer in answers:
         assert (answer.status_code, error_of(answer)[0]) == (500, "internal_error")
         assert "secret" not in answer.text + caplog.text
-    assert caplog.text.count("EngineError: ZeroDivisionError") == 2
+    assert caplog.text.count("BackendError: ZeroDivisionError") == 2
     monkeypatch.undo()
     assert ask(client, RED).status_code == 200
 
