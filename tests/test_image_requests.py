@@ -698,5 +698,5 @@ def test_a_slow_host_keeps_no_other_request_from_being_read(
 
 @pytest.mark.parametrize("value", ["*", "http://a.example", "a.example/x", "a example"])
 def test_hosts_that_are_none_end_serve_with_a_line_that_names_the_variable(value: str) -> None:
-    with pytest.raises(UserError, match=r"ALLOW_IMAGE_URLS: must be host names"):
+    with pytest.raises(UserError, match=r"ALLOW_IMAGE_URLS: must be a comma-separated list of host names"):
         ServingSettings.from_environ({"ALLOW_IMAGE_URLS": value})
