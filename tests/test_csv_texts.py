@@ -89,7 +89,7 @@ def row_patterns(mark: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes], re.
     """A quoted field with a delimiter after it, one with a delimiter before it, and other columns."""
     comma, plain = mark == b",", re.escape(mark)
     field = FIELD + rb'|[^"\r\n%b]*+' % plain
-    before = rb'[^"\r\n]*+(?<=,)' if comma else rb'[^"\r\n]{1,100}+(?<=[^;\t|]%b)' % plain
+    before = rb'[^"\r\n]*+(?<=,)' if comma else rb'[^"\r\n]{1,100}+(?<=[^;\t|\r\n]%b)' % plain
     return (
         re.compile(FIELD + plain + (rb"" if comma else rb"(?=[^ \r\n])")),
         re.compile(before + FIELD + rb"(%b|\r?\n)" % plain),
@@ -184,6 +184,7 @@ ODD_PARTS = [
     st.integers(1, 30),
     st.integers(1, 9),
 )
+@example(b'\n\t""', 4, 9, 1)
 @example(b'"a""', 4, 9, 1)
 @example(b'"a"\r', 4, 9, 1)
 @example(b'"a\nb"\nc', 6, 9, 3)

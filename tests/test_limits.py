@@ -1,4 +1,4 @@
-"""Places are counted, and large bodies share the memory there is."""
+"""Requests are counted, and large bodies share the memory there is."""
 
 import threading
 
@@ -8,14 +8,14 @@ from classifier.errors import RequestError
 from classifier.serving.limits import LARGE_BYTES, Limits
 
 
-def test_one_more_than_there_are_places_is_refused_and_the_count_is_told() -> None:
+def test_a_request_beyond_the_capacity_is_refused_and_the_count_is_told() -> None:
     seen: list[int] = []
     limits = Limits(2, 10, seen.append)
-    with limits.place(), limits.place(), pytest.raises(RequestError) as caught, limits.place():
+    with limits.admitted(), limits.admitted(), pytest.raises(RequestError) as caught, limits.admitted():
         pass
     assert (caught.value.status, caught.value.retry_after_seconds) == (503, 1)
     assert seen == [1, 2, 1, 0]
-    with limits.place():
+    with limits.admitted():
         pass
 
 

@@ -231,10 +231,10 @@ def test_a_model_that_someone_keeps_is_told_in_the_log_and_holds_nobody_up(
 
 def test_a_model_that_does_not_fit_is_507_with_what_it_needs_and_what_is_left_M03(shelf: Shelf) -> None:
     shelf.resident, shelf.needed = 60 * MEGABYTE, 50 * MEGABYTE
-    with refused(507, "not_enough_memory", "about 50 MB", "40 MB are left", "unload"):
+    with refused(507, "not_enough_memory", "about 50 MB", "40 MB are free", "unload"):
         shelf.add("one")
     shelf.resident = 200 * MEGABYTE
-    with refused(507, "not_enough_memory", " 0 MB are left"):
+    with refused(507, "not_enough_memory", " 0 MB are free"):
         shelf.add("one")
     assert shelf.began == []
     assert shelf.names() == []
@@ -336,7 +336,7 @@ def test_a_folder_outside_the_models_folder_is_400_M09(shelf: Shelf, url: str) -
 def test_a_folder_that_is_not_there_is_400_M03(shelf: Shelf, url: str) -> None:
     shelf.url("one")
     (shelf.folder / "one" / "file").write_text("x")
-    with refused(400, "invalid_model", "no folder that is there"):
+    with refused(400, "invalid_model", "does not name an existing folder"):
         shelf.models.add("one", url.format(shelf.folder))
     assert shelf.began == []
 
@@ -409,7 +409,7 @@ def test_half_a_model_is_400_and_one_too_large_507_before_it_is_loaded_M03(tmp_p
     (tmp_path / "models" / "one").mkdir(parents=True)
     with refused(400, "invalid_model", "no model"):
         Models(tmp_path / "models", load, ModelMemory(1 << 50)).add("one", str(tmp_path / "models" / "one"))
-    with refused(507, "not_enough_memory", "0 MB are left"):
+    with refused(507, "not_enough_memory", "0 MB are free"):
         Models(model_folder().parent, load, ModelMemory(1)).add("one", str(model_folder()))
 
 

@@ -120,7 +120,7 @@ def test_json_is_a_text_or_a_list_of_them_in_the_forms_clients_send_H19(
         ('{"instances": ["a"], "signature_name": "x"}', "and nothing else"),
         ('{"text": "a", "inputs": "b"}', "and nothing else"),
         ('{"text": ["a"]}', "and nothing else"),
-        ('{"a": "secret"}', '"a" is not read; call it "text"'),
+        ('{"a": "secret"}', '"a" is not a known key; rename it to "text"'),
         ('{"features": ["a", 5]}', '"features"'),
         ('{"features": "a"}', '"features"'),
         ('{"text": "a", "text": "b"}', "the same key twice"),
@@ -151,7 +151,7 @@ def test_a_wrong_record_of_a_json_list_spoils_no_other_B11() -> None:
 
 def test_a_json_list_may_be_as_long_as_the_bound_says() -> None:
     assert texts_within('["a", "b"]', 2) == ["a", "b"]
-    assert "more than 2 records" in refusal(
+    assert "exceeds 2 records" in refusal(
         '["a", "b", "c"]', JSON, Bounds(whole_bytes=100, records=2), (413, "too_many_records")
     )
 
@@ -182,9 +182,9 @@ def test_a_record_may_be_an_empty_text_D05() -> None:
         (b'{"text": "a"}{"text": "b"}', "line 3 is not JSON"),
         (b'{"features":["text",5]}', "line 3 must be"),
         (b'{"text": "a", "text": "b"}', "line 3 holds a JSON object with the same key twice"),
-        (b"[" * 50_000, "line 3 is JSON nested too deep"),
+        (b"[" * 50_000, "line 3 is JSON that is nested too deeply"),
         (b"[" * 100_000, "line 3 must be"),
-        (b"9" * 5_000, "line 3 is not JSON that is read here"),
+        (b"9" * 5_000, "line 3 is JSON that can't be parsed"),
         (b'"\xff"', "line 3 is not UTF-8 (at byte 1 of its text)"),
         (b"\xef\xbb\xbf", "line 3 is not JSON"),
     ],
@@ -260,7 +260,7 @@ def test_lines_are_not_counted_unless_a_bound_says_so(kind: str) -> None:
     assert len(all_of(read(body.removesuffix('"a"\n'), kind, bounds))) == CHUNK_RECORDS
     chunks = read(body, kind, bounds).chunks
     assert len(next(chunks)) == CHUNK_RECORDS
-    with pytest.raises(RequestError, match="more than 512 records") as caught:
+    with pytest.raises(RequestError, match="exceeds 512 records") as caught:
         next(chunks)
     assert (caught.value.status, caught.value.code) == (413, "too_many_records")
 

@@ -99,12 +99,17 @@ JSON_AS_A_TEXT: Mapping[str, Refused] = {
     "a dict as Python prints it": (OCTETS, "{'inputs': 'Sunvisor droops'}", 415, "json.dumps"),
     "a list as Python prints it": (OCTETS, "['Sunvisor droops', 'Pedal']", 415, "json.dumps"),
     "JSON Lines as CSV": (CSV, '{"text": "a"}\n{"text": "b"}\n', 415, "send it as application/jsonlines"),
-    "a list as CSV": (CSV, '["Sunvisor droops", "Pedal"]', 415, "as application/json; a text that begins so goes in"),
+    "a list as CSV": (
+        CSV,
+        '["Sunvisor droops", "Pedal"]',
+        415,
+        "as application/json; if a text begins like this, put it in",
+    ),
     "a list in a list as CSV": (
         CSV,
         '[["Sunvisor droops"]]',
         415,
-        "as application/json; a text that begins so goes in",
+        "as application/json; if a text begins like this, put it in",
     ),
     "a list as Python prints it, as CSV": (CSV, "['Sunvisor droops', 'Pedal']", 415, "json.dumps"),
     "a dict as Python prints it, as CSV": (CSV, "{'inputs': 'Sunvisor droops'}", 415, "json.dumps"),
@@ -130,7 +135,7 @@ ENCODED_TWICE: Mapping[str, Refused] = {
     "a long one": (JSON, json.dumps(json.dumps({"instances": ["a" * 100] * 1000})), 400, "encoded twice"),
     "base64 of JSON": (JSON, json.dumps(base64.b64encode(b'{"instances":["a"]}').decode()), 400, "base64"),
     "base64 that is the body": (JSON, base64.b64encode(b'{"instances": ["a"]}'), 400, "base64"),
-    "a proxy's event": (JSON, json.dumps({"body": '{"instances": ["a"]}'}), 400, "what a proxy wraps a request in"),
+    "a proxy's event": (JSON, json.dumps({"body": '{"instances": ["a"]}'}), 400, "a request wrapped by a proxy"),
 }
 OTHER_FORMATS: Mapping[str, Refused] = {
     "gzip as CSV": (
@@ -157,7 +162,7 @@ OTHER_FORMATS: Mapping[str, Refused] = {
     "a web page as CSV": (CSV, "<!DOCTYPE html>\n<p>Sign in\n", 415, "a web page"),
     "rows that end with a carriage return": (CSV, "good\rbad\rugly\r", 400, "end them with a line feed"),
     "JSON Lines that end with a carriage return": (JSON_LINES, '"good"\r"bad"\r', 400, "end them with a line feed"),
-    "JSON Lines as JSON": (JSON, '{"text": "a"}\n{"text": "b"}\n', 415, "JSON Lines, a record per line; send it as"),
+    "JSON Lines as JSON": (JSON, '{"text": "a"}\n{"text": "b"}\n', 415, "JSON Lines, one record per line; send it as"),
     "strings a line as JSON": (JSON, '"a"\n"b"\n', 415, "send it as application/jsonlines"),
     "JSON over several lines as JSON Lines": (
         JSON_LINES,
@@ -176,7 +181,7 @@ HEADERS_OF_CSV: Mapping[str, Refused] = {
     "a header of several columns, announced": (
         f"{CSV}; header=present", "claim,narrative\n7,Cranks slowly\n", 400, "names several columns"
     ),
-    "a header with nothing below it": (f"{CSV}; header=present", "text\n", 400, "a header and nothing else"),
+    "a header with nothing below it": (f"{CSV}; header=present", "text\n", 400, "only a header"),
     "a header that is neither": (f"{CSV}; header=yes", "text\na\n", 415, "neither present nor absent"),
 }  # fmt: skip
 REFUSED = {
@@ -300,23 +305,23 @@ ERRORS_IN_PLACE: Mapping[str, InPlace] = {
     "columns with semicolons": (CSV, 'fire;"Cranks, slowly\nso"\nc', [None, "c"], "CSV line 1"),
     "columns with tabs": (CSV, 'fire\t"Cranks slowly"\nc', [None, "c"], "CSV line 1"),
     "quoted columns with bars": (CSV, '"fire"|"Cranks\nslowly"\nc', [None, "c"], "CSV line 1"),
-    "the name of a column": (CSV, "text\na\nb\n", [None, "a", "b"], "CSV line 1 is the name of a column"),
-    "the name of a column in quotes": (CSV, '"Review"\r\na\r\n', [None, "a"], "CSV line 1 is the name of a column"),
-    "the name of a column after a byte order mark": (CSV, "\ufeffTEXT \na", [None, "a"], "CSV line 1 is the name"),
-    "Excel's line of a delimiter": (CSV, "sep=;\na\n", [None, "a"], "CSV line 1 names a delimiter"),
-    "a carriage return within a line": (CSV, "a\nb\rc\nd", ["a", None, "d"], "CSV line 2 has a carriage return"),
+    "the name of a column": (CSV, "text\na\nb\n", [None, "a", "b"], "CSV line 1 is a column name"),
+    "the name of a column in quotes": (CSV, '"Review"\r\na\r\n', [None, "a"], "CSV line 1 is a column name"),
+    "the name of a column after a byte order mark": (CSV, "\ufeffTEXT \na", [None, "a"], "CSV line 1 is a column name"),
+    "Excel's line of a delimiter": (CSV, "sep=;\na\n", [None, "a"], "CSV line 1 declares a delimiter"),
+    "a carriage return within a line": (CSV, "a\nb\rc\nd", ["a", None, "d"], "CSV line 2 contains a carriage return"),
     "a key that is too much": (
-        JSON_LINES, '"a"\n{"text": "b", "lang": "en"}\n"c"', ["a", None, "c"], 'take out the key "lang"'
+        JSON_LINES, '"a"\n{"text": "b", "lang": "en"}\n"c"', ["a", None, "c"], 'remove the key "lang"'
     ),
     "two keys of a text": (
-        JSON_LINES, '{"text": "b", "inputs": "c"}\n"d"', [None, "d"], 'leave one of the keys "text", "inputs"'
+        JSON_LINES, '{"text": "b", "inputs": "c"}\n"d"', [None, "d"], 'keep only one of the keys "text", "inputs"'
     ),
     "several keys of other names": (
-        JSON_LINES, '{"a": "b", "c": "d"}\n"e"', [None, "e"], 'call the key that is to be read "text"'
+        JSON_LINES, '{"a": "b", "c": "d"}\n"e"', [None, "e"], 'rename the key to read to "text"'
     ),
-    "a key of another name": (JSON_LINES, '{"review": "b"}\n"d"', [None, "d"], 'call it "text"'),
-    "instances a line": (JSON_LINES, '{"instances": ["b", "c"]}\n"d"', [None, "d"], "goes as application/json"),
-    "a list a line": (JSON_LINES, '["b", "c"]\n"d"', [None, "d"], "goes as application/json"),
+    "a key of another name": (JSON_LINES, '{"review": "b"}\n"d"', [None, "d"], 'rename it to "text"'),
+    "instances a line": (JSON_LINES, '{"instances": ["b", "c"]}\n"d"', [None, "d"], "as application/json"),
+    "a list a line": (JSON_LINES, '["b", "c"]\n"d"', [None, "d"], "of application/json"),
     "a line encoded twice": (JSON_LINES, '"{\\"text\\": \\"b\\"}"\n"d"', [None, "d"], "encoded twice"),
     "an id that is no id": (JSON_LINES, '{"id": [1], "text": "b"}\n"d"', [None, "d"], '"id" that is neither'),
 }  # fmt: skip
@@ -407,7 +412,7 @@ TRANSFORM_REFUSES: Mapping[str, Refused] = {
     "JSON Lines as octets": (OCTETS, '{"text": "a"}\n{"text": "b"}\n', 415, "application/jsonlines"),
     "lines as octets": (OCTETS, "a\nb\n", 415, "set the ContentType of the transform job"),
     "a header that only the first part has": (f"{CSV}; header=present", "text\na\n", 415, "take the header out"),
-    "gzip": (CSV, gzip.compress(b"a\n", mtime=0), 415, "CompressionType Gzip"),
+    "gzip": (CSV, gzip.compress(b"a\n", mtime=0), 415, "CompressionType to Gzip"),
 }
 
 
@@ -466,15 +471,15 @@ WHOLE = gzip.compress(b"one\ntwo\n" * 1000, mtime=0)
 @pytest.mark.parametrize(
     ("body", "encoding", "status", "words"),
     [
-        (b"a\nb\n", "gzip", 400, "no gzip"),
+        (b"a\nb\n", "gzip", 400, "not valid gzip"),
         (WHOLE[:-9], "gzip", 400, "in the middle of its gzip data"),
         (WHOLE[:20] + b"x" + WHOLE[21:], "gzip", 400, "gzip"),
         (b"", "gzip", 400, "empty"),
         (gzip.compress(b"", mtime=0), "gzip", 400, "empty"),
         (gzip.compress(WHOLE, mtime=0), "gzip", 415, "compressed with gzip"),
-        (b"a\nb\n", "br", 415, "send the body with gzip, or as it is"),
-        (b"a\nb\n", "deflate", 415, "send the body with gzip, or as it is"),
-        (b"a\nb\n", "gzip, gzip", 415, "send the body with gzip, or as it is"),
+        (b"a\nb\n", "br", 415, "compress the body with gzip or not at all"),
+        (b"a\nb\n", "deflate", 415, "compress the body with gzip or not at all"),
+        (b"a\nb\n", "gzip, gzip", 415, "compress the body with gzip or not at all"),
     ],
 )
 def test_a_body_that_is_not_compressed_as_its_header_says_is_refused(
@@ -494,7 +499,7 @@ def test_a_decompression_bomb_is_413_and_is_never_held_whole(backend: Backend, c
     bomb = gzip.compress(b'"a"\n' * (8 << 20), 9, mtime=0)
     answer = ask(client, bomb, content_type, Content_Encoding="gzip")
     assert (answer.status_code, error_of(answer)[0]) == (413, "payload_too_large")
-    assert "may hold 1048576 bytes (SERVING_MAX_WHOLE_MB); send it in parts" in answer.text
+    assert "exceeds 1048576 bytes (SERVING_MAX_WHOLE_MB); send it in parts" in answer.text
 
 
 # --- no false alarm

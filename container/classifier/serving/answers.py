@@ -1,4 +1,4 @@
-"""Probabilities to answer bytes, a record at a time: pure functions, a table of what an answer may say."""
+"""Writes probabilities as the body of an answer, record by record; one table holds an answer's fields."""
 
 import functools
 import json
@@ -16,21 +16,22 @@ from classifier.serving.media_types import CSV, JSON, JSON_LINES, AnswerType
 from classifier.serving.records import Record
 
 Chunks = Iterable[tuple[Sequence[Record], NDArray[np.float32]]]
-"""Records, and float32[records that are no errors, labels], in the records' order."""
+"""Chunks of records, each with the probabilities of its good records, float32[good records, labels]."""
 
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How to write the answer of every record.
+    """How to write the answer to each record.
 
     Attributes:
-        answer: The type the client accepts. Its ``n_predictions`` shortens and sorts ``probabilities`` and ``labels``
-            alike, in every type; JSON and JSON Lines then always hold both. ``verbose`` is of JSON and JSON Lines.
+        answer: The type that the client accepts. Its ``n_predictions`` sorts and truncates ``probabilities`` and
+            ``labels`` together, in every type; JSON and JSON Lines then always hold both. Its ``verbose`` applies to
+            JSON and JSON Lines.
         labels: The labels, in the order of the model's probabilities.
-        columns: Names out of ``media_types.INFERENCE_OUTPUTS``: the keys of JSON Lines, whatever ``verbose`` says, and
-            the columns of CSV, in this order; none for the usual ones. ``application/json`` keeps its own.
+        columns: Names from ``media_types.INFERENCE_OUTPUTS``: the keys of JSON Lines, regardless of ``verbose``, and
+            the columns of CSV, in this order; empty for the defaults. They don't apply to ``application/json``.
     """
 
     answer: AnswerType
@@ -39,14 +40,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """What the model says of one record.
+class _Prediction:
+    """The prediction for a record.
 
     Attributes:
-        best: Index of the most probable label, the first of equal ones.
-        probability: Of that label.
-        probabilities: As many as the answer lists.
-        order: The indices of their labels; none where these are all labels in their own order.
+        best: The index of the most probable label; the first one of a tie.
+        probability: The probability of that label.
+        probabilities: The probabilities that the answer lists.
+        order: The indices of their labels; None if all labels are listed in the model's order.
     """
 
     best: int
@@ -55,62 +56,69 @@ class _Row:
     order: list[int] | None
 
 
-_Part = Callable[[_Row], str]
+_Writer = Callable[[_Prediction], str]
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How one media type is written: a record, a record that is wrong, what parts records, and one with an id."""
+class _Format:
+    """How a media type is written.
 
-    good: _Part
-    wrong: Callable[[RequestError], str]
+    Attributes:
+        good: Writes a prediction.
+        bad: Writes the error of a bad record.
+        separator: What is written between records.
+        identified: Adds a record's id to its answer.
+    """
+
+    good: _Writer
+    bad: Callable[[RequestError], str]
     separator: str
     identified: Callable[[str | int, str], str] = lambda _id, answer: answer
 
 
 def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[bytes]:
-    """Write an answer piece by piece, about one a record, so that other threads, and so pings, run in between.
+    """Yield an answer in pieces, about one per record, so that other threads, and so pings, run in between.
 
-    A record that is a RequestError is answered in its place: with ``{"error": {"code": ..., "message": ...}}`` in JSON
-    and JSON Lines, with empty columns in CSV. The id of a record is the first key of its answer, but in CSV, which has
-    none. No line break follows the last record.
+    A record that is a RequestError is answered in its position: with ``{"error": {"code": ..., "message": ...}}`` in
+    JSON and JSON Lines, with empty columns in CSV. A record's id is the first key of its answer; CSV has no ids. No
+    line break follows the last record.
 
     Args:
-        layout: How to write it.
-        chunks: What the model says of all records; asked for a chunk at a time.
-        single: Whether the request was one record on its own, which JSON answers with an object, not a list.
+        layout: How to write the answer.
+        chunks: The records and their probabilities, consumed one chunk at a time.
+        single: Whether the request was a single record, which JSON answers with an object instead of a list.
     """
-    form = _FORMS[layout.answer.media_type](layout)
+    writing = _FORMATS[layout.answer.media_type](layout)
     listed = layout.answer.media_type == JSON and not single
     if listed:
         yield b"["
     separator = ""
-    for answer in _answers(form, layout.answer.n_predictions, chunks):
+    for answer in _answers(writing, layout.answer.n_predictions, chunks):
         yield (separator + answer).encode("utf-8")
-        separator = form.separator
+        separator = writing.separator
     if listed:
         yield b"]"
 
 
-def _answers(form: _Form, most: int | None, chunks: Chunks) -> Iterator[str]:
+def _answers(writing: _Format, most: int | None, chunks: Chunks) -> Iterator[str]:
     for records, probabilities in chunks:
         good = sum(not isinstance(content_of(record), RequestError) for record in records)
         if good != len(probabilities):
             raise ValueError(f"{len(probabilities)} rows of probabilities for {good} records")
-        rows = _rows(probabilities, most)
+        predictions = _predictions(probabilities, most)
         for record in records:
             content = content_of(record)
-            answer = form.wrong(content) if isinstance(content, RequestError) else form.good(next(rows))
-            yield form.identified(record.id, answer) if isinstance(record, Identified) else answer
+            answer = writing.bad(content) if isinstance(content, RequestError) else writing.good(next(predictions))
+            yield writing.identified(record.id, answer) if isinstance(record, Identified) else answer
 
 
-def _rows(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Row]:
-    """Yield each record's row as plain Python values."""
+def _predictions(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Prediction]:
+    """Yield the prediction of each record as plain Python values."""
     best = probabilities.argmax(axis=1)
     order = None if most is None else np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
     listed = probabilities if order is None else np.take_along_axis(probabilities, order, axis=1)
     for index, label in enumerate(best.tolist()):
-        yield _Row(
+        yield _Prediction(
             label,
             float(probabilities[index, label]),
             listed[index].tolist(),
@@ -118,35 +126,35 @@ def _rows(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Row
         )
 
 
-def _json(layout: Layout) -> _Form:
+def _json(layout: Layout) -> _Format:
     extra = ("labels", "predicted_label") if layout.answer.verbose else ()
-    return _Form(_object(layout, ("probabilities", *extra)), _json_error, ", ", _with_id)
+    return _Format(_object(layout, ("probabilities", *extra)), _json_error, ", ", _with_id)
 
 
-def _json_lines(layout: Layout) -> _Form:
+def _json_lines(layout: Layout) -> _Format:
     extra = ("labels",) if layout.answer.verbose else ()
-    return _Form(
+    return _Format(
         _object(layout, layout.columns or ("predicted_label", "probabilities", *extra)), _json_error, "\n", _with_id
     )
 
 
-def _csv(layout: Layout) -> _Form:
-    parts = _csv_parts(layout.labels)
-    chosen = [parts[name] for name in layout.columns or ("predicted_label", "probability")]
-    return _Form(
-        lambda row: ",".join(part(row) for part in chosen),
+def _csv(layout: Layout) -> _Format:
+    writers = _csv_writers(layout.labels)
+    chosen = [writers[name] for name in layout.columns or ("predicted_label", "probability")]
+    return _Format(
+        lambda row: ",".join(write(row) for write in chosen),
         lambda _error: "," * (len(chosen) - 1),
         "\n",
     )
 
 
-def _object(layout: Layout, names: tuple[str, ...]) -> _Part:
-    """Return what writes a record as a JSON object; the most probable labels mean nothing without their names."""
+def _object(layout: Layout, names: tuple[str, ...]) -> _Writer:
+    """Return a writer of JSON objects; sorted probabilities mean nothing without their labels, so these are added."""
     if layout.answer.n_predictions is not None and "probabilities" in names and "labels" not in names:
         names = (*names, "labels")
-    parts = _json_parts(layout.labels)
-    chosen = [(f'"{name}": ', parts[name]) for name in names]
-    return lambda row: "{" + ", ".join(key + part(row) for key, part in chosen) + "}"
+    writers = _json_writers(layout.labels)
+    chosen = [(f'"{name}": ', writers[name]) for name in names]
+    return lambda row: "{" + ", ".join(key + write(row) for key, write in chosen) + "}"
 
 
 def _with_id(given: str | int, answer: str) -> str:
@@ -157,8 +165,8 @@ def _json_error(error: RequestError) -> str:
     return json.dumps({"error": {"code": error.code, "message": error.message}})
 
 
-def _json_parts(labels: Sequence[Label]) -> Mapping[str, _Part]:
-    """Return a table from each of ``INFERENCE_OUTPUTS`` to what writes it as JSON."""
+def _json_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
+    """Return a writer of JSON for each of ``INFERENCE_OUTPUTS``."""
     names, every_name = _json_names(tuple(labels))
     return {
         "predicted_label": lambda row: names[row.best],
@@ -172,15 +180,15 @@ def _json_parts(labels: Sequence[Label]) -> Mapping[str, _Part]:
 
 @functools.lru_cache(maxsize=64)
 def _json_names(labels: tuple[Label, ...]) -> tuple[Sequence[str], str]:
-    """Return the labels as JSON, each and all together; of a thousand that takes a millisecond, so once a model."""
+    """Return each label, and the list of all, as JSON; cached, because a thousand labels take a millisecond."""
     names = [json.dumps(label) for label in labels]
     return names, f"[{', '.join(names)}]"
 
 
-def _csv_parts(labels: Sequence[Label]) -> Mapping[str, _Part]:
-    """Return the same for CSV, where a list is one quoted field that holds a JSON list."""
+def _csv_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
+    """Return a writer of CSV for each of ``INFERENCE_OUTPUTS``; a list is a quoted field that holds a JSON list."""
     names = [_quoted(text) if _NEEDS_QUOTES.search(text) else text for text in map(str, labels)]
-    lists = _json_parts(labels)
+    lists = _json_writers(labels)
     return {
         "predicted_label": lambda row: names[row.best],
         "probability": lambda row: f"{row.probability:.8f}",
@@ -194,4 +202,4 @@ def _quoted(field: str) -> str:
     return '"' + field.replace('"', '""') + '"'
 
 
-_FORMS: Mapping[str, Callable[[Layout], _Form]] = {JSON: _json, JSON_LINES: _json_lines, CSV: _csv}
+_FORMATS: Mapping[str, Callable[[Layout], _Format]] = {JSON: _json, JSON_LINES: _json_lines, CSV: _csv}

@@ -1,4 +1,4 @@
-"""The HTTP application: routes, and what every answer has in common."""
+"""The HTTP application: its routes, and what all responses have in common."""
 
 import errno
 import logging
@@ -36,11 +36,11 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(settings: ServingSettings | None = None, load: model.Load = model.load) -> Flask:
-    """Build the application and start loading what it needs, which ends the process where that fails.
+    """Build the application and start to load the model in the background; a failure to load ends the process.
 
     Args:
-        settings: What ``serve`` was told; read from the environment where it isn't given, as gunicorn does.
-        load: What loads the model.
+        settings: The server's settings; read from the environment if not given, as gunicorn does.
+        load: Loads the model.
     """
     settings = settings or ServingSettings.from_environ()
     logs.configure(settings.log_level)
@@ -71,7 +71,7 @@ def create_app(settings: ServingSettings | None = None, load: model.Load = model
 
 
 def _one_model(app: Flask, service: Service, load: model.Load) -> Callable[[], object]:
-    """Answer ``/invocations`` with the one model; return what raises while there is none."""
+    """Add ``/invocations`` for a single model; return a function that raises until the model is loaded."""
     loaded = Background(partial(_loaded, service, load))
 
     @app.post("/invocations", provide_automatic_options=False)
@@ -89,7 +89,7 @@ def _loaded(service: Service, load: model.Load) -> Predictor:
 
 
 def _many_models(app: Flask, service: Service, _load: model.Load) -> Callable[[], object]:
-    """Answer for models that come and go; return what raises until they may."""
+    """Add the routes of a multi-model endpoint; return a function that never raises: no model is needed to be ready."""
     memory = ModelMemory(service.settings.models_memory_megabytes << 20)
 
     def load_model(folder: Path) -> Predictor:
@@ -100,14 +100,14 @@ def _many_models(app: Flask, service: Service, _load: model.Load) -> Callable[[]
 
     @app.post("/invocations", provide_automatic_options=False)
     def invocations() -> Response:
-        raise RequestError(404, "not_found", "several models are here; POST to /models/{name}/invoke")
+        raise RequestError(404, "not_found", "this endpoint hosts several models; POST to /models/{name}/invoke")
 
     return lambda: None
 
 
 def _answer(ready: Predictor, service: Service) -> Response:
     headers = request.headers
-    with service.limits.place():
+    with service.limits.admitted():
         invocation = Invocation(
             request.stream,
             request.content_length or 0,
@@ -121,7 +121,7 @@ def _answer(ready: Predictor, service: Service) -> Response:
 
 
 def _is_closed(connection: socket.socket | None) -> bool:
-    """Say whether nginx closed a connection, as it does when its client goes."""
+    """Return whether nginx closed a connection, as it does when its client disconnects."""
     if connection is None:
         return False
     try:
@@ -153,7 +153,7 @@ def _start() -> None:
 
 
 def _refuse(error: Exception) -> Response:
-    """Answer any error as ``{"error": {"code": ..., "message": ...}}``, its traceback in the log only."""
+    """Respond to any error with ``{"error": {"code": ..., "message": ...}}``; its traceback goes only to the log."""
     refusal = as_request_error(error)
     response = jsonify(error={"code": refusal.code, "message": refusal.message})
     response.status_code = refusal.status
@@ -166,7 +166,7 @@ def _refuse(error: Exception) -> Response:
 
 @singledispatch
 def as_request_error(error: Exception) -> RequestError:
-    """Return how an error is answered: the one place that knows, by the error's type."""
+    """Return the response to an error, by the error's type; this is the only place that decides it."""
     logger.error("internal_error", exc_info=error, extra={"request_id": _request_id()})
     return RequestError(500, "internal_error", "the server failed to answer; its log says why")
 
@@ -190,12 +190,12 @@ def _(error: OSError) -> RequestError:
     return RequestError(
         507,
         "no_disk_space",
-        "the server's temporary folder (TMPDIR) is full; send smaller requests, or give it more room",
+        "the server's temporary folder (TMPDIR) is full; send smaller requests, or free some space",
     )
 
 
 def _request_id() -> str:
-    """Return what the request is called in the log: as its sender calls it, or a name of our own."""
+    """Return the request's ID in the log: the sender's inference ID if it is valid, else a random one."""
     given = request.headers.get(INFERENCE_ID, "")
     if "request_id" not in g:
         g.request_id = given if _ECHOED.fullmatch(given) else uuid.uuid4().hex
@@ -203,8 +203,8 @@ def _request_id() -> str:
 
 
 def _finish(response: Response, service: Service) -> Response:
-    """Read what is left of the body, echo the caller's attributes, and log invocations, never their texts."""
-    while request.stream.read(_PIECE_BYTES):  # else nginx, still sending, would see a broken pipe and answer 502
+    """Read the rest of the body, echo the caller's attributes, and log invocations without their records."""
+    while request.stream.read(_PIECE_BYTES):  # otherwise nginx, still sending, would see a broken pipe and answer 502
         pass
     attributes = request.headers.get(CUSTOM_ATTRIBUTES, "")
     if _ECHOED.fullmatch(attributes):

@@ -1,8 +1,9 @@
-"""Joins the texts of requests that wait for the engine into batches.
+"""Dynamic batching: joins the records of waiting requests into batches for the backend.
 
-Nothing waits for company: an idle engine takes what there is, and what arrives while it computes makes up the next
-batch. A batch costs its longest text times its rows: it is cut at a budget of that, and texts of like lengths share it.
-The requests give a row in turn, so one of a hundred thousand records takes no more of a batch than one of three.
+There is no batching delay: an idle backend takes the records that are waiting, and those that arrive while it computes
+make up the next batch. The cost of a batch is the length of its longest record times its number of records; it is kept
+within a budget, and records of similar lengths are batched together. Requests contribute records in turn, so a request
+of a hundred thousand records takes no more of a batch than a request of three.
 """
 
 import logging
@@ -20,33 +21,33 @@ from classifier.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
-# A batch's tokens with its padding, as a multiple of those without. Measured with 32 requests of sentences at a time:
-# 1.3 times the texts a second of batches that take whatever waits.
+# A batch's tokens with padding, as a multiple of those without. Measured with 32 concurrent requests of sentences:
+# 1.3 times the throughput of batches that take whatever is waiting.
 MOST_PADDED = 1.3
-PADDED_ANYWAY = 8  # tokens; engines make every text as long as this
+PADDED_ANYWAY = 8  # tokens; backends pad every text at least to this length
 
 Observe = Callable[[int, int, float], None]
 
 
 class BackendError(Exception):
-    """What went wrong in an engine, and where; without the words of the error, which may hold a text.
+    """An error in a backend: its type and its traceback, without its message, which may hold a record.
 
     Args:
-        error: What was raised; it is not kept, for with its frames it would keep texts and model.
+        error: The error; it is not kept, because its frames refer to records and to the model.
     """
 
     def __init__(self, error: Exception) -> None:
-        places = "".join(traceback.format_tb(error.__traceback__))
-        super().__init__(f"{type(error).__name__}\n{places}")
+        locations = "".join(traceback.format_tb(error.__traceback__))
+        super().__init__(f"{type(error).__name__}\n{locations}")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a request's texts took.
+    """How long a request's records took.
 
     Attributes:
-        queued_seconds: Until the engine began with the first of them.
-        computed_seconds: From then until the last was done.
+        queued_seconds: From their arrival until the backend started on the first of them.
+        computed_seconds: From then until the last of them was done.
     """
 
     queued_seconds: float
@@ -54,11 +55,24 @@ class Timing:
 
 
 @dataclass(eq=False)
-class _Task:
-    """One request's texts, shortest first, and what is known of them so far."""
+class _Request:
+    """The records of a request, and their state.
+
+    Attributes:
+        predictor: The model that was asked.
+        records: The records.
+        order: Their indices, shortest record first.
+        probabilities: float32[records, labels], filled in as batches are computed.
+        submitted: When the request arrived, by the monotonic clock.
+        started: When its first batch started; 0 before that.
+        taken: How many records, in ``order``, are in a batch.
+        answered: How many records are computed, or have failed.
+        error: Why the request failed.
+        done: Set when the request is answered or has failed.
+    """
 
     predictor: Predictor
-    texts: Sequence[Encoded]
+    records: Sequence[Encoded]
     order: Sequence[int]
     probabilities: NDArray[np.float32]
     submitted: float = field(default_factory=time.monotonic)
@@ -70,55 +84,73 @@ class _Task:
 
     @property
     def waits(self) -> bool:
-        """Whether some of its texts are in no batch yet, and are still asked for."""
+        """Whether some of its records are in no batch yet, and are still wanted."""
         return self.taken < len(self.order) and self.error is None
 
     @property
     def next(self) -> Encoded:
-        return self.texts[self.order[self.taken]]
+        """The shortest record that is in no batch yet."""
+        return self.records[self.order[self.taken]]
 
 
-_Rows = list[tuple[_Task, int]]
+_Rows = list[tuple[_Request, int]]
+"""The rows of a batch: a request, and the index of one of its records."""
 
 
 class Batcher:
-    """Threads that compute batches, of all models of a process.
+    """Threads that compute batches, for all models of a process.
 
     Args:
-        at_once: Batches computed at the same time.
-        budget: Tokens of a batch, padding among them; a text of more is a batch of its own.
-        observe: Told of every batch: its texts, their tokens without padding, and the seconds it took.
+        at_once: How many batches are computed at the same time.
+        budget: The most tokens in a batch, with padding; a longer record is computed alone.
+        observe: Called after every batch with its number of records, their tokens without padding, and the seconds it
+            took.
+
+    Example:
+        >>> import numpy as np
+        >>> from classifier.backends import Encoded
+        >>> from classifier.predictor import Predictor
+        >>> class Coin:  # a backend that finds both labels equally likely
+        ...     def encode(self, records):
+        ...         return [Encoded(record, tokens=len(record.split())) for record in records]
+        ...     def run_batch(self, batch):
+        ...         return np.full((len(batch), 2), 0.5, np.float32)
+        >>> predictor = Predictor(Coin(), labels=("brakes", "engine"))
+        >>> batcher = Batcher(at_once=1, budget=1024)
+        >>> probabilities, timing = batcher.predict(predictor, predictor.encode(["Pedal goes soft", "Stalls"]))
+        >>> probabilities.tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
     """
 
     def __init__(self, at_once: int, budget: int, observe: Observe = lambda *_: None) -> None:
         self._budget = budget
         self._observe = observe
-        self._waiting: list[_Task] = []
+        self._waiting: list[_Request] = []
         self._arrived = threading.Condition()
         for number in range(at_once):
             threading.Thread(target=self._work, name=f"engine-{number}", daemon=True).start()
 
-    def predict(self, predictor: Predictor, texts: Sequence[Encoded]) -> tuple[NDArray[np.float32], Timing]:
-        """Return the probabilities, float32[len(texts), labels], in the order of the texts, and how long they took.
+    def predict(self, predictor: Predictor, records: Sequence[Encoded]) -> tuple[NDArray[np.float32], Timing]:
+        """Return the probabilities, float32[len(records), labels], in the records' order, and how long they took.
 
         Raises:
-            EngineError: The engine failed on one of these texts; other requests don't see it.
+            BackendError: The backend failed on one of these records; other requests are not affected.
         """
-        probabilities = np.empty((len(texts), len(predictor.labels)), np.float32)
-        if not texts:
+        probabilities = np.empty((len(records), len(predictor.labels)), np.float32)
+        if not records:
             return probabilities, Timing(0.0, 0.0)
-        order = sorted(range(len(texts)), key=lambda index: texts[index].tokens)
-        task = _Task(predictor, texts, order, probabilities)
+        order = sorted(range(len(records)), key=lambda index: records[index].tokens)
+        request = _Request(predictor, records, order, probabilities)
         with self._arrived:
-            self._waiting.append(task)
+            self._waiting.append(request)
             self._arrived.notify()
-        task.done.wait()
-        if task.error is not None:
-            raise task.error
-        return probabilities, Timing(task.started - task.submitted, time.monotonic() - task.started)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
+        return probabilities, Timing(request.started - request.submitted, time.monotonic() - request.started)
 
     def _work(self) -> None:
-        """Compute batches for ever: whatever goes wrong, the requests of a batch learn of it and the thread goes on."""
+        """Compute batches forever; an error is passed to the requests of the batch and never ends the thread."""
         while True:
             with self._arrived:
                 while not self._waiting:
@@ -135,92 +167,91 @@ class Batcher:
 
     def _compute(self, rows: _Rows) -> None:
         started = time.monotonic()
-        for task, _ in rows:
-            task.started = task.started or started
+        for request, _ in rows:
+            request.started = request.started or started
         for part in _computed(rows):
             self._finish(*part)
-        tokens = sum(task.texts[index].tokens for task, index in rows)
+        tokens = sum(request.records[index].tokens for request, index in rows)
         self._observe(len(rows), tokens, time.monotonic() - started)
 
     def _finish(self, rows: _Rows, result: NDArray[np.float32] | Exception) -> None:
         with self._arrived:
-            for place, (task, index) in enumerate(rows):
-                task.answered += 1
+            for row, (request, index) in enumerate(rows):
+                request.answered += 1
                 if isinstance(result, Exception):
-                    task.error = result
+                    request.error = result
                 else:
-                    task.probabilities[index] = result[place]
-            for task in {task for task, _ in rows}:
-                if task.error is not None and task in self._waiting:
-                    self._waiting.remove(task)
-                if task.answered == task.taken and not task.waits:
-                    task.done.set()
+                    request.probabilities[index] = result[row]
+            for request in {request for request, _ in rows}:
+                if request.error is not None and request in self._waiting:
+                    self._waiting.remove(request)
+                if request.answered == request.taken and not request.waits:
+                    request.done.set()
 
     def _give_up(self, rows: _Rows) -> None:
         with self._arrived:
-            for task in {task for task, _ in rows if not task.done.is_set()}:
-                task.error = BackendError(RuntimeError())
-                if task in self._waiting:
-                    self._waiting.remove(task)
-                task.done.set()
+            for request in {request for request, _ in rows if not request.done.is_set()}:
+                request.error = BackendError(RuntimeError())
+                if request in self._waiting:
+                    self._waiting.remove(request)
+                request.done.set()
 
 
-def _take(waiting: list[_Task], budget: int) -> _Rows:
-    """Take a batch: of all requests to the model of the one that waits longest, a row of each in turn.
+def _take(waiting: list[_Request], budget: int) -> _Rows:
+    """Take a batch for the model of the longest-waiting request: one row of each request to that model, in turn.
 
-    Its first row is taken whatever it costs, and those nearest to it in length come next; one that would be mostly
-    padding, or make the others so, waits for a batch of its like. Requests that gave a row go to the end of the line,
-    or leave it.
+    The first row is taken whatever its cost, and rows of similar length follow. A row that would add too much padding
+    waits for a batch of similar rows. Requests that contributed move to the end of the queue, or leave it.
     """
     first = waiting[0]
     like = first.next.tokens
-    sharing = [task for task in waiting if task.predictor is first.predictor]
+    sharing = [request for request in waiting if request.predictor is first.predictor]
     rows: _Rows = []
     longest = tokens = 0
-    gave: set[_Task] = set()
+    gave: set[_Request] = set()
     while sharing:
         still = []
-        for task in sorted(sharing, key=lambda task: abs(task.next.tokens - like)):
-            length, sum_of_lengths = max(longest, task.next.tokens), tokens + task.next.tokens
+        for request in sorted(sharing, key=lambda request: abs(request.next.tokens - like)):
+            length, sum_of_lengths = max(longest, request.next.tokens), tokens + request.next.tokens
             if rows and not _fits(length, sum_of_lengths, len(rows) + 1, budget):
                 continue
             longest, tokens = length, sum_of_lengths
-            rows.append((task, task.order[task.taken]))
-            task.taken += 1
-            gave.add(task)
-            if task.waits:
-                still.append(task)
+            rows.append((request, request.order[request.taken]))
+            request.taken += 1
+            gave.add(request)
+            if request.waits:
+                still.append(request)
         sharing = still
-    behind = [task for task in waiting if task in gave and task.waits]
-    waiting[:] = [task for task in waiting if task not in gave] + behind
+    behind = [request for request in waiting if request in gave and request.waits]
+    waiting[:] = [request for request in waiting if request not in gave] + behind
     return rows
 
 
 def _fits(longest: int, tokens: int, count: int, budget: int) -> bool:
-    """Say whether texts may share a batch: within the budget, and with little padding."""
+    """Return whether records may share a batch: within the budget, and with little padding."""
     padded = longest * count
     return padded <= budget and (longest <= PADDED_ANYWAY or padded <= MOST_PADDED * tokens)
 
 
 def _computed(rows: _Rows) -> list[tuple[_Rows, NDArray[np.float32] | Exception]]:
-    """Compute a batch; where that fails, each request's rows by themselves, so that only the one at fault fails."""
-    result = _asked(rows)
-    parts = _by_task(rows)
+    """Compute a batch; if it fails, compute each request's rows alone, so that only the request at fault fails."""
+    result = _run(rows)
+    parts = _by_request(rows)
     if not isinstance(result, Exception) or len(parts) == 1:
         return [(rows, result)]
-    return [(part, _asked(part)) for part in parts]
+    return [(part, _run(part)) for part in parts]
 
 
-def _asked(rows: _Rows) -> NDArray[np.float32] | Exception:
+def _run(rows: _Rows) -> NDArray[np.float32] | Exception:
     predictor = rows[0][0].predictor
     try:
-        return predictor.run_batch([task.texts[index] for task, index in rows])
+        return predictor.run_batch([request.records[index] for request, index in rows])
     except Exception as error:  # noqa: BLE001  the requests of the batch raise it again
         return BackendError(error)
 
 
-def _by_task(rows: _Rows) -> list[_Rows]:
-    parts: dict[_Task, _Rows] = {}
-    for task, index in rows:
-        parts.setdefault(task, []).append((task, index))
+def _by_request(rows: _Rows) -> list[_Rows]:
+    parts: dict[_Request, _Rows] = {}
+    for request, index in rows:
+        parts.setdefault(request, []).append((request, index))
     return list(parts.values())

@@ -1,4 +1,4 @@
-"""What a body or a text really is where its Content-Type says otherwise: told by how it begins."""
+"""Detects bodies and texts whose format is not the one that the Content-Type announces, by how they begin."""
 
 import base64
 import codecs
@@ -31,7 +31,7 @@ _PYTHON_BEGINS = re.compile(
 _OPENS = re.compile(r"\s*+[\[{]")
 _CLOSES = re.compile(r"[\]}]\s{0,64}\Z")
 _ESCAPED_STRING = re.compile(r'\s*+"(?=[^\n]*\\(?:"|u[0-9a-fA-F]{4}))(?:[^"\\\n]++|\\.)*+"\s*\Z')
-_LONGEST_PARSED = 1 << 16  # characters; whatever a shorter text holds is parsed in no time
+_LONGEST_PARSED = 1 << 16  # characters; a text up to this length is parsed quickly, whatever it holds
 _WRAPPERS = frozenset({"instances", "inputs"})
 
 _MAY_BE_ENCODED = re.compile(r'\s*+[\[{"]|[A-Za-z0-9+/]{16}')
@@ -41,27 +41,27 @@ _BASE64_LOOKED_AT = 4096  # characters; a multiple of 4
 
 _UTF_8 = codecs.getincrementaldecoder("utf-8")
 
-_PYTHON = "a list or dict as Python writes it"
-_AS_TEXT = f"what is to be read as a text, brackets and all, goes as {TEXT}"
+_PYTHON = "a Python list or dict"
+_AS_TEXT = f"to classify it as a text, brackets and all, send it as {TEXT}"
 
 
 def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
-    """Refuse a body that is no text of its kind, by its first bytes.
+    """Refuse a body of another format than its kind, by its first bytes.
 
     Args:
-        head: Its first bytes, ``sniffing.HEAD_BYTES`` of them or all.
-        kind: What its Content-Type announces.
+        head: The first ``sniffing.HEAD_BYTES`` of the body, or all of it.
+        kind: The kind of body that the Content-Type announces.
         requests: What the model reads.
 
     Raises:
-        RequestError: 415, when it is another format, as an archive or UTF-16; 400, when its lines end with a carriage
-            return alone.
+        RequestError: 415, if the body has another format, such as an archive or UTF-16; 400, if its lines end with a
+            carriage return alone.
     """
     if len(head) < _SHORTEST:
         return
     is_text = _NOT_IN_TEXTS.search(head) is None
     if is_text and (kind not in (JSON, *LINES) or (kind != CSV and head.startswith(_JSON_VALUES))):
-        words = ""  # a text that begins like a web page may be one that is to be classified
+        words = ""  # a text that begins like a web page may be the one to classify
     else:
         words = "an image" if _IMAGE.match(head) else foreign_format(head, is_json=kind != CSV)
     if not words and kind == CSV and _OPENS_ANY.match(head):
@@ -76,14 +76,14 @@ def refuse_foreign(head: bytes, kind: str, requests: Requests) -> None:
 
 
 def refuse_json(text: str, requests: Requests) -> None:
-    """Refuse a body that is JSON, or Python's way to write it, though no Content-Type says so.
+    """Refuse a body that is JSON, or a Python list or dict, although its Content-Type does not say so.
 
     Args:
         text: The body.
         requests: What the model reads.
 
     Raises:
-        RequestError: 415, when it is.
+        RequestError: 415, if it is one of these.
     """
     if text[:1].isalnum():
         return
@@ -94,30 +94,30 @@ def refuse_json(text: str, requests: Requests) -> None:
     if python:
         problem = f"{_PYTHON}; send json.dumps(...) of it with Content-Type: {JSON}"
     elif rest.strip() and _is_json(first):
-        problem = f"JSON Lines, and not announced as that; send it with Content-Type: {JSON_LINES}"
+        problem = f"JSON Lines, but its Content-Type does not say so; send it with Content-Type: {JSON_LINES}"
     else:
-        problem = f"JSON, and not announced as that; send it with Content-Type: {JSON}"
+        problem = f"JSON, but its Content-Type does not say so; send it with Content-Type: {JSON}"
     instead = f"; {_AS_TEXT}" if TEXT in requests.types else ""
     raise RequestError(415, "unsupported_media_type", f"the body is {problem}{instead}")
 
 
 def refuse_base64(text: str) -> None:
-    """Refuse a body that is base64 of a text or of JSON.
+    """Refuse a body that is a base64-encoded text or JSON.
 
     Raises:
-        RequestError: 400, when it is.
+        RequestError: 400, if it is.
     """
     if _of_base64(text):
-        raise invalid_body("the body is base64; send what it was made of")
+        raise invalid_body("the body is base64; send the decoded content")
 
 
 def json_lines_as_json(content: str) -> RequestError | None:
-    """Return what is wrong with a body that is JSON Lines, announced as JSON; none where it is something else."""
+    """Return the error of a body that is JSON Lines but announced as JSON; None if it is something else."""
     first, _, rest = content.strip().partition("\n")
     if not rest.strip() or not _parses(first):
         return None
     return RequestError(
-        415, "unsupported_media_type", f"the body is JSON Lines, a record per line; send it as {JSON_LINES}"
+        415, "unsupported_media_type", f"the body is JSON Lines, one record per line; send it as {JSON_LINES}"
     )
 
 
@@ -128,17 +128,16 @@ def perhaps_text(content: str, requests: Requests) -> str:
 
 
 def encoded(text: str, requests: Requests) -> str:
-    """Say how a text was encoded once too often: as JSON or base64; nothing, where it is a text.
+    """Return how a text was encoded once too often, as JSON or base64; empty if it is a plain text.
 
-    A text that is JSON is one that was encoded twice only where it would be a request itself: a log's line may be JSON,
-    and a record.
+    JSON counts as encoded twice only if it would be a valid request itself: a line of a log may be JSON and a record.
     """
     if not _MAY_BE_ENCODED.match(text):
         return ""
     if _is_request(text, requests):
         return f"is JSON that was encoded twice; encode it once, and {_AS_TEXT}"
     if _of_base64(text):
-        return "is base64; send what it was made of"
+        return "is base64; send the decoded content"
     return ""
 
 
@@ -147,13 +146,16 @@ def _foreign(words: str, kind: str, requests: Requests, *, gzip: bool, is_text: 
     types = ", ".join(name for name in requests.types if name != BYTES)
     cure = f"this model reads {requests.records}, in UTF-8: use one of {types}"
     if gzip:
-        cure = "send it with the header Content-Encoding: gzip, or as it is (a transform job: CompressionType Gzip)"
+        cure = (
+            "send it with the header Content-Encoding: gzip, or uncompressed (for a transform job, set CompressionType "
+            "to Gzip)"
+        )
     elif what == _PYTHON:
         cure = f"send json.dumps(...) of it with Content-Type: {JSON}"
     elif what.startswith("JSON"):
-        cure = f"send it as {JSON_LINES}, or, if it is not a record per line, as {JSON}"
+        cure = f"send it as {JSON_LINES}, or, if it is not one record per line, as {JSON}"
     if is_text and kind == CSV:
-        cure += "; a text that begins so goes in quotes, its own quotes doubled"
+        cure += "; if a text begins like this, put it in quotes and double its own quotes"
     return RequestError(415, "unsupported_media_type", f"the body is {what}; {cure}")
 
 
@@ -165,7 +167,7 @@ def _as_lists(head: str) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """Say whether a whole text is a JSON object or list, of any content."""
+    """Return whether a whole text is a JSON object or list, of any content."""
     return _in_brackets(text) and isinstance(_parsed(text), list | dict)
 
 
@@ -178,7 +180,7 @@ def _parses(text: str) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text of JSON says; none where it is no JSON, or too long to be parsed beside others."""
+    """Return the value of a JSON text; None if it is not JSON, or too long to parse without delaying other requests."""
     if len(text) > _LONGEST_PARSED:
         return None
     try:
@@ -209,7 +211,7 @@ def _is_item(value: Any, requests: Requests) -> bool:
 
 
 def _of_base64(text: str) -> bool:
-    """Say whether a text is base64 of several words, or of JSON; no word of a language comes out as that."""
+    """Return whether a text is base64 of several words or of JSON; words of a language don't decode to that."""
     if not _BASE64_BEGINS.match(text) or not _BASE64.fullmatch(text, 0, _BASE64_LOOKED_AT):
         return False
     content = "".join(text[: 2 * _BASE64_LOOKED_AT].split())[:_BASE64_LOOKED_AT]

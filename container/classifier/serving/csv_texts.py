@@ -1,8 +1,8 @@
-"""Reads the one column of texts that a ``text/csv`` request is, as a stream.
+"""Reads a ``text/csv`` request, a single column of texts, as a stream.
 
-Batch transform cuts a file at line ends without looking at its quotes, so a quote is believed only where it makes
-sense: a field is quoted as RFC 4180 says, or its line is the text, commas, quotes and all. A field in quotes that
-stands beside a delimiter makes its line a row of several columns, which is no record.
+Batch transform splits a file at line breaks without regard to quotes, so quotes count only where they are well-formed:
+either a field is quoted as RFC 4180 says, or the line as it stands is the text, with its commas and quotes. A quoted
+field next to a delimiter means that the line has several columns; it is a bad record.
 """
 
 import re
@@ -15,17 +15,17 @@ from classifier.tabular.delimiters import DECLARATION
 from classifier.tabular.values import are_column_numbers
 
 LOOK_AHEAD = 1 << 20
-"""How many bytes a quoted field over several lines may have; a quote that closes later is part of its line's text."""
+"""The most bytes in a quoted field over several lines; a quote that is closed later is part of its line's text."""
 
-# Possessive, so that a body of nothing but quotes is read once. That, and that the next quotes which could open a
-# field are the ones that end the search for a closing one, makes the whole body cost no more than its length.
+# Possessive, so that a body of nothing but quotes is scanned once. The quote that could open the next field also ends
+# the search for a closing one, so the time for a whole body is linear in its length.
 _FIELD = rb'"((?:[^"]++|"")*+)"'
-# Beside a text, ; and tabs and bars may be punctuation: after a quoted one where a space follows them, before a quoted
-# one where much comes before.
+# Next to a text, semicolons, tabs and bars may be punctuation: after a quoted text if a space follows them, before a
+# quoted text if a long passage precedes them.
 _QUOTED = re.compile(_FIELD + rb"(?:(,|[;\t|](?=[^ \r\n]))|\r?\n)")
 _QUOTED_LATER = re.compile(
     rb'[^"\r\n]*+(?<=,)' + _FIELD + rb"(?:(,)|\r?\n)"
-    rb'|[^"\r\n]{1,100}+(?<=[^;\t|]([;\t|]))' + _FIELD + rb"(?:(\3)|\r?\n)"
+    rb'|[^"\r\n]{1,100}+(?<=[^;\t|\r\n]([;\t|]))' + _FIELD + rb"(?:(\3)|\r?\n)"
 )
 _REST = {
     mark: re.compile(
@@ -49,19 +49,19 @@ def read(
     may_be_header: bool = True,
     labels: Collection[str] = (),
 ) -> Iterator[str | RequestError]:
-    """Yield the texts of a body, a record each; the last line's end makes no record.
+    """Yield the texts of a body, one per record; the line break of the last line does not start another record.
 
-    A record that is not UTF-8, is longer than a line may be, or is of several columns is a RequestError in its place;
-    the next record starts on the line after it. So is a first line that is a header.
+    A record that is not UTF-8, is too long, or has several columns is replaced by a RequestError, and the next record
+    starts on the line after it. A first line that is a header is replaced by a RequestError, too.
 
     Args:
         lines: The body.
-        look_ahead: How many bytes a quoted field over several lines may have.
-        may_be_header: Whether the first line is looked at for the name of a column.
-        labels: What a line without quotes may not have in a column of its own, before the text or behind it.
+        look_ahead: The most bytes in a quoted field over several lines.
+        may_be_header: Whether the first line may be a header, and is checked for that.
+        labels: The model's labels; an unquoted line must not have one in a column before or after its text.
 
     Raises:
-        RequestError: 400, where the first line names several columns.
+        RequestError: 400, if the first line is a header with several columns.
     """
     if may_be_header and not lines.at_end():
         yield _first(_record(lines, look_ahead, labels))
@@ -70,17 +70,17 @@ def read(
 
 
 def skip_header(lines: LineReader, look_ahead: int = LOOK_AHEAD) -> None:
-    """Take the first line, which is the header.
+    """Skip the first line, which is the header.
 
     Raises:
-        RequestError: 400, where it names several columns, or nothing comes after it.
+        RequestError: 400, if it names several columns, or no line follows it.
     """
     in_quotes = lines.starts_with(b'"')
     header = _record(lines, look_ahead)
     if isinstance(header, RequestError) or (_MARKS.search(header) and not in_quotes):
         raise _several_columns()
     if lines.at_end():
-        raise invalid_body("the body is a header and nothing else; send at least one record below it")
+        raise invalid_body("the body has only a header; send at least one record below it")
 
 
 def _record(lines: LineReader, look_ahead: int, labels: Collection[str] = ()) -> str | RequestError:
@@ -92,7 +92,7 @@ def _record(lines: LineReader, look_ahead: int, labels: Collection[str] = ()) ->
 
 
 def _quoted(lines: LineReader, look_ahead: int) -> str | RequestError:
-    """Take a field that starts with a quote, or the line where the quote turns out to be part of the text."""
+    """Consume a field that starts with a quote, or the whole line if the quote is part of the text."""
     number = lines.number
     field = lines.take(_QUOTED, look_ahead)
     if field is None:
@@ -102,7 +102,7 @@ def _quoted(lines: LineReader, look_ahead: int) -> str | RequestError:
 
 
 def _quoted_later(lines: LineReader, look_ahead: int) -> str | RequestError:
-    """Take a line with a quote in it, and those that a field which it opens goes on to."""
+    """Consume a line with a quote in it, with the lines over which a field opened in it continues."""
     number = lines.number
     fields = lines.take(_QUOTED_LATER, look_ahead)
     if fields is None:
@@ -111,12 +111,12 @@ def _quoted_later(lines: LineReader, look_ahead: int) -> str | RequestError:
 
 
 def _rest(lines: LineReader, mark: bytes | None, number: int, look_ahead: int) -> RequestError:
-    """Take what is left of a row after a delimiter, and say that it has several columns."""
+    """Skip the rest of a row after a delimiter, and return the error that it has several columns."""
     if mark and lines.take(_REST[mark], look_ahead) is None:
         lines.skip_line()
     return invalid_record(
-        f"CSV line {number} has a second column: a field in quotes stands beside a delimiter; send one column, the "
-        "text, or put all of the line in quotes, its own quotes doubled"
+        f"CSV line {number} has a second column: a quoted field is next to a delimiter; send only the text column, or "
+        "put the whole line in quotes and double its own quotes"
     )
 
 
@@ -125,14 +125,17 @@ def _line(lines: LineReader) -> str | RequestError:
     line = lines.line()
     if isinstance(line, str) and "\r" in line:
         return invalid_record(
-            rf"CSV line {number} has a carriage return (\r) in it; end lines with a line feed, and put a text that has "
+            rf"CSV line {number} contains a carriage return (\r); end lines with a line feed, and put a text that has "
             "line breaks in quotes"
         )
     return line
 
 
 def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]) -> str | RequestError:
-    """Return a record, or that a label is in a column beside it; a space or, beside a figure, a digit makes it text."""
+    """Return a record, or an error if it has a label in a column next to the text.
+
+    A delimiter followed by a space, or within a number, is taken as part of the text.
+    """
     if isinstance(record, RequestError):
         return record
     if _MARKS.search(record) is None:
@@ -144,23 +147,23 @@ def _unlabelled(record: str | RequestError, number: int, labels: Collection[str]
     if not found or is_part or _FIGURE.fullmatch(record):
         return record
     return invalid_record(
-        f"CSV line {number} has a label in a column beside its text; send the text alone, or, where all of the line is "
-        "the text, put it in quotes"
+        f"CSV line {number} has a label in a column next to its text; send only the text, or, if the whole line is the "
+        "text, put it in quotes"
     )
 
 
 def _first(record: str | RequestError) -> str | RequestError:
-    """Return the first record, or that it is a header."""
+    """Return the first record, or an error if it is a header."""
     if isinstance(record, RequestError):
         return record
     if DECLARATION.match(record):
         return invalid_record(
-            "CSV line 1 names a delimiter, as Excel's files do; send one column, the text, without it"
+            "CSV line 1 declares a delimiter, as Excel's files do; send only the text column, without this line"
         )
     if record.strip().lower() in TEXT_NAMES:
         return invalid_record(
-            "CSV line 1 is the name of a column; send text/csv; header=present, or leave the line out; for a text that "
-            "is this word send text/csv; header=absent"
+            "CSV line 1 is a column name; send text/csv; header=present, or leave the line out; if this word is a "
+            "text, send text/csv; header=absent"
         )
     names = [name.strip().strip('"').lower() for name in _MARKS.split(record)] if len(record) < 1000 else []
     known = TEXT_NAMES & {*names} and {*names} <= TEXT_NAMES | LABEL_NAMES | _OTHER_NAMES
@@ -171,4 +174,4 @@ def _first(record: str | RequestError) -> str | RequestError:
 
 
 def _several_columns() -> RequestError:
-    return invalid_body("the header names several columns; send one column, the text, without labels and ids")
+    return invalid_body("the header names several columns; send only the text column, without labels and ids")

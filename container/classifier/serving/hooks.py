@@ -1,4 +1,4 @@
-"""What gunicorn does besides its options: its configuration file."""
+"""gunicorn's configuration file: its server hooks."""
 
 import time
 from pathlib import Path
@@ -12,9 +12,9 @@ _POLL_SECONDS = 0.05
 
 
 def post_worker_init(worker: Any) -> None:
-    """Accept no connection before the model is loaded: until then they go to other processes, or wait.
+    """Wait until the model is loaded; until then, connections go to other workers, or wait.
 
-    The model is loaded in another thread, so that the signs of life go on and a stop is heard.
+    The model is loaded in another thread, so that the worker's heartbeat and its signal handlers keep running.
     """
     while worker.alive and not _is_ready(worker.wsgi):
         worker.notify()
@@ -24,7 +24,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Take a process that has ended out of what is counted of living ones."""
+    """Remove a worker that has ended from the readiness files and from the gauges."""
     readiness.withdraw(Path(server.cfg.worker_tmp_dir), worker.pid)
     if environment.SHARED_METRICS in environment.variables():
         from classifier.serving import metrics  # noqa: PLC0415  it loads numpy, which isn't there before the first fork

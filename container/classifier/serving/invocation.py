@@ -1,4 +1,4 @@
-"""One request, from its body to its answer."""
+"""A request, from its body to its response."""
 
 import functools
 import itertools
@@ -24,7 +24,7 @@ from classifier.serving.records import Record
 from classifier.serving.requests import OF, STREAMED, Requests
 from classifier.serving.settings import ServingSettings
 
-# Of an answer, what is kept in memory; more of it is a file, which is removed when it is sent.
+# A larger answer is kept in a temporary file until it is sent.
 ANSWER_BYTES_IN_MEMORY = 1 << 20
 
 
@@ -33,12 +33,12 @@ class Invocation:
     """The parts of a request that its answer depends on.
 
     Attributes:
-        body: The records.
-        size: Bytes in it.
-        content_type: The Content-Type header, empty where there is none.
-        accept: The Accept header, empty where there is none.
-        is_abandoned: Says whether nobody waits for the answer any more.
-        content_encoding: The Content-Encoding header, empty where there is none.
+        body: A stream of the request's body.
+        size: Its length in bytes.
+        content_type: The Content-Type header; empty if there is none.
+        accept: The Accept header; empty if there is none.
+        is_abandoned: Returns whether the client has disconnected.
+        content_encoding: The Content-Encoding header; empty if there is none.
     """
 
     body: IO[bytes]
@@ -51,12 +51,12 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back.
+    """The response to a request that succeeded.
 
     Attributes:
-        body: The predictions; whoever sends them closes it.
-        size: Bytes in it.
-        content_type: Their media type, without parameters.
+        body: A stream of the predictions; the caller closes it.
+        size: Its length in bytes.
+        content_type: Its media type, without parameters.
     """
 
     body: IO[bytes]
@@ -66,7 +66,7 @@ class Answer:
 
 @dataclass
 class Usage:
-    """What a request took, so far."""
+    """What a request has used so far, for the log and the metrics."""
 
     records: int = 0
     bad_records: int = 0
@@ -80,11 +80,11 @@ class Service:
     """What all requests of a process share.
 
     Attributes:
-        settings: What ``serve`` was told.
-        limits: What is taken on at once.
-        batcher: What computes.
-        metrics: What is counted.
-        preparing: Held while records are made ready, which takes memory and a processor.
+        settings: The server's settings.
+        limits: How many requests are handled at the same time.
+        batcher: Computes the predictions.
+        metrics: The process's metrics.
+        preparing: Held while records are decoded and encoded, which takes memory and a processor.
     """
 
     settings: ServingSettings
@@ -95,7 +95,7 @@ class Service:
 
     @classmethod
     def of(cls, settings: ServingSettings) -> "Service":
-        """Make it as the settings say, the threads that compute among it."""
+        """Create it from the settings; this starts the batcher's threads."""
         metrics = Metrics(shared=settings.workers > 1)
         batcher = Batcher(settings.predictions_at_once, settings.batch_tokens, metrics.batch)
         return cls(
@@ -108,13 +108,39 @@ class Service:
 
 
 def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage: Usage) -> Answer:
-    """Answer a request. What its headers and its size say is refused before its body is read.
+    """Answer a request.
 
-    JSON Lines and CSV are read, computed and answered some records at a time. The answer waits in a file until it is
-    whole, so that its status is true.
+    The headers and the size are checked before the body is read. JSON Lines and CSV are read and predicted in chunks
+    of records. The answer is completed in a temporary file before it is sent, so that the status code is right.
+
+    Args:
+        invocation: The request.
+        predictor: The model.
+        service: What the process's requests share.
+        usage: Updated with what the request uses, also if it fails.
 
     Raises:
         RequestError: 406, 415, 400 or 413, checked in this order.
+
+    Example:
+        >>> import io
+        >>> import numpy as np
+        >>> from classifier.backends import Encoded
+        >>> from classifier.predictor import Predictor
+        >>> from classifier.serving.settings import ServingSettings
+        >>> class Coin:  # a backend that finds both labels equally likely
+        ...     def encode(self, records):
+        ...         return [Encoded(record, tokens=1) for record in records]
+        ...     def run_batch(self, batch):
+        ...         return np.full((len(batch), 2), 0.5, np.float32)
+        >>> predictor = Predictor(Coin(), labels=("brakes", "engine"))
+        >>> service = Service.of(ServingSettings.from_environ({}))
+        >>> body = b'["Pedal goes soft", "Stalls when cold"]'
+        >>> request = Invocation(io.BytesIO(body), len(body), "application/json", "text/csv")
+        >>> with invoke(request, predictor, service, Usage()).body as answer:
+        ...     print(answer.read().decode())
+        brakes,0.50000000
+        brakes,0.50000000
     """
     settings = service.settings
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
@@ -132,13 +158,13 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
             complete = _Complete(invocation.body, invocation.size)
             stream = compression.Decompressed(complete, bounds.whole_bytes) if compressed else complete
             body = records.read(stream, kind, bounds, requests)
-            chunks: Iterable[Sequence[Record]] = body.chunks if streamed else list(body.chunks)
-            if refuses:
-                chunks = _none_bad(chunks, usage)
-        places = itertools.repeat("") if body.single else (f"record {number}: " for number in itertools.count())
-        chunks = (_checked(chunk, places, requests, predictor, service) for chunk in _wanted(chunks, invocation))
+            chunks: Iterable[Sequence[Record]] = _without_errors(body.chunks, usage) if refuses else body.chunks
+            if not streamed:
+                chunks = list(chunks)  # an error in any record is found before the first one is computed
+        locations = itertools.repeat("") if body.single else (f"record {number}: " for number in itertools.count())
+        chunks = (_decoded(chunk, locations, requests, predictor, service) for chunk in _wanted(chunks, invocation))
         if refuses:
-            chunks = _none_bad(chunks, usage)
+            chunks = _without_errors(chunks, usage)
         answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
@@ -150,7 +176,7 @@ def _names(labels: tuple[Label, ...]) -> frozenset[str]:
 
 
 class _Complete:
-    """A body that says so when its connection broke before all of it came."""
+    """A body that raises an error if its connection ends before the announced size."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
         self._stream = stream
@@ -165,63 +191,60 @@ class _Complete:
 
 
 def _wanted(chunks: Iterable[Sequence[Record]], invocation: Invocation) -> Iterator[Sequence[Record]]:
-    """Go on as long as somebody waits for the answer."""
+    """Yield the chunks, and stop when the client has disconnected."""
     for chunk in chunks:
         if invocation.is_abandoned():
             raise RequestError(400, "client_gone", "the client closed the connection before it was answered")
         yield chunk
 
 
-def _none_bad(chunks: Iterable[Sequence[Record]], usage: Usage) -> Iterable[Sequence[Record]]:
-    """Refuse a request for its first bad record: at once where the records are all there, else when it comes."""
-    checked = (_good(chunk, usage) for chunk in chunks)
-    return list(checked) if isinstance(chunks, list) else checked
+def _without_errors(chunks: Iterable[Sequence[Record]], usage: Usage) -> Iterator[Sequence[Record]]:
+    """Yield the chunks, and raise the first error among their records."""
+    for chunk in chunks:
+        errors = [record for record in map(content_of, chunk) if isinstance(record, RequestError)]
+        usage.bad_records += len(errors)
+        for error in errors:
+            raise error
+        yield chunk
 
 
-def _good(chunk: Sequence[Record], usage: Usage) -> Sequence[Record]:
-    bad = [record for record in map(content_of, chunk) if isinstance(record, RequestError)]
-    usage.bad_records += len(bad)
-    for record in bad:
-        raise record
-    return chunk
-
-
-def _checked(
-    chunk: Sequence[Record], places: Iterator[str], requests: Requests, predictor: Predictor, service: Service
+def _decoded(
+    chunk: Sequence[Record], locations: Iterator[str], requests: Requests, predictor: Predictor, service: Service
 ) -> Sequence[Record]:
-    """Return a chunk's records as the model takes them; what can't be taken becomes an error, which names its place."""
+    """Return a chunk's records decoded for the model; a record that can't be decoded becomes an error that names it."""
     fetched = [_tried(requests.fetch, record) for record in chunk]
     with service.preparing:
-        return [_tried(predictor.decode, *pair) for pair in zip(fetched, places, strict=False)]
+        return [_tried(predictor.decode, *pair) for pair in zip(fetched, locations, strict=False)]
 
 
-def _tried(step: Callable[[Any], Any], record: Record, place: str = "") -> Record:
-    """Take a record a step further, or return its error: a new one, which holds no frame with what it was."""
+def _tried(step: Callable[[Any], Any], record: Record, location: str = "") -> Record:
+    """Return a step's result for a record, or its error: a new one, whose frames don't hold the record."""
     if isinstance(record, Identified):
-        return replace(record, content=_tried(step, record.content, place))
+        return replace(record, content=_tried(step, record.content, location))
     if isinstance(record, RequestError):
         return record
     try:
         return step(record)
     except RecordError as error:
-        return RequestError(400, "invalid_record", f"{place}not read: {error}")
+        return RequestError(400, "invalid_record", f"{location}can't be read: {error}")
     except RequestError as error:
-        return RequestError(error.status, error.code, f"{place}{error.message}")
+        return RequestError(error.status, error.code, f"{location}{error.message}")
     except Exception as error:  # noqa: BLE001  it may hold a record
         raise BackendError(error) from None
 
 
 def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
-    """Return the probabilities of a chunk's texts, float32[texts, labels], and note what they took."""
-    texts = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
+    """Return the probabilities of a chunk's good records, float32[good records, labels], and update the usage."""
+    inputs = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
     with service.preparing:
-        encoded = _prepared(predictor, texts)
+        encoded = _encoded(predictor, inputs)
     usage.records += len(chunk)
-    usage.bad_records += len(chunk) - len(texts)
-    usage.tokens += sum(text.tokens for text in encoded)
+    usage.bad_records += len(chunk) - len(inputs)
+    usage.tokens += sum(each.tokens for each in encoded)
     most = service.settings.max_tokens
     if most and usage.tokens > most:
-        raise RequestError(413, "too_many_tokens", f"more than {most} tokens, which SERVING_MAX_TOKENS sets; send less")
+        problem = f"the request exceeds {most} tokens (SERVING_MAX_TOKENS); send fewer or shorter records"
+        raise RequestError(413, "too_many_tokens", problem)
     probabilities, timing = service.batcher.predict(predictor, encoded)
     usage.queued_seconds += timing.queued_seconds
     usage.computed_seconds += timing.computed_seconds
@@ -232,15 +255,15 @@ def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, 
     return probabilities
 
 
-def _prepared(predictor: Predictor, texts: Sequence[Any]) -> list[Encoded]:
+def _encoded(predictor: Predictor, inputs: Sequence[Any]) -> list[Encoded]:
     try:
-        return predictor.encode(texts)
-    except Exception as error:  # noqa: BLE001  it may hold a text
+        return predictor.encode(inputs)
+    except Exception as error:  # noqa: BLE001  it may hold a record
         raise BackendError(error) from None
 
 
 def _written(pieces: Iterator[bytes], media_type: str) -> Answer:
-    file = tempfile.SpooledTemporaryFile(ANSWER_BYTES_IN_MEMORY)  # noqa: SIM115  closed by whoever sends it
+    file = tempfile.SpooledTemporaryFile(ANSWER_BYTES_IN_MEMORY)  # noqa: SIM115  closed by the caller
     try:
         for piece in pieces:  # writelines would keep all of them in memory first
             file.write(piece)

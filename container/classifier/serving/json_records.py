@@ -1,4 +1,4 @@
-"""What a value of JSON is: a record, with the id that it may have, or none, and why."""
+"""Converts JSON values to records, with their optional ids, or to errors that say what is wrong."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _LISTS = ("instances", "inputs")
 
 @dataclass(frozen=True)
 class Identified:
-    """A record that its sender gave an id, which its answer gets.
+    """A record with an id from its sender, which its answer repeats.
 
     Attributes:
         id: The id.
-        content: What the model reads, or what is wrong with it.
+        content: What the model reads, or the record's error.
     """
 
     id: str | int
@@ -28,18 +28,18 @@ class Identified:
 
 
 def content_of(record: Any) -> Any:
-    """Return what the model reads of a record, or what is wrong with it."""
+    """Return a record without its id: what the model reads, or the record's error."""
     return record.content if isinstance(record, Identified) else record
 
 
 def as_record(item: Any, where: str, requests: Requests, *, body: bool = False) -> Any:
-    """Return the record that a value is, in any of the forms it may have, or what is wrong with it.
+    """Return the record in a JSON value, in any of the accepted forms, or an error.
 
     Args:
         item: The value.
-        where: What messages call it.
+        where: The value's name in messages.
         requests: What the model reads.
-        body: Whether it is a whole body, which may be a list, too.
+        body: Whether it is a whole body, which may also be a list.
     """
     if not isinstance(item, dict) or ID not in item:
         return _content(item, where, requests, body=body)
@@ -61,26 +61,26 @@ def _content(item: Any, where: str, requests: Requests, *, body: bool) -> Any:
 
 
 def _of_object(item: Mapping[str, Any], requests: Requests) -> str:
-    """Say which keys are too many, or what they should be called."""
+    """Return which keys to remove or rename."""
     known = [key for key in item if key in (*requests.keys, *_LISTS)]
     others = [key for key in item if key not in known]
     usual = next(iter(requests.keys))
     if known and others:
-        return f"take out the key{'s' if len(others) > 1 else ''} {_named(others)}"
+        return f"remove the key{'s' if len(others) > 1 else ''} {_named(others)}"
     if len(known) > 1:
-        return f"leave one of the keys {_named(known)}"
+        return f"keep only one of the keys {_named(known)}"
     if others == ["body"]:
-        return 'an object with "body" is what a proxy wraps a request in; send what is in it'
+        return 'an object with "body" is a request wrapped by a proxy; send the value of "body"'
     if len(others) == 1:
-        return f'{_named(others)} is not read; call it "{usual}"'
+        return f'{_named(others)} is not a known key; rename it to "{usual}"'
     if others:
-        return f'call the key that is to be read "{usual}", and take out the others'
+        return f'rename the key to read to "{usual}", and remove the others'
     is_list = bool(known) and known[0] != "features" and isinstance(item[known[0]], list)
-    return f'a list goes as {JSON}, as {{"instances": [...]}}' if is_list else ""
+    return f'send a list as {JSON}: {{"instances": [...]}}' if is_list else ""
 
 
 def _of_list(item: list[Any], _requests: Requests) -> str:
-    return f"a list of {len(item)} goes as {JSON}, by itself, or a record per line" if len(item) != 1 else ""
+    return f"send a list of {len(item)} as the whole body of {JSON}, or one record per line" if len(item) != 1 else ""
 
 
 def _of_string(item: str, requests: Requests) -> str:
@@ -89,7 +89,7 @@ def _of_string(item: str, requests: Requests) -> str:
 
 def _named(keys: Iterable[str]) -> str:
     names = [
-        f'"{key}"' if len(key) <= LONGEST_KEY_NAMED and key.isprintable() else "one of a long name" for key in keys
+        f'"{key}"' if len(key) <= LONGEST_KEY_NAMED and key.isprintable() else "one with a long name" for key in keys
     ]
     more = len(names) - _MOST_KEYS_NAMED
     return ", ".join(names[:_MOST_KEYS_NAMED]) + (f" and {more} more" if more > 0 else "")

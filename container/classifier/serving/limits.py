@@ -1,4 +1,4 @@
-"""What a process takes on at once; one request more is refused before its body is read."""
+"""Limits on the requests that a process handles at the same time; a request beyond them is refused unread."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,52 +6,53 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from classifier.errors import RequestError
 
-# A body of more bytes that is read whole is read while no other is: as Python values it takes several times its size.
+# Larger bodies that are read whole are read one at a time: as Python values they take several times their size.
 LARGE_BYTES = 1 << 20
-# Models. Each load that waits for another takes a thread of the server, which must have some left for pings.
+# Models. Each load that waits for another holds a thread of the server, which must have some left for pings.
 LOADS_AT_MOST = 32
 
 
 class Limits:
-    """The places for requests in a process.
+    """Admits requests up to a capacity, and large bodies up to an amount of memory.
 
     Args:
-        places: Requests that are computed or wait.
-        body_bytes: Of bodies over :data:`LARGE_BYTES` that are in memory at the same time, unless one alone is larger.
-        observe: Told how many places are taken, when that changes.
+        capacity: The most requests that may be computed or waiting.
+        body_bytes: The total size of bodies over :data:`LARGE_BYTES` that may be in memory at the same time; a single
+            larger body is admitted alone.
+        observe: Called with the number of admitted requests whenever it changes.
     """
 
-    def __init__(self, places: int, body_bytes: int, observe: Callable[[int], None] = lambda _: None) -> None:
-        self._places = threading.BoundedSemaphore(places)
+    def __init__(self, capacity: int, body_bytes: int, observe: Callable[[int], None] = lambda _: None) -> None:
+        self._free = threading.BoundedSemaphore(capacity)
         self._body_bytes = body_bytes
         self._held = 0
         self._freed = threading.Condition()
         self._reading = threading.Lock()
         self._lock = threading.Lock()
-        self._taken = 0
+        self._admitted = 0
         self._observe = observe
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place while the block runs.
+    def admitted(self) -> Iterator[None]:
+        """Count a request against the capacity while the block runs.
 
         Raises:
-            RequestError: 503, when there is none.
+            RequestError: 503, when the capacity is used up.
         """
-        if not self._places.acquire(blocking=False):
-            raise RequestError(503, "server_busy", "too many requests wait; try again", retry_after_seconds=1)
+        if not self._free.acquire(blocking=False):
+            raise RequestError(503, "server_busy", "too many requests are waiting; try again", retry_after_seconds=1)
         self._count(1)
         try:
             yield
         finally:
             self._count(-1)
-            self._places.release()
+            self._free.release()
 
     @contextmanager
     def memory(self, size: int) -> Iterator[AbstractContextManager[object]]:
-        """Wait until there is room for a body of so many bytes, and keep it while the block runs.
+        """Wait until there is room for a body of ``size`` bytes, and reserve it while the block runs.
 
-        Gives what to hold while the body is read: one that is large is read while no other large one is.
+        Yields a context manager to enter while the body is read: it lets only one large body be read at a time.
         """
         if size <= LARGE_BYTES:
             yield nullcontext()
@@ -68,5 +69,5 @@ class Limits:
 
     def _count(self, change: int) -> None:
         with self._lock:
-            self._taken += change
-            self._observe(self._taken)
+            self._admitted += change
+            self._observe(self._admitted)

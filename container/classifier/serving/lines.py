@@ -1,4 +1,4 @@
-"""Reads a stream of bytes line by line and holds only a small part of it, however long the stream or a line is."""
+"""Reads a stream of bytes line by line, in bounded memory, however long the stream or a line is."""
 
 import re
 from typing import Protocol
@@ -10,22 +10,22 @@ PIECE_BYTES = 1 << 18
 
 
 class Stream(Protocol):
-    """Where a request's body comes from."""
+    """The stream of a request's body."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes; none only at the end."""
+        """Return at most ``size`` bytes; empty only at the end."""
         ...
 
 
 class LineReader:
-    r"""The lines of a stream that end with ``\n``, ``\r\n`` or the stream; what is taken is forgotten.
+    r"""The lines of a stream, which end with ``\n``, ``\r\n`` or the stream's end; consumed lines are dropped.
 
     Args:
-        stream: What is still to read.
-        start: What was read of it before.
-        longest: The most bytes of a line that are held; a longer line is an error, and is dropped.
+        stream: The rest of the stream.
+        start: The bytes that were already read from it.
+        longest: The most bytes in a line; a longer line is skipped and returned as an error.
         piece: How many bytes are read at a time.
-        shorter: What to do about a line that is too long, in words.
+        shorter: The advice in the error for a line that is too long.
 
     Attributes:
         number: The number of the next line, from 1.
@@ -58,12 +58,12 @@ class LineReader:
         return self._holds(1) and self._held.startswith(byte, self._position)
 
     def has(self, byte: bytes) -> bool:
-        """Return whether the next line, unless it is too long, has a byte in it."""
+        """Return whether the next line contains a byte; False if the line is too long."""
         size = self._line_size()
         return size is not None and self._held.find(byte, self._position, self._position + size) >= 0
 
     def line(self) -> str | RequestError:
-        """Take the next line; return it without its end, or what is wrong with it."""
+        """Consume the next line; return it without its line break, or its error."""
         number, size = self.number, self._line_size()
         if size is None:
             self.skip_line()
@@ -74,11 +74,11 @@ class LineReader:
         return as_text(content.removesuffix(b"\r"), number)
 
     def take(self, pattern: re.Pattern[bytes], look_ahead: int) -> tuple[bytes, ...] | None:
-        """Take what a pattern matches from the start of the next line on, and return its groups.
+        """Consume the match of a pattern at the start of the next line, and return its groups; None without a match.
 
         Args:
-            pattern: What to match; a last line that lacks its line break has one here.
-            look_ahead: How many bytes the match may have at most where it goes beyond the line.
+            pattern: The pattern; it always sees a line break at the end of the last line.
+            look_ahead: The most bytes in a match that extends beyond the line.
         """
         size = self._line_size()
         if size is None:
@@ -93,7 +93,7 @@ class LineReader:
         return groups
 
     def skip_line(self) -> None:
-        """Drop what is left of the line, however long that is."""
+        """Skip the rest of the line, however long it is."""
         while (end := self._held.find(b"\n", self._position)) < 0 and not self._ended:
             self._position = len(self._held)
             self._read()
@@ -101,7 +101,7 @@ class LineReader:
         self.number += 1
 
     def _line_size(self) -> int | None:
-        """Return how many bytes the next line has, its line break with them; none where it is too long."""
+        """Return the length of the next line in bytes, with its line break; None if it is too long."""
         searched = 0
         while (end := self._held.find(b"\n", self._position + searched)) < 0:
             searched = len(self._held) - self._position
@@ -111,7 +111,7 @@ class LineReader:
         return size if size - 1 <= self._longest else None
 
     def _holds(self, size: int) -> bool:
-        """Read on until so many bytes are held, or all that there are; return whether there are so many."""
+        """Read until ``size`` bytes are in the buffer, or the stream ends; return whether there are that many."""
         while len(self._held) - self._position < size and not self._ended:
             self._read()
         return len(self._held) - self._position >= size
@@ -124,7 +124,7 @@ class LineReader:
         if not piece:
             self._ended = True
             if self._held and not self._held.endswith(b"\n"):
-                self._held += b"\n"  # now every line has an end, and none is a special case
+                self._held += b"\n"  # so that every line ends with a line break
 
     def _take(self, size: int, lines: int) -> None:
         self._position += size
@@ -132,7 +132,7 @@ class LineReader:
 
 
 def as_text(content: bytes | bytearray, number: int) -> str | RequestError:
-    """Return a record's text, or the error that it is not UTF-8; ``number`` is the line it starts on."""
+    """Return a record's text, or an error if it is not UTF-8; ``number`` is the line it starts on."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -140,10 +140,10 @@ def as_text(content: bytes | bytearray, number: int) -> str | RequestError:
 
 
 def invalid_record(message: str) -> RequestError:
-    """Return the error of one record, which spoils no other."""
+    """Return the error of a single record."""
     return RequestError(400, "invalid_record", message)
 
 
 def invalid_body(message: str) -> RequestError:
-    """Return the error of a whole body."""
+    """Return an error that refuses a whole body."""
     return RequestError(400, "invalid_body", message)

@@ -1,4 +1,4 @@
-"""The log of ``serve``: one JSON object a line on standard output, whoever wrote the record."""
+"""The log of ``serve``: one JSON object per line on standard output, for our records and for those of libraries."""
 
 import logging
 import math
@@ -16,17 +16,17 @@ OWN_LOGGER = "classifier"
 class EventFormatter(JsonFormatter):
     """Writes a record as ``{"time": ..., "level": ..., "event": ..., <its extra fields>}``.
 
-    The message of our own loggers is the event's name. What libraries write is the event "log", with the names of
-    ``logger`` and the ``message``. A traceback is the text ``exception``. No extra field replaces the time, the
-    level or the event.
+    The message of our own loggers is the event's name. A library's record is the event "log", with the fields
+    ``logger`` and ``message``. A traceback is the field ``exception``. Extra fields never replace the time, the level
+    or the event.
     """
 
     def __init__(self) -> None:
-        # ASCII only, so that no text and no locale can break the output's encoding.
+        # ASCII only, so that neither a message nor the locale can break the output's encoding.
         super().__init__([], json_ensure_ascii=True, rename_fields={"exc_info": "exception", "stack_info": "stack"})
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Fill in the line's fields, in the order they are written."""
+        """Fill in the fields of the line, in the order in which they are written."""
         fields: dict[str, Any] = {}
         super().add_fields(fields, record, message_dict)
         log_data["time"] = _time(record.created)
@@ -36,10 +36,10 @@ class EventFormatter(JsonFormatter):
 
 
 class GunicornLogger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log, through the same handler as ours; for its option ``logger-class``."""
+    """gunicorn's log, written by our handler; the value of its option ``logger-class``."""
 
     def setup(self, cfg: Any) -> None:
-        """Take gunicorn's level, and leave the writing to the root logger."""
+        """Use gunicorn's level, and pass its records on to the root logger."""
         super().setup(cfg)
         configure(self.loglevel)
         for logger in (self.error_log, self.access_log):
@@ -48,7 +48,7 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc]
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Send every log record and warning to standard output, a JSON object a line, flushed.
+    """Send every log record and warning to standard output, one JSON object per line, flushed.
 
     Args:
         level: The least severe level that is written.
@@ -70,7 +70,7 @@ def _event(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON can hold it, which knows neither NaN nor keys that are not text."""
+    """Return a value as JSON can represent it: NaN and infinity as strings, keys as strings."""
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What the request's Content-Type and Accept headers ask for."""
+"""Content negotiation: what the request's Content-Type and Accept headers ask for."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
 ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CSV)
 
 INFERENCE_OUTPUTS = ("predicted_label", "probability", "probabilities", "labels")
-"""What an answer may say of a record; ``SAGEMAKER_INFERENCE_OUTPUT`` chooses, by the names Autopilot gave them."""
+"""The fields an answer may hold for a record; ``SAGEMAKER_INFERENCE_OUTPUT`` selects them by Autopilot's names."""
 
 _HEADERS: Mapping[str, str] = {"present": CSV_BELOW_HEADER, "absent": CSV_WITHOUT_HEADER}
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -41,12 +41,12 @@ _COUNT = re.compile("0*([1-9][0-9]*)")
 
 @dataclass(frozen=True)
 class AnswerType:
-    """How to write an answer.
+    """The format of an answer.
 
     Attributes:
-        media_type: One of :data:`ANSWER_TYPES`, and the answer's Content-Type.
+        media_type: One of :data:`ANSWER_TYPES`; the answer's Content-Type.
         verbose: Whether JSON also holds the labels.
-        n_predictions: How many of the most probable labels to list, most probable first; none lists all, unsorted.
+        n_predictions: How many of the most probable labels to list, most probable first; None lists all, unsorted.
     """
 
     media_type: str
@@ -55,43 +55,47 @@ class AnswerType:
 
 
 def named_answer(name: str) -> AnswerType:
-    """Return the type with a name of :data:`ANSWER_NAMES`, in any case, spaces ignored.
+    """Return the answer type with a name of :data:`ANSWER_NAMES`; case and spaces are ignored.
 
     Raises:
-        KeyError: There is none.
+        KeyError: The name is unknown.
     """
     plain = "".join(name.lower().split())
     return {known: AnswerType(known.partition(";")[0], ";" in known) for known in ANSWER_NAMES}[plain]
 
 
 def parse_columns(text: str) -> tuple[str, ...]:
-    """Return names out of :data:`INFERENCE_OUTPUTS`, each once, in their order."""
+    """Return the names in a comma-separated list of :data:`INFERENCE_OUTPUTS`, in the order given.
+
+    Raises:
+        ValueError: A name is unknown or repeated.
+    """
     names = tuple(name.strip() for name in text.split(","))
     if not set(names) <= set(INFERENCE_OUTPUTS) or len(set(names)) < len(names):
-        raise ValueError(f"must be names out of {', '.join(INFERENCE_OUTPUTS)}, each once")
+        raise ValueError(f"must be names from {', '.join(INFERENCE_OUTPUTS)}, each once")
     return names
 
 
 def request_type(content_type: str, *, must_name_one: bool, requests: Requests = TEXTS) -> str:
-    """Return which of the bodies a Content-Type announces; without one it is the modality's usual one.
+    """Return the kind of body that a Content-Type announces; the modality's default if the header is missing.
 
     Args:
-        content_type: The header's value, empty where there is none.
-        must_name_one: Whether it is a request of batch transform, which must name one, and of which each may be a part
-            of a file.
+        content_type: The header's value; empty if there is none.
+        must_name_one: Whether the request is from batch transform: it must have a Content-Type, and may hold only a
+            part of a file.
         requests: What the model reads.
 
     Raises:
-        RequestError: 415, for a type, a charset or a header of CSV that is not read here.
+        RequestError: 415, for an unsupported type, charset or ``header`` parameter.
     """
     if must_name_one and not content_type.strip():
-        raise _unsupported("no Content-Type; set the ContentType of the transform job's input", requests)
+        raise _unsupported("missing Content-Type; set the ContentType of the transform job's input", requests)
     media_type, parameters = _parse(content_type.strip() or requests.usual)
     if media_type not in requests.types:
-        raise _unsupported(requests.refusals.get(media_type, "Content-Type is not read here"), requests)
+        raise _unsupported(requests.refusals.get(media_type, "unsupported Content-Type"), requests)
     kind = requests.types[media_type]
     if kind != BYTES and parameters.get("charset", "utf-8").lower() not in _CHARSETS:
-        problem = "Content-Type names a charset that is not read here; send UTF-8"
+        problem = "unsupported charset in Content-Type; send UTF-8"
         raise RequestError(415, "unsupported_media_type", problem)
     if kind == UNTYPED and must_name_one:
         return UNTYPED_LINE
@@ -102,11 +106,11 @@ def request_type(content_type: str, *, must_name_one: bool, requests: Requests =
 
 def _csv(header: str, *, in_parts: bool) -> str:
     if header not in _HEADERS:
-        problem = "the Content-Type's header is neither present nor absent; send text/csv; header=present, for example"
+        problem = "Content-Type's header parameter is neither present nor absent; send text/csv; header=present"
     elif in_parts and header == "present":
         problem = (
-            "a transform job may cut its file into requests, of which only the first begins with the header: take the "
-            "header out of the file, and header=present out of the job's ContentType"
+            "a transform job may split its file into requests, of which only the first begins with the header: take "
+            "the header out of the file, and header=present out of the job's ContentType"
         )
     else:
         return _HEADERS[header]
@@ -114,15 +118,15 @@ def _csv(header: str, *, in_parts: bool) -> str:
 
 
 def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
-    """Return the type of answer that an Accept header likes best: highest weight, then first.
+    """Return the answer type that an Accept header prefers: the one with the highest weight, then the first.
 
     Args:
-        accept: The header's value, empty where there is none.
-        content_type: The request's Content-Type, which decides where Accept leaves the choice open.
+        accept: The header's value; empty if there is none.
+        content_type: The request's Content-Type, which decides if Accept leaves the choice open.
         default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
 
     Raises:
-        RequestError: 406, when nothing it names is written here, or its ``n_predictions`` is no number above 0.
+        RequestError: 406, if the header names no supported type, or its ``n_predictions`` is not a number above 0.
     """
     usual = named_answer(default) if default else AnswerType(_usual(content_type))
     ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
@@ -131,9 +135,7 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         for answer in _matching(media_range, parameters, usual):
             if not excluded & {answer.media_type, media_range}:
                 return answer
-    raise RequestError(
-        406, "not_acceptable", f"Accept names no type written here; use one of {', '.join(ANSWER_NAMES)}"
-    )
+    raise RequestError(406, "not_acceptable", f"Accept names no supported type; use one of {', '.join(ANSWER_NAMES)}")
 
 
 def _usual(content_type: str) -> str:
@@ -142,7 +144,7 @@ def _usual(content_type: str) -> str:
 
 
 def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType) -> list[AnswerType]:
-    """Return the answers that a type, or a range such as ``text/*``, stands for, of a range the usual one first."""
+    """Return the answers that match a type, or a range such as ``text/*``; of a range, the usual one comes first."""
     if media_range not in (*_RANGES, *ANSWER_TYPES):
         return []
     verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
@@ -163,7 +165,7 @@ def _n_predictions(parameters: Mapping[str, str]) -> int | None:
             "not_acceptable",
             f"n_predictions in Accept must be a whole number above 0; use {JSON};n_predictions=3, for example",
         )
-    return int(number[1][:9])  # more digits are more than any model has labels, and Python reads no thousands of them
+    return int(number[1][:9])  # no model has more labels, and Python refuses to convert thousands of digits
 
 
 def _weight(parameters: Mapping[str, str]) -> float:
@@ -172,7 +174,11 @@ def _weight(parameters: Mapping[str, str]) -> float:
 
 
 def _parse(value: str) -> tuple[str, dict[str, str]]:
-    """Split ``Type/Subtype; name=value`` into the type, in lower case, and its parameters."""
+    """Split ``Type/Subtype; name=value`` into the type, in lower case, and its parameters.
+
+    Werkzeug's parsers would drop parameters without a value, as in ``application/json;verbose``, ``header=`` and
+    ``name = value``, and ranges with a malformed weight; ``parse_accept_header`` also takes six times as long.
+    """
     media_type, *rest = value.split(";")
     parameters = {}
     for part in rest:

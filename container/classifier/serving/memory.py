@@ -1,4 +1,4 @@
-"""The memory that loaded models take: how much one will need, whether there is as much, and how it is given back."""
+"""The memory of loaded models: how much a model will need, whether that much is free, and how it is released."""
 
 import ctypes
 import gc
@@ -11,30 +11,30 @@ import psutil
 from classifier import artifact
 from classifier.errors import RequestError
 
-# oneDNN's own allocator keeps what a model took for the next one: of a model of 90 MB, 45 MB came back when it was
-# unloaded. With the system's allocator all came back, and answers took as long.
+# oneDNN's own allocator keeps a model's memory for the next one: of a model of 90 MB, 45 MB were released when it was
+# unloaded. With the system's allocator all of it was released, and latency was the same.
 VARIABLES: Mapping[str, str] = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true"}
-"""What TensorFlow must find in the environment before it is imported, so that unloaded models leave the memory."""
+"""Environment variables to set before TensorFlow is imported, so that unloaded models release their memory."""
 
-# Measured with TensorFlow 2.21 on a CPU: the process's growth at its highest while a model is loaded and asked its test
-# texts, after the first one, in MB, beside what is estimated here.
+# Measured with TensorFlow 2.21 on a CPU: the peak growth of the process while a model other than the first is loaded
+# and predicts its smoke inputs, in MB, beside the estimate.
 #                             saved_model.pb   variables   growth   estimate
 #   the tests' tiny model          0.08            0           8        11
 #   a BERT of 30,000 weights       0.7             0.1        28        37
 #   all-minilm-l6-v2               2.5            90         230       225
 #   a BERT of BERT-base's size     2.7           436         676       682
-# A third of it, what the texts were computed with, is free again once the model is loaded. The first model of a process
-# takes up to 100 MB more, which stay.
+# A third of it, used to predict the smoke inputs, is free again once the model is loaded. The first model of a process
+# takes up to 100 MB more, which are not released.
 BASE_BYTES = 8 << 20
 GRAPH_FACTOR = 40.0
 WEIGHTS_FACTOR = 1.3
 
 
 def estimated_bytes(folder: Path) -> int:
-    """Return how much memory a model folder's model is likely to need while it is loaded.
+    """Return an estimate of the memory, in bytes, that the model in a folder needs while it is loaded.
 
     Raises:
-        UserError: There is no whole model in the folder.
+        UserError: The folder has no complete model.
     """
     saved_model = artifact.load(folder).saved_model
     graph = (saved_model / "saved_model.pb").stat().st_size
@@ -43,12 +43,12 @@ def estimated_bytes(folder: Path) -> int:
 
 
 def resident_bytes() -> int:
-    """Return the memory this process takes now."""
+    """Return the resident memory of this process, in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 def give_back() -> None:
-    """Free what nothing refers to any more, and hand it back to the system where the C library can do that."""
+    """Free unreferenced objects, and return their memory to the system if the C library supports it."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
@@ -57,12 +57,12 @@ def give_back() -> None:
 
 @dataclass(frozen=True)
 class ModelMemory:
-    """What there is for models.
+    """The memory available for models.
 
     Attributes:
-        budget: Bytes the process may take, with everything in it.
-        resident: Returns the bytes it takes now.
-        estimate: Returns the bytes that the model of a folder will need.
+        budget: The most bytes that the whole process may use.
+        resident: Returns the bytes that it uses now.
+        estimate: Returns the bytes that the model in a folder will need.
     """
 
     budget: int
@@ -70,25 +70,25 @@ class ModelMemory:
     estimate: Callable[[Path], int] = estimated_bytes
 
     def check(self, folder: Path) -> None:
-        """See that a folder's model fits beside what is there.
+        """Check that there is enough memory for the model in a folder.
 
         Raises:
-            RequestError: 507, when it does not.
-            UserError: There is no whole model in the folder.
+            RequestError: 507, if there is not.
+            UserError: The folder has no complete model.
         """
         needed = self.estimate(folder)
         if needed > self._left():
-            give_back()  # what earlier requests were computed with
+            give_back()  # the memory that earlier requests used
         left = self._left()
         if needed > left:
-            raise not_enough(f"the model needs about {_megabytes(needed)} MB and {_megabytes(left)} MB are left")
+            raise not_enough(f"the model needs about {_megabytes(needed)} MB, and {_megabytes(left)} MB are free")
 
     def _left(self) -> int:
         return max(0, self.budget - self.resident())
 
 
 def not_enough(problem: str) -> RequestError:
-    """Return the refusal of a model that does not fit; SageMaker then unloads another and tries again."""
+    """Return the error for a model that does not fit; SageMaker then unloads another model and tries again."""
     return RequestError(
         507, "not_enough_memory", f"{problem}; unload another model, or deploy on an instance type with more memory"
     )

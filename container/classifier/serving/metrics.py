@@ -1,7 +1,7 @@
-"""What ``/metrics`` tells Prometheus: how the server does, and how its answers differ from the training data.
+"""The Prometheus metrics at ``/metrics``: the server's load and errors, and the drift of its predictions.
 
-With several worker processes prometheus-client keeps the values in files of the folder that the environment variable
-PROMETHEUS_MULTIPROC_DIR names, and each process can tell the values of all. The variable has to be set before this
+With several worker processes prometheus-client keeps the values in files in the folder that the environment variable
+PROMETHEUS_MULTIPROC_DIR names, and each process can report the values of all. The variable has to be set before this
 module is imported.
 """
 
@@ -26,7 +26,7 @@ _SHORT_SECONDS = (0.001, 0.0025, *_LONG_SECONDS[:-2])
 
 @dataclass(frozen=True)
 class CounterDefinition:
-    """A number that only grows."""
+    """A metric that only increases."""
 
     meaning: str
     labels: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class CounterDefinition:
 
 @dataclass(frozen=True)
 class HistogramDefinition:
-    """How values are spread: how many are at most each bound, how many there are, and their sum."""
+    """A distribution of values: how many are at most each bound, how many there are, and their sum."""
 
     meaning: str
     bounds: tuple[float, ...]
@@ -43,7 +43,7 @@ class HistogramDefinition:
 
 @dataclass(frozen=True)
 class GaugeDefinition:
-    """A number that may change, of which several processes tell the sum or the largest."""
+    """A metric that may go up and down; several processes report its sum or its maximum."""
 
     meaning: str
     labels: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class GaugeDefinition:
 
 
 COUNTERS: Mapping[str, CounterDefinition] = {
-    "requests_total": CounterDefinition("Invocations, by the status they were answered with.", ("status",)),
+    "requests_total": CounterDefinition("Invocations, by the status of the response.", ("status",)),
     "records_total": CounterDefinition("Records that were answered with a prediction."),
     "bad_records_total": CounterDefinition("Records that could not be read."),
     "tokens_total": CounterDefinition("Tokens of the answered records, where the server counts them."),
@@ -60,8 +60,8 @@ COUNTERS: Mapping[str, CounterDefinition] = {
 }
 HISTOGRAMS: Mapping[str, HistogramDefinition] = {
     "request_seconds": HistogramDefinition("Time to answer an invocation.", _LONG_SECONDS),
-    "queue_seconds": HistogramDefinition("Time records wait for the engine.", _SHORT_SECONDS),
-    "batch_seconds": HistogramDefinition("Time the engine computes one batch.", _SHORT_SECONDS),
+    "queue_seconds": HistogramDefinition("Time that records wait for the backend.", _SHORT_SECONDS),
+    "batch_seconds": HistogramDefinition("Time that the backend takes to compute a batch.", _SHORT_SECONDS),
     "batch_rows": HistogramDefinition("Records in a batch.", tuple(2**power for power in range(11))),
     "batch_tokens": HistogramDefinition("Tokens in a batch.", tuple(2**power for power in range(4, 18))),
     "top_probability": HistogramDefinition(
@@ -73,10 +73,12 @@ HISTOGRAMS: Mapping[str, HistogramDefinition] = {
     ),
 }
 GAUGES: Mapping[str, GaugeDefinition] = {
-    "queue_depth": GaugeDefinition("Invocations inside, computed or waiting, of all processes.", processes="livesum"),
+    "queue_depth": GaugeDefinition(
+        "Invocations in flight, computed or waiting, of all processes.", processes="livesum"
+    ),
     "models_loaded": GaugeDefinition("Models in memory, of all processes.", processes="livesum"),
     "model_info": GaugeDefinition(
-        "1; the labels name the model, empty where it does not say.",
+        "Always 1; the labels describe the model, and are empty if unknown.",
         ("encoder", "family", "image_version", "data_sha256"),
     ),
     "baseline_label_share": GaugeDefinition("In training, the share of records with this predicted label.", ("label",)),
@@ -105,7 +107,7 @@ class Metrics:
     def __init__(self, shared: bool = False) -> None:
         if shared and not _kept_in_files():
             raise RuntimeError("PROMETHEUS_MULTIPROC_DIR was not set before prometheus_client was imported")
-        # When each series began, a second series for each, which files don't keep.
+        # The creation time of each series is a second series, which the multi-process files don't keep.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._shared = shared
         self._registry = CollectorRegistry()
@@ -117,7 +119,7 @@ class Metrics:
             name: Histogram(PREFIX + name, definition.meaning, registry=self._registry, buckets=definition.bounds)
             for name, definition in HISTOGRAMS.items()
         }
-        # A gauge without labels tells 0 from the start, so those that may stay unknown are made when they are known.
+        # A gauge without labels reports 0 from the start, so those that may be unknown are created when they are known.
         self._gauges = {name: self._gauge(name) for name in GAUGES if name not in _BASELINE}
 
     def request(self, status: int, seconds: float) -> None:
@@ -157,7 +159,7 @@ class Metrics:
     def predicted(
         self, labels: Sequence[Label], probabilities: NDArray[np.floating[Any]], encoded: Sequence[Encoded]
     ) -> None:
-        """Count what the one model answered, to be held against its baseline.
+        """Count the predictions of the only model, to compare with its baseline.
 
         Args:
             labels: The model's labels, in the order of the probabilities.
@@ -175,17 +177,17 @@ class Metrics:
                 self._histograms["record_tokens"].observe(record.tokens)
 
     def model(self, manifest: Mapping[str, Any]) -> None:
-        """Tell which model this process has, and what its answers were in training; once, for its only model.
+        """Report which model this process has, and its baseline from training; called once, for its only model.
 
         Args:
-            manifest: What is known of the model; a gauge is left out where its number is not.
+            manifest: The model's manifest; gauges whose values it lacks are left out.
         """
         encoder, data, baseline = (_object(manifest.get(name)) for name in ("encoder", "data", "baseline"))
         info = (encoder.get("name"), encoder.get("family"), manifest.get("image_version"), data.get("sha256"))
         self._gauges["model_info"].labels(*(_text(value or "") for value in info)).set(1)
         for label, share in _numbers(baseline.get("labels")).items():
             self._gauges["baseline_label_share"].labels(_text(label)).set(share)
-            self._counters["predicted_labels_total"].labels(_text(label))  # told from the start, as 0
+            self._counters["predicted_labels_total"].labels(_text(label))  # reported as 0 from the start
         known = _numbers(baseline)
         for name, key in _BASELINE.items():
             if key in known:
@@ -207,7 +209,7 @@ class Metrics:
 
 
 def forget_process(pid: int) -> None:
-    """Leave the gauges of a worker process that has ended out of the sums; its counts stay."""
+    """Remove the gauges of a worker process that has ended; its counters stay."""
     if _kept_in_files():
         multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
@@ -240,5 +242,5 @@ def _numbers(value: Any) -> Mapping[str, float]:
 
 
 def _text(value: object) -> str:
-    """Return a label's value as UTF-8 can hold it, which half of a surrogate pair is not."""
+    """Return a label's value as valid UTF-8; lone surrogates are replaced."""
     return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Loads the model beside the server, which answers "not yet" meanwhile."""
+"""Loads the model in the background, while the server answers 503."""
 
 import logging
 import os
@@ -22,22 +22,22 @@ Load = Callable[[ServingSettings], Predictor]
 
 
 def load(settings: ServingSettings) -> Predictor:
-    """Load the model and ask it its test texts.
+    """Load the model and check its predictions for the smoke inputs.
 
     Raises:
-        UserError: The model is incomplete, broken, or answers differently than it did in training.
+        UserError: The model is incomplete or damaged, or its predictions differ from those after training.
     """
     ready = predictor.load(settings.model_folder, settings.computing)
     logger.info("engine_chosen", extra={"engine": ready.backend_name, "reason": ready.backend_reason})
-    give_back()  # what other engines took that were tried
+    give_back()  # the memory of other backends that were tried
     return ready
 
 
 class Background:
-    """A model that is being loaded, or is there; if it can't be the process ends.
+    """A model that is loaded in the background; the process ends if it can't be loaded.
 
     Args:
-        load: What loads it.
+        load: Loads the model.
     """
 
     def __init__(self, load: Callable[[], Predictor]) -> None:
@@ -71,7 +71,7 @@ class Background:
 
 
 def _end_process() -> None:
-    """End the process without waiting for its other threads, the traceback in the log where the fault is ours."""
+    """End the process without waiting for its other threads; log the traceback unless it was the user's mistake."""
     error = sys.exception()
     if error is not None:
         logger.error("model_failed", exc_info=error)

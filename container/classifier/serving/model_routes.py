@@ -1,4 +1,4 @@
-"""The routes by which SageMaker loads, lists, unloads and asks the models of a multi-model endpoint.
+"""The routes by which SageMaker loads, lists, unloads and invokes the models of a multi-model endpoint.
 
 Source: the SageMaker developer guide, "Custom Containers Contract for Multi-Model Endpoints".
 """
@@ -21,7 +21,7 @@ def register(app: Flask, models: Models, invoke: Callable[[Predictor], Response]
     Args:
         app: The application; it answers a ``RequestError`` with its status.
         models: The models.
-        invoke: Answers the current request with a model, as ``/invocations`` does; it is done with the model when it
+        invoke: Answers the current request with a model, as ``/invocations`` does; it does not use the model after it
             returns.
     """
 
@@ -59,13 +59,13 @@ def _body() -> bytes:
     """Return the request's body.
 
     Raises:
-        RequestError: 413, when it is too large for what it has to say.
+        RequestError: 413, if it exceeds :data:`MOST_BODY_BYTES`.
     """
     body = b""
     while len(body) <= MOST_BODY_BYTES and (piece := request.stream.read(MOST_BODY_BYTES + 1 - len(body))):
         body += piece
     if len(body) > MOST_BODY_BYTES:
-        raise RequestError(413, "payload_too_large", f"the body is larger than {MOST_BODY_BYTES} bytes")
+        raise RequestError(413, "payload_too_large", f"the body exceeds {MOST_BODY_BYTES} bytes")
     return body
 
 

@@ -1,6 +1,6 @@
-"""The models of a multi-model endpoint: loaded, used, listed and unloaded while others answer.
+"""The models of a multi-model endpoint: loaded, used, listed and unloaded while other models answer.
 
-One process has them all. No lock is held while a model is loaded or computes, so neither keeps anything else waiting.
+One process holds them all. No lock that requests need is held while a model is loaded or computes.
 """
 
 import itertools
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 PAGE_MODELS = 100
 NAME_CHARACTERS = 1024
-# A request that was answered lets go of its model some moments later.
+# A request that was answered drops its reference to the model a moment later.
 LET_GO_SECONDS = 2.0
 
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -39,8 +39,8 @@ class Model:
     """A model as it is listed.
 
     Attributes:
-        name: What the platform calls it: any text; nothing is read from it.
-        url: The folder it was loaded from, as the platform wrote it.
+        name: The platform's name for it, any string; it is not interpreted.
+        url: The folder that it was loaded from, as the platform wrote it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Model:
 
 @dataclass(eq=False)
 class _Entry:
-    """A loaded model: its place in the order they came in, and how many requests use it."""
+    """A loaded model, its number in the order of loading, and how many requests use it."""
 
     model: Model
     predictor: Predictor
@@ -61,10 +61,10 @@ class Models:
     """The models that are loaded now.
 
     Args:
-        folder: Where models may be loaded from; it need not be there yet.
-        load: Loads one from its folder.
-        memory: What there is for all of them.
-        observe: Told how many there are, when that changes.
+        folder: The folder that models may be loaded from; it need not exist yet.
+        load: Loads a model from its folder.
+        memory: The memory available for all models.
+        observe: Called with the number of loaded models whenever it changes.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Models:
         """
         _check_name(name)
         folder = self._inside(url)
-        with self._place(name), self._turn:
+        with self._reserved(name), self._turn:
             start, before = time.monotonic(), self._memory.resident()
             outcome = self._attempt(folder)
             if isinstance(outcome, RequestError):
@@ -160,18 +160,18 @@ class Models:
             return self._entry(name).model
 
     def listing(self, page: str | None = None) -> tuple[list[Model], str | None]:
-        """Return a page of models, in the order they were loaded, and the name of the next page where there is one.
+        """Return a page of models, in the order they were loaded, and the token of the next page, if there is one.
 
-        A page begins after the last model of the one before it, so models that come and go meanwhile move no other.
+        A page begins after the last model of the previous one, so loading and unloading in between shifts no models.
 
         Args:
-            page: The page's name; the first where it is None.
+            page: The token of the page; None for the first.
 
         Raises:
-            RequestError: 400, for a name that no page has.
+            RequestError: 400, for an invalid token.
         """
         if page is not None and not _PAGE.fullmatch(page):
-            raise _invalid("no page has this name; give the nextPageToken of an answer, or none")
+            raise _invalid("unknown page token; use the nextPageToken of an earlier response, or none")
         last = int(page or 0)
         with self._changed:
             rest = [(entry.number, entry.model) for entry in self._loaded.values() if entry.number > last]
@@ -179,7 +179,7 @@ class Models:
         return [model for _, model in shown], str(shown[-1][0]) if len(rest) > len(shown) else None
 
     def _inside(self, url: str) -> Path:
-        """Return the folder that a URL means, links resolved."""
+        """Return the folder of a URL, with links resolved."""
         try:
             path = Path(url).resolve()
         except (OSError, RuntimeError, ValueError):
@@ -189,13 +189,13 @@ class Models:
         return path
 
     @contextmanager
-    def _place(self, name: str) -> Iterator[None]:
-        """Keep others from loading a model of this name while the block runs."""
+    def _reserved(self, name: str) -> Iterator[None]:
+        """Prevent other requests from loading a model with this name while the block runs."""
         with self._changed:
             if name in self._loading or name in self._loaded:
-                raise RequestError(409, "model_already_loaded", "there is a model of this name, or it is being loaded")
+                raise RequestError(409, "model_already_loaded", "a model with this name is loaded or being loaded")
             if len(self._loading) >= LOADS_AT_MOST:
-                raise RequestError(503, "server_busy", "too many models wait to be loaded", retry_after_seconds=2)
+                raise RequestError(503, "server_busy", "too many models are being loaded", retry_after_seconds=2)
             self._loading.add(name)
         try:
             yield
@@ -216,12 +216,12 @@ class Models:
 
     def _fitting(self, folder: Path) -> Predictor:
         if not _is_folder(folder):
-            raise UserError('"url" names no folder that is there; load a model whose files are in place')
+            raise UserError('"url" does not name an existing folder; load a model whose files are in place')
         self._memory.check(folder)
         return self._load(folder)
 
     def _unused(self, name: str) -> weakref.ref[Predictor]:
-        """Take a model out of those that are loaded, wait until no request uses it, and let go of it."""
+        """Remove a model from the loaded ones, wait until no request uses it, and drop the reference to it."""
         with self._changed:
             entry = self._entry(name)
             del self._loaded[name]
@@ -231,7 +231,7 @@ class Models:
 
     def _entry(self, name: str) -> _Entry:
         if name not in self._loaded:
-            raise RequestError(404, "model_not_found", "no model of this name is loaded")
+            raise RequestError(404, "model_not_found", "no model with this name is loaded")
         return self._loaded[name]
 
     def _taken(self, name: str, start: float, size: int) -> dict[str, str | float]:
@@ -247,8 +247,8 @@ def _check_name(name: str) -> None:
     )
     if not allowed:
         raise _invalid(
-            f'"model_name" must be 1 to {NAME_CHARACTERS} characters, none of them a control character, and neither '
-            'begin with "/" nor have a part "." or ".."'
+            f'"model_name" must have 1 to {NAME_CHARACTERS} characters and no control character; it must not begin '
+            'with "/" or have "." or ".." between slashes'
         )
 
 

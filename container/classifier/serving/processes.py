@@ -1,4 +1,4 @@
-"""Child processes, each the head of its own group, so that all it started can be ended with it."""
+"""Child processes, each the leader of its own process group, so that all its descendants can be ended with it."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ Process = subprocess.Popen[bytes]
 
 
 class StopRequest:
-    """Remembers that the platform, or a person's Ctrl-C, asked this process to stop."""
+    """Records that the platform, or Ctrl-C, asked this process to stop."""
 
     def __init__(self) -> None:
         self.received = False
@@ -37,7 +37,7 @@ def stop(process: Process, number: signal.Signals, deadline: float) -> None:
 
 
 def kill_group(process: Process) -> None:
-    """End at once a program and all it started, whatever is left of them."""
+    """Kill a process and all its descendants that are still running."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

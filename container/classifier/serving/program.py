@@ -23,15 +23,15 @@ from classifier.serving.settings import SETTINGS, ServingSettings
 
 logger = logging.getLogger(__name__)
 
-# SageMaker kills 30 seconds after it asks to stop.
+# SageMaker kills the container 30 seconds after it asks it to stop.
 STOP_SECONDS = 28
-# Of those, what gunicorn gets once nginx has passed on the last answer, or has run out of time.
+# Of these, the time for gunicorn after nginx has sent the last answer, or has run out of time.
 GUNICORN_STOP_SECONDS = 3
-# What gunicorn itself gives its requests, should it be told to stop by another.
+# The time that gunicorn gives its requests if another process tells it to stop.
 GRACEFUL_SECONDS = 25
-# A worker gives a sign of life once a second, and the import of TensorFlow may hold it up for some.
+# A worker sends a heartbeat once a second; importing TensorFlow may delay it for several.
 LEAST_TIMEOUT_SECONDS = 30
-# Threads beyond those of requests that have a place.
+# Threads beyond those of admitted requests.
 SPARE_THREADS = 4
 WAITING_CONNECTIONS = 1000
 SOCKET = "gunicorn.sock"
@@ -83,7 +83,7 @@ def serve(settings: ServingSettings) -> int:
 
 
 def sizes(settings: ServingSettings) -> dict[str, Any]:
-    """Return how large everything is made, and why, for the log."""
+    """Return the sizes of everything that depends on the machine or the settings, and why, for the log."""
     names = ("workers", "engine", "predictions_at_once", "engine_threads", "queue_length", "batch_tokens")
     chosen = {name: getattr(settings, name) for name in names}
     why = {name: settings.set_by.get(name) or f"default: {SETTINGS[name].words}" for name in names}
@@ -97,7 +97,7 @@ def sizes(settings: ServingSettings) -> dict[str, Any]:
 
 
 def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
-    """Return the variables of gunicorn and nginx: all of ours, and a folder of our own for what they write."""
+    """Return the environment of gunicorn and nginx: ours, with the run's folder for their temporary files."""
     environ = {
         **backends.VARIABLES,  # set before there are threads that might read others
         "TF_CPP_MIN_LOG_LEVEL": "2" if settings.log_level > logging.DEBUG else "0",
@@ -118,7 +118,7 @@ def child_environ(settings: ServingSettings, folder: Path) -> dict[str, str]:
 def threads(settings: ServingSettings) -> int:
     """Return how many threads a process has, so that one is always free for ``/ping`` and for refusals.
 
-    Where models come and go, loads hold threads, and so do removals, each of which waits for a model's requests.
+    On a multi-model endpoint, loading a model holds a thread, and so does unloading, which waits for its requests.
     """
     others = settings.capacity + LOADS_AT_MOST if settings.multi_model else 0
     return settings.capacity + others + SPARE_THREADS
@@ -131,7 +131,7 @@ def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
         "workers": settings.workers,
         "worker-class": "gthread",
         "threads": threads(settings),
-        # Those that wait for a thread to be refused by; a ping is behind none of them.
+        # Connections that wait for a thread to refuse them; pings don't queue behind them.
         "worker-connections": threads(settings) + WAITING_CONNECTIONS,
         "timeout": max(settings.timeout_seconds, LEAST_TIMEOUT_SECONDS),
         "graceful-timeout": GRACEFUL_SECONDS,
@@ -152,7 +152,7 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
     """Fill in nginx's configuration, in this folder, and return the command that runs with it."""
     template = string.Template((environment.PROGRAM_FOLDER / "nginx.conf").read_text(encoding="utf-8"))
     values = {
-        # To stay root takes no privilege; to become another user takes one that a container may not have.
+        # Staying root needs no privilege; becoming another user needs one that a container may not have.
         "user_directive": "user root;" if os.geteuid() == 0 else "",
         "folder": folder,
         "open": folder / readiness.OPEN,
@@ -167,7 +167,7 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _run_folder() -> Iterator[Path]:
-    """Make a folder for sockets and temporary files, and remove it at the end."""
+    """Create a folder for sockets and temporary files, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="serve-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -175,16 +175,16 @@ def _run_folder() -> Iterator[Path]:
 
 
 def _check_temporary_folder(name: str) -> None:
-    """Refuse what Python would replace by another folder in silence, or what makes no address of a socket."""
+    """Refuse a folder that Python would silently replace by another, or that can't be in a socket's address."""
     if name and (not os.access(name, os.W_OK | os.X_OK) or len(name) > LONGEST_TEMPORARY_FOLDER or '"' in name):
         raise UserError(
-            f"environment variable TMPDIR: must name a folder that can be written in, of at most "
-            f"{LONGEST_TEMPORARY_FOLDER} characters and without quotes"
+            f"environment variable TMPDIR: must name a writable folder, with at most {LONGEST_TEMPORARY_FOLDER} "
+            "characters and without quotes"
         )
 
 
 def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:
-    """Wait until a process listens on a socket; return False if it ends before, or is to stop."""
+    """Wait until a process listens on a socket; return False if the process ends or a stop is requested before."""
     while not socket.exists():
         if stop_request.received or process.poll() is not None:
             return False
@@ -205,7 +205,7 @@ def _supervise(running: Mapping[str, Process], stop_request: StopRequest) -> int
 
 
 def _stop(running: Mapping[str, Process]) -> None:
-    """Let the requests that are in flight be answered: nginx knows them, so it ends first."""
+    """Stop after the requests in flight are answered: nginx knows them, so it is stopped first."""
     logger.info("stopping")
     deadline = time.monotonic() + STOP_SECONDS
     if "nginx" in running:

@@ -1,7 +1,7 @@
-"""Which processes can answer, told by files: nginx passes requests on while one of them lies there.
+"""Readiness files, which tell nginx whether the workers can answer.
 
-A process has a file of its own while it can answer. Once all of them have one, there is the file :data:`OPEN` that
-nginx looks for, until no process is left that can answer.
+Each worker has a file while it can answer. Once all of them have one, the file :data:`OPEN`, for which nginx checks, is
+created; it is removed when no worker is left that can answer.
 """
 
 from pathlib import Path
@@ -11,17 +11,17 @@ PROCESSES = "ready"
 
 
 def prepare(folder: Path) -> None:
-    """Make the place for the files in the folder of a run."""
+    """Create the folder for the workers' files in the folder of a run."""
     (folder / PROCESSES).mkdir()
 
 
 def declare(folder: Path, process: int, processes: int) -> None:
-    """Note that a process can answer, and let requests in if it is the last that was waited for.
+    """Record that a worker can answer, and open the server if all of them can.
 
     Args:
         folder: The folder of the run.
-        process: Its id.
-        processes: How many there are to be.
+        process: The worker's process ID.
+        processes: How many workers there will be.
     """
     (folder / PROCESSES / str(process)).touch()
     if len(list((folder / PROCESSES).iterdir())) >= processes:
@@ -29,7 +29,7 @@ def declare(folder: Path, process: int, processes: int) -> None:
 
 
 def withdraw(folder: Path, process: int) -> None:
-    """Note that a process has ended, and let no request in if no other can answer."""
+    """Record that a worker has ended, and close the server if no other can answer."""
     (folder / PROCESSES / str(process)).unlink(missing_ok=True)
     if not list((folder / PROCESSES).iterdir()):
         (folder / OPEN).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Request bodies to records: a record on its own and JSON are read whole, JSON Lines and CSV as a stream."""
+"""Request bodies to records: single records and JSON are read whole, JSON Lines and CSV as a stream."""
 
 import itertools
 import json
@@ -31,16 +31,16 @@ CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 20
 
 Record = Any | RequestError
-"""What the model reads, a text or bytes, or what is wrong with this one: status 400, code ``invalid_record``.
+"""A record as the model reads it, a text or bytes, or the error of a bad one: status 400, code ``invalid_record``.
 
-Either may come as ``json_records.Identified``.
+Either may be wrapped in a ``json_records.Identified``.
 """
 
 _Content = TypeVar("_Content", str, bytes)
-# {"features": ["..."]} is a record of two, and {"instances": [ ... ]} has two around its records.
+# {"features": ["..."]} is a record with two brackets, and {"instances": [ ... ]} has two around its records.
 BRACKETS_A_RECORD = 2
 BRACKETS_AROUND = 2
-SHORT_LINE = 1 << 16  # characters; whatever a shorter line holds is parsed in no time
+SHORT_LINE = 1 << 16  # characters; a line up to this length is parsed quickly, whatever it holds
 _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
 
 _MARK = b"\xef\xbb\xbf"
@@ -51,9 +51,9 @@ class Body:
     """The records of a request.
 
     Attributes:
-        chunks: The records in the request's order, at most :data:`CHUNK_RECORDS` and about :data:`CHUNK_BYTES` at a
-            time. To go on may raise a RequestError 413.
-        single: Whether the request was one record on its own, and not a list that may hold just one.
+        chunks: The records in the request's order, in chunks of at most :data:`CHUNK_RECORDS` records and about
+            :data:`CHUNK_BYTES` bytes. The next chunk may raise a RequestError 413.
+        single: Whether the request was a single record, not a list that may hold just one.
     """
 
     chunks: Iterator[Sequence[Record]]
@@ -65,9 +65,9 @@ class Bounds:
     """How much a request may hold.
 
     Attributes:
-        whole_bytes: Of a body that is read whole.
-        records: In a JSON list.
-        lines: Records of a JSON Lines or CSV body, 0 for any number.
+        whole_bytes: The most bytes in a body that is read whole.
+        records: The most records in a JSON list.
+        lines: The most records in a JSON Lines or CSV body; 0 is no limit.
     """
 
     whole_bytes: int
@@ -76,24 +76,23 @@ class Bounds:
 
 
 def read(stream: Stream, kind: str, bounds: Bounds, requests: Requests = TEXTS) -> Body:
-    """Read a body of one of the kinds that ``media_types.request_type`` tells apart.
+    """Read a body of one of the kinds that ``media_types.request_type`` returns.
 
-    Records on their own and JSON are read to their end here, JSON Lines and CSV while the chunks are asked for; of
-    these a part is held, however long they are. A byte order mark at the start is dropped, but of bytes.
+    Single records and JSON are read to their end here. JSON Lines and CSV are read as the chunks are consumed, and only
+    a part of them is in memory at a time. A byte order mark at the start is dropped, except from binary bodies.
 
     Raises:
-        RequestError: 400, when the body is empty, or one of those that are read whole is not UTF-8 or not JSON as it
-            is read here; 413, when one of those is larger, or its list longer, than the bounds; 415, when it is of
-            another format than its type says.
+        RequestError: 400, if the body is empty, or is read whole and is not UTF-8 or not valid JSON; 413, if a body
+            that is read whole exceeds the bounds; 415, if its format is not the one that its type announces.
     """
     return _READERS[kind](stream, bounds, requests)
 
 
 def checked_size(size: int, bounds: Bounds, requests: Requests = TEXTS) -> int:
-    """Return the size of a body that is to be read whole.
+    """Return the size of a body that will be read whole.
 
     Raises:
-        RequestError: 413, when it is larger than the bounds.
+        RequestError: 413, if it exceeds the bounds.
     """
     if size > bounds.whole_bytes:
         raise _too_large(bounds, requests)
@@ -114,8 +113,8 @@ def _untyped_line(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
     text = _text_of(stream, bounds, requests)
     bodies.refuse_json(text, requests)
     if "\n" in text:
-        problem = "the body has several lines, and no type: set the ContentType of the transform job, to text/csv where"
-        raise RequestError(415, "unsupported_media_type", f"{problem} each is a text, to text/plain where all are one")
+        problem = "the body has several lines and no type: set the ContentType of the transform job to text/csv if each"
+        raise RequestError(415, "unsupported_media_type", f"{problem} line is a text, to text/plain if the body is one")
     return _single(text)
 
 
@@ -230,14 +229,14 @@ def _refuse_document(head: bytes) -> None:
         raise RequestError(
             415,
             "unsupported_media_type",
-            f"the body is JSON over several lines; send it as {JSON}, or a record per line",
+            f"the body is JSON over several lines; send it as {JSON}, or send one record per line",
         )
 
 
 def _has_more_brackets(content: str, most: int) -> bool:
-    """Say whether JSON opens more lists and objects than its records can have.
+    """Return whether JSON opens more lists and objects than its records can have.
 
-    To parse millions of them keeps all other threads, and so pings, from running for seconds; to count them doesn't.
+    Parsing millions of brackets would block all other threads, and so pings, for seconds; counting them does not.
     """
     if content.count("[") + content.count("{") <= most:
         return False
@@ -246,7 +245,7 @@ def _has_more_brackets(content: str, most: int) -> bool:
 
 
 def _read_up_to(stream: Stream, size: int) -> bytearray:
-    """Read so many bytes, or all that there are, in pieces: memory is taken for what came, not for what may come."""
+    """Read ``size`` bytes, or all there are, in pieces: memory is used for what has arrived, not for what may come."""
     content = bytearray()
     while len(content) < size and (piece := stream.read(min(PIECE_BYTES, size - len(content)))):
         content += piece
@@ -273,7 +272,7 @@ def _of_json_lines(lines: LineReader, requests: Requests = TEXTS) -> Iterator[Re
 
 
 def _items(value: Any) -> list[Any] | None:
-    """Return the records of a list in any of the forms a list may have; none where it is a record on its own."""
+    """Return the records of a list in any of the forms that a list may have; None if the value is a single record."""
     if isinstance(value, dict) and list(value) == ["instances"] and not isinstance(value["instances"], list):
         raise invalid_body('"instances" must be a list of records')
     if isinstance(value, dict) and len(value) == 1:
@@ -286,7 +285,7 @@ class _SameKeyTwiceError(Exception):
 
 
 def _parsed(content: str, where: str, requests: Requests) -> Any:
-    """Return what JSON says, or a RequestError: returned, not raised, so that it holds no frame with a text in it."""
+    """Return the value of JSON, or a RequestError: returned, not raised, so that its frames hold no record."""
     try:
         return _DECODER.decode(content)
     except json.JSONDecodeError as error:
@@ -294,11 +293,11 @@ def _parsed(content: str, where: str, requests: Requests) -> Any:
         quotes = "; strings go in double quotes" if content[error.pos : error.pos + 1] == "'" else ""
         problem = f"is not JSON ({line}column {error.colno}){quotes}"
     except RecursionError:
-        problem = "is JSON nested too deep"
+        problem = "is JSON that is nested too deeply"
     except _SameKeyTwiceError:
         problem = "holds a JSON object with the same key twice"
     except ValueError:  # a number of thousands of digits
-        problem = f"is not JSON that is read here; send {requests.records} as strings"
+        problem = f"is JSON that can't be parsed; send {requests.records} as strings"
     return invalid_record(f"{where} {problem}")
 
 
@@ -310,7 +309,7 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # once: json.loads would make one for every line
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # shared: json.loads would create one for every line
 
 
 def _too_large(bounds: Bounds, requests: Requests) -> RequestError:
@@ -318,14 +317,14 @@ def _too_large(bounds: Bounds, requests: Requests) -> RequestError:
     return RequestError(
         413,
         "payload_too_large",
-        f"such a body may have {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send many {requests.records} as "
+        f"the body exceeds {bounds.whole_bytes} bytes (SERVING_MAX_WHOLE_MB); send many {requests.records} as "
         f"{streamed}, which is read as a stream",
     )
 
 
 def _too_many(most: int, setting: str) -> RequestError:
     return RequestError(
-        413, "too_many_records", f"more than {most} records, which {setting} sets; send fewer a request"
+        413, "too_many_records", f"the request exceeds {most} records ({setting}); send fewer records per request"
     )
 
 

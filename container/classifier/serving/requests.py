@@ -1,4 +1,4 @@
-"""What a model of each modality is asked with: which Content-Types it reads, and what in JSON is a record."""
+"""The requests of each modality: which Content-Types are supported, and which JSON values are records."""
 
 import base64
 import re
@@ -13,12 +13,12 @@ TEXT = "application/x-text"
 BYTES = "application/octet-stream"
 
 LINES = (CSV, JSON_LINES)
-"""The types of a record a line, which are read as a stream."""
+"""The types with one record per line, which are read as a stream."""
 
 CSV_BELOW_HEADER = f"{CSV}; header=present"
 CSV_WITHOUT_HEADER = f"{CSV}; header=absent"
-UNTYPED = "a text of no type"
-UNTYPED_LINE = "a line of no type"
+UNTYPED = "untyped text"
+UNTYPED_LINE = "untyped line"
 STREAMED = (*LINES, CSV_BELOW_HEADER, CSV_WITHOUT_HEADER)
 """The bodies that are read as a stream."""
 
@@ -38,20 +38,20 @@ class Requests:
     """How requests of one modality are read.
 
     Attributes:
-        records: What its records are, in words.
-        types: Every spelling of a Content-Type that is read, and the body it stands for.
-        usual: The type of a request that names none.
-        keys: Of a JSON object that is a record, the keys that may hold it; the first is the usual one.
-        item: Makes a value of JSON a record, or none where it is none.
-        item_forms: What such a value may be, in words.
-        body_forms: What a whole body of JSON may be, in words.
-        refusals: Of types that aren't read, those of which there is more to say, and what.
-        longest_line: Bytes; a longer one is an error in its place.
-        shorter: What to do about such a line, in words.
-        least_bytes: What a record takes at the least once it is read; bounds how many are held at a time.
-        fetched_bytes: How many bytes a record may become by ``fetch``, by the kind of body.
-        fetch: Makes a record that stands for another that one.
-        labels: The model's labels, which stand in no column of CSV.
+        records: The plural noun for the records in messages.
+        types: The supported Content-Types, in every spelling, and the kind of body that each announces.
+        usual: The Content-Type of a request without one.
+        keys: The keys of a JSON object that may hold a record; the first is the usual one.
+        item: Converts a JSON value to a record; returns None if it is not one.
+        item_forms: The accepted JSON values of a record, in words.
+        body_forms: The accepted JSON values of a whole body, in words.
+        refusals: Explanations for unsupported Content-Types that are often sent.
+        longest_line: The most bytes in a line; a longer line is a bad record.
+        shorter: The advice in the error for a line that is too long.
+        least_bytes: The least memory of a decoded record, in bytes; it bounds the records held at a time.
+        fetched_bytes: The most bytes that ``fetch`` may return for a record, by the kind of body.
+        fetch: Replaces a reference to a record, such as a URL, by the record; returns other records as they are.
+        labels: The model's labels, which must not be in a column of a CSV request.
     """
 
     records: str
@@ -71,7 +71,7 @@ class Requests:
 
 
 def _text(item: Any) -> str | None:
-    """Return the text of a value, in any of the forms that a text may have; halves of characters become the unknown."""
+    """Return the text in a JSON value, in any of its forms; lone surrogates become U+FFFD. None if it is no text."""
     if isinstance(item, dict) and len(item) == 1:
         (name, value), *_ = item.items()
         item = _FIELDS[name](value) if name in _FIELDS else None
@@ -99,7 +99,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _decoded(item: Any) -> bytes | None:
-    """Return the bytes of ``{"b64": "..."}``; the line breaks that programs put into base64 are no part of it."""
+    """Return the bytes in ``{"b64": "..."}``; line breaks within the base64 are ignored."""
     value = item.get("b64") if isinstance(item, dict) and len(item) == 1 else None
     if not isinstance(value, str):
         return None
@@ -111,7 +111,7 @@ def _decoded(item: Any) -> bytes | None:
 
 _FORMS: Mapping[str, str] = {
     "application/x-www-form-urlencoded": (
-        "the body is a form, as curl's -d sends it where no Content-Type is set; set one "
+        "the body is a form, as curl's -d sends it if no Content-Type is set; set one "
         "(curl -H 'Content-Type: application/json')"
     ),
     "multipart/form-data": (
@@ -157,28 +157,28 @@ IMAGES = Requests(
     refusals={
         **_FORMS,
         **dict.fromkeys(
-            _URLS, "the URL of an image is fetched only where the server's variable ALLOW_IMAGE_URLS names its host"
+            _URLS, "the URL of an image is fetched only if the server's variable ALLOW_IMAGE_URLS lists its host"
         ),
     },
     longest_line=8 << 20,  # what a real-time endpoint is sent at most, 6 MB, in base64
-    shorter="send smaller images, or each as a request of its own",
+    shorter="send smaller images, or one image per request",
     least_bytes=1 << 17,  # the pixels of 209 by 209
 )
 
 
 def parse_hosts(text: str) -> frozenset[str]:
-    """Return host names, each with its port where it has one."""
+    """Return the host names in a comma-separated list, each with its port if it has one."""
     hosts = [host.strip().lower() for host in text.split(",")]
     if not all(_HOST.fullmatch(host) for host in hosts):
-        raise ValueError("must be names of hosts")
+        raise ValueError("must be host names")
     return frozenset(hosts)
 
 
 def _images(hosts: Collection[str]) -> Requests:
-    """Return how images are read; their URLs, too, where there are hosts to fetch them from."""
+    """Return how images are read; URLs are accepted, too, if there are hosts to fetch them from."""
     if not hosts:
         return IMAGES
-    from classifier.serving import urls  # noqa: PLC0415  it brings TLS, which takes a server's start 26 ms
+    from classifier.serving import urls  # noqa: PLC0415  it imports TLS, which delays a server's start by 26 ms
 
     return replace(
         IMAGES,
@@ -190,4 +190,4 @@ def _images(hosts: Collection[str]) -> Requests:
 
 
 OF: Mapping[str, Callable[[Collection[str]], Requests]] = {"text": lambda _: TEXTS, "image": _images}
-"""How requests of each modality are read, given the hosts whose URLs may stand for records."""
+"""How requests of each modality are read, given the hosts from which records may be fetched."""

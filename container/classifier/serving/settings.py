@@ -14,14 +14,14 @@ from classifier.kinds import Kind, boolean, choice, integer
 from classifier.serving import media_types
 from classifier.serving.requests import parse_hosts
 
-# Measured on two processors, texts of 25 tokens: 32 texts at once are computed as fast as any more of them.
+# Measured on two processors with texts of 25 tokens: batches of more than 32 texts have no higher throughput.
 BATCH_TOKENS = 1024
 GPU_BATCH_TOKENS = 16384
-# Measured with two processors, against a batch on each: 0.7 of the time until a lone text is answered, 1.1 times the
-# texts a second of 8 connections, 0.9 to 1.3 times those of 32, and 30 MB less. Not measured with more.
+# Measured with two processors, compared with one batch per processor: 0.7 times the latency of a single text, 1.1 times
+# the throughput of 8 connections, 0.9 to 1.3 times that of 32, and 30 MB less. Not measured with more processors.
 PROCESSORS_A_BATCH = 2
 MODELS_PERCENT = 90
-# Of the memory, the part that bodies which are read whole may take once they are texts.
+# One part in so many of the memory may be used by bodies that are read whole, once they are parsed.
 WHOLE_SHARE = 8
 
 
@@ -39,13 +39,13 @@ def _strategy(text: str) -> str:
 
 
 THREADS = Kind(
-    "a whole number from 1 to 1,024, or several with commas between them, of which the first counts", _first_count
+    "a whole number from 1 to 1,024, or a comma-separated list of them, of which the first is used", _first_count
 )
 ANSWER = Kind(f"one of {', '.join(media_types.ANSWER_NAMES)}", _answer_name)
 STRATEGY = Kind("one of MULTI_RECORD, SINGLE_RECORD", _strategy)
-HOSTS = Kind("host names, each with `:PORT` where that is neither 80 nor 443, with commas between them", parse_hosts)
+HOSTS = Kind("a comma-separated list of host names, with `:PORT` if it is neither 80 nor 443", parse_hosts)
 COLUMNS = Kind(
-    f"names out of {', '.join(media_types.INFERENCE_OUTPUTS)}, each once, with commas between them",
+    f"a comma-separated list of names from {', '.join(media_types.INFERENCE_OUTPUTS)}, each once",
     media_types.parse_columns,
 )
 
@@ -57,14 +57,14 @@ def _processors(settings: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Setting:
-    """How one value is set by the environment.
+    """How a setting is read from the environment.
 
     Attributes:
-        names: The variables that set it; the first that is there and not empty wins.
+        names: The variables that set it; the first one that is set and not empty is used.
         kind: What the value must be.
-        default: The value, or a function of the settings before it.
-        meaning: A sentence for the documentation.
-        default_in_words: How the documentation shows a computed default.
+        default: The default, or a function that computes it from the settings before it.
+        meaning: The setting's description in the documentation.
+        default_in_words: A computed default in the documentation.
     """
 
     names: tuple[str, ...]
@@ -75,23 +75,23 @@ class Setting:
 
     @property
     def words(self) -> str:
-        """What the default is, in words."""
+        """The default, in words."""
         return self.default_in_words or str(self.default)
 
 
 def setting(names: tuple[str, ...], kind: Kind, default: Any, meaning: str, default_in_words: str = "") -> Any:
-    """Return a dataclass's field that the environment sets."""
+    """Return a dataclass field that is set from the environment."""
     return field(metadata={"setting": Setting(names, kind, default, meaning, default_in_words)})
 
 
 @dataclass(frozen=True)
 class ServingSettings:
-    """What ``serve`` was told; the metadata of a field says what sets it and what it means.
+    """The server's settings; the metadata of a field says which variables set it and what it means.
 
     Attributes:
-        model_folder: Where the model is.
-        models_folder: Where those of a multi-model endpoint are.
-        set_by: The variable that set a value, of those that aren't the default.
+        model_folder: The folder of the model.
+        models_folder: The folder with the models of a multi-model endpoint.
+        set_by: For each setting that is not the default, the variable that set it.
     """
 
     model_folder: Path
@@ -107,61 +107,62 @@ class ServingSettings:
         ("SAGEMAKER_MULTI_MODEL",),
         boolean(),
         False,
-        "Set by multi-model endpoints: models come and go by way of `/models`.",
+        "Set by multi-model endpoints: models are loaded and unloaded through `/models`.",
     )
     workers: int = setting(
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", "SAGEMAKER_GUNICORN_WORKERS"),
         integer(1, 64),
         1,
-        "Processes, each with a copy of the model; one process already uses all processors. A multi-model endpoint has "
-        "one, whatever is set.",
+        "Worker processes, each with a copy of the model; a single one already uses all processors. A multi-model "
+        "endpoint always has one.",
     )
     predictions_at_once: int = setting(
         ("SAGEMAKER_GUNICORN_THREADS",),
         integer(1, 256),
         lambda settings: GPU_BATCHES if resources.has_gpu() else max(1, _processors(settings) // PROCESSORS_A_BATCH),
-        "Batches a process computes at the same time.",
-        f"one for {PROCESSORS_A_BATCH} of its processors; {GPU_BATCHES} with a GPU",
+        "Batches that a process computes at the same time.",
+        f"one per {PROCESSORS_A_BATCH} of its processors; {GPU_BATCHES} with a GPU",
     )
     batch_tokens: int = setting(
         ("SERVING_BATCH_TOKENS",),
         integer(1, 1_000_000),
         lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
-        "What a batch may cost: tokens of its longest text, times its texts. A larger one makes the engine more busy, "
-        "and small requests beside large ones wait longer.",
+        "The budget of a batch: the tokens of its longest text times the number of texts. A larger budget keeps the "
+        "backend busier, and small requests wait longer behind large ones.",
         f"{BATCH_TOKENS}; {GPU_BATCH_TOKENS} with a GPU",
     )
     queue_length: int = setting(
         ("SERVING_QUEUE_LENGTH",),
         integer(0, 1024),
         64,
-        "Requests a process takes on beside as many as it computes batches; one more is answered 503 with Retry-After.",
+        "Requests that may wait in a process, besides one per batch that it computes; further requests are answered "
+        "503 with Retry-After.",
     )
     engine_threads: int = setting(
         ("OMP_NUM_THREADS",),
         THREADS,
         _processors,
-        "Threads the engine computes with, in each process.",
+        "Threads that the backend computes with, in each process.",
         "processors ÷ processes",
     )
     engine: str = setting(
         ("SERVING_ENGINE",),
         choice(AUTO, *ENGINES),
         AUTO,
-        "What runs the model. `auto` takes, of those that training found to keep the labels, the fastest on this "
-        "processor; with a GPU, TensorFlow.",
+        "The backend that runs the model. `auto` selects the fastest one on this processor among those that, as "
+        "training found, predict the same labels; with a GPU, TensorFlow.",
     )
     timeout_seconds: int = setting(
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"),
         integer(1, 86400),
         3600,
-        "How long a process may stop answering before it is replaced.",
+        "How many seconds a process may be unresponsive before it is replaced.",
     )
     proxy_timeout_seconds: int = setting(
         ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS",),
         integer(1, 86400),
         lambda settings: settings["timeout_seconds"] + 5,
-        "How long nginx waits for an answer before it says 504.",
+        "How many seconds nginx waits for an answer before it responds with 504.",
         "the setting above + 5",
     )
     max_payload_megabytes: int = setting(
@@ -174,8 +175,8 @@ class ServingSettings:
         ("SERVING_MAX_WHOLE_MB",),
         integer(1, 1024),
         100,
-        "The largest body of one record or of `application/json`, which is read whole, into memory; a larger one is "
-        "answered 413. JSON Lines and CSV are read as a stream.",
+        "The largest body of a single record or of `application/json`, which are read whole into memory; a larger one "
+        "is answered 413. JSON Lines and CSV are read as a stream.",
     )
     max_records: int = setting(
         ("SERVING_MAX_RECORDS",),
@@ -199,48 +200,48 @@ class ServingSettings:
         ("SERVING_BAD_RECORDS",),
         choice("answer", "refuse"),
         "",
-        "What becomes of a record that can't be read: an error in its place, or 400 for the whole request.",
-        "`answer` in JSON Lines and CSV, else `refuse`",
+        "How a record that can't be read is handled: an error in its position, or 400 for the whole request.",
+        "`answer` for JSON Lines and CSV, otherwise `refuse`",
     )
     allowed_hosts: frozenset[str] = setting(
         ("ALLOW_IMAGE_URLS",),
         HOSTS,
         frozenset(),
-        "Hosts that images may be fetched from, whose URLs are then sent as `text/plain`.",
+        "Hosts that images may be fetched from; their URLs are sent as `text/plain`.",
         "none: URLs are refused",
     )
     inference_output: tuple[str, ...] = setting(
         ("SAGEMAKER_INFERENCE_OUTPUT",),
         COLUMNS,
         (),
-        "What JSON Lines and CSV answer of a record, in this order.",
+        "The fields that JSON Lines and CSV answers hold for each record, in this order.",
         "see the answer table",
     )
     default_accept: str = setting(
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",),
         ANSWER,
         "",
-        "The answer's type where a request names none or `*/*`.",
+        "The answer's type if a request's Accept header is missing or `*/*`.",
         "see the answer table",
     )
     batch: bool = setting(
         ("SAGEMAKER_BATCH",),
         boolean(),
         False,
-        "Set by batch transform: a request without a Content-Type is then refused, not taken for a text.",
+        "Set by batch transform: a request without a Content-Type is then refused instead of being read as a text.",
     )
     batch_strategy: str = setting(
         ("SAGEMAKER_BATCH_STRATEGY",),
         STRATEGY,
         "MULTI_RECORD",
-        "Set by batch transform; `/execution-parameters` gives it back.",
+        "Set by batch transform; `/execution-parameters` returns it.",
     )
     models_memory_megabytes: int = setting(
         ("SERVING_MODELS_MEMORY_MB",),
         integer(1, 100_000_000),
         lambda _: resources.memory() * MODELS_PERCENT // 100 >> 20,
-        "Memory the process of a multi-model endpoint may take; a model that would not fit is answered 507.",
-        f"{MODELS_PERCENT} % of the container's",
+        "Memory, in MB, that the process of a multi-model endpoint may use; a model that does not fit is answered 507.",
+        f"{MODELS_PERCENT} % of the container's memory",
     )
     log_level: int = setting(
         ("SAGEMAKER_CONTAINER_LOG_LEVEL",),
@@ -251,17 +252,17 @@ class ServingSettings:
 
     @property
     def capacity(self) -> int:
-        """Requests that a process takes on at once."""
+        """The most requests that a process handles at the same time, computed or waiting."""
         return self.predictions_at_once + self.queue_length
 
     @property
     def computing(self) -> Computing:
-        """What an engine may use."""
+        """What the backend may use."""
         return Computing(self.engine, self.engine_threads, self.predictions_at_once, resources.has_gpu())
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of large bodies, read whole, that a process holds at the same time."""
+        """The most bytes of large bodies, read whole, that a process holds at the same time."""
         return resources.memory() // (WHOLE_SHARE * self.workers)
 
     @classmethod
@@ -269,7 +270,7 @@ class ServingSettings:
         """Read the settings.
 
         Raises:
-            UserError: A variable's value can't be read; the message lists every such variable.
+            UserError: A variable has an invalid value; the message lists every such variable.
         """
         environ = variables() if environ is None else environ
         values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What batch transform is advised to send.
+"""The answer to ``/execution-parameters``: how batch transform should send its requests.
 
 Source: SageMaker developer guide, "Use Your Own Inference Code with Batch Transform".
 """
@@ -8,15 +8,15 @@ from typing import Any
 from classifier import resources
 from classifier.serving.settings import ServingSettings
 
-# The platform's own default, and the most that requests at once may come to.
+# The platform's default payload, and the most that concurrent requests may add up to.
 USUAL_MEGABYTES = 6
 MOST_MEGABYTES_AT_ONCE = 100
-# What a body that is read whole takes of memory, as Python values, for every byte.
+# The bytes of memory that each byte of a body read whole takes as Python values.
 WHOLE_GROWTH = 16
 
 
 def execution_parameters(settings: ServingSettings) -> dict[str, Any]:
-    """Return the answer of ``/execution-parameters``: as many requests at once as keep the engine busy and fit."""
+    """Return the execution parameters: as many concurrent requests as keep the backend busy and fit in memory."""
     asked = settings.max_payload_megabytes
     payload = asked if asked <= MOST_MEGABYTES_AT_ONCE else USUAL_MEGABYTES
     busy = 2 * max(settings.predictions_at_once, settings.engine_threads)

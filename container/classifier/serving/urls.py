@@ -1,8 +1,8 @@
-"""Fetches what a URL names from hosts that the operator allows, and from nothing else that can be reached from here.
+"""Fetches URLs from hosts that the operator allows, with protection against server-side request forgery (SSRF).
 
-The client writes the URL and the server opens it, with the server's place in the network: beside it are the platform's
-credentials, other containers and private networks. So a host must be named beforehand, each of its addresses must be a
-public one, the connection goes to the very address that was looked at, and a redirect is a new URL in all of this.
+The client writes the URL, but the server opens it from within its network, from where the platform's credentials, other
+containers and private networks can be reached. So the operator must list the host, all its addresses must be public,
+the connection is made to the address that was checked, and a redirect is checked like a new URL.
 """
 
 import functools
@@ -34,7 +34,7 @@ _PORTS = {"http": 80, "https": 443}
 _PRINTABLE = re.compile(f"[!-~]{{1,{LONGEST_URL}}}")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PIECE_BYTES = 1 << 16
-# Of IPv6, what is neither private, nor multicast, nor another network in disguise.
+# The IPv6 addresses that are neither private, nor multicast, nor stand for another network.
 _UNICAST = ipaddress.ip_network("2000::/3")
 _6TO4 = ipaddress.ip_network("2002::/16")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -43,15 +43,15 @@ _Resolved = Sequence[tuple[Any, ...]]
 
 
 def fetch(url: str, hosts: Collection[str]) -> bytes:
-    """Return what a URL names, at most :data:`MOST_BYTES` of it, within :data:`MOST_SECONDS`.
+    """Return the content of a URL, of at most :data:`MOST_BYTES` bytes, within :data:`MOST_SECONDS` seconds.
 
     Args:
-        url: Of the scheme ``http`` or ``https``.
-        hosts: Names of hosts, of which only these are asked; with ``:port`` where that is neither 80 nor 443.
+        url: A URL with the scheme ``http`` or ``https``.
+        hosts: The allowed host names; with ``:port`` if the port is neither 80 nor 443.
 
     Raises:
-        RequestError: 403 ``url_not_allowed``, for another URL, or a host at an address that isn't public; 400
-            ``url_not_read``, where nothing came, or too much, or too late. Nothing of the URL is in the message.
+        RequestError: 403 ``url_not_allowed``, for another URL, or a host whose address is not public; 400
+            ``url_not_read``, if there is no response, or it is too large or too late. The message never quotes the URL.
     """
     deadline = time.monotonic() + MOST_SECONDS
     try:
@@ -63,14 +63,14 @@ def fetch(url: str, hosts: Collection[str]) -> bytes:
     except TimeoutError:
         raise _not_read(f"it took longer than {MOST_SECONDS:g} seconds") from None
     except ssl.SSLCertVerificationError:
-        raise _not_read("its host's certificate is not one that is trusted here") from None
+        raise _not_read("its host's certificate is not trusted") from None
     except (OSError, http.client.HTTPException):
         raise _not_read("its host does not answer, or not with HTTP") from None
     raise _not_read(f"it redirects more than {MOST_REDIRECTS} times")
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IP address is one of the public internet, and not of this machine, its networks or its cloud."""
+    """Return whether an IP address is on the public internet, not on this machine, its networks or its cloud."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:  # what reaches IPv4 from a network without it
@@ -101,7 +101,7 @@ class _Target:
 
 def _target(url: str, hosts: Collection[str]) -> _Target:
     if not _PRINTABLE.fullmatch(url):
-        raise _not_allowed(f"it must be one URL of at most {LONGEST_URL} ASCII characters, none of them a space")
+        raise _not_allowed(f"it must be one URL of at most {LONGEST_URL} ASCII characters, without spaces")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -110,11 +110,11 @@ def _target(url: str, hosts: Collection[str]) -> _Target:
     if parts.scheme not in _PORTS:
         raise _not_allowed("it must begin with http:// or https://")
     if "@" in parts.netloc:
-        raise _not_allowed("it must hold no user name and no password")
+        raise _not_allowed("it must not contain a user name or a password")
     host = parts.hostname or ""
     port = _PORTS[parts.scheme] if port is None else port
     if f"{host}:{port}" not in hosts and not (host in hosts and port in _PORTS.values()):
-        raise _not_allowed("ALLOW_IMAGE_URLS does not name its host, or not with its port")
+        raise _not_allowed("ALLOW_IMAGE_URLS does not list its host and port")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Target(parts.scheme == "https", host, port, parts.netloc, path)
 
@@ -128,7 +128,7 @@ def _joined(url: str, location: str) -> str:
 
 
 def _get(target: _Target, deadline: float) -> bytes | str:
-    """Return what is there, or where it says that it is."""
+    """Return the content of a response, or the location that it redirects to."""
     with _connection(target, deadline) as connection:
         request = (
             f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"
@@ -151,9 +151,9 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     while len(content) <= MOST_BYTES and (piece := response.read(_PIECE_BYTES)):
         content += piece
     if len(content) > MOST_BYTES:
-        raise _not_read(f"it names more than {MOST_BYTES >> 20} MB")
-    if response.length:  # of what was announced, still to come
-        raise _not_read("the connection ended before it was there")
+        raise _not_read(f"its response exceeds {MOST_BYTES >> 20} MB")
+    if response.length:  # the announced bytes that have not arrived
+        raise _not_read("the connection closed before the whole response arrived")
     return bytes(content)
 
 
@@ -189,7 +189,7 @@ def _addresses(host: str, port: int, deadline: float) -> list[str]:
         raise _not_read("its host has no address")
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in resolved))
     if not all(is_public(address) for address in addresses):
-        raise _not_allowed("its host is not at a public address")
+        raise _not_allowed("its host does not have a public address")
     return addresses
 
 
@@ -205,11 +205,11 @@ def _connected(addresses: Sequence[str], port: int, deadline: float) -> socket.s
 
 
 class _Until(io.RawIOBase):
-    """What a connection sends until a time, however little of it at once: the one thing HTTPResponse asks a socket for.
+    """A socket with a deadline for the whole response, with the one method that HTTPResponse calls on a socket.
 
     Args:
-        connection: Where it comes from.
-        deadline: When to give up, of the monotonic clock.
+        connection: The socket.
+        deadline: When to give up, by the monotonic clock.
     """
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
@@ -217,11 +217,11 @@ class _Until(io.RawIOBase):
         self._deadline = deadline
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return it as a file."""
+        """Return the socket as a file."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
@@ -243,7 +243,7 @@ def _left(deadline: float) -> float:
 
 @functools.cache
 def _trust() -> ssl.SSLContext:
-    """Return whose certificates are trusted: those of the system's, and Mozilla's, as images have none of a system."""
+    """Return a context that trusts the system's CA certificates and Mozilla's; container images may have no others."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
