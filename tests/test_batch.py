@@ -232,7 +232,7 @@ CHOSEN: Mapping[str, tuple[Mapping[str, int], list[str], list[str]]] = {
     "a .txt beside a readme": ({"a.txt": 9, "b.txt": 9, "readme.txt": 9}, ["a.txt", "b.txt"], []),
     "other programs' files, and an empty one": (
         {"a.csv": 9, "b.parquet": 9, "c.xlsx": 9, "d": 9, "e.csv": 0}, ["a.csv"],
-        [f"left out: b.parquet (9 bytes), c.xlsx (9 bytes), d (9 bytes): what is read is {READ}",
+        [f"left out: b.parquet (9 bytes), c.xlsx (9 bytes), d (9 bytes): use {READ}",
          "left out: e.csv (0 bytes): empty"],
     ),
 }  # fmt: skip
@@ -259,7 +259,7 @@ def test_another_programs_folder_is_named() -> None:
 
 def test_a_table_whose_name_hides_it_is_named_where_there_is_no_other() -> None:
     options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
-    with pytest.raises(UserError, match=r"no file of rows in it; .*; _a.csv, .b.csv: names that begin with a dot"):
+    with pytest.raises(UserError, match=r"contains no file of rows; .*; _a.csv, .b.csv: names that begin with a dot"):
         inputs.chosen([("_a.csv", 9), (".b.csv", 9), ("_SUCCESS", 9)], options)
 
 
@@ -284,10 +284,10 @@ def test_a_full_disk_is_said_and_leaves_no_result(
 @pytest.mark.parametrize(
     ("places", "words"),
     [
-        (("in", "in/out"), "lies in the input"),
-        (("in", "in"), "lies in the input"),
+        (("in", "in/out"), "is inside the input"),
+        (("in", "in"), "is inside the input"),
         (("nothing", "out"), "no such file or folder"),
-        (("empty", "out"), "no file of rows in it"),
+        (("empty", "out"), "contains no file of rows"),
         (("in/claims.csv", "in/claims.csv"), "can't be written to"),
     ],
 )

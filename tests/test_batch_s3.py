@@ -137,7 +137,7 @@ def test_the_program_itself_goes_from_bucket_to_bucket(s3: Any, environ: dict[st
         ("s3://claims/nothing.csv", "no such object"),
         ("s3://claims/nothing/", "no such object"),
         ("s3://no-such-bucket/x.csv", "NoSuchBucket"),
-        ("s3:///x.csv", "no address in S3"),
+        ("s3:///x.csv", "not an S3 address"),
     ],
 )
 @pytest.mark.usefixtures("s3")
@@ -175,5 +175,5 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
 ) -> None:
     put(s3, "x.csv")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
-    with pytest.raises(UserError, match="TMPDIR names another folder"):
+    with pytest.raises(UserError, match="TMPDIR selects another folder"):
         storage.to_read("s3://claims/x.csv").fetch("x.csv", tmp_path)

@@ -145,7 +145,7 @@ def test_what_is_said_of_the_header_goes_before_what_is_seen(tmp_path: Path) -> 
 
 
 def test_a_header_that_comes_again_is_rejected(tmp_path: Path) -> None:
-    assert rejected(tmp_path, CLAIMS + CLAIMS) == {4: "the header again; take this line out"}
+    assert rejected(tmp_path, CLAIMS + CLAIMS) == {4: "the header is repeated; remove this line"}
 
 
 def test_a_header_that_no_row_agrees_with_refuses_the_file(tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_a_header_that_no_row_agrees_with_refuses_the_file(tmp_path: Path) -> No
 
 
 def test_a_result_that_is_given_as_input_is_refused(tmp_path: Path) -> None:
-    assert "there is a column predicted_label already" in refused(tmp_path, "text,predicted_label\nx,1\n")
+    assert "there is already a column predicted_label" in refused(tmp_path, "text,predicted_label\nx,1\n")
     wrong = rejected(tmp_path, '{"text": "a b", "probability": 1}\n{"text": "x"}\n', name="x.jsonl")
-    assert wrong == {1: "there is a key probability already; take it out, or call it otherwise"}
+    assert wrong == {1: "there is already a key probability; remove or rename it"}
 
 
 # --- CSV, row by row
@@ -195,7 +195,7 @@ def test_quotes_that_open_in_every_line_cost_no_more_than_some_times_the_files_l
     _, found = read(source(tmp_path, f"id,text\n1,good\n{odd}"))
     *_, last = found
     assert isinstance(last, Reject)
-    assert last.reason.endswith("lines are lost by it")
+    assert last.reason.endswith("lines are lost")
     assert sum(isinstance(record, Row) for record in found) == 1
 
 
@@ -297,12 +297,12 @@ def test_bad_lines_are_named_and_the_others_are_read(tmp_path: Path) -> None:
         ("a.csv", "text\nx\n".encode("utf-16"), "UTF-16, not UTF-8"),
         ("a.csv", b'{"text": "x"}', "JSON Lines; let the file's name end in .jsonl"),
         ("a.csv.gz", b"text\nx\n", "not gzip"),
-        ("a.csv", b"", "holds no row"),
-        ("a.csv", b"\n\n", "holds no row"),
-        ("a.jsonl", b"", "holds no row"),
+        ("a.csv", b"", "has no row"),
+        ("a.csv", b"\n\n", "has no row"),
+        ("a.jsonl", b"", "has no row"),
         ("a.jsonl", b'[{"text": "x"}]', "a JSON array"),
         ("a.jsonl", b"1\n2\n", "no JSON object in the first 2 lines"),
-        ("photo.png", b"\x89PNG", "not read; what is read is"),
+        ("photo.png", b"\x89PNG", "unsupported file; use"),
     ],
 )
 def test_what_is_no_table_is_refused_as_a_whole(tmp_path: Path, name: str, content: bytes, words: str) -> None:

@@ -25,7 +25,7 @@ NOBODY = 65534
 MANIFEST = '[{"prefix": "s3://bucket/"}, "a.csv"]'
 AUGMENTED = '{"source": "it smokes", "part": "fire", "part-metadata": {"class-name": "fire"}}\n'
 ALONE = "beside a data.csv at the top no other file is read; give data.csv another name, and all tables are read"
-HIDDEN = "names that begin with a dot or an underscore are taken for what programs leave behind; give it another name"
+HIDDEN = "names that begin with a dot or an underscore are treated as temporary or system files; give it another name"
 
 
 def write(folder: Path, files: Files) -> Path:
@@ -99,18 +99,20 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
     ),
     "rows without an ending beside a table": (
         {"a.csv": ROWS, "part-00000": ROWS}, ["a.csv"],
-        [("training/part-00000 (38 bytes): its name does not say what is in it", "call it part-00000.csv")],
+        [("training/part-00000 (38 bytes): its name has no known suffix", "rename it to part-00000.csv")],
     ),
     "objects without an ending beside a table": (
         {"a.csv": ROWS, "part-00000": LINES}, ["a.csv"],
-        [("training/part-00000 (86 bytes): its name does not say what is in it", "call it part-00000.jsonl")],
+        [("training/part-00000 (86 bytes): its name has no known suffix", "rename it to part-00000.jsonl")],
     ),
     "a table that was renamed": (
-        {"a.csv": ROWS, "b.csv.bak": ROWS}, ["a.csv"], [("training/b.csv.bak (38 bytes)", "call it b.csv.bak.csv")],
+        {"a.csv": ROWS, "b.csv.bak": ROWS},
+        ["a.csv"],
+        [("training/b.csv.bak (38 bytes)", "rename it to b.csv.bak.csv")],
     ),
     "rows compressed under a name that does not tell": (
         {"a.csv": ROWS, "part-0.gz": gzip.compress(ROWS.encode(), mtime=0)}, ["a.csv"],
-        [("training/part-0.gz (", "call it part-0.csv.gz")],
+        [("training/part-0.gz (", "rename it to part-0.csv.gz")],
     ),
     "another program's format without an ending": (
         {"a.csv": ROWS, "b": b"SQLite format 3\0"}, ["a.csv"],
@@ -210,13 +212,17 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         "training/.a/b.csv: names",
         "another name",
     ),
-    "an empty table": ({"data.csv": ""}, "training/data.csv: the file is empty", "write a row a line"),
+    "an empty table": ({"data.csv": ""}, "training/data.csv: the file is empty", "write one row per line"),
     "rows without an ending": (
         {"part-00000": ROWS},
-        "training/part-00000: its name does not",
-        "call it part-00000.csv",
+        "training/part-00000: its name has no known suffix",
+        "rename it to part-00000.csv",
     ),
-    "objects without an ending": ({"rows": LINES}, "training/rows: its name does not", "call it rows.jsonl"),
+    "objects without an ending": (
+        {"rows": LINES},
+        "training/rows: its name has no known suffix",
+        "rename it to rows.jsonl",
+    ),
     "a list of objects in S3, as .manifest": (
         {"a.manifest": MANIFEST},
         "training/a.manifest: a list of objects in S3",
@@ -323,7 +329,7 @@ def test_a_folder_for_another_channel_is_warned_of(tmp_path: Path, channel: str,
     result = ReadResult()
     assert len(text_channel.find(write(tmp_path, {name: ROWS, "b.csv": ROWS}), channel, result)) == 2
     assert result.warnings == [
-        f"read though the folder's name says another purpose: {channel}/{name}; give it its own channel"
+        f"read although the folder's name indicates another purpose: {channel}/{name}; give it its own channel"
     ] * int(warned)
     assert result.problems == []
 
@@ -343,7 +349,7 @@ def test_links_that_are_not_followed_are_warned_of(tmp_path: Path) -> None:
     assert names == ["a.csv", "d.csv"]
     assert result.warnings == [
         "left out: training/2024 (0 bytes): a link to a folder, which is not followed; put the folder itself there",
-        "left out: training/c.csv (0 bytes): a link that leads nowhere; put the file itself there",
+        "left out: training/c.csv (0 bytes): a broken link; put the file itself there",
     ]
 
 
@@ -371,11 +377,11 @@ def nobodys_folder() -> Iterator[Path]:
 def test_what_may_not_be_read_is_a_problem_with_a_cure(nobodys_folder: Path) -> None:
     write(nobodys_folder, {"data.csv": ROWS, "more/a.csv": ROWS})
     (nobodys_folder / "data.csv").chmod(0)
-    with pytest.raises(UserError, match=r"^training/data.csv: can't be read \(Permission denied\); see to it"):
+    with pytest.raises(UserError, match=r"^training/data.csv: can't be read \(Permission denied\); make it readable"):
         read_channel(nobodys_folder, "training")
     (nobodys_folder / "data.csv").unlink()
     (nobodys_folder / "more").chmod(0)
-    with pytest.raises(UserError, match=r"^training/more: can't be looked into \(Permission denied\); see to it"):
+    with pytest.raises(UserError, match=r"^training/more: can't be listed \(Permission denied\); make it readable"):
         read_channel(nobodys_folder, "training")
     (nobodys_folder / "more").chmod(0o700)
 

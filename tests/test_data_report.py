@@ -266,8 +266,8 @@ def test_the_command_shows_some_of_many_problems(tmp_path: Path) -> None:
 def test_the_command_refuses_the_names_of_files_that_a_job_refuses(tmp_path: Path) -> None:
     path = write(tmp_path, "training", ROWS) / "data.csv"
     for name, words in (
-        ("data.dat", "it looks like rows; call it data.dat.csv"),
-        ("noext", "it looks like rows; call it noext.csv"),
+        ("data.dat", "it looks like rows; rename it to data.dat.csv"),
+        ("noext", "it looks like rows; rename it to noext.csv"),
     ):
         ended = check_data("check", path.rename(path.with_name(name)))
         path.with_name(name).rename(path)

@@ -183,8 +183,8 @@ def test_byte_order_marks_of_joined_files_are_no_part_of_a_row(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("0,a\n1,b\n", "it looks like text: call it part-0000.csv.gz"),
-        ('{"label": 1, "text": "a"}\n', "it looks like text: call it part-0000.jsonl.gz"),
+        ("0,a\n1,b\n", "which looks like text; rename it to part-0000.csv.gz"),
+        ('{"label": 1, "text": "a"}\n', "which looks like text; rename it to part-0000.jsonl.gz"),
         ("PAR1\0", "compressed, and in it a Parquet file"),
     ],
 )
@@ -220,8 +220,8 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ('{"label": 1, "text": "secret"', "not JSON (Expecting ',' delimiter, column 30); write one object per line"),
-        ('"secret"', "JSON, but no object"),
-        ('{"label": 1, "label": 2, "text": "secret"}', "a key comes twice"),
+        ('"secret"', "JSON, but not an object"),
+        ('{"label": 1, "label": 2, "text": "secret"}', "has the same key twice"),
         ('{"text": "secret"}', "write both, and call them label and text"),
         ('{"label": true, "text": "secret"}', "the label is true or false; write an integer or a string"),
         ('{"label": 1.0, "text": "secret"}', "the label is a number with a point"),
@@ -236,7 +236,7 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
         ('{"label": 1, "text": "\\ud800"}', "half a character"),
         ('{"label": 1, "text": "a", "x": ' + "9" * 5000 + "}", "JSON that can't be read"),
         ('{"label": 1, "review": "secret", "tweet": "b"}', "keys 2 and 3 may each be the text"),
-        ('{"source-ref": "s3://secret", "a": 1, "a-metadata": {}}', "nothing is downloaded: put the text in source"),
+        ('{"source-ref": "s3://secret", "a": 1, "a-metadata": {}}', "which is not downloaded; put the text in source"),
         ('{"source": "secret", "a-metadata": {"failure-reason": "x"}}', "not labelled: this object lacks the label"),
         ('{"source": "secret", "a": 1}', "write both, and call them label and text"),
         ('{"source": "secret", "label": 1, "review_text": "secret"}', "write both, and call them label and text"),
@@ -261,4 +261,4 @@ def test_files_that_are_no_tables_are_each_named_with_their_kind(tmp_path: Path)
     lines = message.splitlines()
     assert lines[0].startswith("training/a.xlsx: an Excel workbook or a ZIP archive, not text; save it as CSV")
     assert lines[1].startswith("training/b.parquet: a Parquet file")
-    assert lines[2].startswith("training/c.dat: not read; what is read is a .csv")
+    assert lines[2].startswith("training/c.dat: unsupported file; use a .csv")

@@ -15,5 +15,5 @@ def test_batch_refuses_a_model_of_images_and_says_what_to_use_instead(
     source, output = tmp_path / "claims.csv", tmp_path / "results"
     source.write_text("text\nfine\n", encoding="utf-8")
     assert run(model_folder(), source, output) == 1
-    assert "a model of images, and batch reads rows of text" in "".join(capfd.readouterr())
+    assert "the model classifies images, and batch reads rows of text" in "".join(capfd.readouterr())
     assert not output.exists() or visible(output) == []

@@ -90,7 +90,7 @@ def test_other_files_are_left_out_and_warned_of(tmp_path: Path) -> None:
     result = ReadResult()
     assert len(image_channel.find(channel, "training", result)) == 6
     assert result.notes == ()
-    assert result.warnings == ["left out: rose/1.json (1 bytes), rose/1.xml (1 bytes): no image"]
+    assert result.warnings == ["left out: rose/1.json (1 bytes), rose/1.xml (1 bytes): not an image"]
 
 
 def test_links_to_files_are_followed_and_names_may_be_in_any_script(tmp_path: Path) -> None:
@@ -144,9 +144,9 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     found = problems(training=channel, validation=validation)
     assert {place: words.split(";")[0] for place, words in found.items()} == {
         "training/linked": "a link to a folder, which is not followed",
-        "training/rose/nowhere.jpg": "no file, or a link that leads nowhere",
+        "training/rose/nowhere.jpg": "not a file, or a broken link",
         "training/rose/phone.heic": "a .heic file is not read",
-        "training/rose/pipe.jpg": "no file, or a link that leads nowhere",
+        "training/rose/pipe.jpg": "not a file, or a broken link",
         "training/top.jpg": "an image outside of the labels' folders",
         "training/tulip/scan.TIFF": "a .tiff file is not read",
         "training/daisy": "no image in this folder",
@@ -169,7 +169,7 @@ def test_of_very_many_bad_images_the_message_names_some(tmp_path: Path) -> None:
     assert len(error.found) == 1500
     lines = str(error).splitlines()
     assert len(lines) == 21
-    assert lines[0].startswith("training/rose/0000.jpg: no image that is read; ")
+    assert lines[0].startswith("training/rose/0000.jpg: not a supported image; ")
     assert lines[0].endswith(" (and 1499 more problems; nothing was trained)")
     assert lines[-1] == "... and 1480 more"
 
@@ -353,7 +353,7 @@ def test_the_command_names_all_that_is_wrong_with_images_and_ends_with_1(tmp_pat
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[:4] == [
         f"{channel}/lily: no image in this folder; put some in, or take it out",
-        f"{file}: no image that is read; save it as JPEG, PNG, BMP or GIF",
+        f"{file}: not a supported image; save it as JPEG, PNG, BMP or GIF",
         f"{file}: a file; give the folder that the labels' folders are in",
         "problems: 3",
     ]

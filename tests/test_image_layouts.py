@@ -393,9 +393,9 @@ WARNED: Mapping[str, tuple[Files, str]] = {
     ),
     "a table of labels, where the folders are labels too": (
         {"labels.txt": "".join(f"rose/{n}.png rose\n" for n in range(12))},
-        "left out: labels.txt (194 bytes): no image",
+        "left out: labels.txt (194 bytes): not an image",
     ),
-    "a list of labels": ({"classes.txt": "rose\ntulip\n"}, "left out: classes.txt (11 bytes): no image"),
+    "a list of labels": ({"classes.txt": "rose\ntulip\n"}, "left out: classes.txt (11 bytes): not an image"),
     "what Ground Truth writes": (
         {"output.manifest": GROUND_TRUTH},
         f"left out: output.manifest ({len(GROUND_TRUTH)} bytes): an augmented manifest",
@@ -409,10 +409,10 @@ WARNED: Mapping[str, tuple[Files, str]] = {
     ),
     "a web page": ({"rose/page": "<!doctype html>"}, "left out: rose/page (15 bytes): a web page, not an image"),
     "an image whose name begins with a dot": (
-        {"rose/.new.png": png(77)}, "): names that begin with a dot are passed over; give them others",
+        {"rose/.new.png": png(77)}, "): files whose names begin with a dot are skipped; rename them",
     ),
     "a label's folder whose name begins with a dot": (
-        {".daisy/1.png": png(77)}, "): names that begin with a dot are passed over; give them others",
+        {".daisy/1.png": png(77)}, "): files whose names begin with a dot are skipped; rename them",
     ),
     "an archive that is called as a source is": (
         {"source.zip": zipped("rose/1.png")}, "bytes): an archive; unpack it, and upload the folders of images",

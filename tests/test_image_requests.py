@@ -123,9 +123,7 @@ def test_a_model_of_texts_says_that_it_reads_texts(content_type: str) -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-text", "Text/Plain; charset=utf-8"])
 def test_a_url_is_415_and_says_how_it_would_not_be_unless_hosts_are_allowed(content_type: str) -> None:
-    with pytest.raises(
-        RequestError, match=r"only where the server's variable ALLOW_IMAGE_URLS names its host"
-    ) as caught:
+    with pytest.raises(RequestError, match=r"only if the server's variable ALLOW_IMAGE_URLS lists its host") as caught:
         media_types.request_type(content_type, must_name_one=False, requests=requests.OF["image"](()))
     assert caught.value.status == 415
     allowing = requests.OF["image"](("a.example",))
@@ -259,7 +257,7 @@ def test_a_line_may_be_longer_than_a_text_and_one_too_long_is_not_held_B11_H26()
     finally:
         tracemalloc.stop()
     assert shown(found) == [RED, None, GREEN]
-    assert problems(found) == ["line 2 is longer than 8 MB; send smaller images, or each as a request of its own"]
+    assert problems(found) == ["line 2 is longer than 8 MB; send smaller images, or one image per request"]
     assert peak < 1.5 * LONGEST_LINE
 
 
@@ -353,8 +351,8 @@ def test_images_are_answered_one_by_one_in_order_H19_B06(client: FlaskClient) ->
 
 BAD = [
     (b"", "invalid_body", "empty"),
-    (b"secret", "invalid_record", "no image"),
-    (b"\n", "invalid_record", "no image"),
+    (b"secret", "invalid_record", "not a supported image"),
+    (b"\n", "invalid_record", "not a supported image"),
     (RED[:20], "invalid_record", "cut off or damaged"),
     (BROKEN, "invalid_record", "cut off or damaged"),
     (RED[:-30], "invalid_record", "cut off or damaged"),
@@ -364,8 +362,8 @@ BAD = [
     (b"<!doctype html><title>secret</title>", "invalid_record", "web page"),
     (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "invalid_record", "WebP"),
     (b"%PDF-1.7", "invalid_record", "PDF"),
-    (b"http://127.0.0.1/secret.png", "invalid_record", "no image"),
-    (b"[link](secret.png)", "invalid_record", "no image"),
+    (b"http://127.0.0.1/secret.png", "invalid_record", "not a supported image"),
+    (b"[link](secret.png)", "invalid_record", "not a supported image"),
 ]
 
 

@@ -297,9 +297,9 @@ def test_a_model_of_12_bits_learns_and_answers_requests_as_it_did_in_training(mi
 def test_a_request_whose_values_are_of_another_scale_is_refused_and_not_answered_at_random(microscope: Job) -> None:
     served = predictor.load(microscope.model)
     bright = png_16(20_000 + drawing("disc", 1) * 40_000)
-    with pytest.raises(RecordError, match="most values are over 4,095, and the images that were trained on"):
+    with pytest.raises(RecordError, match="most values are over 4,095, and the images of the training data"):
         served.decode(bright)
-    with pytest.raises(PixelsError, match="took up 12 bits of 16; save it with values as theirs"):
+    with pytest.raises(PixelsError, match="used 12 of 16 bits; save it with the same range of values"):
         served.predict([bright])
     some = drawing("disc", 1) * 4000
     some[:20] = 4300  # a little more than any that was trained on

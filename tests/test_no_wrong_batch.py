@@ -147,7 +147,7 @@ def test_a_text_is_read_whole_and_nothing_beside_it(tmp_path: Path, kind: str) -
     assert not rejected
 
 
-ASK = "say --delimiter none if each line is a text, or --text-column"
+ASK = "set --delimiter none if each line is a text, or --text-column"
 REFUSED: Mapping[str, tuple[str, str, str]] = {
     "a .csv file with a comma in each sentence": (
         "a.csv",
@@ -173,7 +173,7 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
     "a .txt file of labels and quoted texts": (
         "a.txt",
         labelled(),
-        "a .txt file is a text a line, and this one looks like a table with commas; say --delimiter comma",
+        "a .txt file is one text per line, and this one looks like a table with commas; set --delimiter comma",
     ),
     "a .txt file of labels and texts": (
         "a.txt",
@@ -181,7 +181,7 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         "looks like a table with commas",
     ),
     "a .txt file of ids and texts": ("a.txt", "1,it is hot\n2,soft\n3,smoke\n", "looks like a table with commas"),
-    "a .txt file of semicolons below a header": ("a.txt", "id;text\n1;soft\n2;hot\n", "say --delimiter semicolon"),
+    "a .txt file of semicolons below a header": ("a.txt", "id;text\n1;soft\n2;hot\n", "set --delimiter semicolon"),
     "a .txt file of texts and labels": (
         "a.txt",
         "it is hot,fire\nit is soft,brakes\nsmoke,fire\n",
@@ -190,7 +190,7 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
     "a foreign header": (
         "a.csv",
         "categoria,pergunta\nconta,Como fecho a conta?\nsaldo,Onde vejo o meu saldo?\nconta,Quanto custa a conta?\n",
-        "the first row may be a header; say --header true if it is, or --header false",
+        "the first row may be a header; set --header true if it is, or --header false",
     ),
     "v1,v2 with empty names": (
         "a.csv",
@@ -228,12 +228,12 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
     "semicolons that only the rows tell of": (
         "a.csv",
         "fire;it is hot again\nbrakes;it is soft, and then hard\n",
-        "is read as separated by semicolons, with 2 columns in most rows, which nothing but its rows says",
+        "is read as separated by semicolons, with 2 columns in most rows, a guess from its rows",
     ),
     "a foreign name above a single column": (
         "a.csv",
         "pergunta\nComo fecho a minha conta?\nOnde vejo o meu saldo?\nQuanto custa a conta?\n",
-        "the first row may be a header; say --header true if it is, or --header false",
+        "the first row may be a header; set --header true if it is, or --header false",
     ),
 }
 
@@ -250,7 +250,7 @@ def test_a_field_after_a_text_in_quotes_is_rejected_where_a_line_is_a_text(tmp_p
     _, texts, rejected = read(tmp_path, f'{lines(PROSE)}"soft",5\n', "a.txt")
     assert texts == PROSE
     (reason,) = rejected
-    assert reason.startswith("something follows the text in quotes; a line is one text here: say --delimiter")
+    assert reason.startswith("something follows the quoted text; each line is read as one text: set --delimiter")
 
 
 def test_the_result_of_a_text_a_line_is_csv(tmp_path: Path) -> None:

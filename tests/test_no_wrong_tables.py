@@ -187,7 +187,7 @@ GUESSED: Mapping[str, tuple[str, str, str, str]] = {
         ),
         "fire;Hello",
         "the lid broke off",
-        "separated by commas, which nothing but the rows says",
+        "separated by commas, a guess from the rows",
     ),
 }
 
@@ -597,7 +597,7 @@ LABELS: Mapping[str, tuple[str, str, str]] = {
     "one-hot keys": (
         '{"text": "a", "fire": 1, "brakes": 0}\n',
         "data.jsonl",
-        "data.jsonl:1: no key of a label, and the key 'fire', the key 'brakes' hold 0 and 1, which is one-hot",
+        "data.jsonl:1: no key for the label, and the key 'fire', the key 'brakes' hold 0 and 1, which is one-hot",
     ),
     "spaCy's cats": (
         '{"text": "a", "cats": {"fire": 1.0, "brakes": 0.0}}\n',
@@ -614,7 +614,7 @@ LABELS: Mapping[str, tuple[str, str, str]] = {
         "data.jsonl",
         "the label is a list of 2; one label per row is read",
     ),
-    "an empty list": ('{"text": "a", "label": []}\n', "data.jsonl", "the label is a list with nothing in it"),
+    "an empty list": ('{"text": "a", "label": []}\n', "data.jsonl", "the label is an empty list"),
     "spans": ('{"text": "a", "label": [[0, 5, "fire"]]}\n', "data.jsonl", "the label is a list of 3"),
     "lists in a table": (
         columns("label,text", "['{label}'],{text}"),

@@ -221,12 +221,12 @@ def test_threads_get_the_pixels_that_one_alone_gets() -> None:
 # --- what is no image ---------------------------------------------------------------------------------------------
 
 JPEG, PNG, GIF, BMP = (encoded(noise(5, 64), kind) for kind in ("JPEG", "PNG", "GIF", "BMP"))
-DAMAGED = "an image that is cut off or damaged; copy it again, or save it anew"
+DAMAGED = "an image that is cut off or damaged; copy it or save it again"
 
 NO_IMAGES: Mapping[str, tuple[bytes, str]] = {
     "nothing": (b"", "empty"),
-    "text": (b"label,text\n1,good\n", "no image that is read; save it as JPEG, PNG, BMP or GIF"),
-    "zeros": (bytes(5000), "no image that is read"),
+    "text": (b"label,text\n1,good\n", "not a supported image; save it as JPEG, PNG, BMP or GIF"),
+    "zeros": (bytes(5000), "not a supported image"),
     "JPEG cut off in its header": (JPEG[:100], DAMAGED),
     "JPEG cut off in its image": (JPEG[: len(JPEG) // 2], DAMAGED),
     "JPEG of three bytes": (JPEG[:3], DAMAGED),

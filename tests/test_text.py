@@ -110,9 +110,14 @@ def test_a_header_is_what_the_user_says_it_is_T83(
 @pytest.mark.parametrize(
     ("header", "content", "line", "words"),
     [
-        ("auto", "label,text\n0,a\nlabel,text\n1,b\n", 3, "the header of line 1 again; take this line out"),
+        ("auto", "label,text\n0,a\nlabel,text\n1,b\n", 3, "repeats the header of line 1; remove this line"),
         ("auto", "y,comment\ny,a\nn,b\n", 1, "but line 2 begins alike; set header to true, or to false if it is data"),
-        ("auto", "label,review,tweet\n0,a,b\n", 1, "columns 2 and 3 may each be the text; call the one to read 'text'"),
+        (
+            "auto",
+            "label,review,tweet\n0,a,b\n",
+            1,
+            "columns 2 and 3 may each be the text; rename the one to read to 'text'",
+        ),
         ("auto", "class,target,text\n0,1,b\n", 1, "columns 1 and 2 may each be the label"),
         ("auto", "id,label,text\n1,0,a\n2,1,b,c\n", 3, "4 columns where the header has 3; put a text that has commas"),
         ("true", "a,b,c\n0,1,2\n", 1, "a header of 3 columns; call those to read label and text"),
@@ -139,7 +144,7 @@ def test_another_delimiter_is_noted_and_named_in_messages(tmp_path: Path) -> Non
     (guess,) = read(tmp_path, "0;a\n1;b\n").notes
     assert guess == (
         "training/data.csv:1 (label 0, and a text of 1 character) is the first row as it is read: separated by "
-        "semicolons, which nothing but the rows says; set delimiter to comma, semicolon, tab or bar to settle it"
+        "semicolons, a guess from the rows; set delimiter to comma, semicolon, tab or bar to be sure"
     )
     message = str(failure(tmp_path, "0;a\n1;b\n1;c\n0;d;e\n"))
     assert message == 'training/data.csv:4: 3 columns; put a text that has semicolons in quotes: 1;"one; two"'
@@ -149,9 +154,9 @@ def test_what_excel_writes_beside_the_rows_is_noted(tmp_path: Path) -> None:
     examples = read(tmp_path, "sep=;\nlabel;text\n0;a\n1;b\n;\n;\n")
     assert list(examples.table["line"]) == [3, 4]
     assert examples.notes == (
-        "training/data.csv is separated by semicolons, as its first line says, which is no row",
+        "training/data.csv is separated by semicolons, as its first line says, which is not a row",
         "training/data.csv:2 is a header: label in column 1, text in column 2",
-        "training/data.csv has rows in which nothing is written; they are left out",
+        "training/data.csv has empty rows, which are left out",
     )
 
 

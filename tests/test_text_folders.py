@@ -171,7 +171,7 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
     "a label with an invisible character": (
         {**REVIEWS, "n\u200bo/a.txt": "x"},
         "training/n\\u200bo: the label holds an invisible character",
-        "take it out",
+        "remove it",
     ),
     "a label that is not UTF-8": (
         {**REVIEWS, os.fsdecode(b"caf\xe9/a.txt"): "x"},

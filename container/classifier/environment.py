@@ -1,4 +1,4 @@
-"""What the platform tells the container: SageMaker's files and variables, as frozen values.
+"""The container's environment: SageMaker's files and variables, as frozen values.
 
 This is the only module that reads the process's environment or knows where SageMaker mounts things.
 Sources: the SageMaker developer guide, "How Amazon SageMaker AI Runs Your Training Image" and "Use Your Own
@@ -131,12 +131,12 @@ def channel_files(folder: Path) -> list[Path]:
 
 
 def is_hidden(name: PurePath) -> bool:
-    """Return whether a name below a channel is one that platforms and tools give to what is not data."""
+    """Return whether a name in a channel begins with a dot or an underscore, as those of system files do."""
     return any(part.startswith((".", "_")) for part in name.parts)
 
 
 def shown(name: str | PurePath) -> str:
-    r"""Return a file's name as one line of good UTF-8: a byte that is none as ``\xe9``, a line break as ``\n``."""
+    r"""Return a file's name as one line of valid UTF-8: invalid bytes as ``\xe9``, line breaks as ``\n``."""
     readable = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
@@ -160,7 +160,7 @@ def set_defaults(values: Mapping[str, str]) -> None:
 
 
 def configure_logging(level: int = logging.INFO, quiet: Sequence[str] = ()) -> None:
-    """Send every log record to standard output: a line each, flushed, its time in UTC.
+    """Send every log record to standard output, one line each, flushed, with its time in UTC.
 
     Args:
         level: The least severe level that is written.
@@ -176,7 +176,7 @@ def configure_logging(level: int = logging.INFO, quiet: Sequence[str] = ()) -> N
 
 
 def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
-    """Read a file that holds one JSON object; a missing one is empty, and of a wrong one the problem is noted."""
+    """Return the JSON object in a file; empty if the file is missing. A malformed file is added to the problems."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:

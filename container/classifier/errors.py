@@ -1,10 +1,10 @@
-"""The kinds of error a person can put right; anything else is our own fault and keeps its traceback."""
+"""Errors that the user can correct; any other error is a bug and keeps its traceback."""
 
 from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """A mistake in what the user gave: settings, data or model files.
+    """An error in the user's settings, data or model files.
 
     Args:
         problems: Every problem found, one sentence or line each, saying what is wrong, where, and what to do.

@@ -1,7 +1,7 @@
-"""Images to pixels: the one piece of code that decodes, turns and scales them, for training and for serving.
+"""Decodes images to pixels, upright and scaled; the same code for training and serving.
 
-Whatever the bytes are, the work is bounded: how large an image is, is known from its header before any of it is
-decoded; of what else is in a file, nothing is read but which way up it is.
+The work is bounded for any input: an image's size is read from its header before anything is decoded, and of the
+metadata only the orientation is read.
 """
 
 import io
@@ -113,15 +113,15 @@ CHUNK_BEGIN, CHUNK_END = 8, 4
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A file of a channel. As a string it is what stands for its content.
+    """An image file of a channel; its string is the SHA-256 of its content.
 
     Attributes:
         path: The file.
         sha256: SHA-256 of its content, as hexadecimal.
-        height: In pixels, upright; 0 where it was not measured.
-        width: In pixels, upright; 0 where it was not measured.
-        item: Its path below its label's folder; nothing where it was not found in one.
-        values: What its pixels' values are; None where it was not measured.
+        height: In pixels, upright; 0 if not measured.
+        width: In pixels, upright; 0 if not measured.
+        item: Its path below its label's folder; empty if it was not found in one.
+        values: What its pixels' values are; None if not measured.
         bits: How many bits of 16 its values are read by, if it is of 16 bits.
     """
 
@@ -139,12 +139,12 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class Values:
-    """The values of an image's pixels, between which nearly all of them lie.
+    """The range of an image's pixel values, between which nearly all of them are.
 
     Attributes:
-        least: Of each colour, 0 to 255; of an image of 16 bits, of its one.
-        greatest: The same.
-        bits: How many bits the values of an image of 16 bits take up, but for :data:`NOTHING_MEASURED`; 0 of others.
+        least: The lower end for each colour channel, 0 to 255; for a 16-bit image, that of its single channel.
+        greatest: The upper end, likewise.
+        bits: How many bits the values of a 16-bit image use, without :data:`NOTHING_MEASURED`; 0 for other images.
     """
 
     least: tuple[float, ...]
@@ -162,7 +162,7 @@ class Survey:
 
 
 class PixelsError(RecordError):
-    """Bytes that are no image, or none that is read; the message says what is wrong, and what to do."""
+    """An image that can't be decoded; the message says what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -180,19 +180,19 @@ class _Frame:
 
 
 def decode(record: bytes | ImageSource | Pixels, height: int, width: int, bits: int = BITS) -> Pixels:
-    """Return an image as a model reads it: its first frame, upright, in colours, on white, scaled to a size.
+    """Return an image as a model reads it: its first frame, upright, as RGB on white, resized without cropping.
 
     Args:
-        record: What is in a file; the file; or pixels, which are returned as they are where they are of that size.
+        record: The content of an image file; the file; or pixels, which are returned unchanged if they have this size.
         height: In pixels.
-        width: In pixels; the whole image is stretched to this size.
-        bits: How many bits of 16 the values of an image of 16 bits are read by; a file's own go before.
+        width: In pixels; the aspect ratio is not preserved.
+        bits: How many of 16 bits the values of a 16-bit image use; an ``ImageSource`` has its own.
 
     Returns:
         uint8[height, width, 3].
 
     Raises:
-        PixelsError: It is no image, broken, or too large; or most of its values are greater than these bits hold.
+        PixelsError: It is not a supported image, damaged, or too large; or most values exceed these bits.
     """
     if isinstance(record, np.ndarray):
         return record if record.shape == (height, width, 3) else _scaled(Image.fromarray(record), (width, height))
@@ -208,7 +208,7 @@ def decode(record: bytes | ImageSource | Pixels, height: int, width: int, bits: 
 
 
 def survey(content: bytes) -> Survey:
-    """Decode an image as cheaply as shows every damage, and return what is known of it.
+    """Decode an image at the lowest cost that still detects damage, and return its size and values.
 
     Raises:
         PixelsError: :func:`decode` can't read it.
@@ -219,7 +219,7 @@ def survey(content: bytes) -> Survey:
 
 
 def measure(content: bytes) -> tuple[int, int]:
-    """Decode an image as cheaply as shows every damage, and return its height and width in pixels, upright.
+    """Decode an image at the lowest cost that still detects damage; return its height and width in pixels, upright.
 
     Raises:
         PixelsError: :func:`decode` can't read it.
@@ -239,12 +239,12 @@ def other_image(head: bytes) -> str:
 
 
 def what_else(head: bytes) -> str:
-    """Say what a file that is no image is by its first bytes, and what to do; nothing where it is not known."""
+    """Return the format of a file that is not a supported image, and what to do; empty if it is unknown."""
     return next((words for magic, words in OTHERS.items() if re.match(magic, head, re.DOTALL)), "")
 
 
 def inspect(content: bytes | Path) -> str:
-    """Say what is wrong with an image, and what to do; nothing where :func:`decode` can read it."""
+    """Return what is wrong with an image, and what to do; empty if :func:`decode` can read it."""
     try:
         measure(read(content) if isinstance(content, Path) else content)
     except PixelsError as error:
@@ -292,7 +292,7 @@ def _first_frame(content: bytes, side: int) -> _Frame:
         image.draft(None, (side, side))
         image.load()
     except BROKEN as error:
-        raise PixelsError("an image that is cut off or damaged; copy it again, or save it anew") from error
+        raise PixelsError("an image that is cut off or damaged; copy it or save it again") from error
     return _Frame(image, orientation, height, width)
 
 
@@ -306,8 +306,8 @@ def _check_size(width: int, height: int) -> None:
 
 def _what_else(content: bytes) -> str:
     if not content:
-        return "empty; an image was to be here"
-    return what_else(content[:HEAD_BYTES]) or f"no image that is read; {CONVERT}"
+        return "empty; an image is expected"
+    return what_else(content[:HEAD_BYTES]) or f"not a supported image; {CONVERT}"
 
 
 def _as_it_is(content: bytes) -> tuple[bytes, int]:
@@ -338,7 +338,7 @@ def _bare_jpeg(content: bytes) -> tuple[bytes, int]:
             orientation = _orientation(content[begin + 2 : position])
         if scans > MOST_SCANS:
             break
-    raise PixelsError(f"a JPEG image of more than {MOST_SCANS} scans, or {MOST_PARTS:,} parts; {CONVERT} anew")
+    raise PixelsError(f"a JPEG image of more than {MOST_SCANS} scans, or {MOST_PARTS:,} parts; {CONVERT} again")
 
 
 def _bare_png(content: bytes) -> tuple[bytes, int]:
@@ -358,7 +358,7 @@ def _bare_png(content: bytes) -> tuple[bytes, int]:
         elif kind == EXIF_CHUNK:
             orientation = _orientation(content[begin:end])
         position = end + CHUNK_END
-    raise PixelsError(f"a PNG image of more than {MOST_PARTS:,} parts; {CONVERT} anew")
+    raise PixelsError(f"a PNG image of more than {MOST_PARTS:,} parts; {CONVERT} again")
 
 
 BARE: Mapping[type[ImageFile], Callable[[bytes], tuple[bytes, int]]] = {
@@ -413,8 +413,8 @@ def _in_8_bits(image: Image.Image, bits: int) -> Image.Image:
     beyond = np.count_nonzero(values > white) - np.count_nonzero(values == NOTHING_MEASURED)
     if 2 * beyond > values.size:
         raise PixelsError(
-            f"most values are over {white:,}, and the images that were trained on took up {bits} bits of "
-            "16; save it with values as theirs"
+            f"most values are over {white:,}, and the images of the training data used {bits} of 16 bits; save it with "
+            "the same range of values"
         )
     values = np.minimum(values, white)
     return Image.fromarray((values >> bits - 8 if bits > 8 else values << 8 - bits).astype(np.uint8))

@@ -1,1 +1,1 @@
-"""``batch``: files of rows in, the same files with predictions out."""
+"""``batch``: adds predictions to files of rows."""

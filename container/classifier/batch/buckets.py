@@ -1,4 +1,4 @@
-"""Files in S3: fetched whole to this machine's disk, put back whole, what is remembered of them as metadata."""
+"""Storage in S3: whole objects are downloaded and uploaded; facts about results are kept as object metadata."""
 
 import re
 import shutil
@@ -11,22 +11,22 @@ from classifier.errors import UserError
 
 SCHEME = "s3://"
 ADDRESS = re.compile(rf"{SCHEME}(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)
-# Without the right to list a bucket, S3 says that it is forbidden to ask for what is not there.
+# Without the permission to list a bucket, S3 answers 403 for objects that don't exist.
 NOT_THERE = frozenset({"404", "403", "NoSuchKey", "NotFound"})
 ATTEMPTS = 10
 INPUT_FOLDER, OUTPUT_FOLDER = "input", "output"
-# The copy that is read, and the result that is written, which may be somewhat larger.
+# Free space, as a multiple of the file's size: for the copy, and for the result, which may be somewhat larger.
 ROOM = 2.5
 
 
 class Bucket:
-    """Objects of a bucket whose keys begin alike, or one of them.
+    """The objects of a bucket below a prefix, or one of them.
 
     Args:
-        client: What talks to S3.
+        client: An S3 client.
         bucket: The bucket's name.
-        prefix: How the keys begin: nothing, or something that ends with a slash.
-        only: The rest of the one key, where it is no more than that.
+        prefix: The prefix of the keys: empty, or ending with a slash.
+        only: If it is a single object, the rest of its key.
     """
 
     def __init__(self, client: Any, bucket: str, prefix: str, only: str = "") -> None:
@@ -36,7 +36,7 @@ class Bucket:
         self._only = only
 
     def files(self) -> Sequence[tuple[str, int]]:
-        """Return the names and the bytes of all objects, by name; for a single one no right to list is needed."""
+        """Return the names and the sizes of all objects, by name; a single one needs no permission to list."""
         with _talking(self.address(self._only)):
             if self._only:
                 return [(self._only, self._client.head_object(**self._object(self._only))["ContentLength"])]
@@ -50,7 +50,7 @@ class Bucket:
             return str(self._client.head_object(**self._object(name))["ETag"])
 
     def fetch(self, name: str, scratch: Path) -> Path:
-        """Copy an object to a disk that has room for it and for its result."""
+        """Download an object, if there is enough space for it and for its result."""
         path = scratch / INPUT_FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with _talking(self.address(name)):
@@ -58,8 +58,8 @@ class Bucket:
         free = shutil.disk_usage(scratch).free
         if free < ROOM * size:
             raise UserError(
-                f"{self.address(name)}: has {size / 1e9:.1f} GB, and {scratch} room for {free / 1e9:.1f}; give it "
-                f"{ROOM} times the file's size (the variable TMPDIR names another folder)"
+                f"{self.address(name)}: the file has {size / 1e9:.1f} GB, and {scratch} has {free / 1e9:.1f} GB free; "
+                f"provide {ROOM} times the file's size (the variable TMPDIR selects another folder)"
             )
         with _talking(self.address(name)):
             self._client.download_file(self._bucket, self._prefix + name, str(path))
@@ -84,7 +84,7 @@ class Bucket:
         return None if head is None else head["Metadata"]
 
     def remove(self, name: str) -> None:
-        """Delete an object, where there is one that this program may see."""
+        """Delete an object, if there is one that this program may see."""
         if self.facts(name) is not None:
             with _talking(self.address(name)):
                 self._client.delete_object(**self._object(name))
@@ -98,10 +98,10 @@ class Bucket:
 
 
 def to_read(address: str) -> Bucket:
-    """Return an object, or all below a "folder" of keys.
+    """Return the storage of an object, or of all objects below a prefix.
 
     Raises:
-        UserError: There is neither, or S3 does not let us see it.
+        UserError: There are none, or access is denied.
     """
     bucket, key = _parts(address)
     client = _client()
@@ -113,15 +113,15 @@ def to_read(address: str) -> Bucket:
             return Bucket(client, bucket, folder + slash, name)
     found = Bucket(client, bucket, _folder(key))
     if not found.files():
-        raise UserError(f"{address}: no such object, and none below it; or the right s3:GetObject is missing")
+        raise UserError(f"{address}: no such object or prefix, or the permission s3:GetObject is missing")
     return found
 
 
 def to_write(address: str) -> Bucket:
-    """Return a "folder" of keys for results.
+    """Return the storage of a prefix for results.
 
     Raises:
-        UserError: The address is none.
+        UserError: The address is invalid.
     """
     bucket, key = _parts(address)
     return Bucket(_client(), bucket, _folder(key))
@@ -130,7 +130,7 @@ def to_write(address: str) -> Bucket:
 def _parts(address: str) -> tuple[str, str]:
     match = ADDRESS.fullmatch(address)
     if match is None:
-        raise UserError(f"{address}: no address in S3; write {SCHEME}bucket/folder/")
+        raise UserError(f"{address}: not an S3 address; write {SCHEME}bucket/folder/")
     return match["bucket"], match["key"] or ""
 
 
@@ -139,18 +139,18 @@ def _folder(key: str) -> str:
 
 
 def _client() -> Any:
-    import boto3  # noqa: PLC0415  it takes a third of a second, for which files on this machine need not wait
+    import boto3  # noqa: PLC0415  it takes a third of a second, which local files don't need
     from botocore.config import Config  # noqa: PLC0415
 
     return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}))
 
 
-def _head(client: Any, place: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return what S3 says of an object; None where there is none, or none that may be seen."""
+def _head(client: Any, location: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the metadata of an object; None if it does not exist or is not accessible."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     try:
-        head: Mapping[str, Any] = client.head_object(**place)
+        head: Mapping[str, Any] = client.head_object(**location)
     except ClientError as error:
         if error.response["Error"]["Code"] in NOT_THERE:
             return None
@@ -160,7 +160,7 @@ def _head(client: Any, place: Mapping[str, str]) -> Mapping[str, Any] | None:
 
 @contextmanager
 def _talking(address: str) -> Iterator[None]:
-    """Turn what may happen between here and S3 into an error that names the address."""
+    """Turn errors of S3 and its client into a UserError that names the address."""
     from boto3.exceptions import Boto3Error  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 

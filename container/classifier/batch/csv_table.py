@@ -1,4 +1,4 @@
-"""Tables in CSV with columns of any kind, one of which is the text; the dialect is that of training's data."""
+"""CSV tables with any columns, one of which is the text; the dialect is the same as for training data."""
 
 import csv
 import io
@@ -20,15 +20,12 @@ from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
-# Where a line is a text whatever is in it, the columns are separated by what no text has.
+# If each line is one text, whatever it holds, the delimiter is a character that no text has.
 NO_DELIMITER = "\x1f"
 QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"[,;|\t](?!\s)')
-MORE = "something follows the text in quotes; a line is one text here: say --delimiter, if there are columns"
-GUESS = (
-    "is read as separated by {0}s, with {1} columns in most rows, which nothing but its rows says; say --delimiter to "
-    "settle it"
-)
-HEADER_AGAIN = "the header again; take this line out"
+MORE = "something follows the quoted text; each line is read as one text: set --delimiter if there are columns"
+GUESS = "is read as separated by {0}s, with {1} columns in most rows, a guess from its rows; set --delimiter to be sure"
+HEADER_AGAIN = "the header is repeated; remove this line"
 
 
 class _Fields(NamedTuple):
@@ -42,13 +39,13 @@ class CsvTable:
     """A table whose columns are known.
 
     Attributes:
-        delimiter: What separates its columns.
-        marked: Whether it begins with a byte order mark, and its result does too.
-        header: Its header; empty where it has none.
-        text: The text's column, from 0.
+        delimiter: Its delimiter.
+        marked: Whether it begins with a byte order mark, as its result then does too.
+        header: Its header; empty if it has none.
+        text: The index of the text's column, from 0.
         count: How many columns every row must have.
-        added: The result's other columns.
-        doubts: What may be a mistake in how it is read.
+        added: The columns that the result adds.
+        doubts: Warnings about how the table is read.
     """
 
     delimiter: Delimiter
@@ -67,9 +64,9 @@ class CsvTable:
         return (MARK if self.marked else "") + declaration + names
 
     def records(self, file: TextIO) -> Iterator[Record]:
-        """Yield the rows, and what is wrong with others."""
+        """Yield the rows and the rejects."""
         found = _read(file, self.delimiter)
-        if self.header:  # the first row that is whole
+        if self.header:  # skip the first well-formed row
             for first in found:
                 if isinstance(first, _Fields):
                     break
@@ -100,24 +97,24 @@ class CsvTable:
 
 
 def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTable:
-    """Look at a table's first rows.
+    """Determine a table's columns from its first rows.
 
     Args:
         source: The file.
-        wanted: The text's column, by name or number; empty where it is to be found.
-        dialect: What the user says of how it is written.
-        added: The result's other columns.
+        wanted: The text's column, by name or number; empty to detect it.
+        dialect: What the user states about the table's format.
+        added: The columns that the result adds.
 
     Raises:
-        UserError: It holds no rows, or it can't be told which column is the text or whether there is a header, or its
-            result's columns are there.
+        UserError: The table has no rows, its text column or header can't be determined, or it already has a column of
+            the result.
     """
     delimiter = delimiters.find_any(source, dialect)
     with open_text(source, LENIENT) as file:
         found = (row.values for row in _read(file, delimiter) if isinstance(row, _Fields))
         sample = list(islice(found, SAMPLE_ROWS))
     if not sample:
-        raise UserError("holds no row that can be read; write a row a line")
+        raise UserError("has no row that can be read; write one row per line")
     first, *others = sample
     headed = dialect.header == "true" or (dialect.header == AUTO and text_column.has_header(first, others, wanted))
     count = len(first) if headed else Counter(map(len, sample)).most_common(1)[0][0]
@@ -127,7 +124,7 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     names = first if headed else [""] * count
     repeated = [name for name in added.names if name in names]
     if repeated:
-        raise UserError(f"there is a column {repeated[0]} already; take it out, or call it otherwise")
+        raise UserError(f"there is already a column {repeated[0]}; remove or rename it")
     if not (headed or wanted) and delimiter.in_prose:
         text_column.refuse_prose(rows, count, delimiter.name)
     text = text_column.find(names, rows, wanted, numbered=True)
@@ -140,7 +137,7 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
 
 
 def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
-    """Yield rows, whatever their columns; one that can't be read is its first line, and the next begins after that."""
+    """Yield rows with any columns; a malformed row is rejected by its first line, and the next row begins after it."""
     lines = Lines(file)
     if delimiter.declared:
         next(lines)
@@ -161,7 +158,7 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
 
 
 def _whole(lines: Lines) -> _Fields | Reject:
-    """Take a line whose quotes are no CSV for a text as it stands, where a line is a text."""
+    """Return a line with malformed quotes as a text, where each line is one text."""
     broken = _broken(lines)
     if lines.count > 1 or not lines.is_utf_8:
         return broken
@@ -173,11 +170,11 @@ def _whole(lines: Lines) -> _Fields | Reject:
 
 
 def _broken(lines: Lines) -> Reject:
-    """Take the first line of a row with a wrong quote for all of it; where that is not to be done, say what is lost."""
+    """Reject the first line of a row with malformed quotes; if reading can't turn back, also say how much is lost."""
     lines.turn_back()
     if not lines.is_utf_8:
         return Reject(lines.number, NOT_UTF_8)
-    return Reject(lines.number, QUOTES if lines.count == 1 else f"{QUOTES}; {lines.count} lines are lost by it")
+    return Reject(lines.number, QUOTES if lines.count == 1 else f"{QUOTES}; {lines.count} lines are lost")
 
 
 def _written(rows: Iterable[Sequence[object]], delimiter: Delimiter) -> str:

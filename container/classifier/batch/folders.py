@@ -1,4 +1,4 @@
-"""Files in a folder. What is unfinished, and what is remembered of results, is in its hidden folder ``.batch``."""
+"""Storage in a folder; its hidden folder ``.batch`` holds unfinished files, and facts about results."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ class Folder:
 
     Args:
         root: The folder.
-        only: The file's name, where it is no more than that.
+        only: The file's name, if it is a single file.
     """
 
     def __init__(self, root: Path, only: str = "") -> None:
@@ -45,7 +45,7 @@ class Folder:
         return self._own(f"{name}.part")
 
     def publish(self, path: Path, name: str, facts: Mapping[str, str]) -> None:
-        """Move a file into its place; what is remembered of it is gone before that, and there after it."""
+        """Move a file into place; its old facts are removed before that, and the new ones written after it."""
         target, memory = self._root / name, self._own(f"{name}.json")
         target.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as file:
@@ -57,7 +57,7 @@ class Folder:
         unfinished.replace(memory)
 
     def facts(self, name: str) -> Mapping[str, str] | None:
-        """Return what was published with a file, if it is still the one that was."""
+        """Return the facts that were published with a file, if the file is unchanged in size."""
         try:
             facts: dict[str, str] = json.loads(self._own(f"{name}.json").read_text(encoding="ascii"))
             size = (self._root / name).stat().st_size
@@ -66,7 +66,7 @@ class Folder:
         return facts if facts.pop("bytes", "") == str(size) else None
 
     def remove(self, name: str) -> None:
-        """Remove a file, and what is remembered of it."""
+        """Remove a file and its facts."""
         self._own(f"{name}.json").unlink(missing_ok=True)
         (self._root / name).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Which of the files that are there hold rows."""
+"""Selects the input files that hold rows."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -19,13 +19,13 @@ MOST_SHOWN = 20
 
 
 def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
-    """Return the files to predict, of those that are there with their bytes.
+    """Return the files to predict, from the names and sizes of all files.
 
-    A single file is one whatever its name. Of several those are whose names say so: tables, or, where there are none,
-    ``.json`` and ``.txt``; with ``--format`` all are. Empty and hidden files are left out, but for one that is given.
+    A single file is used whatever its name. Of several, those with a table's suffix are used, or, if there are none,
+    ``.json`` and ``.txt``; with ``--format`` all are. Empty and hidden files are left out, unless named by the user.
 
     Raises:
-        UserError: There is none.
+        UserError: There are no such files.
     """
     single = [name for name, _ in there] if len(there) == 1 else []
     if single == [PurePosixPath(options.input).name]:
@@ -43,12 +43,12 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
     if not taken:
         hidden = [name for name, _ in there if _is_missed_though_hidden(name)]
         more = f"; {', '.join(at_most(hidden, MOST_SHOWN))}: {HIDDEN}" if hidden else ""
-        raise UserError(f"{options.input}: no file of rows in it; what is read is {files.READ}{more}")
+        raise UserError(f"{options.input}: contains no file of rows; use {files.READ}{more}")
     return taken
 
 
 def _warn_of_left_out(there: Sequence[tuple[str, int]], taken: Collection[str], options: Options) -> None:
-    """Name the files that are not read, but for what programs leave behind and what goes with data, as a licence."""
+    """Warn of the files that are not read, except those that programs leave behind, and notices such as licences."""
     groups: dict[str, list[str]] = {}
     for name, size in there:
         if name not in taken and (why := _why_left_out(name, size, options)):
@@ -58,7 +58,7 @@ def _warn_of_left_out(there: Sequence[tuple[str, int]], taken: Collection[str], 
 
 
 def _why_left_out(name: str, size: int, options: Options) -> str:
-    """Say why a file is not read; nothing where nobody misses it."""
+    """Return why a file is not read; empty if nobody would miss it."""
     if _is_hidden(name):
         return HIDDEN if size and _is_missed_though_hidden(name) else ""
     if is_notice(PurePosixPath(name)):
@@ -66,30 +66,30 @@ def _why_left_out(name: str, size: int, options: Options) -> str:
     if not size:
         return "empty"
     is_perhaps = suffix(name) in files.PERHAPS_TABLES and not options.format
-    return PERHAPS if is_perhaps else f"what is read is {files.READ}"
+    return PERHAPS if is_perhaps else f"use {files.READ}"
 
 
 def suffix(name: str) -> str:
-    """Return what a file's name says that it holds, as ``.csv``; of ``data.csv.gz`` as well."""
+    """Return the suffix of a file's name, as ``.csv``; also of ``data.csv.gz``."""
     return PurePosixPath(name.lower().removesuffix(GZIP)).suffix
 
 
 def check_apart(options: Options) -> None:
-    """See to it that no result is read as an input by the next run.
+    """Check that the results are not written into the input, where the next run would read them.
 
     Raises:
-        UserError: Results are to be written into the folder that is read.
+        UserError: They are.
     """
-    for flag, place in (("--output", options.output), ("--rejects", options.rejects)):
-        if _is_within(place, options.input):
-            raise UserError(f"{flag} {place}: lies in the input, which is read whole; give a folder beside it")
+    for flag, target in (("--output", options.output), ("--rejects", options.rejects)):
+        if _is_within(target, options.input):
+            raise UserError(f"{flag} {target}: is inside the input, all of which is read; give a folder outside it")
 
 
-def _is_within(place: str, folder: str) -> bool:
-    if place.startswith(SCHEME) or folder.startswith(SCHEME):
-        return f"{place.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+def _is_within(target: str, folder: str) -> bool:
+    if target.startswith(SCHEME) or folder.startswith(SCHEME):
+        return f"{target.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
     path = Path(folder)
-    return path.is_dir() and Path(place).resolve().is_relative_to(path.resolve())
+    return path.is_dir() and Path(target).resolve().is_relative_to(path.resolve())
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What all files of a run share: where they come from and go to, the model, and how their results are known."""
+"""What all files of a run share: storage, model, options, and the fingerprint of a result."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ class Job:
     """What all files of a run share.
 
     Attributes:
-        options: What the user asked for.
-        source: Where the files are.
-        results: Where the predictions go.
-        rejects: Where the lists of rejects go.
+        options: The user's options.
+        source: The storage of the input files.
+        results: The storage of the predictions.
+        rejects: The storage of the lists of rejects.
         model_folder: The model, unpacked.
-        model_digest: What is another for every other model.
-        pool: Threads to compute in.
-        scratch: A folder that is removed in the end.
+        model_digest: A hash of the model's files.
+        pool: The threads that compute.
+        scratch: A temporary folder, removed at the end.
     """
 
     options: Options
@@ -43,12 +43,12 @@ class Job:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """The model, loaded when it is first asked for: by a file that is not finished.
+        """The model, loaded for the first file that is not finished.
 
         Raises:
-            UserError: It is incomplete, broken, or answers differently than it did in training.
+            UserError: It is incomplete or damaged, or its predictions differ from those after training.
         """
-        # In a thread, so that a signal is heard meanwhile.
+        # In a thread, so that signals are handled meanwhile.
         ready = self.pool.submit(predictor.load, self.model_folder, self.options.computing).result()
         for note in ready.notes:
             log.warning("event=model_note note=%r", note)
@@ -56,10 +56,10 @@ class Job:
         return ready
 
     def fingerprint(self, name: str) -> str:
-        """Return what is another whenever a file's result would be: of another content, model, option or version."""
+        """Return a hash of all that a file's result depends on: its content, the model, the options, the version."""
         options = self.options
         asked = [options.format, options.text_column, options.header, options.probabilities, options.engine]
-        if options.delimiter != AUTO:  # results of versions that had no such option stay known
+        if options.delimiter != AUTO:  # so that results of versions without this option are still recognised
             asked.append(options.delimiter)
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""JSON Lines, of whose objects a key is the text."""
+"""JSON Lines tables: one key of each object is the text."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,12 @@ EXAMPLE = '{"text": "..."}'
 
 @dataclass(frozen=True)
 class JsonTable:
-    """A file whose text's key is known.
+    """A table whose text key is known.
 
     Attributes:
-        text: The key.
-        added: The result's other keys.
-        doubts: What may be a mistake in how it is read.
+        text: The key of the text.
+        added: The keys that the result adds.
+        doubts: Warnings about how the table is read.
     """
 
     text: str
@@ -38,7 +38,7 @@ class JsonTable:
         return ""
 
     def records(self, file: TextIO) -> Iterator[Record]:
-        """Yield the rows, and what is wrong with others."""
+        """Yield the rows and the rejects."""
         for line in _read(file):
             yield line if isinstance(line, Reject) else self._judged(line)
 
@@ -63,26 +63,26 @@ class JsonTable:
 
     def _value(self, item: dict[str, Any]) -> Any:
         if self.text not in item:
-            raise RowError("the key of the text is missing; write it, or take the line out")
+            raise RowError("the key of the text is missing; add it, or remove the line")
         if repeated := [name for name in self.added.names if name in item]:
-            raise RowError(f"there is a key {repeated[0]} already; take it out, or call it otherwise")
+            raise RowError(f"there is already a key {repeated[0]}; remove or rename it")
         return item[self.text]
 
 
 def read(source: Source, wanted: str, added: Added) -> JsonTable:
-    """Look at a file's first rows.
+    """Determine a table's text key from its first rows.
 
     Args:
         source: The file.
-        wanted: The text's key; empty where it is to be found.
-        added: The result's other keys.
+        wanted: The text's key; empty to detect it.
+        added: The keys that the result adds.
 
     Raises:
-        UserError: It holds no rows, or it can't be told which key is the text.
+        UserError: The table has no rows, or its text key can't be determined.
     """
     with open_text(source, LENIENT) as file:
         sample = [row.text for row in islice(_read(file), SAMPLE_ROWS) if isinstance(row, Row)]
-    wrong = json_rows.not_lines(sample[0], EXAMPLE) if sample else "holds no row; write one object per line"
+    wrong = json_rows.not_lines(sample[0], EXAMPLE) if sample else "has no row; write one object per line"
     if wrong:
         raise UserError(wrong)
     items = [item for line in sample if (item := _object(line))]
@@ -104,7 +104,7 @@ def _object(line: str) -> dict[str, Any]:
 
 
 def _read(file: TextIO) -> Iterator[Row | Reject]:
-    """Yield lines as rows that have all of it for a text; blank ones are left out."""
+    """Yield each line as a row whose text is the whole line; blank lines are left out."""
     lines = Lines(file)
     while True:
         lines.begin_row()

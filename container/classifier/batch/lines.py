@@ -1,4 +1,4 @@
-"""A file's lines for a reader that holds a row and no more of it, and that may turn back within that row."""
+"""The lines of a file, for a reader that holds one row at a time and may turn back within it."""
 
 from collections import deque
 from typing import TextIO
@@ -14,7 +14,7 @@ class TooLongError(Exception):
 
 
 class Lines:
-    """The lines of a text file, one row after the other; to be iterated over.
+    """An iterator over the lines of a text file, row by row.
 
     Args:
         file: The file, opened so that its line ends stay as they are and its encoding errors don't end it.
@@ -57,10 +57,10 @@ class Lines:
         self.size = 0
 
     def turn_back(self) -> None:
-        """Leave the row only its first line; the next row begins with the second.
+        """Reduce the row to its first line; the next row begins with the second line.
 
-        Where by now more is read again than is read, the row keeps all its lines: no file, however odd its quotes are,
-        takes more time than some times its length.
+        If more has been reread than read so far, the row keeps all its lines, so that the time for any file, whatever
+        its quotes, is linear in its length.
         """
         if self._again_characters > self._read_characters + LONGEST_ROW:
             return
@@ -80,11 +80,11 @@ class Lines:
 
     @property
     def is_utf_8(self) -> bool:
-        """Whether the row is, as far as it was read."""
+        """Whether the row's lines so far are UTF-8."""
         return all(line.isascii() or _is_utf_8(line) for line in self._row)
 
     def _read(self) -> str:
-        """Read a line; of one that is too long, only so much that this can be seen."""
+        """Read a line; one that is too long is cut just beyond the limit, and the rest of it skipped."""
         line = self._file.readline(LONGEST_ROW + 1)
         self._read_characters += len(line)
         rest = line if len(line) > LONGEST_ROW else ""

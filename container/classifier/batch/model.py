@@ -1,4 +1,4 @@
-"""The model that answers: found, unpacked, and known by its content."""
+"""Finds, unpacks and fingerprints the model."""
 
 import hashlib
 import os
@@ -11,23 +11,23 @@ from classifier.errors import UserError
 
 
 def opened(address: str, scratch: Path) -> Path:
-    """Return the folder of a model that is a folder, an archive, or a folder with one archive; also in S3.
+    """Return the folder of a model, given as a folder, an archive, or a folder with one archive, local or in S3.
 
     Args:
-        address: Where it is.
-        scratch: A folder for what is fetched and unpacked.
+        address: The model's path or S3 address.
+        scratch: A folder for downloads and unpacked files.
 
     Raises:
         UserError: There is no model, or more than one, or the archive is damaged.
     """
     path = _fetched(address, scratch) if address.startswith(buckets.SCHEME) else Path(address)
     if not path.exists():
-        raise UserError(f"{address}: no such file or folder; give the model that training left")
+        raise UserError(f"{address}: no such file or folder; give the model that training wrote")
     packed = [path] if path.is_file() else _archives(path)
     if path.is_dir() and (not packed or artifact.is_model(path)):
         return path
     if len(packed) > 1:
-        raise UserError(f"{address}: {len(packed)} archives in it; give one model")
+        raise UserError(f"{address}: contains {len(packed)} archives; give one model")
     model_folders.check_readable(packed, path)
     unpacked = scratch / "unpacked"
     archives.unpack(packed[0], unpacked, address)
@@ -40,28 +40,28 @@ def _archives(folder: Path) -> list[Path]:
 
 
 def of_texts(folder: Path, address: str) -> Path:
-    """Return a model's folder, if it answers texts.
+    """Return a model's folder, if the model classifies texts.
 
     Args:
-        folder: The model's.
-        address: What to call it.
+        folder: The model's folder.
+        address: The model's name in messages.
 
     Raises:
-        UserError: It answers other records, or is no whole model.
+        UserError: The model is incomplete, or classifies other records.
     """
     modality = artifact.load(folder).modality
     if not modality.in_tables:
         raise UserError(
-            f"{address}: a model of {modality.name}s, and batch reads rows of text; ask it over HTTP (serve), or let "
-            "SageMaker's batch transform send it a file a request"
+            f"{address}: the model classifies {modality.name}s, and batch reads rows of text; use an endpoint (serve), "
+            "or SageMaker's batch transform with one file per request"
         )
     return folder
 
 
 def digest(folder: Path) -> str:
-    """Return what is another for every other model: a hash of its files, their names and content.
+    """Return a hash of a model's files, their names and content.
 
-    What this user may not read is no part of the model, or :func:`of_texts` would have refused it.
+    Files that can't be read are not part of the model; :func:`of_texts` would have refused it otherwise.
     """
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
@@ -73,6 +73,6 @@ def digest(folder: Path) -> str:
 
 
 def _fetched(address: str, scratch: Path) -> Path:
-    place = buckets.to_read(address)
-    fetched = [place.fetch(name, scratch) for name, _ in place.files()]
+    storage = buckets.to_read(address)
+    fetched = [storage.fetch(name, scratch) for name, _ in storage.files()]
     return fetched[0] if len(fetched) == 1 else scratch / buckets.INPUT_FOLDER

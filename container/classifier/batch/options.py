@@ -43,15 +43,15 @@ SHARD = Kind("K/N, with K from 0 to N - 1", _shard)
 
 @dataclass(frozen=True)
 class Option:
-    """One value that the command line or the environment may give.
+    """A value that the command line or the environment may set.
 
     Attributes:
-        variable: The environment variable for it; the command line wins.
+        variable: The environment variable that sets it; the command line takes precedence.
         kind: What the value must be.
-        meaning: A sentence or two for the documentation.
-        metavar: What its value is called; empty where the option alone says it.
-        default: The value where neither is given.
-        default_in_words: How the documentation shows it.
+        meaning: The option's description in the documentation.
+        metavar: The value's placeholder in the help; empty for a flag.
+        default: The value if neither is given.
+        default_in_words: The default in the documentation.
     """
 
     variable: str
@@ -71,45 +71,45 @@ def option(
 
 @dataclass(frozen=True)
 class Options:
-    """What ``batch`` was told; the metadata of a field says what sets it and what it means.
+    """The options of ``batch``; the metadata of a field says what sets it and what it means.
 
     Attributes:
-        shard: Which part of each file's rows is done, :data:`classifier.batch.shards.WHOLE` for all, whether it was
-            given so, by ``shards`` or by the platform.
+        shard: The part of each file's rows to predict, :data:`classifier.batch.shards.WHOLE` for all, whether it was
+            set by ``shard``, by ``shards`` or by the platform.
     """
 
     model: str = option(
         "BATCH_MODEL",
         TEXT,
-        "What training left: its folder, `model.tar.gz`, or a folder with that in it; also in S3.",
+        "The model that training wrote: its folder, `model.tar.gz`, or a folder that contains it; also in S3.",
         "DIR|FILE|s3://...",
-        default_in_words="`/opt/ml/processing/model`, else `/opt/ml/model`, where there is one",
+        default_in_words="`/opt/ml/processing/model`, else `/opt/ml/model`, if it exists",
     )
     input: str = option(
         "BATCH_INPUT",
         TEXT,
         "The rows: a file, all files of a folder at any depth, or the same in S3.",
         "DIR|FILE|s3://...",
-        default_in_words="`/opt/ml/processing/input`, where there is one",
+        default_in_words="`/opt/ml/processing/input`, if it exists",
     )
     output: str = option(
         "BATCH_OUTPUT",
         TEXT,
         "The folder for the results.",
         "DIR|s3://...",
-        default_in_words="`/opt/ml/processing/output`, where there is `/opt/ml/processing`",
+        default_in_words="`/opt/ml/processing/output`, if `/opt/ml/processing` exists",
     )
     rejects: str = option(
         "BATCH_REJECTS",
         TEXT,
         "The folder for the lists of rows that can't be read.",
         "DIR|s3://...",
-        default_in_words="`/opt/ml/processing/rejects`, where there is one; else that of the results",
+        default_in_words="`/opt/ml/processing/rejects`, if it exists; otherwise the folder for the results",
     )
     format: str = option(
         "BATCH_FORMAT",
         choice(CSV, JSON_LINES),
-        "What the input is, whatever its files are called.",
+        "The format of the input files, whatever their names.",
         "csv|jsonl",
         default_in_words="by each file's name",
     )
@@ -118,12 +118,12 @@ class Options:
         TEXT,
         "The column with the text: its name in the header, or its number from 1; in JSON Lines, the key.",
         "NAME|N",
-        default_in_words="the one whose name or content says so",
+        default_in_words="detected by its name or content",
     )
     header: str = option(
         "BATCH_HEADER",
         choice(AUTO_DETECTED, "true", "false"),
-        "Whether the first row of CSV is a header; `auto` looks at the first rows.",
+        "Whether the first row of CSV is a header; `auto` detects it from the first rows.",
         "auto|true|false",
         AUTO_DETECTED,
         "`auto`",
@@ -131,7 +131,7 @@ class Options:
     delimiter: str = option(
         "BATCH_DELIMITER",
         DELIMITER,
-        "What separates the columns of CSV; `auto` looks at the first rows, and `none` is one text per line.",
+        "The delimiter of CSV; `auto` detects it from the first rows, and `none` reads each line as one text.",
         "auto|comma|semicolon|tab|bar|none",
         AUTO_DETECTED,
         "`auto`; a `.txt` file is one text per line",
@@ -146,15 +146,15 @@ class Options:
     fail_on_rejects: bool = option(
         "BATCH_FAIL_ON_REJECTS",
         boolean(),
-        "Read each file through before anything of it is computed, and predict nothing of one with bad rows: exit "
-        "code 1.",
+        "Check each file completely before predicting it, and predict nothing of a file with bad rows; the exit code "
+        "is then 1.",
         default=False,
         default_in_words="off",
     )
     shard: Shard = option(
         "BATCH_SHARD",
         SHARD,
-        "Do only the K-th of N parts of each file's rows; K counts from 0.",
+        "Predict only the K-th of N parts of each file's rows; K counts from 0.",
         "K/N",
         None,
         "all rows",
@@ -162,7 +162,7 @@ class Options:
     shards: int | None = option(
         "BATCH_SHARDS",
         integer(1, MOST_SHARDS),
-        "The same, with K from AWS Batch's `AWS_BATCH_JOB_ARRAY_INDEX`.",
+        "The number of parts N, with K from AWS Batch's `AWS_BATCH_JOB_ARRAY_INDEX`.",
         "N",
         None,
         "`AWS_BATCH_JOB_ARRAY_SIZE`, in an array job",
@@ -170,7 +170,7 @@ class Options:
     engine: str = option(
         "SERVING_ENGINE",
         choice(AUTO, *ENGINES),
-        "What runs the model, as for `serve`.",
+        "The backend that runs the model, as for `serve`.",
         "NAME",
         AUTO,
         f"`{AUTO}`",
@@ -178,12 +178,12 @@ class Options:
 
     @property
     def dialect(self) -> Dialect:
-        """What the user says of how tables are written."""
+        """What the user states about the format of tables."""
         return Dialect(self.header, self.delimiter)
 
     @property
     def computing(self) -> Computing:
-        """What the engine may use: all of the container's share of the machine."""
+        """What the backend may use: all of the container's share of the machine."""
         at_once = GPU_BATCHES if resources.has_gpu() else resources.processors()
         return Computing(self.engine, resources.processors(), at_once, resources.has_gpu())
 
@@ -192,14 +192,14 @@ class Options:
         """Read the command line and the environment.
 
         Raises:
-            UserError: Something can't be read, is missing, or contradicts itself; the message lists all of it.
-            SystemExit: Help was asked for, and given.
+            UserError: Options are invalid, missing or contradictory; the message lists all such problems.
+            SystemExit: The help was requested and printed.
         """
         environ = variables() if environ is None else environ
         given = vars(_parser().parse_args(arguments))
         problems: list[str] = []
         values = {name: _value(name, given[name], environ, problems) for name in OPTIONS}
-        _fill_places(values, base_folder(environ))
+        _fill_folders(values, base_folder(environ))
         problems += [
             f"--{name} (or {OPTIONS[name].variable}) is missing; give {OPTIONS[name].metavar}"
             for name in ("model", "input", "output")
@@ -248,8 +248,8 @@ def _value(name: str, given: str | None, environ: Mapping[str, str], problems: l
         return each.default
 
 
-def _fill_places(values: dict[str, Any], base: Path) -> None:
-    """Fill in what SageMaker's places are, where the user named none."""
+def _fill_folders(values: dict[str, Any], base: Path) -> None:
+    """Set the folders that the user did not name to those that SageMaker mounts."""
     processing = base / PROCESSING
     usual = {
         "model": (processing / "model", base / "model"),
@@ -265,7 +265,7 @@ def _fill_places(values: dict[str, Any], base: Path) -> None:
 
 
 def _shard_meant(values: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> Shard:
-    """Return the part to do, of what was given and what the platform says."""
+    """Return the part to predict, from the options or from what the platform says."""
     if values["shard"] is not None:
         if values["shards"] is not None:
             problems.append("--shard and --shards are both given; give one")

@@ -1,4 +1,4 @@
-"""Rows to answers: read, computed and handed on in blocks, all at the same time, of which only a few are held."""
+"""Rows to predictions: read, computed and passed on in blocks, as a pipeline that holds only a few blocks at a time."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from classifier.batch.records import Added, Answer, Record, Reject, Row
 from classifier.predictor import Predictor
 
-# Texts of like lengths share a batch within a block. A block is about a second's work of a processor, be it of
-# sentences or of long texts, so that a file of some hundred rows keeps all of them at work.
+# Texts of similar lengths share a batch within a block. A block is about one second of work for a processor, whether of
+# sentences or of long texts, so that a file of some hundred rows keeps all processors busy.
 BLOCK_ROWS = 512
 BLOCK_CHARACTERS = 1 << 17
 
@@ -21,12 +21,12 @@ Probabilities = NDArray[np.float32]
 
 @dataclass
 class Block:
-    """Some rows, and what could not be read between them.
+    """Consecutive rows, and the rejects between them.
 
     Attributes:
         rows: The rows, in order.
-        rejects: What could not be read, in order.
-        characters: What the rows come to.
+        rejects: The rejects, in order.
+        characters: The number of characters in the rows.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -35,11 +35,11 @@ class Block:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should come into it."""
+        """Whether it should not be added to any more."""
         return len(self.rows) + len(self.rejects) >= BLOCK_ROWS or self.characters >= BLOCK_CHARACTERS
 
     def add(self, record: Record) -> None:
-        """Put in what comes next."""
+        """Append a row or a reject."""
         if isinstance(record, Reject):
             self.rejects.append(record)
             return
@@ -48,7 +48,7 @@ class Block:
 
 
 def blocks(records: Iterable[Record]) -> Iterator[Block]:
-    """Cut up what a file is made of."""
+    """Group the records of a file into blocks."""
     block = Block()
     for record in records:
         block.add(record)
@@ -65,10 +65,10 @@ def predicted(
     """Yield the blocks in order, each with the probabilities, float32[rows, labels], of its rows.
 
     Args:
-        found: The blocks; the next is asked for while those before it are computed.
+        found: The blocks; the next one is read while those before it are computed.
         predictor: The model.
-        pool: Threads to compute in, one a block.
-        at_once: Blocks that are computed at the same time; one more waits, so that no thread does.
+        pool: The threads that compute, one per block.
+        at_once: How many blocks are computed at the same time; one more is queued to keep the threads busy.
     """
     waiting: deque[tuple[Block, Future[Probabilities]]] = deque()
     for block in found:
@@ -81,7 +81,7 @@ def predicted(
 
 
 def answers(block: Block, probabilities: Probabilities, added: Added) -> Iterator[Answer]:
-    """Yield a block's rows with what is written beside them."""
+    """Yield each row of a block with its prediction."""
     for row, numbers, best in zip(
         block.rows, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), strict=True
     ):

@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 DONE, FAILED, REJECTED = 0, 1, 3
 EXIT_CODES = {
     DONE: "all rows are predicted",
-    FAILED: "the log says why; files that were finished before stay",
-    REJECTED: "all files are done, but some rows could not be read: the lists of rejects name them",
+    FAILED: "the log says why; files that were already finished are kept",
+    REJECTED: "all files are finished, but some rows could not be read; the lists of rejects name them",
     130: "stopped by Ctrl-C",
-    143: "stopped by SIGTERM; started again, it goes on with the files that are not finished",
+    143: "stopped by SIGTERM; a new run resumes with the files that are not finished",
 }
 CHATTY_LOGGERS = ("absl", "tensorflow", "boto3", "botocore", "s3transfer", "urllib3")
 VARIABLES = {**backends.VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job; return its exit code, one of :data:`EXIT_CODES`.
 
     Args:
-        arguments: The command line's, without the program's name; None for the process's own.
+        arguments: The command line's arguments, without the program's name; None for those of the process.
     """
     environment.configure_logging(quiet=CHATTY_LOGGERS)
     environment.set_defaults(VARIABLES)
@@ -43,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.error("event=failed note=%r", problem)  # noqa: TRY400  no traceback
     except OSError as error:  # a full disk, a file that may not be read
         log.error("event=failed note=%r", f"{error.filename or 'a file that is written'}: {error.strerror}")  # noqa: TRY400
-    except SystemExit as end:  # a signal, or a call for help
+    except SystemExit as end:  # a signal, or --help
         if end.code:
             log.warning("event=stopped code=%s", end.code)
         return int(end.code or DONE)
-    except Exception as error:  # noqa: BLE001  its words might quote a text, so that only its place is logged
-        places_of_error = "".join(traceback.format_tb(error.__traceback__))
-        log.error("event=failed error=%s\n%s", type(error).__name__, places_of_error)  # noqa: TRY400
+    except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
+        locations = "".join(traceback.format_tb(error.__traceback__))
+        log.error("event=failed error=%s\n%s", type(error).__name__, locations)  # noqa: TRY400
     return FAILED
 
 
@@ -57,7 +57,7 @@ def run(options: Options) -> int:
     """Predict every file that is not finished yet; return the exit code.
 
     Raises:
-        UserError: The job can't be done as it is described, or some of its files can't; the others are done first.
+        UserError: The options are wrong, or some files can't be predicted; the others are predicted first.
     """
     inputs.check_apart(options)
     source = storage.to_read(options.input)

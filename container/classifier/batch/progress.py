@@ -1,4 +1,4 @@
-"""How far a file is: what it came to so far, and a line of the log now and then."""
+"""The progress of a file: its counts so far, and a log line every few seconds."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass
 class Tally:
-    """What a file, or several, came to.
+    """The counts of a file, or of several.
 
     Attributes:
         rows: Rows that were predicted.
@@ -22,18 +22,18 @@ class Tally:
     rejected: int = 0
 
     def add(self, other: "Tally") -> None:
-        """Add what another file came to."""
+        """Add the counts of another file."""
         self.rows += other.rows
         self.rejected += other.rejected
 
     @property
     def total(self) -> int:
-        """Both."""
+        """The number of rows, predicted or rejected."""
         return self.rows + self.rejected
 
 
 class Watch:
-    """Measures one file, and says now and then how far it is.
+    """Measures the progress of one file, and logs it every few seconds.
 
     Args:
         name: The file.
@@ -46,23 +46,23 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """Return how long it has taken."""
+        """The seconds since the start."""
         return time.monotonic() - self._started
 
     @property
     def rows_per_second(self) -> float:
-        """Return how fast it goes, those that were rejected among them."""
+        """The throughput, including rejected rows."""
         return self.tally.total / max(self.seconds, 1e-9)
 
     def count(self, rows: int, rejected: int) -> None:
-        """Take note of some more."""
+        """Count more rows."""
         self.tally.add(Tally(rows, rejected))
 
     def line(self, share: float) -> None:
-        """Log a line if the last one was long ago.
+        """Log the progress, unless the last line is recent.
 
         Args:
-            share: How much of the file is done, from 0 to 1.
+            share: The fraction of the file that is done, from 0 to 1.
         """
         if time.monotonic() - self._last_line < SECONDS_BETWEEN_LINES:
             return

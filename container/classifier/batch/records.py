@@ -1,4 +1,4 @@
-"""What a file is made of, whatever its kind: rows, and places where there is none."""
+"""The records of a file of any format: rows, and rejects where a row can't be read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from classifier.artifact import Label
 
 NOT_UTF_8 = "not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')"
 TOO_LONG = "longer than 4 million characters; shorten the text"
-NO_TEXT = "the text is empty; write one, or take the row out"
+NO_TEXT = "the text is empty; add one, or remove the row"
 LABEL_COLUMN, PROBABILITY = "predicted_label", "probability"
 
 
@@ -16,10 +16,10 @@ class Row(NamedTuple):
     """A row with a text.
 
     Attributes:
-        line: Its first line, from 1.
-        size: Its characters, about.
-        text: What the model reads.
-        content: All of it, as its table writes it again.
+        line: The number of its first line, from 1.
+        size: Its approximate number of characters.
+        text: The text to classify.
+        content: All of its fields, as its table writes them to the result.
     """
 
     line: int
@@ -29,11 +29,11 @@ class Row(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A place where there should be a row, and is none that can be read.
+    """A row that can't be read.
 
     Attributes:
-        line: Its first line, from 1; 0 where it is the whole file.
-        reason: What is wrong with it, and what to do, without any of its text.
+        line: The number of its first line, from 1; 0 for the whole file.
+        reason: What is wrong and what to do, without quoting the row.
     """
 
     line: int
@@ -44,12 +44,12 @@ Record = Row | Reject
 
 
 class Answer(NamedTuple):
-    """A row and what the model says of it.
+    """A row and its prediction.
 
     Attributes:
         row: The row.
         label: The most probable label.
-        numbers: Its probability, and those of all labels where they are wanted.
+        numbers: The label's probability, followed by those of all labels if requested.
     """
 
     row: Row
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Added:
-    """What is written beside each row's own columns.
+    """The columns that a result adds to each row.
 
     Attributes:
         labels: The labels, in the order of the probabilities.
@@ -71,32 +71,32 @@ class Added:
 
     @property
     def names(self) -> list[str]:
-        """What the new columns are called."""
+        """The names of the added columns."""
         return [LABEL_COLUMN, PROBABILITY, *([f"{PROBABILITY}_{label}" for label in self.labels] if self.each else [])]
 
 
 class Table(Protocol):
-    """A file whose columns are known, as :mod:`classifier.batch.csv_table` and :mod:`.json_table` offer it."""
+    """A file whose columns are known; implemented by :mod:`classifier.batch.csv_table` and :mod:`.json_table`."""
 
     @property
     def added(self) -> Added:
-        """The result's other columns."""
+        """The columns that the result adds."""
         ...
 
     @property
     def doubts(self) -> Sequence[str]:
-        """What may be a mistake in how it is read."""
+        """Warnings about how the table is read."""
         ...
 
     @property
     def start(self) -> str:
-        """What comes before the first row of the result."""
+        """The beginning of the result, before its first row."""
         ...
 
     def records(self, file: TextIO) -> Iterator[Record]:
-        """Yield a file's rows and what is wrong with others, in order; hold one at a time."""
+        """Yield a file's rows and rejects, in order, one at a time."""
         ...
 
     def lines(self, answers: Iterable[Answer]) -> str:
-        """Return rows of the result, each with its line end."""
+        """Return rows of the result, each with its line break."""
         ...

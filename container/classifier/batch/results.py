@@ -1,4 +1,4 @@
-"""Files that are being written: compressed where their names say so, the rejected rows in a list of their own."""
+"""Writes result files, compressed if their names say so, and lists of rejects."""
 
 import csv
 import gzip
@@ -18,11 +18,11 @@ FIELDS = ("line", "reason")
 
 @contextmanager
 def writing(path: Path, name: str) -> Iterator[TextIO]:
-    """Open a new file, UTF-8, its line ends as they are written.
+    """Open a new file as UTF-8, without translating line breaks.
 
     Args:
-        path: Where to write it.
-        name: What it will be called, which says whether it is compressed.
+        path: The path to write to.
+        name: The file's final name; it is compressed if this ends with ``.gz``.
     """
     with path.open("wb") as file:
         if name.lower().endswith(GZIP):
@@ -35,14 +35,14 @@ def writing(path: Path, name: str) -> Iterator[TextIO]:
 
 
 class RejectList:
-    """Lists rows that can't be read, as CSV or JSON Lines.
+    """Writes a list of rejects, as CSV or JSON Lines.
 
     Args:
-        file: Where to.
-        as_objects: Whether as JSON Lines.
+        file: The file to write to.
+        as_objects: Whether to write JSON Lines.
 
     Attributes:
-        count: How many were listed.
+        count: How many rejects were written.
     """
 
     def __init__(self, file: TextIO, *, as_objects: bool) -> None:
@@ -53,7 +53,7 @@ class RejectList:
             self._writer.writerow(FIELDS)
 
     def add(self, rejects: Iterable[Reject]) -> None:
-        """Write some more."""
+        """Write more rejects."""
         for reject in rejects:
             self.count += 1
             if self._writer is not None:

@@ -1,4 +1,4 @@
-"""Parts of a file's rows, one a job or a host, and the names of what comes out of a file.
+"""Shards: parts of a file's rows, one per job or host, and the names of a file's results.
 
 Sources: AWS Batch's user guide, "AWS Batch job environment variables"; the SageMaker developer guide, "How Amazon
 SageMaker AI Processing Configures Your Processing Container".
@@ -32,15 +32,15 @@ class Shard:
         return self.number == 0
 
     def rows(self, total: int) -> range:
-        """Return which of so many rows are in it, counted from 0."""
+        """Return the range of its rows, counted from 0, given the total number of rows."""
         return range(total * self.number // self.count, total * (self.number + 1) // self.count)
 
     def name(self, name: str, word: str) -> str:
-        """Return what a file's result is called: of ``a/claims.csv.gz``, ``a/claims_output.csv.gz``.
+        """Return the name of a file's result: for ``a/claims.csv.gz``, ``a/claims_output.csv.gz``.
 
         Args:
-            name: The file's name, with the folders before it.
-            word: What the result is: ``output`` or ``rejects``.
+            name: The file's name, with its folders.
+            word: The kind of result: ``output`` or ``rejects``.
         """
         path = PurePosixPath(name)
         packed = path.suffix if path.suffix.lower() == GZIP else ""
@@ -53,14 +53,14 @@ WHOLE = Shard(0, 1)
 
 
 def of_array_job(count: int | None, environ: Mapping[str, str]) -> Shard | None:
-    """Return which part an array job's child does; None where this is none.
+    """Return the shard of an array job's child; None if this is not an array job.
 
     Args:
-        count: Into how many parts the user wants the rows cut; None for as many as there are children.
-        environ: AWS Batch's variables.
+        count: The number of shards that the user wants; None for one per child.
+        environ: The environment, with AWS Batch's variables.
 
     Raises:
-        UserError: There are parts that nobody does.
+        UserError: Some shards would not be predicted by any child.
     """
     index = environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "")
     children = int(environ.get("AWS_BATCH_JOB_ARRAY_SIZE") or 0)
@@ -75,14 +75,14 @@ def of_array_job(count: int | None, environ: Mapping[str, str]) -> Shard | None:
 
 
 def of_processing_job(base: Path, folder: str) -> Shard | None:
-    """Return which part a host of a SageMaker Processing job does, where all hosts got the same files; else None.
+    """Return the shard of a host of a SageMaker Processing job whose hosts all got the same files; otherwise None.
 
     Args:
-        base: What SageMaker mounts.
-        folder: The folder that is read.
+        base: The folder that SageMaker mounts.
+        folder: The input folder.
 
     Raises:
-        UserError: A configuration file is not what SageMaker writes.
+        UserError: A configuration file is malformed.
     """
     problems: list[str] = []
     hosts = read_object(base / "config" / "resourceconfig.json", problems)

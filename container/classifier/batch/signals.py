@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end the program where it stands; what it was writing has no result's name yet."""
+"""SIGTERM and Ctrl-C end the program at once; unfinished files don't have a result's name yet."""
 
 import signal
 from types import FrameType
@@ -8,7 +8,7 @@ SIGNALLED = 128  # shells and platforms add a signal's number to it
 
 
 def end_on_signals() -> None:
-    """From now on let SIGTERM and SIGINT raise SystemExit, with the exit code that platforms expect: 143, 130."""
+    """Make SIGTERM and SIGINT raise SystemExit, with the exit codes that platforms expect: 143 and 130."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
 

@@ -1,4 +1,4 @@
-"""Where files come from and results go: a folder, or a part of a bucket in S3."""
+"""Storage of inputs and results: a folder, or a prefix in S3."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,38 +7,38 @@ from typing import Protocol
 from classifier.batch import buckets, folders
 
 Facts = Mapping[str, str]
-"""What is remembered of a result beside it: names and values, both plain ASCII."""
+"""Facts that are stored with a result: names and values, both ASCII."""
 
 
 class Storage(Protocol):
-    """What :mod:`classifier.batch.folders` and :mod:`classifier.batch.buckets` offer."""
+    """A storage; implemented by :mod:`classifier.batch.folders` and :mod:`classifier.batch.buckets`."""
 
     def files(self) -> Sequence[tuple[str, int]]:
-        """Return all files, by name: their names below the place, with ``/`` between folders, and their bytes."""
+        """Return all files, sorted by name: their names in the storage, with ``/`` between folders, and their sizes."""
         ...
 
     def version(self, name: str) -> str:
-        """Return what changes when a file's content does."""
+        """Return a string that changes when the file's content does."""
         ...
 
     def fetch(self, name: str, scratch: Path) -> Path:
-        """Return where a file lies on this machine; a copy is put in the folder ``scratch``."""
+        """Return a local path of a file; if a copy is needed, it is put in the folder ``scratch``."""
         ...
 
     def unfinished(self, name: str, scratch: Path) -> Path:
-        """Return where to write what will be published under this name; never where a result would be looked for."""
+        """Return the local path to write a file that will be published as ``name``; never a result's own path."""
         ...
 
     def publish(self, path: Path, name: str, facts: Facts) -> None:
-        """Put a whole file in its place at once, where one of an earlier run may be."""
+        """Put a finished file in place atomically, replacing that of an earlier run."""
         ...
 
     def facts(self, name: str) -> Facts | None:
-        """Return what was published with a file; None where there is no such file, or nothing is known of it."""
+        """Return the facts that were published with a file; None if there is no file, or no facts."""
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file that was published, where there is one."""
+        """Remove a published file, if it exists."""
         ...
 
     def address(self, name: str) -> str:
@@ -47,18 +47,18 @@ class Storage(Protocol):
 
 
 def to_read(address: str) -> Storage:
-    """Return the place that an address means, which may be a single file.
+    """Return the storage at an address, which may be a single file.
 
     Raises:
-        UserError: There is no such place.
+        UserError: It does not exist.
     """
     return buckets.to_read(address) if address.startswith(buckets.SCHEME) else folders.to_read(Path(address))
 
 
 def to_write(address: str) -> Storage:
-    """Return the place for results that an address means.
+    """Return the storage for results at an address.
 
     Raises:
-        UserError: It can't be one.
+        UserError: It can't be written to.
     """
     return buckets.to_write(address) if address.startswith(buckets.SCHEME) else folders.to_write(Path(address))

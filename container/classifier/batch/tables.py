@@ -1,4 +1,4 @@
-"""Files as tables: which kind each is, and what can be wrong with a whole file."""
+"""Opens files as tables: detects their formats, and errors of whole files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from classifier.tabular.files import Source
 from classifier.tabular.rows import ReadResult
 
 KINDS = {CSV: ".csv", JSON_LINES: ".jsonl"}
-SAY_THE_FORMAT = "or say --format"
+SET_THE_FORMAT = "or set --format"
 
 
 class BrokenFileError(UserError):
-    """A file of which nothing is predicted, because of what is in it."""
+    """A file that can't be predicted because of its content."""
 
 
 def source(path: Path, name: str, options: Options) -> Source:
@@ -34,20 +34,20 @@ def source(path: Path, name: str, options: Options) -> Source:
     kind = KINDS.get(options.format, "")
     wrong = "" if kind else files.not_read(path)
     if wrong:
-        raise BrokenFileError(f"{wrong}, {SAY_THE_FORMAT}")
+        raise BrokenFileError(f"{wrong}, {SET_THE_FORMAT}")
     return Source(path, name, kind)
 
 
 def read(source: Source, options: Options, added: Added) -> Table:
-    """Look at what a file begins with.
+    """Determine a file's format and columns from its first rows.
 
     Args:
         source: The file.
-        options: What the user says of it.
-        added: The result's other columns.
+        options: The user's options.
+        added: The columns that the result adds.
 
     Raises:
-        BrokenFileError: It is no table, or it can't be told where its texts are.
+        BrokenFileError: It is not a table, or its text column can't be determined.
     """
     with reading(source):
         found = ReadResult()
@@ -60,10 +60,10 @@ def read(source: Source, options: Options, added: Added) -> Table:
 
 @contextmanager
 def reading(source: Source) -> Iterator[None]:
-    """Turn what may be wrong with a whole file, while it is read, into an error.
+    """Turn errors of a whole file, while it is read, into a BrokenFileError.
 
     Raises:
-        BrokenFileError: Its compression is broken, or there is another user's mistake in it.
+        BrokenFileError: Its compression is broken, or it raises another UserError.
     """
     found = ReadResult()
     try:

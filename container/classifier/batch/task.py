@@ -1,4 +1,4 @@
-"""One file of rows becomes one file of predictions: whole or not there, and once."""
+"""Predicts one file: the result is written atomically, and only once."""
 
 import logging
 import os
@@ -27,12 +27,12 @@ FINGERPRINT, ROWS, REJECTED = "fingerprint", "rows", "rejected"
 
 @dataclass(frozen=True)
 class Task:
-    """A file, and what is to become of it.
+    """A file to predict.
 
     Attributes:
         job: What it shares with other files.
-        name: Its name below the input's place.
-        fingerprint: What its result is known by.
+        name: Its name in the input's storage.
+        fingerprint: The hash that identifies its result.
     """
 
     job: Job
@@ -41,40 +41,40 @@ class Task:
 
     @property
     def output(self) -> str:
-        """What its result is called."""
+        """The name of its result."""
         return self.job.options.shard.name(self.name, "output")
 
     @property
     def rejects(self) -> str:
-        """What its list of rejects is called, which is of the file's kind, or, of no kind that is read, CSV."""
+        """The name of its list of rejects, which has the file's format, or CSV if that is not supported."""
         is_read = self.job.options.format or inputs.suffix(self.name) in (*files.TABLES, *files.PERHAPS_TABLES)
         return self.job.options.shard.name(self.name if is_read else f"{self.name}.csv", "rejects")
 
     @property
     def unfinished_output(self) -> Path:
-        """Where its result is written."""
+        """The local path to which its result is written."""
         return self.job.results.unfinished(self.output, self.job.scratch)
 
     @property
     def unfinished_rejects(self) -> Path:
-        """Where its list of rejects is written."""
+        """The local path to which its list of rejects is written."""
         return self.job.rejects.unfinished(self.rejects, self.job.scratch)
 
     @property
     def lists_objects(self) -> bool:
-        """Whether its rejects are listed as JSON Lines."""
+        """Whether its list of rejects is JSON Lines."""
         return (tables.KINDS.get(self.job.options.format) or inputs.suffix(self.rejects)) in files.JSON_LINES
 
     def facts(self, tally: Tally) -> Facts:
-        """Return what is to be remembered of its result."""
+        """Return the facts to store with its result."""
         return {FINGERPRINT: self.fingerprint, ROWS: str(tally.rows), REJECTED: str(tally.rejected)}
 
 
 def predict(job: Job, name: str) -> Tally:
-    """Write a file's result and its list of rejects, unless they are there; return what they came to.
+    """Write a file's result and its list of rejects, unless they exist; return their counts.
 
     Raises:
-        UserError: The file can't be read, or has bad rows and may have none.
+        UserError: The file can't be read, or has bad rows and ``--fail-on-rejects`` is set.
     """
     task = Task(job, name, job.fingerprint(name))
     before = _finished(task)
@@ -95,7 +95,7 @@ def predict(job: Job, name: str) -> Tally:
 
 
 def _finished(task: Task) -> Tally | None:
-    """Return what a result that is there came to; None where it has to be made, or may not have come to that."""
+    """Return the counts of an existing result; None if it has to be written, or has rejects that are not allowed."""
     facts = task.job.results.facts(task.output)
     if facts is None or facts.get(FINGERPRINT) != task.fingerprint:
         return None
@@ -104,11 +104,11 @@ def _finished(task: Task) -> Tally | None:
 
 
 def _predicted(task: Task, path: Path) -> Tally:
-    """Do a file that is here.
+    """Predict a local file.
 
     Raises:
-        BrokenFileError: Nothing of it can be read, or not to its end.
-        UserError: It has bad rows and may have none.
+        BrokenFileError: It can't be read, or not to its end.
+        UserError: It has bad rows and ``--fail-on-rejects`` is set.
     """
     options = task.job.options
     source = tables.source(path, task.name, options)
@@ -129,7 +129,7 @@ def _predicted(task: Task, path: Path) -> Tally:
 
 
 def _own_rows(source: Source, table: Table, shard: Shard) -> range | None:
-    """Return which of a file's rows are this job's part, counted from 0 with those that can't be read; None for all."""
+    """Return the range of this job's shard of a file's records, counted from 0, rejects included; None for all."""
     if shard.count == 1:
         return None
     with _records(source, table, None) as (records, _):
@@ -144,11 +144,11 @@ def _refuse_rejects(task: Task, source: Source, table: Table, own: range | None)
         count = _list_rejects(task, (record for record in records if isinstance(record, Reject)))
     if count:
         where = task.job.rejects.address(task.rejects)
-        raise UserError(f"{count} rows can't be read, and may not be (--fail-on-rejects): {where} lists them")
+        raise UserError(f"{count} rows can't be read, and --fail-on-rejects is set: {where} lists them")
 
 
 def _list_rejects(task: Task, rejects: Iterable[Reject]) -> int:
-    """Publish the list of a file of which nothing is predicted, unless it is empty; return how many are in it."""
+    """Publish the list of rejects of a file that is not predicted, unless it is empty; return its length."""
     with writing(task.unfinished_rejects, task.rejects) as file:
         listed = RejectList(file, as_objects=task.lists_objects)
         listed.add(rejects)
@@ -159,7 +159,7 @@ def _list_rejects(task: Task, rejects: Iterable[Reject]) -> int:
 
 
 def _write(task: Task, source: Source, table: Table, own: range | None) -> Tally:
-    """Write a file's result and its list of rejects where they are looked for by nobody yet."""
+    """Write a file's result and its list of rejects to their unfinished paths."""
     job = task.job
     watch = Watch(task.name)
     with (
@@ -183,7 +183,7 @@ def _write(task: Task, source: Source, table: Table, own: range | None) -> Tally
 
 @contextmanager
 def _records(source: Source, table: Table, own: range | None) -> Iterator[tuple[Iterator[Record], Callable[[], float]]]:
-    """Open a file: give what it is made of, or a range of that, and what says how much of its bytes is read."""
+    """Open a file; yield its records, or a range of them, and a function that returns the fraction of bytes read."""
     with tables.reading(source), open_text(source, LENIENT) as file:
         size = source.path.stat().st_size
         records = table.records(file)

@@ -1,4 +1,4 @@
-"""Which column of a table is the text, and whether its first row is a header: told, or seen in its first rows."""
+"""Which column of a table is the text, and whether its first row is a header: as stated, or as detected."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,15 +24,15 @@ MOST_SHOWN = 50
 
 
 def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: str) -> bool:
-    """Say whether a table's first row is a header.
+    """Return whether a table's first row is a header.
 
-    It is one where it has the name of the wanted column; or where it has names, each once and none a figure, and one
-    of them is of those that people give to a text, or stands over a column of figures.
+    It is one if it has the name of the wanted column; or if its fields are distinct names without numbers, and one of
+    them is a usual name for a text, or is above a column of numbers.
 
     Args:
         first: The row.
         others: Rows after it.
-        wanted: The name or number of the text's column; empty where that is to be found.
+        wanted: The name or number of the text's column; empty to detect it.
     """
     names = [plain(name) for name in first]
     if wanted and not wanted.isdecimal() and plain(wanted) in names:
@@ -46,16 +46,16 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
 
 
 def find(names: Sequence[str], rows: Sequence[Sequence[str]], wanted: str, *, numbered: bool) -> int:
-    """Return which column is the text, counted from 0.
+    """Return the index of the text's column, from 0.
 
     Args:
-        names: What the columns are called; empty texts where they have no names.
+        names: The columns' names; empty strings without a header.
         rows: Some rows, each with a value for each column.
-        wanted: The column's name or number; empty where it is to be found.
-        numbered: Whether columns may be told by number.
+        wanted: The column's name or number; empty to detect it.
+        numbered: Whether columns may be given by number.
 
     Raises:
-        UserError: There is no such column, or not just one that looks like text; the message lists the columns.
+        UserError: There is no such column, or not exactly one that looks like text; the message lists the columns.
     """
     found, why = _wanted(names, wanted, numbered=numbered) if wanted else _likely(names, rows)
     if len(found) == 1:
@@ -78,7 +78,7 @@ def longer(names: Sequence[str], rows: Sequence[Sequence[str]], text: int, noun:
     for line, row in enumerate(rows):
         others = [pair for number, pair in enumerate(zip(names, row, strict=True)) if number != text]
         unread.add(line, (names[text], row[text]), others if names[text] else [])
-    return [f"{words}; say --text-column to settle it" for words in unread.longer()]
+    return [f"{words}; set --text-column to settle it" for words in unread.longer()]
 
 
 def refuse_prose(rows: Sequence[Sequence[str]], count: int, noun: str) -> None:
@@ -94,7 +94,7 @@ def refuse_prose(rows: Sequence[Sequence[str]], count: int, noun: str) -> None:
     """
     if count > 1 and not any(_are_figures(values) or _come_again(values) for values in _columns(rows, count)):
         raise UserError(
-            f"the {noun}s stand as in a sentence, and may be the texts' own; say --delimiter none if each line is a "
+            f"the {noun}s stand as in a sentence, and may be the texts' own; set --delimiter none if each line is a "
             f"text, or --text-column and the number of the column that is"
         )
 
@@ -117,20 +117,20 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
         all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
     ):
         return []
-    words = "the first row may be a header; say --header true if it is, or --header false"
+    words = "the first row may be a header; set --header true if it is, or --header false"
     if len(first) > 1:
         raise UserError(words)
     return [words]
 
 
 def _stands_alone(rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether no value of the first row comes again in its column."""
+    """Return whether no value of the first row comes again in its column."""
     first, *others = rows
     return not any(value and value == row[number] for row in others for number, value in enumerate(first))
 
 
 def _come_again(values: Sequence[str]) -> bool:
-    """Say whether most values come more than once, as labels do, and are not one and the same."""
+    """Return whether most values come more than once, as labels do, and are not one and the same."""
     counts = Counter(values)
     return len(counts) > 1 and sum(count for count in counts.values() if count > 1) > SHARE * len(values)
 

@@ -1,4 +1,4 @@
-"""Labelled images, in a folder for each label of a channel, with every bad file found and named."""
+"""Reads labelled images, in one folder per label of a channel, and reports every bad file."""
 
 import hashlib
 import logging
@@ -113,14 +113,14 @@ def files_of(folder: Path) -> list[Path]:
 def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
     """Find a channel's images: those at any depth in a folder at its top, whose name is their label.
 
-    What a file is, is said by its content, where its name does not end as an image's that is read.
+    A file without the suffix of a supported image is identified by its content.
 
     Args:
         folder: The channel's folder.
         channel: Its name, with which the files' names in messages begin.
-        result: Gets a problem for each image that is in no label's folder or of another kind, for folders without a
-            image or that are no labels, for another program's layout, and where there is nothing to read; and a
-            warning of what is left out.
+        result: Gets a problem for each image outside the label folders or in an unsupported format, for folders
+            without images or that are not labels, for another program's layout, and if there is nothing to read; and
+            a warning that names the files left out.
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
     paths = files_of(folder)
@@ -150,12 +150,12 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
 
 
 def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult) -> None:
-    """Look at every image, some at a time.
+    """Read and check every image, in parallel.
 
     Args:
         sources: The images.
-        _dialect: Says something of tables.
-        found: Gets a row for each good image, which is of no line, and a problem for each other.
+        _dialect: Not used; it applies to tables.
+        found: Gets a row for each good image, with line 0, and a problem for each bad one.
     """
     next_line = time.monotonic() + SECONDS_BETWEEN_LINES
     with ThreadPoolExecutor(resources.processors()) as pool:
@@ -186,24 +186,24 @@ def table_of(found: ReadResult) -> pd.DataFrame:
 
 
 def why_one_label(table: pd.DataFrame) -> str:
-    """Say where the labels' folders may be, by how the images of the only one lie in it."""
+    """Return where the labels' folders may be, by how the images of the only one lie in it."""
     items = [PurePath(image.item) for image in table["record"]]
     return f"; {layouts.too_high(str(table['label'].iloc[0]), items)}"
 
 
 def check(_table: pd.DataFrame, _known: Collection[Label]) -> None:
-    """Take every label: that folders are labels is beyond doubt."""
+    """Accept every label: the names of folders are labels beyond doubt."""
 
 
 def findings(
     splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], _max_sequence_length: int | None = None
 ) -> Iterator[Finding]:
-    """Look at all images of a job: labels, sizes, images that come again.
+    """Report on all images of a job: labels, sizes, repeated images.
 
     Args:
-        splits: The rows by what they are for, ``training`` the first, with the columns of :func:`examples`.
+        splits: The rows by split, ``training`` first, with the columns of :func:`table_of`.
         labels: All labels.
-        _max_sequence_length: Says something of texts.
+        _max_sequence_length: Not used; it applies to texts.
     """
     contents = {name: table.assign(record=table["record"].map(str)) for name, table in splits.items()}
     yield from report.of_labels(contents, labels, doubtful=False)
@@ -221,7 +221,7 @@ def _is_left_behind(name: str) -> bool:
 
 
 def _label(relative: Path) -> str:
-    """Return the folder at the channel's top that a file is in; nothing where it is at the top itself."""
+    """Return the folder at the channel's top that a file is in; empty if it is at the top itself."""
     first, *others = relative.parts
     return first if others else ""
 
@@ -241,7 +241,7 @@ def _foreign(folder: Path, others: Sequence[Path], images: Collection[Path]) -> 
 def _laid_out_otherwise(
     folder: Path, channel: str, others: Sequence[Path], images: Collection[Path]
 ) -> tuple[str, str] | None:
-    """Return the place, and what is wrong and what to do, where no folder of the channel is a label; else None."""
+    """Return a location, and what is wrong there and what to do, if no folder of the channel is a label; else None."""
     foreign = _foreign(folder, others, images)
     if foreign is not None:
         return f"{channel}/{shown(foreign[0])}", foreign[1]
@@ -262,14 +262,14 @@ def _nothing(folder: Path, channel: str, others: Sequence[Path], result: ReadRes
 
 
 def _misplaced(source: Source, channel: str) -> str:
-    """Say what keeps an image from being read, but for what is in it."""
+    """Return what keeps an image from being read, but for what is in it."""
     if not source.kind:
         return f"an image outside of the labels' folders; put it in {channel}/<its label>/"
-    return "" if source.path.is_file() else "no file, or a link that leads nowhere; put the image itself here"
+    return "" if source.path.is_file() else "not a file, or a broken link; put the image itself here"
 
 
 def _missed(path: Path) -> str:
-    """Say of a file that is no image that is read, whether somebody would miss it as one, and what to do."""
+    """Return what to do about a file that is not a supported image, if a user would miss it; otherwise empty."""
     if path.is_dir():
         return "a link to a folder, which is not followed; put the folder itself here"
     other = pixels.other_image(layouts.head_of(path))
@@ -291,7 +291,7 @@ def _warn_of_left_out(folder: Path, others: Sequence[Path], images: Collection[P
             left_out.setdefault(reason, []).append(_sized(folder, path))
     hidden = [_sized(folder, path) for path in _hidden_images(folder)]
     if hidden:
-        left_out["names that begin with a dot are passed over; give them others"] = hidden
+        left_out["files whose names begin with a dot are skipped; rename them"] = hidden
     for reason, names in left_out.items():
         result.general_warnings.append(f"left out: {', '.join(at_most(names, NOTES_NAME))}: {reason}")
 
@@ -301,7 +301,7 @@ def _sized(folder: Path, path: Path) -> str:
 
 
 def _reason(path: Path, by_content: Collection[str]) -> str:
-    """Say why a file is not read; nothing of one that nobody misses.
+    """Return why a file is not read; empty for one that nobody misses.
 
     Args:
         path: The file.
@@ -310,11 +310,11 @@ def _reason(path: Path, by_content: Collection[str]) -> str:
     head = layouts.head_of(path)
     suffix = path.suffix.lower()
     if not head:
-        unread = "it can't be read; see to it that the job may read it" if path.stat().st_size else ""
+        unread = "it can't be read; make it readable for the job" if path.stat().st_size else ""
         return unread or ("the file is empty" if suffix in by_content else "")
     sign = layouts.sign_of(path, head)
     silent = ABOUT_THE_DATA.match(path.name) or (suffix == MANIFEST and not head.lstrip().startswith(b"{"))
-    return sign.words if sign is not None else "" if silent else pixels.what_else(head) or "no image"
+    return sign.words if sign is not None else "" if silent else pixels.what_else(head) or "not an image"
 
 
 def _hidden_images(folder: Path) -> list[Path]:
@@ -380,7 +380,7 @@ def _look(source: Source) -> ImageSource | str:
     except PixelsError as error:
         return str(error)
     except OSError as error:
-        return f"can't be read ({error.strerror}); see to it that the job may read it"
+        return f"can't be read ({error.strerror}); make it readable for the job"
     digest = hashlib.sha256(content).hexdigest()
     return ImageSource(source.path, digest, seen.height, seen.width, source.item, seen.values)
 

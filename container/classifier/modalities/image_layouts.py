@@ -1,4 +1,4 @@
-"""Images as other programs lay them out: what gives such a layout away, and folders whose names are no labels."""
+"""Detects image data sets in other programs' layouts, and folders whose names are not labels."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ FOLDERS = "put each image in a folder that has the name of its label"
 EXPORT = "save its images as files, each in a folder that has the name of its label (and texts as CSV or JSON Lines)"
 UNPACK = "unpack it, and upload the folders of images that are in it"
 TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml")
-# Without an image beside them, of these it can't be said what they are about.
+# Without images beside them, these files may be about images or about texts.
 ABOUT_IMAGES_OR_TEXTS = (".txt", ".csv", ".tsv", ".xml")
 LINES_READ = 50
 FEWEST_LINES = 2
@@ -42,14 +42,14 @@ MOST_BEGINNINGS = 20
 
 @dataclass(frozen=True)
 class Sign:
-    """What a file is by its first bytes, where it is of another program's layout.
+    """A kind of file that belongs to another program's layout, recognised by its first bytes.
 
     Attributes:
-        head: What it begins with.
-        words: What it is, and what to do.
-        suffixes: What its name ends in, where that matters.
-        whole: Whether it stands for all images, and not for the one that it lies beside.
-        images_only: Whether it holds, or is about, images whatever lies beside it.
+        head: Matches the first bytes.
+        words: What the file is, and what to do.
+        suffixes: The suffixes that its name may have; empty for any.
+        whole: Whether it describes the whole data set, not just the image beside it.
+        images_only: Whether it always holds or describes images, whatever is beside it.
     """
 
     head: re.Pattern[bytes]
@@ -59,7 +59,7 @@ class Sign:
     images_only: bool = False
 
     def __call__(self, path: PurePath, head: bytes) -> bool:
-        """Return whether a file is such a one."""
+        """Return whether a file is of this kind."""
         return (not self.suffixes or path.suffix.lower() in self.suffixes) and bool(self.head.match(head))
 
 
@@ -114,7 +114,7 @@ SIGNS = (
 
 
 def head_of(path: Path) -> bytes:
-    """Return a file's first bytes; none where there is nothing to read."""
+    """Return a file's first bytes; None if there is nothing to read."""
     try:
         if not path.is_file():
             return b""
@@ -132,9 +132,9 @@ def sign_of(path: PurePath, head: bytes) -> Sign | None:
 def foreign(
     others: Sequence[PurePath], head: Callable[[PurePath], bytes], images: Sequence[PurePath]
 ) -> tuple[PurePath, str] | None:
-    """Return the file that gives another program's layout away, and what it is and what to do; None without one.
+    """Return the file that reveals another program's layout, and what it is and what to do; None without one.
 
-    Where two folders or more may be labels, images are read by these whatever else lies beside them.
+    If two or more folders may be labels, the images are read by folder whatever else is beside them.
 
     Args:
         others: The files that are no images, by their paths in the channel.
@@ -157,7 +157,7 @@ def foreign(
 
 
 def _table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
-    """Return what says whether a table's lines name images, each another."""
+    """Return a function that tells whether the lines of a table name images, a different one each."""
     names, stems = {path.name for path in images}, {path.stem for path in images}
 
     def names_images(head: bytes) -> bool:
@@ -220,7 +220,7 @@ def folder_problems(images: Sequence[PurePath], channel: str) -> Iterator[tuple[
 
 
 def _leads(folders: Sequence[str], below: Mapping[str, Collection[str]]) -> str:
-    """Say what to do with folders none of which is a label."""
+    """Return what to do with folders none of which is a label."""
     parts = {folder: role_of(folder) for folder in folders if role_of(folder) and below[folder]}
     if len(parts) == 0:
         return f"{FOLDERS}, and the S3 address must lead to the folder that these are in"
@@ -229,7 +229,7 @@ def _leads(folders: Sequence[str], below: Mapping[str, Collection[str]]) -> str:
 
 
 def _part(label: str, inside: Collection[str], labels: Collection[str]) -> str:
-    """Say what is wrong with a folder beside labels that has the name of a part of the data."""
+    """Return what is wrong with a folder beside labels that has the name of a part of the data."""
     again = sorted(set(inside) & set(labels))
     role = role_of(label)
     if again:
@@ -260,7 +260,7 @@ def _parts_below(below: Mapping[str, Collection[str]], channel: str) -> Iterator
 
 
 def beginnings(names: Sequence[str]) -> str:
-    """Say what images' names begin with, which may be their labels; nothing where it is not a few words."""
+    """Return what images' names begin with, which may be their labels; empty if it is not a few words."""
     words = Counter(found[0] if (found := LETTERS.match(name)) else "" for name in names)
     if not 2 <= len(words) <= MOST_BEGINNINGS or "" in words or min(words.values()) < 2:
         return ""
@@ -268,7 +268,7 @@ def beginnings(names: Sequence[str]) -> str:
 
 
 def too_high(label: str, items: Sequence[PurePath]) -> str:
-    """Say where the labels' folders are when a channel's only folder holds them; nothing where it does not.
+    """Return where the labels' folders are when a channel's only folder holds them; empty if it does not.
 
     Args:
         label: The channel's only label.

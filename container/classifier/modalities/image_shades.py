@@ -1,4 +1,4 @@
-"""The values of images' pixels: how many bits of 16 they take up, and whether a network can tell them apart."""
+"""The pixel values of images: how many of 16 bits they use, and whether they have enough contrast for a network."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from classifier.modalities.report import EXAMPLES, Finding
 from classifier.pixels import ImageSource
 
 WHITE = 255
-# A twentieth of the images at either end may have values as no others have.
+# A twentieth of the images at either end may have exceptional values.
 ODD = 0.05
 # Of 256 shades; values of 12 bits that are read by 16 make 16, of 13 bits 32.
 FEWEST_SHADES = 32
@@ -33,11 +33,11 @@ def read_by(table: pd.DataFrame, bits: int) -> pd.DataFrame:
 
 
 def findings(name: str, table: pd.DataFrame) -> Iterator[Finding]:
-    """Look at the values of images: warn where all are nearly one shade, or some are and have several labels.
+    """Warn if all images are nearly one shade, or if some are of one shade and have several labels.
 
     Args:
-        name: What the rows are for.
-        table: The rows, with :class:`ImageSource` for ``text``.
+        name: The split.
+        table: Its rows, whose records are :class:`ImageSource`.
     """
     rows = [row for row, image in enumerate(table["record"]) if image.values is not None]
     images: list[ImageSource] = [table["record"].iloc[row] for row in rows]
@@ -73,8 +73,8 @@ def _all_alike(name: str, least: float, greatest: float, most: float) -> str:
     cure = f"multiply all values by {factor}" if factor > 1 else f"stretch all values alike over 0 to {WHITE}"
     return (
         f"rows={name} note='images of nearly one shade: of 0 to {WHITE}, their values are {least:.0f} to "
-        f"{greatest:.0f}, and a network can hardly tell them apart. Save them anew with more contrast, those to be "
-        f"asked about later too: {cure}; what is transparent is read as white'"
+        f"{greatest:.0f}, and a network can hardly tell them apart. Save them again with more contrast, and do the "
+        f"same for images to classify later: {cure}; transparent pixels are read as white'"
     )
 
 

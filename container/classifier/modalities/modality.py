@@ -19,7 +19,7 @@ class Channel(Protocol):
     """How a channel of one modality is read: the functions of a module."""
 
     def find(self, folder: Path, channel: str, result: "ReadResult", *, sharded: bool = False) -> "list[Source]":
-        """Find a channel's files; the result gets a problem where there is nothing to read, and notes.
+        """Find a channel's files; the result gets notes, and a problem if there is nothing to read.
 
         Args:
             folder: The channel's folder.
@@ -41,13 +41,13 @@ class Channel(Protocol):
         """Return the good rows as a table with the columns of :func:`classifier.modalities.text_channel.table_of`."""
 
     def why_one_label(self, table: "pd.DataFrame", /) -> str:
-        """Return why all rows may have one label, to end a message with; empty where it is not known."""
+        """Return why all rows may have one label, to end a message with; empty if it is not known."""
 
     def bits_of(self, tables: "Iterable[pd.DataFrame]", /) -> int:
         """Return how many bits of 16 the values of 16-bit images take up; 0 without such images."""
 
     def check(self, table: "pd.DataFrame", known: "Collection[Label]", /) -> None:
-        """Refuse labels that are none, of a channel that says which labels there are; the known ones are beyond doubt.
+        """Refuse implausible labels in a channel that defines the labels; the known ones are accepted.
 
         Raises:
             UserError: There are such labels.
@@ -61,7 +61,7 @@ class Channel(Protocol):
         Args:
             splits: The rows by split, ``training`` first, as :meth:`table_of` gives them.
             labels: All labels.
-            max_sequence_length: How many tokens of a text will be read; None where that is not known.
+            max_sequence_length: How many tokens of a text will be read; None if that is not known.
         """
 
 

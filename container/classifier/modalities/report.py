@@ -1,4 +1,4 @@
-"""What labelled texts and other records look like as a whole, and what in them may be a mistake."""
+"""The report on a job's data: its statistics, and what may be a mistake."""
 
 import logging
 import re
@@ -73,13 +73,13 @@ def of_files(name: str, result: ReadResult) -> Iterator[Finding]:
 def findings(
     splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], max_sequence_length: int | None = None
 ) -> Iterator[Finding]:
-    """Look at all rows of a job.
+    """Report on all rows of a job.
 
     Args:
-        splits: The rows by what they are for, ``training`` the first, with the columns of
+        splits: The rows by split, ``training`` first, with the columns of
             :func:`classifier.modalities.text_channel.table_of`.
         labels: All labels.
-        max_sequence_length: How many tokens of a text will be read; None where that is not known.
+        max_sequence_length: How many tokens of a text will be read; None if not known.
     """
     yield from of_labels(splits, labels)
     for name, table in splits.items():
@@ -92,7 +92,7 @@ def findings(
 def of_labels(
     splits: Mapping[str, pd.DataFrame], labels: Sequence[Label], *, doubtful: bool = True
 ) -> Iterator[Finding]:
-    """Say how many rows there are, and of each label.
+    """Return how many rows there are, and of each label.
 
     Args:
         splits: As for :func:`findings`.
@@ -208,12 +208,12 @@ def _distribution(noun: str, lengths: NDArray[np.int64]) -> str:
 
 
 def repeated(name: str, table: pd.DataFrame, noun: str = "texts") -> Iterator[Finding]:
-    """Note texts that come more than once, with one label or with several.
+    """Note records that occur more than once, with one label or with several.
 
     Args:
-        name: What the rows are for.
-        table: The rows.
-        noun: What their texts are called.
+        name: The split.
+        table: Its rows.
+        noun: The plural noun for records.
     """
     alike = table[table.duplicated("record", keep=False)]
     if alike.empty:
@@ -244,14 +244,14 @@ def _run_together(name: str, table: pd.DataFrame) -> Iterator[Finding]:
 def leaks(
     name: str, table: pd.DataFrame, other_name: str, other: pd.DataFrame, noun: str = "texts"
 ) -> Iterator[Finding]:
-    """Note texts that are in two splits, of which the later then is no honest measure.
+    """Warn of records that are in two splits, which makes the metrics of the later one too good.
 
     Args:
-        name: What the first rows are for.
-        table: These rows.
-        other_name: What the later rows are for.
-        other: Those.
-        noun: What their texts are called.
+        name: The first split.
+        table: Its rows.
+        other_name: The later split.
+        other: Its rows.
+        noun: The plural noun for records.
     """
     if table.empty or other.empty:
         return

@@ -1,4 +1,4 @@
-"""Labelled texts, read from the tables of a channel, with every bad row found and named."""
+"""Reads labelled texts from the tables of a channel, and reports every bad row."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -76,7 +76,7 @@ def table_of(found: ReadResult) -> pd.DataFrame:
 
 
 def why_one_label(_: pd.DataFrame) -> str:
-    """Say nothing of why all texts have one label."""
+    """Return an empty string: the reason is not known for texts."""
     return ""
 
 
@@ -86,11 +86,11 @@ def bits_of(_: Iterable[pd.DataFrame]) -> int:
 
 
 def check(table: pd.DataFrame, known: Collection[Label]) -> None:
-    """Refuse labels that are none, but for names of folders, which are beyond doubt.
+    """Refuse implausible labels, except the names of folders, which are labels beyond doubt.
 
     Args:
         table: The channel's rows.
-        known: Labels that are beyond doubt.
+        known: Labels that are accepted.
 
     Raises:
         UserError: As :func:`classifier.tabular.labels.check`.

@@ -1,4 +1,4 @@
-"""Which files of a channel are read, and what is said of the others."""
+"""Selects the files of a channel that are read, and reports the others."""
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,9 +21,9 @@ ALONE = f"beside a {DATA_FILE} at the top no other file is read; give {DATA_FILE
 COPY = "a compressed copy of the file beside it, by its name; give one of them another name if they differ"
 PERHAPS = "a .json or .txt is read only where there is no other table; let its name end in .jsonl, .csv or .tsv"
 OF_MANIFESTS = "a .manifest is read only where there is no other table; let its name end in .jsonl"
-EMPTY = "the file is empty; write a row a line: a label, a comma, and a text"
-HIDDEN = "names that begin with a dot or an underscore are taken for what programs leave behind; give it another name"
-NOWHERE = "a link that leads nowhere; put the file itself there"
+EMPTY = "the file is empty; write one row per line: a label, a comma, and a text"
+HIDDEN = "names that begin with a dot or an underscore are treated as temporary or system files; give it another name"
+NOWHERE = "a broken link; put the file itself there"
 TO_A_FOLDER = "a link to a folder, which is not followed; put the folder itself there"
 MIXED = (
     "tables and texts in the folders of their labels are not read together; write all as tables, or give each a channel"
@@ -35,12 +35,12 @@ EMPTY_TEXT = "a text that is empty; write it, or take it out"
 
 @dataclass(frozen=True)
 class _Folder:
-    """What is in a channel's folder.
+    """The contents of a channel's folder.
 
     Attributes:
         path: The folder.
-        names: Each file, and each link that is not followed, by its path: its name below the folder.
-        empty: Those of no bytes.
+        names: For the path of each file, and of each link that is not followed, its name relative to the folder.
+        empty: The paths of files without content.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class _Folder:
 
     @cached_property
     def visible(self) -> Mapping[Path, PurePath]:
-        """The files that may be the user's by their names, but for manifests; none is empty."""
+        """The files that are the user's, judging by their names, without manifests and empty files."""
         return {
             path: name
             for path, name in self.names.items()
@@ -58,7 +58,7 @@ class _Folder:
 
     @cached_property
     def texts(self) -> Collection[Path]:
-        """The files that are texts in the folders of their labels, were there no table; none where they are few."""
+        """The files that would be read as texts in label folders if there were no table; empty if they are few."""
         found = {path: name for path, name in self.visible.items() if len(name.parts) > 1 and path.suffix == TEXT}
         labels = {name.parts[0] for name in found.values()}
         return found.keys() if len(labels) > 1 and len(found) >= MANY_TEXTS else ()
@@ -99,14 +99,14 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
 
 
 def _looked_into(folder: Path, channel: str, result: ReadResult) -> _Folder:
-    """Look at a folder; what in it may not be looked into is a problem."""
+    """List a folder; a subfolder that can't be listed is a problem."""
     closed: list[OSError] = []
     paths = []
     for parent, folders, names in os.walk(folder, onerror=closed.append):
         paths += [path for name in (*folders, *names) if (path := Path(parent, name)).is_symlink() or path.is_file()]
     for error in closed if folder.is_dir() else ():
         place = f"{channel}/{shown(Path(error.filename).relative_to(folder).as_posix())}"
-        result.problem(place, 0, f"can't be looked into ({error.strerror}); see to it that the job may read it")
+        result.problem(place, 0, f"can't be listed ({error.strerror}); make it readable for the job")
     empty = {path for path in paths if path.is_file() and not path.stat().st_size}
     return _Folder(folder, {path: path.relative_to(folder) for path in sorted(paths)}, empty)
 
@@ -128,7 +128,7 @@ def _tables(there: _Folder, channel: str, suffixes: Collection[str]) -> list[Sou
 
 
 def _is_copy(path: Path, others: Collection[Path]) -> bool:
-    """Return whether a file is the compressed copy of one beside it, which would give every row twice."""
+    """Return whether a file is a compressed copy of the one beside it, which would duplicate every row."""
     return path.suffix.lower() == GZIP and path.with_suffix("") in others
 
 
@@ -141,7 +141,7 @@ def _manifests(there: _Folder, channel: str) -> list[Source]:
 
 
 def _nothing(there: _Folder, channel: str, result: ReadResult, *, sharded: bool) -> None:
-    """Say why a channel has no table, and what to do."""
+    """Add the problems of a channel without a table."""
     problems = {path: why for path in there.names if (why := _why_missed(there, path, files.what))}
     empty = [path for path in there.empty if files.is_table(path) and _is_users(there.names[path])]
     problems |= dict.fromkeys(sorted(empty)[: 0 if sharded else 1], EMPTY)
@@ -155,12 +155,12 @@ def _nothing(there: _Folder, channel: str, result: ReadResult, *, sharded: bool)
 
 
 def _why_missed(there: _Folder, path: Path, of_manifest: Callable[[Path], str]) -> str:
-    """Say why a file is not read; nothing where nobody misses it.
+    """Return why a file is not read; empty if nobody would miss it.
 
     Args:
         there: The channel.
         path: The file.
-        of_manifest: Says it of a ``.manifest``.
+        of_manifest: Returns the reason for a ``.manifest`` file.
     """
     name = there.names[path]
     if path in there.empty or left_out.is_left_behind(name):
@@ -179,7 +179,7 @@ def _of_manifest_beside_tables(path: Path) -> str:
 
 
 def _check_names(there: _Folder, sources: Sequence[Source], channel: str, result: ReadResult) -> None:
-    """Refuse tables whose folders or names say what their rows do not, and warn of folders for other channels."""
+    """Refuse tables whose labels or splits are only in their paths, and warn of folders for other channels."""
     names = [there.names[source.path].as_posix() for source in sources if not source.label]
     wrong = [words for words in (layouts.in_folders_of_labels(names), layouts.several_splits(names)) if words]
     for words in wrong:
@@ -189,7 +189,7 @@ def _check_names(there: _Folder, sources: Sequence[Source], channel: str, result
     if odd and not wrong:
         named = ", ".join(at_most(odd, MOST_NOTED))
         result.general_warnings.append(
-            f"read though the folder's name says another purpose: {named}; give it its own channel"
+            f"read although the folder's name indicates another purpose: {named}; give it its own channel"
         )
 
 
@@ -218,7 +218,7 @@ def _sized(there: _Folder, paths: Iterable[Path], channel: str) -> list[str]:
 
 
 def _beside_tables(there: _Folder, path: Path) -> str:
-    """Say why a file that may be a table is not read beside others; nothing where it is none."""
+    """Return why a file that may be a table is not read beside other tables; empty if it is not a table."""
     if path not in there.visible:
         return ""
     if files.is_table(path):
@@ -229,7 +229,7 @@ def _beside_tables(there: _Folder, path: Path) -> str:
 
 
 def _beside_texts(there: _Folder, path: Path) -> str:
-    """Say why a file is not read beside the texts of labels' folders; nothing where that is not the reason."""
+    """Return why a file is not read beside texts in label folders; empty if the reason is another."""
     name = there.names[path]
     if not path.is_file() or _is_manifest(path) or not _is_users(name) or left_out.is_notice(name):
         return ""

@@ -1,4 +1,4 @@
-"""Names that people give to the label and to the text: in the header of a table, or as keys of JSON."""
+"""The usual names of the label and the text, in the header of a table or as JSON keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ def recognise(names: Sequence[str], kind: str = "columns") -> Columns | None:
         if len(found) > 1:
             numbers = " and ".join(str(number + 1) for number in found)
             raise AmbiguousError(
-                f"{kind} {numbers} may each be the {noun}; call the one to read {noun!r}, or take the others out"
+                f"{kind} {numbers} may each be the {noun}; rename the one to read to {noun!r}, or remove the others"
             )
     return Columns(labels[0], texts[0], len(names))
 
@@ -80,7 +80,7 @@ def label_names(names: Sequence[str]) -> list[int]:
 
 
 def are_names(fields: Sequence[str]) -> bool:
-    """Say whether a row of two columns names both beyond doubt, in either order; a single letter is a label too."""
+    """Return whether a row of two columns names both beyond doubt, in either order; a single letter is a label too."""
     if len(fields) != HEADERLESS.count or max(map(len, fields)) > LONGEST_KNOWN:
         return False
     first, second = (field.strip().lower() for field in fields)

@@ -38,7 +38,7 @@ def read(source: Source, dialect: Dialect, result: ReadResult) -> None:
 
 
 def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
-    """Return a reader of lines as tables are written here; its limit of a field's length is lifted."""
+    """Return a strict CSV reader of lines, without a limit on the length of a field."""
     csv.field_size_limit(sys.maxsize)
     return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
 
@@ -46,7 +46,7 @@ def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
 def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -> None:
     name = f"{delimiter.name}s"
     if delimiter.declared:
-        result.note(source.name, f"is separated by {name}, as its first line says, which is no row")
+        result.note(source.name, f"is separated by {name}, as its first line says, which is not a row")
     elif delimiter.character != delimiters.usual(source) and not delimiter.guessed:
         result.note(source.name, f"is separated by {name}")
 
@@ -67,7 +67,7 @@ def _records(lines: Iterable[str], parser: RowParser, line: int) -> Iterator[tup
 
 
 def _until_broken(lines: Iterator[str], parser: RowParser, first: int) -> Generator[tuple[int, list[str]], None, int]:
-    """Yield rows up to one that is no CSV; return the number of the line after it, 0 at the file's end."""
+    """Yield rows up to a malformed one; return the number of the line after it, or 0 at the end of the file."""
     fields_of = reader(lines, parser.delimiter)
     line = first
     try:

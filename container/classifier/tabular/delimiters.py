@@ -1,4 +1,4 @@
-"""What separates the columns of a table: comma, semicolon, tab or vertical bar."""
+"""Detects the delimiter of a table: comma, semicolon, tab or vertical bar."""
 
 import csv
 import io
@@ -41,14 +41,15 @@ MOST = 0.5
 
 
 class Delimiter(NamedTuple):
-    """What separates a table's columns.
+    """The delimiter of a table.
 
     Attributes:
-        character: The delimiter; empty where every line is one column.
+        character: The delimiter; empty if every line is a single column.
         declared: Whether the table's first line is ``sep=`` and the delimiter.
-        guessed: Whether it is not the usual one, and nothing but the rows says so: neither that line, nor a header, nor
-            the user.
-        in_prose: Whether it mostly stands as in prose, before a space or in a number; of tables of any columns.
+        guessed: Whether it is not the usual one and was inferred from the rows alone: neither that line, nor a header,
+            nor the user states it.
+        in_prose: Whether most of its occurrences look like punctuation: before a space or in a number. Only set for
+            tables of any columns.
     """
 
     character: str
@@ -58,7 +59,7 @@ class Delimiter(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return NAMES.get(self.character, NONE)
 
 
@@ -66,7 +67,7 @@ WHOLE_LINES = Delimiter("")
 
 
 def usual(source: Source) -> str:
-    """Return what the file's name says."""
+    """Return the usual delimiter for the file's suffix."""
     return TAB if source.suffix == ".tsv" else COMMA
 
 
@@ -84,7 +85,7 @@ def find(source: Source, dialect: Dialect) -> Delimiter:
 def find_any(source: Source, dialect: Dialect) -> Delimiter:
     """Return the delimiter of a table of any columns: the first by which most rows have as many as the first row.
 
-    A ``.txt`` file is one text a line, unless its rows are separated by tabs.
+    A ``.txt`` file is one text per line, unless its rows are separated by tabs.
 
     Raises:
         UserError: A ``.txt`` file looks like a table of another delimiter.
@@ -99,7 +100,7 @@ def find_any(source: Source, dialect: Dialect) -> Delimiter:
 
 
 def is_prose(sample: str, delimiter: str) -> bool:
-    """Say whether the first of these delimiters in a line mostly stands as in prose: before a space or in a number."""
+    """Return whether the first delimiter of most lines looks like punctuation: before a space or in a number."""
     lines = [line for line in sample.splitlines()[:ROWS_TO_COMPARE] if delimiter in line]
     mark = re.escape(delimiter)
     prose = re.compile(rf"[^{mark}]*(?:{mark}\s|(?<=\d){mark}(?=\d))")
@@ -126,7 +127,7 @@ def _sniffed(sample: str, expected: str, header: str) -> Delimiter:
 
 
 def _other(sample: str, rows: Sequence[Sequence[str]], expected: str, header: str) -> str:
-    """Return another delimiter that the first rows can be read by, where the usual one does not do; else that one."""
+    """Return another delimiter that can read the first rows, if the usual one fails; otherwise the usual one."""
     unseparated = all(len(fields) == 1 for fields in rows)
     for other in NAMES:
         fits = _share_that_fits(_parsed(sample, other), header, expected) if other != expected else 0.0
@@ -150,20 +151,20 @@ def _hidden(sample: str, rows: Sequence[Sequence[str]], header: str) -> Delimite
     ]
     if not others or _has_quoted_fields(sample, COMMA) or not is_prose(sample, COMMA):
         return Delimiter(COMMA)
-    # Where the comma stands as in prose, and yet what is before it comes again, the user should look.
+    # If the comma looks like punctuation, and yet the values before it repeat, the user should check.
     return Delimiter(COMMA if _repeats(sample, COMMA) else others[0], guessed=True)
 
 
 def _is_meant(sample: str, expected: str) -> bool:
-    """Say whether a table is written with this delimiter, though not all rows can be read so.
+    """Return whether a table is written with this delimiter, although not all rows can be read with it.
 
-    Fields in quotes after it, and what is before it and comes again, are no accident.
+    Quoted fields after it, and repeated values before it, are evidence of that.
     """
     return _has_quoted_fields(sample, expected, MOST) or _repeats(sample, expected)
 
 
 def _has_quoted_fields(sample: str, delimiter: str, least: float = 0.0) -> bool:
-    """Say whether more than a share of the lines that have the delimiter have a whole field in quotes after it."""
+    """Return whether more than a share of the lines that have the delimiter have a whole field in quotes after it."""
     lines = [line for line in sample.splitlines()[:ROWS_TO_COMPARE] if delimiter in line]
     mark = re.escape(delimiter)
     quoted = re.compile(rf'[^"]*{mark}"(?:[^"]|"")*"\s*(?:{mark}|$)')
@@ -171,9 +172,9 @@ def _has_quoted_fields(sample: str, delimiter: str, least: float = 0.0) -> bool:
 
 
 def _repeats(sample: str, delimiter: str, column: int = 0) -> bool:
-    """Say whether the values of the first or last column come again, in most of the rows that have the delimiter.
+    """Return whether the values of the first or last column repeat, in most of the rows that have the delimiter.
 
-    A delimiter within a number, as in ``fire;1,5 mm``, or within what another one's quotes hold, is none.
+    Delimiters within a number, as in ``fire;1,5 mm``, or within a field quoted for another delimiter, don't count.
     """
     rows = [fields for fields in _parsed(sample, delimiter, ROWS_TO_COMPARE) if len(fields) > 1]
     counts = Counter(
@@ -204,14 +205,14 @@ def _of_lines(sample: str) -> Delimiter:
     for character, name in NAMES.items():
         if _is_even(_parsed(sample, character)) and _looks_like_columns(sample, character):
             raise UserError(
-                f"a .txt file is a text a line, and this one looks like a table with {name}s; "
-                f"say --delimiter {_option(character)} if it is one, or --delimiter {NONE} if each line is a text"
+                f"a .txt file is one text per line, and this one looks like a table with {name}s; "
+                f"set --delimiter {_option(character)} if it is one, or --delimiter {NONE} if each line is a text"
             )
     return WHOLE_LINES
 
 
 def _looks_like_columns(sample: str, delimiter: str) -> bool:
-    """Say whether a delimiter that every line has separates columns, and is not only one in each line's text."""
+    """Return whether a delimiter that every line has separates columns, and is not part of each line's text."""
     numbered = all(fields[0].strip().isdecimal() for fields in _parsed(sample, delimiter)[1:])
     repeats = any(_repeats(sample, delimiter, column) for column in (0, -1)) and not is_prose(sample, delimiter)
     return numbered or repeats or _has_text_name(sample, delimiter) or _has_quoted_fields(sample, delimiter, MOST)
@@ -231,7 +232,7 @@ def _has_text_name(sample: str, delimiter: str) -> bool:
 
 
 def _names_columns(sample: str, delimiter: str) -> bool:
-    """Say whether the first row names the columns of label and text."""
+    """Return whether the first row names the columns of label and text."""
     try:
         return any(recognise(fields) for fields in _parsed(sample, delimiter)[:1])
     except AmbiguousError:

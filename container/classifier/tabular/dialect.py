@@ -1,4 +1,4 @@
-"""What a user says of how tables are written, where their own bytes leave a doubt."""
+"""What the user states about the format of tables, where the files are ambiguous."""
 
 from dataclasses import dataclass
 

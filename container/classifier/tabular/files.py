@@ -30,14 +30,14 @@ READ = "a .csv, .tsv, .jsonl, .ndjson, .json or .txt file, or one of these with 
 
 @dataclass(frozen=True)
 class Source:
-    """A file that is read.
+    """A file to read.
 
     Attributes:
-        path: Where it lies.
-        name: What messages call it, ``channel/file``.
-        kind: What it holds, as ``.csv``, where its name is not to be asked; of an image, its label.
-        item: Of an image, its path below its label's folder.
-        label: Of a text that is a file of its own, its label; empty for a table.
+        path: The file's path.
+        name: Its name in messages, ``channel/file``.
+        kind: Its format as a suffix, such as ``.csv``, if that is not the one of its name; for an image, its label.
+        item: For an image, its path below its label's folder.
+        label: For a text in a file of its own, its label; empty for a table.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """What it holds, as ``.csv``, by its name; of ``data.csv.gz`` as well."""
+        """Its format as a suffix, such as ``.csv``; also for ``data.csv.gz``."""
         return self.kind or suffix_of(self.path)
 
 
@@ -102,14 +102,14 @@ def open_text(source: Source, errors: str = "strict") -> TextIO:
 
 
 def is_marked(source: Source) -> bool:
-    """Say whether a file begins with a byte order mark."""
+    """Return whether a file begins with a byte order mark."""
     with open_bytes(source) as file:
         return file.read(len(MARK.encode())) == MARK.encode()
 
 
 @contextmanager
 def reading(source: Source, result: ReadResult) -> Iterator[None]:
-    """Turn what may happen while a file is read into a problem that names it."""
+    """Turn errors while a file is read into problems that name it."""
     try:
         yield
     except UnicodeDecodeError:
@@ -122,12 +122,12 @@ def reading(source: Source, result: ReadResult) -> Iterator[None]:
 
 
 def is_text(source: Source, result: ReadResult, *, also: Collection[str] = ()) -> bool:
-    """Return whether a file may be a table, and name the kind of one that is none.
+    """Return whether a file may be a table; if not, add a problem that names its format.
 
     Args:
         source: The file.
-        result: Gets the kind as a problem.
-        also: Kinds that are read too, in :func:`foreign_format`'s words.
+        result: Gets the problem.
+        also: Other formats that are accepted, in the words of :func:`foreign_format`.
     """
     before = len(result.problems)
     with reading(source, result):
@@ -138,14 +138,14 @@ def is_text(source: Source, result: ReadResult, *, also: Collection[str] = ()) -
 
 
 def _kind(source: Source) -> str:
-    """Return what a file is that is no table, or why it can't be read; nothing where it may be one."""
+    """Return the format of a file that is not a table, or why it can't be read; empty if it may be a table."""
     try:
         with source.path.open("rb") as file:
             packed = file.read(len(GZIP_BEGINS)) == GZIP_BEGINS
     except OSError as error:
-        return f"can't be read ({error.strerror}); see to it that the job may read it"
+        return f"can't be read ({error.strerror}); make it readable for the job"
     if source.path.suffix.lower() == GZIP and not packed:
-        return "not gzip, though its name ends in .gz; take that off, or compress the file"
+        return "not gzip, although its name ends in .gz; rename or compress the file"
     with open_bytes(source) as unpacked:
         is_json = bool(source.label) or source.suffix in ("", *JSON_LINES)
         return foreign_format(unpacked.read(HEAD_BYTES), is_json=is_json)
@@ -158,24 +158,24 @@ def suffix_of(path: Path) -> str:
 
 
 def what(path: Path) -> str:
-    """Return what a file is that is no table or text that is read, and what to do; else an empty string."""
+    """Return a file's format and what to do, if it is not a supported table or text; otherwise an empty string."""
     return foreign_format(head(path, HEAD_BYTES))
 
 
 def not_read(path: Path) -> str:
-    """Say why a file is not read because of its name, and what to do; nothing where it is read."""
+    """Return why a file's name keeps it from being read, and what to do; empty if it is read."""
     if suffix_of(path) in (*TABLES, *PERHAPS_TABLES) or path.name.lower().endswith(MANIFEST):
         return ""
     begins = head(path, HEAD_BYTES)
     if path.suffix.lower() == GZIP and begins.startswith(GZIP_BEGINS):
         return _packed(path)
     ending = rows_suffix(begins)
-    called = f"its name does not say what is in it, but it looks like rows; call it {shown(path.name)}{ending}"
-    return foreign_format(begins) or (called if ending else f"not read; what is read is {READ}")
+    called = f"its name has no known suffix, but it looks like rows; rename it to {shown(path.name)}{ending}"
+    return foreign_format(begins) or (called if ending else f"unsupported file; use {READ}")
 
 
 def _packed(path: Path) -> str:
-    """Say what is in a compressed file whose name does not tell."""
+    """Return what a compressed file contains whose name does not say it."""
     begins = unpacked_head(path, HEAD_BYTES)
     if not begins:
         return "broken gzip; compress and upload the file again"
@@ -183,11 +183,11 @@ def _packed(path: Path) -> str:
     if kind:
         return f"compressed, and in it {kind}"
     called = f"{shown(path.stem)}{'.jsonl' if JSON_OBJECT.match(begins) else '.csv'}{GZIP}"
-    return f"its name does not say what is compressed in it; it looks like text: call it {called}"
+    return f"its name does not say what it contains, which looks like text; rename it to {called}"
 
 
 def head(path: Path, count: int) -> bytes:
-    """Return a file's first bytes; none where it may not be read."""
+    """Return a file's first bytes; None if it may not be read."""
     try:
         with path.open("rb") as file:
             return file.read(count)
@@ -196,7 +196,7 @@ def head(path: Path, count: int) -> bytes:
 
 
 def unpacked_head(path: Path, count: int) -> bytes:
-    """Return the first bytes of a file, unpacked if its name says that it is packed; none where that can't be."""
+    """Return the first bytes of a file, unpacked if its name says that it is packed; None if that can't be."""
     try:
         with open_bytes(Source(path, "")) as file:
             return file.read(count)

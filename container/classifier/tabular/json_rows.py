@@ -1,4 +1,4 @@
-"""Rows of JSON Lines: an object of label and text a line, also as SageMaker's augmented manifest."""
+"""Rows of JSON Lines: one object with label and text per line; also SageMaker's augmented manifests."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def read(source: Source, _dialect: Dialect, result: ReadResult) -> None:
 
     Args:
         source: The file.
-        _dialect: Says something of tables.
+        _dialect: Not used; it applies to CSV tables.
         result: What is added to.
     """
     keys = Keys()
@@ -56,7 +56,7 @@ def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: R
 
 
 def not_lines(first: str, example: str = EXAMPLE) -> str:
-    """Say of a file that begins with this line why it is no JSON Lines; nothing where it may be."""
+    """Return why a file that begins with this line is not JSON Lines; empty if it may be."""
     if first.lstrip().startswith("["):
         return f"a JSON array; write one object per line (jq -c '.[]' does it): {example}"
     if first.strip() == "{":
@@ -79,14 +79,14 @@ def parsed(line: str, example: str = EXAMPLE) -> dict[str, Any]:
     except (ValueError, RecursionError):  # a number of thousands of digits; thousands of brackets
         raise RowError(f"JSON that can't be read; write one object per line: {example}") from None
     if not isinstance(item, dict):
-        raise RowError(f"JSON, but no object; write one object per line: {example}")
+        raise RowError(f"JSON, but not an object; write one object per line: {example}")
     return item
 
 
 def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     item = dict(pairs)
     if len(item) < len(pairs):
-        raise RowError("a key comes twice in one object; leave one")
+        raise RowError("an object has the same key twice; keep one of them")
     return item
 
 
@@ -110,11 +110,11 @@ def _label(value: Any) -> Label:
 def _only(labels: Sequence[Any]) -> Any:
     """Return the only element of a list of labels."""
     if not labels:
-        raise RowError("the label is a list with nothing in it; label this object, or take the line out")
+        raise RowError("the label is an empty list; label this object, or remove the line")
     if len(labels) == 1:
         return labels[0]
     if all(isinstance(label, (bool, int, float)) and label in (0, 1) for label in labels):
-        raise RowError("the label is a list of 0 and 1, which is one-hot; write the one label: its name, or its place")
+        raise RowError("the label is a list of 0 and 1, which is one-hot; write the one label: its name or its index")
     raise RowError(f"the label is a list of {len(labels)}; one label per row is read: write an integer or a string")
 
 
@@ -122,7 +122,7 @@ def text(value: Any, example: str = EXAMPLE) -> str:
     """Return a value that is a text.
 
     Raises:
-        RowError: It is none.
+        RowError: It is not a string.
     """
     if not isinstance(value, str):
         raise RowError(f"the text is {KINDS.get(type(value), 'a number')}; write a string: {example}")

@@ -16,12 +16,12 @@ CLASS_NAME = "class-name"
 FAILURE = "failure-reason"
 LONGEST_KEY_NAMED = 40
 MOST_NAMED = 5
-NO_PAIR = f"no key of a label, or none of a text; write both, and call them label and text: {EXAMPLE}"
+NO_PAIR = f"no key for the label or no key for the text; write both, and call them label and text: {EXAMPLE}"
 ONE_HOT = (
-    "no key of a label, and {} hold 0 and 1, which is one-hot; write one label per row: a key label with the name of "
-    "the one that is 1"
+    "no key for the label, and {} hold 0 and 1, which is one-hot; write one label per row: a key label with the name "
+    "of the one that is 1"
 )
-NOT_LABELLED = "not labelled: this object lacks the label that others have; label it, or take the line out"
+NOT_LABELLED = "not labelled: this object lacks the label that others have; label it, or remove the line"
 
 Item = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class Keys:
         found = self._known(item)
         if found is None and SOURCE_REFERENCE in item:
             raise RowError(
-                f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}"
+                f"{SOURCE_REFERENCE} refers to another object, which is not downloaded; put the text in {SOURCE}"
             )
         if found is None:
             raise RowError(_no_pair(item))
@@ -69,7 +69,7 @@ class Keys:
         attributes = list(self._attributes)
         if len(attributes) > 1:
             line = self._put_off[0][0]
-            yield line, RowError(f"several attributes have metadata and may be the label; leave one besides {SOURCE}")
+            yield line, RowError(f"several attributes have metadata and may be the label; keep one besides {SOURCE}")
             return
         for line, item in self._put_off:
             try:
@@ -147,7 +147,7 @@ def _written(value: Any) -> str:
 
 
 def _no_pair(item: Item) -> str:
-    """Say what an object lacks, or that its label is spread over several keys."""
+    """Return what an object lacks, or that its label is spread over several keys."""
     inside = {name: inner for value in item.values() if isinstance(value, dict) for name, inner in value.items()}
     for keys in (item, inside):
         spread = [
@@ -159,4 +159,4 @@ def _no_pair(item: Item) -> str:
 
 
 def _shown(key: str) -> str:
-    return f"the key {key!r}" if len(key) <= LONGEST_KEY_NAMED and key.isprintable() else "a key of a long name"
+    return f"the key {key!r}" if len(key) <= LONGEST_KEY_NAMED and key.isprintable() else "a key with a long name"

@@ -1,4 +1,4 @@
-"""Whether the labels of a channel are labels, and which of them may be slips of the pen."""
+"""Checks whether the labels of a channel are plausible, and which of them may be typos."""
 
 import re
 import unicodedata
@@ -32,11 +32,11 @@ NOTHING = frozenset({"nan", "null", "none", "n/a", "na", "<na>", "nat"})
 
 
 def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
-    """Refuse labels that are none, of a channel that says which labels there are.
+    """Refuse implausible labels in a channel that defines the labels.
 
     Args:
         table: The channel's rows.
-        known: Labels that are beyond doubt.
+        known: Labels that are accepted.
 
     Raises:
         UserError: Most labels occur once, as texts do, or are longer than the texts; or a table's first row is a header
@@ -64,10 +64,10 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
 
 
 def _headers(table: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> list[str]:
-    """Name the first rows whose label is nowhere but in first rows, where it may be a header.
+    """Report first rows that may be headers: their label occurs only in first rows.
 
-    It may where most other labels come more than once, where it has a name that people give to columns, and where its
-    text is as short as a name among longer ones.
+    In addition, most other labels must repeat, or the row has a usual column name, or its text is as short as a name
+    among longer texts.
     """
     firsts = table[table["first"]]
     alone = _alone(firsts, counts, unknown)
@@ -107,14 +107,14 @@ def _alone(rows: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[
 
 
 def _has_known_name(row: Row) -> bool:
-    """Say whether a row has a name that people give to columns where it would be, and a single word beside it."""
+    """Return whether a row has a name that people give to columns where it would be, and a single word beside it."""
     label, text = plain(str(row.label)), plain(row.record)
     named = label in LABEL_NAMES or text in TEXT_NAMES | LABEL_NAMES
     return named and reads_like_name(text) and len(text.split()) == 1
 
 
 def _is_name_above(row: Row, table: pd.DataFrame) -> bool:
-    """Say whether a row's text could be a column's name, and hardly any other text of its file is as short."""
+    """Return whether a row's text could be a column's name, and hardly any other text of its file is as short."""
     others = table[(table["file"] == row.file) & (table["line"] != row.line)]
     return reads_like_name(str(row.label)) and stands_above(row.record, list(others["record"]))
 
@@ -177,7 +177,7 @@ def alike(labels: Sequence[Label]) -> list[list[str]]:
 
 
 def odd(labels: Sequence[Label]) -> Iterator[str]:
-    """Say what other tools make of numbers and of nothing, where that has become names."""
+    """Return what other tools make of numbers and of nothing, where that has become names."""
     names = [label for label in labels if isinstance(label, str)]
     for words, pattern in ODD.items():
         if names and all(pattern.fullmatch(name) for name in names):

@@ -1,4 +1,4 @@
-"""What other programs' folders are, by the names of the files in them, and what to do with each."""
+"""Recognises other programs' folders by the names of their files, and says what to do with each."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,5 +94,5 @@ def _roles_in(part: str) -> set[str]:
 
 
 def of_role(name: str) -> str:
-    """Return what rows in a folder are for where its name says that, and is no label; else an empty string."""
+    """Return the split that a folder is named after; an empty string if its name is not one of a split."""
     return next((role for role, names in ROLES.items() if PurePosixPath(name).name.lower() in names), "")

@@ -1,4 +1,4 @@
-"""Which of the files that are not read somebody would miss, by their names and by how they begin."""
+"""Which of the unread files a user would miss, by their names and their first bytes."""
 
 import re
 from pathlib import Path, PurePath
@@ -12,7 +12,7 @@ LEFT_BEHIND = re.compile(
     r"|\.ipynb_checkpoints|__pycache__|\.(git|svn|hg|cache|idea|vscode|venv|batch|sagemaker).*|lost\+found"
     r"|_success|_(committed|started)_.*|_(common_)?metadata|_temporary|_spark_metadata|_delta_log|.*_\$folder\$"
 )
-# What is written about data, and is none, by its name or how that ends.
+# Files about the data, by their names or suffixes.
 NOTICE = re.compile(
     r"(readme|licen[cs]e|copying|copyright|notice|authors|contributors|credits|citation|source|changelog|changes"
     r"|dockerfile|makefile)([^a-z].*)?"
@@ -32,7 +32,7 @@ def is_left_behind(name: PurePath) -> bool:
 
 
 def is_notice(name: PurePath) -> bool:
-    """Return whether a file is one that goes with data and is none, as a licence, by its name."""
+    """Return whether a file accompanies data, such as a licence, by its name."""
     return NOTICE.fullmatch(name.name.lower()) is not None
 
 

@@ -1,4 +1,4 @@
-"""One table: where its columns are, and how its rows are judged."""
+"""Parses the rows of one table: finds its columns, and checks each row."""
 
 import csv
 from collections import Counter
@@ -50,7 +50,7 @@ class RowParser:
         filled = any(field and not field.isspace() for field in fields)
         if not filled and len(fields) > 1 and not self._empty:
             self._empty = True
-            self.result.note(self.name, "has rows in which nothing is written; they are left out")
+            self.result.note(self.name, "has empty rows, which are left out")
         return filled
 
     def begin(self, line: int, fields: Sequence[str], header: str) -> bool:
@@ -164,14 +164,14 @@ class RowParser:
         label, length = shown_label(first.label, labels[first.label]), len(first.record)
         self.result.doubt(
             f"{self.name}:{first.line} ({label}, and a text of {length} character{'' if length == 1 else 's'})",
-            f"is the first row as it is read: separated by {NAMES[self.delimiter]}s, which nothing but the rows says; "
-            f"{SET_DELIMITER} to settle it",
+            f"is the first row as it is read: separated by {NAMES[self.delimiter]}s, a guess from the rows; "
+            f"{SET_DELIMITER} to be sure",
         )
 
     def _is_like_the_header(self, line: int, fields: Sequence[str]) -> bool:
         """Refuse a header that comes again, and a first row that may be data after all."""
         if list(fields) == list(self._header or ()):
-            self.result.problem(self.name, line, f"the header of line {self._header_line} again; take this line out")
+            self.result.problem(self.name, line, f"repeats the header of line {self._header_line}; remove this line")
             return True
         if self._doubtful and self._header is not None and fields[0] == self._header[0]:
             self._doubtful = False
@@ -207,7 +207,7 @@ class RowParser:
         return f"{what}; a row is a label, a {noun}, and a text; if it is not a {noun} between them, {SET_DELIMITER}"
 
     def _other_columns(self, count: int, rows: int) -> str:
-        """Say what is wrong where most rows have the same number of columns, which is another than it should be."""
+        """Return what is wrong where most rows have the same number of columns, which is another than it should be."""
         total, right = self._counts.total(), self._columns.count
         noun = NAMES[self.delimiter]
         every = f"{'every row has' if rows == total else f'{rows} of {total} rows have'} {_columns(count)}"
@@ -229,7 +229,7 @@ class RowParser:
         )
 
     def _half_named(self, count: int) -> str:
-        """Say what a first row lacks that names some of the columns, or has labels spread over several."""
+        """Return what a first row lacks that names some of the columns, or has labels spread over several."""
         _, first, _ = self._wrong[0]
         others = [fields for _, fields, _ in self._wrong[1:] if len(fields) == count]
         if self._header is not None or len(first) != count or not others:

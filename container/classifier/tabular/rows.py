@@ -1,4 +1,4 @@
-"""A row of label and text, what can be wrong with one, and what all files of a channel give together."""
+"""Rows of label and record, the problems of a row, and the result of reading all files of a channel."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     Attributes:
         file: The file, ``channel/file``.
-        line: The row's first line, from 1; 0 where it is the whole file.
+        line: The row's first line, from 1; 0 for the whole file.
         label: An integer, or a name.
         record: The text as it was written, or another kind's record.
         first: Whether it is the first row of a table without a header, which may be a header not recognised as one.
@@ -54,7 +54,7 @@ class Problem:
 
     Attributes:
         file: The file, or the channel.
-        line: The line, from 1; 0 where it is the whole file.
+        line: The line, from 1; 0 for the whole file.
         words: What is wrong, and what to do.
     """
 
@@ -77,7 +77,7 @@ class ReadResult:
         general_warnings: What of the channel may be a mistake.
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
-        headers: Where the columns of each table are by its header; None where it has none.
+        headers: Where the columns of each table are by its header; None if it has none.
         role: What the channel is for: ``training``, ``validation`` or ``test``.
         doubts: Those of the notes that may mean a mistake, by their words.
     """
@@ -158,13 +158,13 @@ def as_label(text: str) -> Label:
 
 
 def label_problem(name: str) -> str:
-    """Say what is wrong with a label's characters; nothing where they are good."""
+    """Return what is wrong with a label's characters; empty if they are good."""
     if not name:
         return "the label is empty; write one"
     if not name.isprintable() and any(ord(character) < 32 or ord(character) == 127 for character in name):
         return "the label holds a tab, a line break or another control character; take it out"
     if not name.isprintable() and any(unicodedata.category(character) in INVISIBLE for character in _bare(name)):
-        return "the label holds an invisible character, as a zero-width space; take it out, or write the label anew"
+        return "the label holds an invisible character, such as a zero-width space; remove it, or retype the label"
     if name[0] in "[({" and LIST.fullmatch(name):
         return "the label is written as a list; one label per row is read: write it alone, without brackets and quotes"
     return ""
@@ -201,7 +201,7 @@ def one_kind(rows: Sequence[Row]) -> Iterable[Problem]:
 
 
 def if_a_header(*, first: bool, below: bool) -> str:
-    """Return what to do with a row that has a wrong label, if it is a header; nothing where it can't be one.
+    """Return what to do with a row that has a wrong label, if it is a header; empty if it can't be one.
 
     Args:
         first: Whether it is the first row of a table without a header.

@@ -1,4 +1,4 @@
-"""What a file or a request body is, by its first bytes: the same for training, ``data check``, batch and serving."""
+"""Detects the format of a file or request body by its first bytes, for training, the data check, batch and serving."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Texts in a file each, in a folder for each label: the layout of Keras's ``text_dataset_from_directory``."""
+"""Texts in one file each, in one folder per label: the layout of Keras's ``text_dataset_from_directory``."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
@@ -109,7 +109,7 @@ def _is_utf_8(name: str) -> bool:
 
 
 def _check_depth(labels: Collection[str], names: Collection[PurePath], channel: str, result: ReadResult) -> None:
-    """Say where the labels may be, if all texts are in one folder that has folders."""
+    """Return where the labels may be, if all texts are in one folder that has folders."""
     below = {name.parts[1] for name in names if len(name.parts) > 2}
     if len(below) > 1 and all(len(name.parts) > 2 for name in names):
         (label,) = labels

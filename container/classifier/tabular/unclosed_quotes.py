@@ -1,4 +1,4 @@
-"""Rows inside a text: what a quote that is not closed makes of the rows below it."""
+"""Detects rows that an unclosed quote turned into part of the text above them."""
 
 import csv
 import re
@@ -50,7 +50,7 @@ def suspects(line: int, fields: Sequence[str], columns: Columns, delimiter: str)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    """Return what a line would be as a row; nothing where it reads like prose: ``no, thanks``, ``1,500 km``."""
+    """Return what a line would be as a row; empty if it reads like prose: ``no, thanks``, ``1,500 km``."""
     prose = line.startswith(" ") or f"{delimiter} " in line or (delimiter == "," and FIGURE.fullmatch(line))
     if prose or delimiter not in line:
         return []

@@ -1,4 +1,4 @@
-"""What the columns hold that are not read, where it changes what a row means: splits, verdicts, a longer text."""
+"""Checks the columns that are not read for content that changes what a row means: splits, verdicts, longer texts."""
 
 import re
 from collections import defaultdict
@@ -65,7 +65,7 @@ class Seen:
         filled: In how many rows there is something.
         characters: How many characters they hold.
         texts: How many of the first of them read like texts.
-        lines: The first line of each value; empty where there are many different values.
+        lines: The first line of each value; empty if there are many different values.
         many: Whether there are.
     """
 
@@ -125,7 +125,7 @@ class Unread:
             self._columns[name].add(line, value)
 
     def findings(self, role: str) -> Iterator[Finding]:
-        """Say what the columns do to the rows.
+        """Return what the columns do to the rows.
 
         Args:
             role: What the rows are for: ``training``, ``validation`` or ``test``.
@@ -144,7 +144,7 @@ class Unread:
             if seen.are_texts and seen.filled > MOST * self._rows and seen.characters > self._characters:
                 yield (
                     f"reads the text from the {self._noun} {shown(self._text)} and not from {shown(name)}, which holds "
-                    f"longer texts ({round(seen.characters / self._rows)} characters in the mean, where those that are "
+                    f"longer texts ({round(seen.characters / self._rows)} characters on average, where those that are "
                     f"read have {round(self._characters / self._rows)})"
                 )
 
@@ -202,7 +202,7 @@ def _is_split_word(bare: str, word: str) -> bool:
 
 
 def _splits(name: str, seen: Seen) -> Callable[[str], str] | None:
-    """Return what tells the splits of a column's values apart; None where they are no splits."""
+    """Return what tells the splits of a column's values apart; None if they are no splits."""
     values = set(seen.lines)
     if values - {"valid"} and all(map(split_of, values)):
         return lambda value: split_of(value) or ""
@@ -222,7 +222,7 @@ def _is_split_name(name: str) -> bool:
 
 
 def _is_other(split: str, role: str) -> bool:
-    """Say whether rows of a split are not for a role; validation and test may do for each other."""
+    """Return whether rows of a split are not for a role; validation and test may do for each other."""
     return (split == TRAINING) != (role == TRAINING)
 
 
@@ -232,5 +232,5 @@ def _last(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    """Return a name without what parts its words."""
+    """Return a name without the separators of its words."""
     return re.sub(r"[\s_.\-/]", "", plain(name))

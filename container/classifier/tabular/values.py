@@ -1,4 +1,4 @@
-"""What a field holds: a text, words, a figure, or the name of a column."""
+"""Classifies the value of a field: a text, words, a number, or the name of a column."""
 
 import re
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ ENDS_OF_SENTENCES = (".", "!", "?", "。", "！", "？", "…")
 
 
 def is_figure(value: str) -> bool:
-    """Say whether a value is a number, a date or the like, or says that there is none: digits and no letters."""
+    """Return whether a value is a number, a date or the like (digits without letters), or stands for a missing one."""
     return plain(value) in MISSING or (any(map(str.isdigit, value)) and not has_letters(value))
 
 
 def has_letters(value: str) -> bool:
-    """Say whether there is a letter in a value."""
+    """Return whether there is a letter in a value."""
     return WORD.search(value) is not None
 
 
 def reads_like_text(value: str) -> bool:
-    """Say whether a value has the words, or letters, of a text; an address or a path, however long, has not."""
+    """Return whether a value has the words, or letters, of a text; an address or a path, however long, has not."""
     words = WORD.findall(ADDRESS.sub(" ", value))
     return len(words) >= TEXT_WORDS or sum(map(len, words)) >= TEXT_LETTERS
 
 
 def reads_like_name(value: str) -> bool:
-    """Say whether a value could be what a column is called: some words, and neither a figure nor a sentence."""
+    """Return whether a value could be what a column is called: some words, and neither a figure nor a sentence."""
     bare = value.strip()
     return (
         0 < len(bare) <= LONGEST_NAME
@@ -45,13 +45,13 @@ def reads_like_name(value: str) -> bool:
 
 
 def stands_above(name: str, texts: Sequence[str]) -> bool:
-    """Say whether a value could be the name of a column of texts: hardly any of them is as short."""
+    """Return whether a value could be the name of a column of texts: hardly any of them is as short."""
     short = sum(len(text.strip()) <= len(name.strip()) for text in texts)
     return reads_like_name(name) and len(texts) >= FEWEST_TEXTS and short <= SHARE_OF_SHORT_TEXTS * len(texts)
 
 
 def are_column_numbers(fields: Sequence[str]) -> bool:
-    """Say whether a row is 0, 1, 2 and so on: what pandas writes above columns that have no names."""
+    """Return whether a row is 0, 1, 2 and so on: what pandas writes above columns that have no names."""
     numbers = [field.strip() for field in fields if field.strip()]
     return len(numbers) > 1 and numbers == [str(number) for number in range(len(numbers))]
 
