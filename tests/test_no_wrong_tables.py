@@ -718,7 +718,7 @@ LABELS: Mapping[str, tuple[str, str, str]] = {
         "data.jsonl",
         "the label is a list of 2; one label per row is read",
     ),
-    "an empty list": ('{"text": "a", "label": []}\n', "data.jsonl", "the label is a list with nothing in it"),
+    "an empty list": ('{"text": "a", "label": []}\n', "data.jsonl", "the label is an empty list"),
     "spans": ('{"text": "a", "label": [[0, 5, "fire"]]}\n', "data.jsonl", "the label is a list of 3"),
     "lists in a table": (
         columns("label,text", "['{label}'],{text}"),
