@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from classifier import pixels
-from classifier.pixels import MOST_PARTS, MOST_PIXELS, MOST_SCANS, ImageSource, PixelsError, decode, inspect
+from classifier.pixels import MOST_PARTS, MOST_PIXELS, MOST_SCANS, ImageSource, PixelsError, decode, measure, read
 from labelled_images import (
     BLUE,
     GIF_COMMENT,
@@ -39,6 +39,15 @@ CORNERS = Image.fromarray(corners())
 # JPEG keeps colours only nearly.
 NEARLY = 12
 TO_THE_BYTE = 1
+
+
+def inspect(content: bytes | Path) -> str:
+    """Return what is wrong with an image; empty if it can be read."""
+    try:
+        measure(read(content) if isinstance(content, Path) else content)
+    except PixelsError as error:
+        return str(error)
+    return ""
 
 
 def means(image: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -243,15 +243,6 @@ def what_else(head: bytes) -> str:
     return next((words for magic, words in OTHERS.items() if re.match(magic, head, re.DOTALL)), "")
 
 
-def inspect(content: bytes | Path) -> str:
-    """Return what is wrong with an image, and what to do; empty if :func:`decode` can read it."""
-    try:
-        measure(read(content) if isinstance(content, Path) else content)
-    except PixelsError as error:
-        return str(error)
-    return ""
-
-
 def read(path: Path) -> bytes:
     """Return what is in a file.
 
