@@ -25,7 +25,7 @@ from classifier.pixels import ImageSource, PixelsError
 from classifier.tabular import files
 from classifier.tabular.dialect import Dialect
 from classifier.tabular.files import Source
-from classifier.tabular.rows import Label, ReadResult, Row, label_problem
+from classifier.tabular.rows import Label, ReadResult, Row, folder_problem
 
 __all__ = [
     "bits_of",
@@ -352,18 +352,8 @@ def _check_folders(
 def _check_labels(labels: Collection[str], result: ReadResult, channel: str) -> None:
     """Name folders whose names can't be labels."""
     for label in sorted(labels):
-        bad = "" if label.isprintable() or _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
-        wrong = bad or label_problem(label)
-        if wrong:
+        if wrong := folder_problem(label):
             result.problem(f"{channel}/{shown(label)}", 0, wrong)
-
-
-def _is_utf_8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_empty(folder: Path, channel: str, filled: Collection[str], result: ReadResult) -> None:

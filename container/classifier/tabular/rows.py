@@ -172,6 +172,15 @@ def label_problem(name: str) -> str:
     return ""
 
 
+def folder_problem(name: str) -> str:
+    """Return why a folder's name can't be a label; empty if it can be one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "the folder's name is not UTF-8; give it another"
+    return label_problem(name)
+
+
 def shown_label(label: Label, count: int) -> str:
     """Name a label for a message; one of a single row may be a text in the wrong column, and is not shown.
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from classifier.environment import shown
 from classifier.tabular import files, layouts, left_out, sniffing
 from classifier.tabular.files import Source
-from classifier.tabular.rows import ReadResult, Row, as_label, label_problem
+from classifier.tabular.rows import ReadResult, Row, as_label, folder_problem
 
 TEXT = ".txt"
 # So many files, and so many bytes of them, say what all are.
@@ -97,15 +97,7 @@ def _wrong(label: str) -> str:
         return f"beside the labels' folders; give it the channel {role}, or, if it is a label, another name"
     if label.lower() in UNLABELLED:
         return "texts without a label, by the folder's name; take it out, or, if it is a label, give it another name"
-    return label_problem(label) if _is_utf_8(label) else "the folder's name is not UTF-8; give it another"
-
-
-def _is_utf_8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return folder_problem(label)
 
 
 def _check_depth(labels: Collection[str], names: Collection[PurePath], channel: str, result: ReadResult) -> None:
