@@ -81,7 +81,7 @@ def test_answers_that_are_none_are_refused_H08(tmp_path: Path, probes: object) -
 
 def test_an_empty_or_missing_folder_says_what_belongs_there_H15(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UserError, match=r"no model \(nothing in it\)"):
+        with pytest.raises(UserError, match=r"no model \(it holds nothing\)"):
             artifact.load(folder)
 
 

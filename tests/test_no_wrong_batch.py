@@ -200,7 +200,7 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
     "pandas' header of a Series": (
         "a.csv",
         ",0\n0,it is hot again\n1,it is soft again\n",
-        "the first row may be a header; say --header true if it is, or --header false",
+        "the first row may be a header; set --header true if it is, or --header false",
     ),
     "quotes that are not closed": ("a.csv", 'fire,"it is hot\n', "no row that can be read; a quote is not closed"),
     "other objects": (
@@ -302,4 +302,4 @@ def test_an_ordinary_file_is_read_without_a_word(tmp_path: Path, kind: str) -> N
 def test_a_line_of_dashes_below_the_header_is_no_text(tmp_path: Path, content: str) -> None:
     _, texts, rejected = read(tmp_path, content, "a.csv")
     assert [text.strip() for text in texts] == ["it is hot"]
-    assert rejected == ["a line of dashes below the header, as sqlcmd and Markdown have it"]
+    assert rejected == ["a line of dashes below the header, as sqlcmd and Markdown write it"]

@@ -21,7 +21,7 @@ COLUMN_NUMBERS = (
     "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
-A_RULE = "a line of dashes below the header, as sqlcmd and Markdown have it; take it out"
+A_RULE = "a line of dashes below the header, as sqlcmd and Markdown write it; remove it"
 
 
 class RowParser:
