@@ -328,7 +328,7 @@ def test_of_two_versions_the_higher_serves_and_a_script_beside_them_is_not_run(m
     assert answer["labels"] == list(LABELS)
     assert answer["probabilities"] == pytest.approx(probabilities("abc"))
     assert [(note["event"], note["note"].partition(",")[0]) for note in notes] == [
-        ("model_note", "export/Servo/2 is taken"),
+        ("model_note", "export/Servo/2 is used"),
         ("model_note", "code/inference.py: not run"),
     ]
 

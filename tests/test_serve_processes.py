@@ -323,7 +323,7 @@ def test_a_model_that_does_not_load_never_pings_and_ends_the_program_with_an_err
     ("environ", "reason"),
     [
         ({"CLASSIFIER_BASE_DIR": "/nonexistent"}, "/nonexistent/model: no model"),
-        ({"TMPDIR": "/nonexistent"}, "environment variable TMPDIR: must name a folder"),
+        ({"TMPDIR": "/nonexistent"}, "environment variable TMPDIR: must name a writable folder"),
         ({"SAGEMAKER_BIND_TO_PORT": "http"}, "environment variable SAGEMAKER_BIND_TO_PORT: must be"),
         ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/html"}, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: must be one of"),
     ],
