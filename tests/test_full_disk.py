@@ -74,7 +74,9 @@ def test_a_job_whose_files_may_not_be_large_says_so_in_its_failure_file_and_lose
     process = job.start("bash", "-c", f"ulimit -f 100; exec {TRAIN}")
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
-    assert job.failure.startswith(f"{job.model}: the model could not be written because the disk is full (File too large): ")
+    assert job.failure.startswith(
+        f"{job.model}: the model could not be written because the disk is full (File too large): "
+    )
     assert SETTING in job.failure
     assert "Internal error" not in job.failure
     assert re.search(
