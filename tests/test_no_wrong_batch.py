@@ -48,7 +48,7 @@ def read(folder: Path, content: str, name: str, *arguments: str) -> tuple[Table,
 
 TEXTS = [text for _, text in LABELLED]
 READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
-    "a .txt file with a comma in each line is a text a line": ("a.txt", lines(PROSE), (), PROSE),
+    "a .txt file with a comma in each line is one text per line": ("a.txt", lines(PROSE), (), PROSE),
     "a .txt file with a semicolon in each line": (
         "a.txt",
         lines([text.replace(",", ";") for text in PROSE]),
@@ -92,7 +92,7 @@ READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
     ),
     "a .txt file that is said to be CSV": ("a.txt", labelled(), ("--format", "csv"), TEXTS),
     "a .txt file whose delimiter is said": ("a.txt", labelled(), ("--delimiter", "comma"), TEXTS),
-    "a .csv file that is said to be a text a line": ("a.csv", lines(PROSE), ("--delimiter", "none"), PROSE),
+    "a .csv file that is said to be one text per line": ("a.csv", lines(PROSE), ("--delimiter", "none"), PROSE),
     "a .csv file of labels and texts": ("a.csv", labelled(), (), TEXTS),
     "labels with bars in them": (
         "a.csv",
