@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from classifier.tabular import files
 from classifier.tabular.sniffing import HEAD_BYTES
 
 FOLDERS = "put each image in a folder that has the name of its label"
@@ -114,14 +115,8 @@ SIGNS = (
 
 
 def head_of(path: Path) -> bytes:
-    """Return a file's first bytes; None if there is nothing to read."""
-    try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError:
-        return b""
+    """Return a file's first bytes; empty if there is nothing to read."""
+    return files.head(path, HEAD_BYTES)
 
 
 def sign_of(path: PurePath, head: bytes) -> Sign | None:

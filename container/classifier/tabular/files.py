@@ -187,8 +187,10 @@ def _packed(path: Path) -> str:
 
 
 def head(path: Path, count: int) -> bytes:
-    """Return a file's first bytes; None if it may not be read."""
+    """Return a file's first bytes; empty if it is no regular file or may not be read."""
     try:
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(count)
     except OSError:
@@ -196,7 +198,7 @@ def head(path: Path, count: int) -> bytes:
 
 
 def unpacked_head(path: Path, count: int) -> bytes:
-    """Return the first bytes of a file, unpacked if its name says that it is packed; None if that can't be."""
+    """Return the first bytes of a file, unpacked if its name says that it is packed; empty if that can't be."""
     try:
         with open_bytes(Source(path, "")) as file:
             return file.read(count)
