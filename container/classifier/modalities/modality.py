@@ -82,6 +82,7 @@ class Modality:
         default_model_id: The encoder of a job without a ``model`` channel.
         default_with_channel: The same of a job with one.
         encoder_defaults: Hyperparameters that suit pre-trained encoders of it better than the general defaults.
+        from_scratch_defaults: The same of families that are trained from scratch, by their ``model_id``.
         has_embedded_encoder: Whether the container image holds an encoder of it.
         word_vectors: Whether the ``model`` channel may hold word vectors for a network from scratch.
         is_array: Whether a decoded record is an array that the network reads as it is; otherwise it is a text.
@@ -98,6 +99,7 @@ class Modality:
     default_model_id: str
     default_with_channel: str
     encoder_defaults: Mapping[str, Any] = field(default_factory=dict)
+    from_scratch_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_embedded_encoder: bool = False
     word_vectors: bool = False
     is_array: bool = False

@@ -10,7 +10,7 @@ from classifier.encoders import ConfigurableEncoder, Encoder, FromScratchFamily,
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.hyperparameters import FROM_SCRATCH, LINEAR, Hyperparameters
 from classifier.modalities import MODALITIES, Modality
 from classifier.training.data import Data
 from classifier.training.hardware import Precision, computing_with
@@ -62,7 +62,7 @@ def _found(channel: Path | None, previous: Previous | None, model_id: str, modal
             f"hyperparameter model_id={model_id}: is not for {modality.name}s; use {' or '.join(from_scratch)}"
         )
     if model_id in from_scratch:
-        if channel is not None and not modality.word_vectors:
+        if channel is not None and (model_id == LINEAR or not modality.word_vectors):
             raise UserError(
                 f"hyperparameter model_id={model_id}: is trained from scratch, and there is a model channel; leave one "
                 "of them out"
