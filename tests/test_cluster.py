@@ -181,3 +181,24 @@ def test_a_cluster_of_one_host_exchanges_with_itself() -> None:
     assert alone.any(True)
     assert not alone.any(False)
     assert alone.is_chief
+
+
+def test_hosts_with_rows_of_their_own_solve_one_top_layer(two: Callable[..., list[Job]]) -> None:
+    jobs = two()
+    pairs = [(index % 2, f"{('a good', 'good a')[index % 2]} {word}") for index, (_, word) in enumerate(ROWS * 4)]
+    jobs[0].channel("training", rows([row for row in pairs if row[0] == 0]))
+    jobs[1].channel("training", rows([row for row in pairs if row[0] == 1]))
+    sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+    whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+    for job in jobs:
+        job.configure(
+            inputdataconfig={"training": sharded, "model": whole}, hyperparameters={"train_only_top_layer": "1"}
+        )
+    (chiefs_code, chiefs_log), (others_code, others_log) = run_all(jobs)
+    assert (chiefs_code, others_code) == (0, 0), chiefs_log + others_log
+    assert "event=solved features=vectors" in chiefs_log
+    assert "event=solved" not in others_log
+    evaluation = json.loads((jobs[0].base / "output" / "data" / "evaluation.json").read_text())
+    assert evaluation["validation"]["accuracy"] == 1.0
+    answers = predictor.load(jobs[0].model).predict(["a good car is broken", "good a car is broken"])
+    assert answers.argmax(axis=1).tolist() == [0, 1]

@@ -34,7 +34,7 @@ ALL = {
     "train_only_top_layer": "False", "reinitialize_top_layer": "True", "validation_split_ratio": "0.34",
     "model_id": "tensorflow-tc-small-bert-bert-en-uncased-L-2-H-128-A-2", "max_sequence_length": "16",
     "header": "false", "delimiter": "comma", "class_weights": "balanced", "label_smoothing": "0.1",
-    "gradient_clip_norm": "1",
+    "gradient_clip_norm": "1", "ngram_features": "true", "refit": "true",
     "encoder_learning_rate_decay": "0.9", "eval_metric": "auc", "mixed_precision": "bfloat16", "jit_compile": "false",
     "epoch_factor": "1", "power_decay": "false", "vocab_size": "100", "embed_size": "8", "hidden_size": "8",
     "n_layers": "2", "bidirectional": "False", "kernel_size": "3", "seed": "7",

@@ -245,7 +245,8 @@ class Schema(BuiltIn):
         choice("auto", "true", "false"),
         "auto",
         "Learn from the validation rows too, once everything is chosen; the metrics reported are those from before. "
-        "`auto` does so for a solved top layer and for n-grams.",
+        "`auto` does so for a solved top layer and for n-grams, with rows that were held out, not with a validation "
+        "channel.",
     )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),

@@ -180,7 +180,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
-        task = _task(fit_spec, kept, len(rows.labels), hyperparameters, context)
+        task = _task(fit_spec, kept, rows, hyperparameters, context)
         solves = hyperparameters.solves_top_layer and not _augments(encoder)
         if solves:
             encoder.layer.trainable = False
@@ -206,14 +206,15 @@ def _augments(encoder: Encoder) -> bool:
 
 
 def _task(
-    fit_spec: FitSpec, kept: TopLayer | None, labels: int, hyperparameters: Hyperparameters, context: JobContext
+    fit_spec: FitSpec, kept: TopLayer | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
 ) -> Task:
     return Task(
         fit_spec.training,
         fit_spec.sharded,
         fit_spec.validation,
+        rows.held_out,
         hyperparameters,
-        None if kept is None else solving.prior(kept, labels),
+        None if kept is None else solving.prior(kept, len(rows.labels)),
         context.cluster,
         context.interruption,
     )

@@ -60,6 +60,7 @@ class Task:
         training: This host's training rows, as token ids or other inputs of the encoder.
         sharded: Whether each host has training rows of its own.
         validation: The validation rows.
+        held_out: Whether these were held out from the training rows.
         hyperparameters: The job's hyperparameters.
         prior: The top layer of a model that is trained further; None without one.
         cluster: The hosts.
@@ -69,6 +70,7 @@ class Task:
     training: Rows
     sharded: bool
     validation: EvaluationSplit
+    held_out: bool
     hyperparameters: Hyperparameters
     prior: TopLayer | None
     cluster: Cluster
@@ -79,7 +81,7 @@ class Task:
         return Wanted(
             labels,
             self.hyperparameters.ngram_features,
-            self.hyperparameters.refit != "false",
+            self.hyperparameters.refit == "true" or (self.hyperparameters.refit == "auto" and self.held_out),
             self.hyperparameters.eval_metric,
             self.hyperparameters.seed,
             self.prior,
