@@ -100,7 +100,7 @@ def test_two_hosts_resume_from_the_chiefs_checkpoint_C09(two: Callable[..., list
 
 def test_two_hosts_start_from_the_same_solved_top_layer(two: Callable[..., list[Job]]) -> None:
     jobs = two()
-    pairs = many_labels(recipe.FEWEST_LABELS)
+    pairs = many_labels(recipe.MANY_LABELS)
     for job, part in zip(jobs, (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]), strict=True):
         job.channel("training", rows(part))
         sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}

@@ -202,7 +202,7 @@ def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, tin
     jobs = []
     for name in ("straight", "interrupted"):
         job = new_job(tmp_path / name, tiny_encoder)
-        job.channel("training", rows(many_labels(recipe.FEWEST_LABELS)))
+        job.channel("training", rows(many_labels(recipe.MANY_LABELS)))
         job.configure(hyperparameters={"epochs": "3", "batch_size": "16", "validation_split_ratio": "0.34"})
         jobs.append(job)
     straight, interrupted = jobs

@@ -73,8 +73,9 @@ class BuiltIn:
     epochs: int = hyperparameter(
         integer(1, 1000),
         10,
-        "Passes over the training rows. If it is not given, a whole BERT, DistilBERT or ELECTRA checkpoint of a width "
-        f"of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, the fewer the more rows there are.",
+        "Passes over the training rows. If it is not given and there are fewer than 20 labels, a whole BERT, "
+        f"DistilBERT or ELECTRA checkpoint of a width of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, "
+        "the fewer the more rows there are.",
         aliases=("num_epoch",),
         tunable=True,
     )

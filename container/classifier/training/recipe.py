@@ -1,4 +1,4 @@
-"""How a whole transformer is fine-tuned where the job does not say: by the encoder's width and the number of rows.
+"""How a whole transformer is fine-tuned where the job does not say: by its width, and the numbers of rows and labels.
 
 The values were chosen on validation rows; "What was tried" in ``docs/results.md`` has the measurements. A value that a
 job gives is used, and a model of this image that is trained further keeps the general defaults.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from classifier.encoders import architectures
 from classifier.encoders.resolve import EncoderFiles
-from classifier.hyperparameters import Hyperparameters
+from classifier.hyperparameters import SCHEMA, Hyperparameters
 from classifier.hyperparameters.schema import (
     ADAMS,
     FEWEST_EPOCHS,
@@ -22,7 +22,8 @@ from classifier.hyperparameters.schema import (
 log = logging.getLogger(__name__)
 
 FAMILY = "bert"  # of the encoders that were measured
-FEWEST_LABELS = 20  # with which a solved top layer is a better start than random numbers
+# From so many on, three epochs are too few, and a solved top layer is a better start than random numbers.
+MANY_LABELS = 20
 # Of the training rows, for each epoch: the encoder runs over them for 8 % of the time that training takes.
 SHARE_ENCODED = 0.25
 ROWS_OF_A_RUN = 12_000  # seen in all epochs together, as far as the fewest and the most epochs allow
@@ -72,8 +73,8 @@ def choose(
     given = hyperparameters.given
     if width > WIDEST_NARROW or hyperparameters.optimizer not in ADAMS or given & OF_THE_LEARNING_RATE:
         return unchanged
-    chosen = hyperparameters if given & OF_THE_EPOCHS else replace(hyperparameters, epochs=epochs_for(rows))
-    recipe = Recipe(chosen, NARROW_LEARNING_RATE, SHARE_ENCODED * chosen.epochs if labels >= FEWEST_LABELS else 0.0)
+    chosen = hyperparameters if given & OF_THE_EPOCHS else replace(hyperparameters, epochs=epochs_for(rows, labels))
+    recipe = Recipe(chosen, NARROW_LEARNING_RATE, SHARE_ENCODED * chosen.epochs if labels >= MANY_LABELS else 0.0)
     log.info(
         "event=recipe epochs=%d learning_rate=%.8f top_layer=%s reason=%r",
         chosen.epochs, recipe.learning_rate, "solved" if recipe.share_encoded else "random",
@@ -82,11 +83,13 @@ def choose(
     return recipe
 
 
-def epochs_for(rows: int) -> int:
-    """Return the number of epochs for a number of training rows.
+def epochs_for(rows: int, labels: int) -> int:
+    """Return the number of epochs for a number of training rows and of labels.
 
-    >>> [epochs_for(rows) for rows in (500, 2_000, 50_000)]
+    >>> [epochs_for(rows, labels=2) for rows in (500, 2_000, 50_000)]
     [10, 6, 3]
+    >>> epochs_for(50_000, labels=MANY_LABELS)
+    10
     """
-    most: int = Hyperparameters.parse({}).epochs
-    return min(most, max(FEWEST_EPOCHS, math.ceil(ROWS_OF_A_RUN / rows)))
+    most: int = SCHEMA["epochs"].default
+    return most if labels >= MANY_LABELS else min(most, max(FEWEST_EPOCHS, math.ceil(ROWS_OF_A_RUN / rows)))
