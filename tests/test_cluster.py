@@ -14,8 +14,9 @@ import pytest
 
 from classifier import predictor
 from classifier.errors import UserError
+from classifier.training import recipe
 from classifier.training.cluster import Cluster
-from jobs import ROOT, ROWS, Job, rows
+from jobs import ROOT, ROWS, Job, many_labels, rows
 
 SETTINGS = {"epochs": "2", "batch_size": "8", "validation_split_ratio": "0.34", "learning_rate": "0.001"}
 EPOCH = re.compile(r"event=epoch epoch=(\d)/2 loss=([\d.]+)")
@@ -95,6 +96,22 @@ def test_two_hosts_resume_from_the_chiefs_checkpoint_C09(two: Callable[..., list
     ended = run_all(jobs)
     assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
     assert [number for number, _ in EPOCH.findall(ended[0][1])] == ["2"]
+
+
+def test_two_hosts_start_from_the_same_solved_top_layer(two: Callable[..., list[Job]]) -> None:
+    jobs = two()
+    pairs = many_labels(recipe.MANY_LABELS)
+    for job, part in zip(jobs, (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]), strict=True):
+        job.channel("training", rows(part))
+        sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+        whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+        job.configure(
+            hyperparameters={"epochs": "4", "batch_size": "8"}, inputdataconfig={"training": sharded, "model": whole}
+        )
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    solved = [re.findall(r"event=top_layer start=solved rows=(\d+)", log) for _, log in ended]
+    assert solved == [[str(round(0.8 * len(pairs)))]] * 2
 
 
 def test_each_host_may_have_rows_and_labels_of_its_own_T33(two: Callable[..., list[Job]]) -> None:

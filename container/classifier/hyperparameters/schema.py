@@ -12,6 +12,9 @@ from classifier import DEFAULT_ENCODER, IMAGE, MODALITY_NAMES, TEXT
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
+NARROW_LEARNING_RATE = 1e-4  # of a whole checkpoint of a width of at most WIDEST_NARROW
+WIDEST_NARROW = 512
+FEWEST_EPOCHS = 3
 TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 ADAMS = ("adam", "adamw")
@@ -68,7 +71,13 @@ class BuiltIn:
     """The hyperparameters that SageMaker's built-in algorithm has too."""
 
     epochs: int = hyperparameter(
-        integer(1, 1000), 10, "Passes over the training rows.", aliases=("num_epoch",), tunable=True
+        integer(1, 1000),
+        10,
+        "Passes over the training rows. If it is not given and there are fewer than 20 labels, a whole BERT, "
+        f"DistilBERT or ELECTRA checkpoint of a width of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, "
+        "the fewer the more rows there are.",
+        aliases=("num_epoch",),
+        tunable=True,
     )
     batch_size: int = hyperparameter(
         integer(1, 1024),
@@ -81,9 +90,11 @@ class BuiltIn:
         number(0, 1),
         None,
         "Learning rate. If given, it is constant (except with `adamw` and `epoch_factor`).",
-        f"{WHOLE_NETWORK_LEARNING_RATE:.0e} for a whole transformer, warmed up over `warmup_steps_fraction` of the "
-        f"steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer only, for word vectors, `cnn` and "
-        "`lstm`; 0.01 for pre-trained image encoders, with `encoder_learning_rate_decay=0.003`",
+        f"{NARROW_LEARNING_RATE:.0e} for a whole BERT, DistilBERT or ELECTRA checkpoint of a width of at most "
+        f"{WIDEST_NARROW}, {WHOLE_NETWORK_LEARNING_RATE:.0e} for other whole transformers, each warmed up over "
+        f"`warmup_steps_fraction` of the steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer "
+        "only, for word vectors, `cnn` and `lstm`; 0.01 for pre-trained image encoders, with "
+        "`encoder_learning_rate_decay=0.003`",
         aliases=("adam-learning-rate", "lr"),
         tunable=True,
     )

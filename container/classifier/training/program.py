@@ -95,7 +95,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
                 rows = _prepared(warm_start.read_as_before(previous, tables), labels, hyperparameters, reader)
             warm_start.report_labels(kept, rows)
             outcome = job.train(rows, kept, hyperparameters, context)
-            job.finish(environ, outcome, rows, hyperparameters, context)
+            job.finish(environ, outcome, rows, context)
     log.info("event=done")
 
 
