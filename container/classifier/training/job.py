@@ -15,6 +15,7 @@ from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
+from classifier.encoders.long_texts import LongTextEncoder
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -40,6 +41,7 @@ __all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
 log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
+NOT_DECISIVE = ("delimiter", "long_texts")
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -157,7 +159,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     precision = choose_precision(files, rows, hyperparameters, cluster, context.checkpoints)
     hardware.report(precision, cluster.replicas)
     with hardware.computing_with(precision), cluster.strategy.scope():
-        encoder = load_encoder.load(files, context.channel, hyperparameters, rows)
+        encoder = load_encoder.load(files, context.channel, hyperparameters, rows, cluster)
         kept = context.previous.top_layer if context.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), hyperparameters, kept))
         parts = _to_score(rows, context)
@@ -168,7 +170,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         digest = run_digest(
             *(
                 __version__,
-                _decisive(hyperparameters),
+                _decisive(hyperparameters, encoder),
                 precision.name,
                 cluster.replicas,
                 _digests(rows, context),
@@ -188,9 +190,14 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     return _outcome(network, run, rows, parts["validation"], evaluation, context)
 
 
-def _decisive(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return the hyperparameters that affect a run's outcome; how rows are read is part of their digest."""
-    return {name: value for name, value in asdict(hyperparameters).items() if name != "delimiter"}
+def _decisive(hyperparameters: Hyperparameters, encoder: Encoder) -> dict[str, Any]:
+    """Return the hyperparameters that affect a run's outcome; how rows are read is part of their digest.
+
+    How long texts are read counts where they aren't truncated, so that checkpoints of earlier versions remain valid.
+    """
+    settings = {name: value for name, value in asdict(hyperparameters).items() if name not in NOT_DECISIVE}
+    reads = encoder.preprocessor.reads if isinstance(encoder, LongTextEncoder) else {}
+    return settings | dict(reads)
 
 
 def _given_weights(
