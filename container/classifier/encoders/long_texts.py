@@ -57,6 +57,11 @@ class LongTextPreprocessor(TokenPreprocessor):
         """The id of the encoder's unknown token."""
         return self.inner.unknown_id
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """The number of token ids."""
+        return self.inner.vocabulary_size
+
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length], as the encoder's own preprocessor does."""
         return self.inner.tokenize(texts)

@@ -139,7 +139,7 @@ def plain(network: Network, hyperparameters: Hyperparameters, scratch: Path) -> 
         encoder = _alike(_loaded(files, hyperparameters), network.encoder, hyperparameters)
         made = assemble(encoder, build_head(weights[-1].shape[0], hyperparameters))
     made.head.set_weights(weights)
-    return made
+    return made.with_ngrams(network.ngrams)
 
 
 def _alike(loaded: Encoder, like: Encoder, hyperparameters: Hyperparameters) -> Encoder:
