@@ -28,9 +28,11 @@ HUNDRED_THOUSAND = "the film was not good, " * 4348
 
 
 def new_job(base: Path, encoder: Path | None, **settings: str) -> Job:
+    """Make a job; a setting that is empty is left out."""
     job = Job.create(base, encoder=encoder)
     job.channel("training", rows(LONG))
-    job.configure(hyperparameters={**SETTINGS, **settings})
+    given = {name: value for name, value in {**SETTINGS, **settings}.items() if value}
+    job.configure(hyperparameters=given)
     return job
 
 
@@ -55,18 +57,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Job
 KINDS: Mapping[str, dict[str, str]] = {
     "windows, the whole network": {},
     "windows, the top layer": {"train_only_top_layer": "True"},
+    "windows, the top layer solved, with n-grams": {
+        "train_only_top_layer": "True", "epochs": "", "learning_rate": "", "ngram_features": "True",
+    },
     "windows in a step that XLA compiles": {"jit_compile": "true"},
     "windows in bfloat16": {"mixed_precision": "bfloat16"},
     "windows that the lengths ask for": {"long_texts": "auto"},
     "windows of words": {"model_id": "cnn"},
     "head and tail": {"long_texts": "head_tail"},
     "head and tail of words": {"long_texts": "head_tail", "model_id": "lstm"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_backend_answers_as_the_trained_model_does(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
-    job = new_job(tmp_path / "ml", None if "model_id" in KINDS[kind] else tiny_encoder, epochs="1", **KINDS[kind])
+    job = new_job(
+        tmp_path / "ml", None if "model_id" in KINDS[kind] else tiny_encoder, **{"epochs": "1", **KINDS[kind]}
+    )
     job.train()  # compares TensorFlow's and OpenVINO's answers with its own
     assert job.manifest["engines"]["openvino-float32"]["accepted"]
     assert job.manifest["encoder"]["max_sequence_length"] == 8
