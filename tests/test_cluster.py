@@ -129,6 +129,21 @@ def test_each_host_may_have_rows_and_labels_of_its_own_T33(two: Callable[..., li
     assert np.sum(evaluation["validation"]["confusion_matrix_rows_are_true"]) == round(0.34 * 36) + round(0.34 * 12)
 
 
+def test_hosts_read_long_texts_alike_although_one_alone_has_them_T33(two: Callable[..., list[Job]]) -> None:
+    jobs = two(max_sequence_length="8")
+    for job, times in zip(jobs, (1, 6), strict=True):
+        job.channel("training", rows([(label, " ".join([text] * times)) for label, text in ROWS * 4]))
+        sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+        whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+        job.configure(inputdataconfig={"training": sharded, "model": whole})
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    lines = [re.findall("event=long_texts .*", log) for _, log in ended]
+    assert lines[0] == lines[1]
+    assert "long_texts=windows long_texts_from='the lengths'" in lines[0][0]
+    assert jobs[0].manifest["encoder"]["long_texts"] == "windows"
+
+
 def test_what_is_wrong_with_one_hosts_rows_ends_all_with_its_words_T33(two: Callable[..., list[Job]]) -> None:
     jobs = two()
     jobs[1].channel("training", "0,one, two\n")

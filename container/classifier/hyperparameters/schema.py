@@ -18,6 +18,7 @@ FEWEST_EPOCHS = 3
 TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 ADAMS = ("adam", "adamw")
+AUTO, TRUNCATE, HEAD_TAIL, WINDOWS = "auto", "truncate", "head_tail", "windows"  # values of long_texts
 # Hyperparameters of training in steps: where a job gives one, the top layer of a frozen encoder is not solved.
 STEPWISE = frozenset(
     {
@@ -221,8 +222,16 @@ class Schema(BuiltIn):
     max_sequence_length: int = hyperparameter(
         integer(3, 4096),
         256,
-        "Tokens of a text that are read; the rest is truncated.",
+        "Tokens of a text that are read at once; `long_texts` says what becomes of the rest.",
         aliases=("seq_len",),
+        modality=TEXT,
+    )
+    long_texts: str = hyperparameter(
+        choice(AUTO, TRUNCATE, HEAD_TAIL, WINDOWS),
+        AUTO,
+        "How texts of more than `max_sequence_length` tokens are read: `truncate` reads their beginning; `head_tail` "
+        "their first and last tokens; `windows` reads them whole, in parts whose vectors are averaged. `auto` is "
+        "`windows` if more than 5 % of the training texts are longer, else `truncate`.",
         modality=TEXT,
     )
     header: str = hyperparameter(

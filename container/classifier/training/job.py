@@ -15,6 +15,7 @@ from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
+from classifier.encoders.long_texts import LongTextEncoder
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
 # Hyperparameters of what comes before and after training in steps.
-OF_OTHER_STEPS = frozenset({"delimiter", "ngram_features", "refit"})
+OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit"})
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -168,7 +169,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     precision = choose_precision(files, rows, hyperparameters, cluster, context.checkpoints)
     hardware.report(precision, cluster.replicas)
     with hardware.computing_with(precision), cluster.strategy.scope():
-        encoder = load_encoder.load(files, context.channel, hyperparameters, rows)
+        encoder = load_encoder.load(files, context.channel, hyperparameters, rows, cluster)
         kept = context.previous.top_layer if context.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), hyperparameters, kept))
         parts = _to_score(rows, context)
@@ -179,7 +180,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         digest = run_digest(
             *(
                 __version__,
-                _decisive(hyperparameters),
+                _decisive(hyperparameters, encoder),
                 precision.name,
                 cluster.replicas,
                 _digests(rows, context),
@@ -239,9 +240,14 @@ def _task(
     )
 
 
-def _decisive(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return the hyperparameters that affect training in steps; how rows are read is part of their digest."""
-    return {name: value for name, value in hyperparameters.values.items() if name not in OF_OTHER_STEPS}
+def _decisive(hyperparameters: Hyperparameters, encoder: Encoder) -> dict[str, Any]:
+    """Return the hyperparameters that affect training in steps; how rows are read is part of their digest.
+
+    How long texts are read counts where they aren't truncated, so that checkpoints of earlier versions remain valid.
+    """
+    settings = {name: value for name, value in hyperparameters.values.items() if name not in OF_OTHER_STEPS}
+    reads = encoder.preprocessor.reads if isinstance(encoder, LongTextEncoder) else {}
+    return settings | dict(reads)
 
 
 def _given_weights(
