@@ -56,7 +56,7 @@ def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_th
     job.configure(hyperparameters={})
     job.train()
     assert {name: job.manifest["encoder"][name] for name in ("family", "name", "height")} == {
-        "family": "efficientnet", "name": DEFAULT_IMAGE_ENCODER, "height": 224
+        "family": "efficientnet", "name": DEFAULT_IMAGE_ENCODER, "height": 256
     }  # fmt: skip
     assert job.manifest["hyperparameters"]["train_only_top_layer"] is True
     assert job.manifest["engines"][FLOAT32]["accepted"]

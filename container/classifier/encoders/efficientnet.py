@@ -34,7 +34,9 @@ from classifier.errors import UserError, at_most
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_TYPE = "efficientnet-lite0"
-SIDE = 224  # pixels
+# In pixels. Its authors scored the network on the middle 224 pixels of images of 256; here the whole image is read, at
+# that scale (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
+SIDE = 256
 STEM, HEAD = 32, 1280  # channels
 EPSILON = 1e-3  # of the batch norms
 # Orders of a kernel's axes in TensorFlow, by PyTorch's: of a convolution, and of a depthwise one.
@@ -193,7 +195,7 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
 
     Example:
         >>> encoder = load(folder, "efficientnet-lite0")  # config.json and model.safetensors
-        >>> encoder.layer(tf.zeros([1, 224, 224, 3], tf.uint8)).shape
+        >>> encoder.layer(tf.zeros([1, 256, 256, 3], tf.uint8)).shape
         TensorShape([1, 1280])
     """
     try:

@@ -42,4 +42,5 @@ MODALITY = Modality(
     has_embedded_encoder=True,
     encoders_page="image-classification.md",
     is_array=True,
+    in_files=True,
 )

@@ -19,6 +19,13 @@ from classifier.errors import at_most
 from classifier.modalities import image_layouts as layouts
 from classifier.modalities import image_shades as shades
 from classifier.modalities import report, text_channel
+from classifier.modalities.image_files import (
+    ABOUT_THE_DATA,
+    LEFT_BEHIND,
+    SUFFIXES,
+    SUFFIXES_NOT_READ,
+    is_left_behind,
+)
 from classifier.modalities.image_shades import bits_of
 from classifier.modalities.report import Finding
 from classifier.pixels import ImageSource, PixelsError
@@ -42,28 +49,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-# Of these somebody would miss their images, where what is in them does not tell; of other files, as lists, nobody.
-SUFFIXES_NOT_READ = frozenset(
-    {
-        ".jpe", ".jfif", ".jp2", ".jxl", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".svg", ".ico", ".psd",
-        ".cr2", ".cr3", ".nef", ".arw", ".dng",
-    }
-)  # fmt: skip
-# What platforms and programs leave behind (contract T27), beside all that begins with a dot.
-LEFT_BEHIND = frozenset(
-    {
-        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "_success", "@eadir", "@__thumb",
-        "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__", "icon\r",
-    }
-)  # fmt: skip
-LEFT_BEHIND_ENDINGS = ("_$folder$",)
 # S3's own lists of files are called so, and what SageMaker Ground Truth writes; the latter are JSON objects.
 MANIFEST = ".manifest"
-# Nobody misses an image of these.
-ABOUT_THE_DATA = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|credits|sources?|attribution|authors|changelog)\b", re.I
-)
 # Hidden folders of programs, which may hold copies of images.
 HIDDEN_OF_PROGRAMS = re.compile(
     r"\.(git|dvc|svn|hg|cache|thumb|trash|ipynb_checkpoints|snapshot|_|~|tmp|Spotlight)", re.I
@@ -104,9 +91,9 @@ def files_of(folder: Path) -> list[Path]:
     """Return the files of a channel that are the user's, at any depth, and links to folders, not followed; sorted."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_left_behind(name)]
+        folders[:] = [name for name in folders if not is_left_behind(name)]
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        found += [Path(parent, name) for name in (*names, *links) if not _is_left_behind(name)]
+        found += [Path(parent, name) for name in (*names, *links) if not is_left_behind(name)]
     return sorted(found)
 
 
@@ -215,10 +202,6 @@ def findings(
             yield from report.repeated(name, contents[name], "images")
     for (name, table), (other_name, other) in combinations(contents.items(), 2):
         yield from report.leaks(name, table, other_name, other, "images")
-
-
-def _is_left_behind(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LEFT_BEHIND or name.lower().endswith(LEFT_BEHIND_ENDINGS)
 
 
 def _label(relative: Path) -> str:
@@ -358,7 +341,7 @@ def _check_labels(labels: Collection[str], result: ReadResult, channel: str) -> 
 
 def _check_empty(folder: Path, channel: str, filled: Collection[str], result: ReadResult) -> None:
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
+        if path.is_dir() and path.name not in filled and not is_left_behind(path.name):
             words = "no image in this folder; put some in, or take it out"
             result.problem(f"{channel}/{shown(path.name)}", 0, words)
 

@@ -87,6 +87,7 @@ class Modality:
         word_vectors: Whether the ``model`` channel may hold word vectors for a network from scratch.
         is_array: Whether a decoded record is an array that the network reads as it is; otherwise it is a text.
         in_tables: Whether its records are rows of tables, which ``batch`` reads.
+        in_files: Whether its records are image files, one each, which ``batch`` reads.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Modality:
     word_vectors: bool = False
     is_array: bool = False
     in_tables: bool = False
+    in_files: bool = False
 
     @property
     def channel(self) -> Channel:
