@@ -2,11 +2,11 @@
 
 import re
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Of these somebody would miss their images, where what is in them does not tell; of other files, as lists, nobody.
 SUFFIXES_NOT_READ = frozenset(
     {
-        ".jpe", ".jfif", ".jp2", ".jxl", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".svg", ".ico", ".psd",
+        ".jpe", ".jfif", ".jp2", ".jxl", ".heic", ".heif", ".avif", ".svg", ".ico", ".psd",
         ".cr2", ".cr3", ".nef", ".arw", ".dng",
     }
 )  # fmt: skip
