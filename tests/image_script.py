@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tensorflow_text as text
 import tf_keras
-from scipy import optimize  # type: ignore[import-untyped]
+from scipy import optimize
 
 WORK = Path(sys.argv[1])
 INPUTS = np.ones((8, 2), np.float32)

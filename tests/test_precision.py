@@ -80,7 +80,7 @@ def test_a_gain_that_is_small_is_not_worth_the_rounding(tried: Tried, tiny_encod
         (
             "bert",
             {"train_only_top_layer": "True"},
-            Precision("float32", "no GPU, and the encoder runs only once"),
+            Precision("float32", "the encoder runs only once"),
         ),
         ("convolutional", {}, Precision("float32", "no GPU, and the network is small")),
     ],

@@ -22,6 +22,7 @@ MANIFEST_FILE = "manifest.json"
 REFERENCE_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
+NGRAMS_FILE = "ngrams.safetensors"
 # The files and folders that serving reads of a model of this image.
 _SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 

@@ -28,6 +28,11 @@ class TokenPreprocessor(ABC):
     def unknown_id(self) -> int | None:
         """The id of the token for what the vocabulary lacks; None where there is no such token."""
 
+    @property
+    def vocabulary_size(self) -> int | None:
+        """The number of token ids, from 0; None where it is not known, and n-grams can't be used."""
+        return None
+
     @abstractmethod
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length], with 0 after the end of each text."""

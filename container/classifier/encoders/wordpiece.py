@@ -57,6 +57,11 @@ class WordPiece(TokenPreprocessor):
         """The token of a word that can't be put together from the vocabulary."""
         return self.vocabulary.index(UNKNOWN)
 
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of token ids."""
+        return len(self.vocabulary)
+
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: [CLS], the text's tokens, [SEP], then 0."""
         pieces = self.tokenizer.tokenize(self.prepare(texts))[:, : self.max_sequence_length - 2]

@@ -123,6 +123,11 @@ class Words(TokenPreprocessor):
         """The id of a word that the vocabulary lacks, and the one token of a text without words."""
         return UNKNOWN
 
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of token ids."""
+        return RESERVED + len(self.vocabulary)
+
     def tokenize(self, texts: tf.Tensor) -> tf.Tensor:
         """Turn string[batch] into int32[batch, length]: each word's id, 1 for an unknown word, 0 after a text's end."""
         words = split(texts, self.max_sequence_length)

@@ -4,13 +4,13 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from classifier import DEFAULT_ENCODER
 from classifier.errors import UserError
 from classifier.hyperparameters.hints import HINTS
-from classifier.hyperparameters.schema import FROM_SCRATCH, SCHEMA, WITHOUT_EFFECT, Schema
+from classifier.hyperparameters.schema import FROM_SCRATCH, SCHEMA, STEPWISE, WITHOUT_EFFECT, Schema
 from classifier.kinds import Kind
 
 __all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "parsed_values", "remarks", "unquote"]
@@ -28,7 +28,22 @@ class Hyperparameters(Schema):
 
     >>> Hyperparameters.parse({"epochs": "3", "learning-rate": '"0.001"'}).learning_rate
     0.001
+
+    Attributes:
+        given: The names of those that the job gives itself; the others have their defaults.
     """
+
+    given: frozenset[str] = frozenset()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values by the names of :data:`SCHEMA`."""
+        return {name: getattr(self, name) for name in SCHEMA}
+
+    @property
+    def solves_top_layer(self) -> bool:
+        """Whether the top layer of a frozen encoder is solved; a job that says how to train it in steps is obeyed."""
+        return self.train_only_top_layer and not self.given & STEPWISE
 
     @classmethod
     def parse(cls, given: Mapping[str, object]) -> "Hyperparameters":
@@ -53,7 +68,8 @@ class Hyperparameters(Schema):
             defaults_of: Maps a ``model_id`` to the encoder's own defaults, which take precedence over the general ones.
         """
         defaults = {name: line.default for name, line in SCHEMA.items()}
-        return cls(**{**defaults, **defaults_of(values.get("model_id", DEFAULT_ENCODER)), **values})
+        chosen = {**defaults, **defaults_of(values.get("model_id", DEFAULT_ENCODER)), **values}
+        return cls(**chosen, given=frozenset(values))
 
 
 def parsed_values(given: Mapping[str, object]) -> dict[str, Any]:
@@ -99,7 +115,7 @@ def remarks(given: Mapping[str, object], hyperparameters: Hyperparameters) -> li
         hyperparameters: The job's hyperparameters.
     """
     lines = []
-    chosen = asdict(hyperparameters)
+    chosen = hyperparameters.values
     for given_name in given:
         if _plain(given_name) in WITHOUT_EFFECT:
             lines.append(f"{given_name} has no effect: {WITHOUT_EFFECT[_plain(given_name)]}")

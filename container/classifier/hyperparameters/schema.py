@@ -15,6 +15,15 @@ WHOLE_NETWORK_LEARNING_RATE = 3e-5
 TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 ADAMS = ("adam", "adamw")
+# Hyperparameters of training in steps: where a job gives one, the top layer of a frozen encoder is not solved.
+STEPWISE = frozenset(
+    {
+        *("epochs", "learning_rate", "optimizer", "dropout_rate", "regularizers_l2", "label_smoothing"),
+        *("beta_1", "beta_2", "epsilon", "momentum", "rho", "initial_accumulator_value", "warmup_steps_fraction"),
+        *("early_stopping", "early_stopping_patience", "early_stopping_min_delta", "gradient_clip_norm"),
+        *("epoch_factor", "power_decay", "augmentation", "jit_compile"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -225,6 +234,19 @@ class Schema(BuiltIn):
         "The delimiter of tables; `auto` detects it from the first rows.",
         aliases=("sep", "separator"),
         modality=TEXT,
+    )
+    ngram_features: str = hyperparameter(
+        choice("auto", "true", "false"),
+        "auto",
+        "Add a linear model of hashed n-grams (tokens and pairs of tokens) to the answer, which encoders of meaning "
+        "miss; `auto` does so where it lowers the loss on the validation rows and does not lower `eval_metric`.",
+        modality=TEXT,
+    )
+    refit: str = hyperparameter(
+        choice("auto", "true", "false"),
+        "auto",
+        "Learn from the validation rows too, once everything is chosen; the metrics reported are those from before. "
+        "`auto` does so for a solved top layer and for n-grams.",
     )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),

@@ -81,6 +81,13 @@ class Cluster:
         ends = np.cumsum(counts)
         return [_unframed(everything[end - count : end].tobytes()) for end, count in zip(ends, counts, strict=True)]
 
+    def all_gather_large(self, content: bytes) -> list[bytes]:
+        """Return every host's content, of any size: it is sent in pieces, as gRPC messages are limited to 2 GiB."""
+        longest = max(int(length) for length in self.all_gather(str(len(content)).encode()))
+        starts = range(0, longest, PIECE_BYTES)
+        pieces = [self.all_gather(content[start : start + PIECE_BYTES]) for start in starts]
+        return [b"".join(of_host) for of_host in zip(*pieces, strict=True)]
+
     def any(self, flag: bool) -> bool:
         """Return whether the flag is set on any host; all hosts must call it at the same point."""
         return any(content == b"1" for content in self.all_gather(b"1" if flag else b"0"))

@@ -29,14 +29,17 @@ class Inference:
     Attributes:
         encode: Maps inputs to vectors, float32[batch, width].
         classify: Maps vectors to logits, float32[batch, labels].
+        ngrams: Maps token ids to logits that are added, float32[batch, labels]; None without n-grams.
     """
 
     encode: Compute
     classify: Compute
+    ngrams: Compute | None = None
 
     def __call__(self, rows: Any) -> Any:
         """Return the logits of inputs."""
-        return self.classify(self.encode(rows))
+        logits = self.classify(self.encode(rows))
+        return logits if self.ngrams is None else logits + self.ngrams(rows)
 
 
 def compiled(model: Any, signature: tf.TensorSpec) -> Compute:

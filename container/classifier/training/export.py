@@ -2,8 +2,8 @@
 
 import importlib.metadata
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from classifier.artifact import Label
 from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
+from classifier.encoders.ngrams import NgramLayer
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
@@ -25,6 +26,7 @@ from classifier.training.data import Data, Split
 from classifier.training.interruption import Interruption
 from classifier.training.loop.progress import in_both_forms
 from classifier.training.optimized_exports import COMPARED_AT_ONCE, LARGEST_DIFFERENCE, MOST_COMPARED, Checked
+from classifier.training.top_layer import TopLayer
 from classifier.training.warm_start import salted_hash
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,11 @@ class Trained:
         checked: Rows whose predictions are known.
         answers: The model's probabilities for these rows, float32[rows, labels].
         smoke_predictions: Its probabilities for the modality's ``smoke_inputs``, float32[records, labels].
+        judged: The probabilities for the checked rows of the model as it was before it learnt from them,
+            float32[rows, labels].
+        ngrams: The layer whose logits are added to the top layer's; None without one.
+        top_layer: The top layer's sides, if it was solved or has n-grams beside it.
+        report: How it was chosen.
     """
 
     encoder: Encoder
@@ -64,6 +71,10 @@ class Trained:
     checked: Split
     answers: NDArray[np.float32]
     smoke_predictions: NDArray[np.float32]
+    judged: NDArray[np.float32]
+    ngrams: NgramLayer | None = None
+    top_layer: TopLayer | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,21 +107,24 @@ class _Module(tf.Module):  # type: ignore[misc]
 
     portable = ""
 
-    def __init__(self, encoder: Encoder, head: Any) -> None:
+    def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
         super().__init__(name="classifier")
         self.encoder = encoder.layer
         self.head = head
+        self.ngrams = ngrams
 
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        vectors = self.encoder(inputs, training=False)
-        return {"probabilities": tf.nn.softmax(self.head(vectors, training=False))}
+        logits = self.head(self.encoder(inputs, training=False), training=False)
+        if self.ngrams is not None:
+            logits += self.ngrams(inputs)
+        return {"probabilities": tf.nn.softmax(logits)}
 
 
 class ServingModule(_Module):
     """An exported model that maps texts to probabilities in one step."""
 
-    def __init__(self, encoder: Encoder, head: Any) -> None:
-        super().__init__(encoder, head)
+    def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
+        super().__init__(encoder, head, ngrams)
         preprocessor = cast("TokenPreprocessor", encoder.preprocessor)
         self.tokenizer = preprocessor.tokenizer
         self._tokenize = preprocessor.tokenize
@@ -131,8 +145,8 @@ class TwoStepModule(ServingModule):
 
     portable = "classify"
 
-    def __init__(self, encoder: Encoder, head: Any) -> None:
-        super().__init__(encoder, head)
+    def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
+        super().__init__(encoder, head, ngrams)
         unknown_id = cast("TokenPreprocessor", encoder.preprocessor).unknown_id
         self._unknown_id = NO_ID if unknown_id is None else unknown_id
 
@@ -165,8 +179,8 @@ class TwoStepModule(ServingModule):
 class ArraysModule(_Module):
     """An exported model that reads what the encoder's layer reads, arrays or texts, in one step."""
 
-    def __init__(self, encoder: Encoder, head: Any) -> None:
-        super().__init__(encoder, head)
+    def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
+        super().__init__(encoder, head, ngrams)
         signature = encoder.preprocessor.signature
         self.portable = "" if signature.dtype == tf.string else "serving_default"
         self.serve = tf.function(self._probabilities, input_signature=[signature])
@@ -177,14 +191,14 @@ class ArraysModule(_Module):
         return {"serving_default": self.serve}
 
 
-def save(encoder: Encoder, head: Any, folder: Path) -> "_Module":
+def save(encoder: Encoder, head: Any, folder: Path, ngrams: NgramLayer | None = None) -> "_Module":
     """Write a classifier as a SavedModel, with separate steps if it reads tokens.
 
     Returns:
         The exported module.
     """
     reads_tokens = isinstance(encoder.preprocessor, TokenPreprocessor)
-    module = TwoStepModule(encoder, head) if reads_tokens else ArraysModule(encoder, head)
+    module = TwoStepModule(encoder, head, ngrams) if reads_tokens else ArraysModule(encoder, head)
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
 
@@ -210,7 +224,7 @@ def export(
         RuntimeError: The exported model's probabilities differ from those of the trained one.
     """
     with artifact.published(folder) as work, resources.room_for("the model", folder):
-        module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER)
+        module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER, trained.ngrams)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
         artifact.write_json(work / artifact.REFERENCE_FILE, _references(trained, data))
@@ -225,7 +239,7 @@ def export(
             raise RuntimeError(
                 f"the exported model's probabilities differ from the trained one's by {comparison.difference:.6f}"
             )
-        manifest["baseline"] = baseline(trained.answers[: comparison.rows], data.labels, comparison)
+        manifest["baseline"] = baseline(trained.judged[: comparison.rows], data.labels, comparison)
         if module.portable:
             # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
@@ -248,6 +262,9 @@ def _write_weights(work: Path, trained: Trained) -> None:
     trained.encoder.save(work / artifact.ENCODER_FOLDER)
     dense = trained.head.layers[-1]
     save_file({"kernel": dense.kernel.numpy(), "bias": dense.bias.numpy()}, work / artifact.HEAD_FILE)
+    if trained.top_layer is not None and trained.top_layer.ngrams is not None:
+        share = np.array([trained.top_layer.share], np.float32)
+        save_file({**trained.top_layer.ngrams.arrays, "share": share}, work / artifact.NGRAMS_FILE)
 
 
 def _compare(exported: Predictor, trained: Trained, some: Checked, interruption: Interruption) -> Comparison:
@@ -327,8 +344,9 @@ def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) ->
             **({"bits": data.bits} if data.bits else {}),
         },
         "labels": list(data.labels),
-        "hyperparameters": asdict(hyperparameters),
+        "hyperparameters": hyperparameters.values,
         "metrics": trained.metrics,
+        **({"top_layer": dict(trained.report)} if trained.report else {}),
         "data": {
             "sha256": data.digest,
             "training_rows": len(data.training.records),

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, reading, warm_start
+from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, reading, solving, warm_start
 from classifier.training.cluster import Cluster, connect, peers_watched
 from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
@@ -29,10 +29,11 @@ from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
-from classifier.training.loop.progress import Metrics, Run
-from classifier.training.loop.scoring import EvaluationSplit, evaluation_split, score_some, score_unless_stopped
+from classifier.training.loop.progress import Metrics
+from classifier.training.loop.scoring import EvaluationSplit, Scores, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
 from classifier.training.precision import choose as choose_precision
+from classifier.training.solving import ScoredNetwork, Task
 from classifier.training.warm_start import Previous, TopLayer
 
 __all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
@@ -40,6 +41,8 @@ __all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
 log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
+# Hyperparameters of what comes before and after training in steps.
+OF_OTHER_STEPS = frozenset({"delimiter", "ngram_features", "refit"})
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -177,20 +180,48 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
-        if hyperparameters.train_only_top_layer:
-            fit_spec = _top_layer_fit_spec(fit_spec, network, context)
-        log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-        run = fit(fit_spec, hyperparameters, run_context)
+        task = _task(fit_spec, kept, len(rows.labels), hyperparameters, context)
+        solves = hyperparameters.solves_top_layer and not _augments(encoder)
+        if solves:
+            encoder.layer.trainable = False
+            log.info("event=model trainable_parameters=%d", parameters(network.head))
+            scored = solving.solved(network, task)
+        else:
+            if hyperparameters.train_only_top_layer:
+                fit_spec = _top_layer_fit_spec(fit_spec, network, context)
+            log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
+            run = fit(fit_spec, hyperparameters, run_context)
+            scored = ScoredNetwork(network, run, run.scores)
     if precision.name != "float32" or cluster.replicas > 1:
-        network = load_encoder.plain(network, hyperparameters, context.scratch)
+        scored = replace(scored, network=load_encoder.plain(scored.network, hyperparameters, context.scratch))
     if precision.name != "float32":
-        run = _scored_again(run, network, evaluation["validation"], hyperparameters, context)
-    return _outcome(network, run, rows, parts["validation"], evaluation, context)
+        scored = _scored_again(scored, evaluation["validation"], hyperparameters, context, solved=solves)
+    if not solves:
+        scored = solving.with_ngrams(scored, task) or scored
+    return _outcome(scored, rows, parts["validation"], evaluation, context)
+
+
+def _augments(encoder: Encoder) -> bool:
+    return isinstance(encoder, ConfigurableEncoder) and encoder.augments
+
+
+def _task(
+    fit_spec: FitSpec, kept: TopLayer | None, labels: int, hyperparameters: Hyperparameters, context: JobContext
+) -> Task:
+    return Task(
+        fit_spec.training,
+        fit_spec.sharded,
+        fit_spec.validation,
+        hyperparameters,
+        None if kept is None else solving.prior(kept, labels),
+        context.cluster,
+        context.interruption,
+    )
 
 
 def _decisive(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return the hyperparameters that affect a run's outcome; how rows are read is part of their digest."""
-    return {name: value for name, value in asdict(hyperparameters).items() if name != "delimiter"}
+    """Return the hyperparameters that affect training in steps; how rows are read is part of their digest."""
+    return {name: value for name, value in hyperparameters.values.items() if name not in OF_OTHER_STEPS}
 
 
 def _given_weights(
@@ -218,9 +249,10 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
+        content |= {"top_layer": outcome.trained.report} if outcome.trained.report else {}
         artifact.write_json(folder / "evaluation.json", content)
         if "validation" in outcome.reports:
-            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.answers, rows.labels)
+            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
             artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
 
 
@@ -309,7 +341,7 @@ def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext
     Where the encoder augments records, its vectors differ from epoch to epoch, and the spec stays as it is.
     """
     network.encoder.layer.trainable = False
-    if isinstance(network.encoder, ConfigurableEncoder) and network.encoder.augments:
+    if _augments(network.encoder):
         return fit_spec
     allocate = feature_cache.in_memory_or(context.scratch)
     started = time.monotonic()
@@ -328,24 +360,37 @@ def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext
 
 
 def _scored_again(
-    run: Run, network: Network, split: EvaluationSplit, hyperparameters: Hyperparameters, context: JobContext
-) -> Run:
+    scored: ScoredNetwork,
+    split: EvaluationSplit,
+    hyperparameters: Hyperparameters,
+    context: JobContext,
+    *,
+    solved: bool,
+) -> ScoredNetwork:
     """Score the float32 model that will be exported, whose answers differ slightly from those during training.
 
-    A job that was told to stop keeps the metrics of training, and scores only enough rows to verify the export.
+    A job that was told to stop keeps the metrics of training, and scores only enough rows to verify the export. A
+    solved network keeps them too, as the exported one may have learnt from these rows.
     """
     if not len(split.targets):
-        return run
-    scores = score_unless_stopped(network.inference, split, context.cluster, context.interruption)
+        return scored
+    run, infer = scored.run, scored.network.inference
+    scores = score_unless_stopped(infer, split, context.cluster, context.interruption)
     if scores is None:
-        return replace(run, scores=score_some(network.inference, split, context.cluster, hyperparameters.seed))
+        some = score_some(infer, split, context.cluster, hyperparameters.seed)
+        probabilities = run.scores.probabilities[some.rows] if solved else some.probabilities
+        return replace(scored, run=replace(run, scores=Scores(some.rows, probabilities)), exported=some)
+    if solved:
+        return replace(scored, exported=scores)
     metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)
-    return replace(run, scores=scores, metrics={**run.metrics, **metrics})
+    return replace(scored, run=replace(run, scores=scores, metrics={**run.metrics, **metrics}), exported=scores)
 
 
 def _outcome(
-    network: Network, run: Run, rows: Data, part: Split, evaluation: Mapping[str, EvaluationSplit], context: JobContext
+    scored: ScoredNetwork, rows: Data, part: Split, evaluation: Mapping[str, EvaluationSplit], context: JobContext
 ) -> Outcome:
+    network, run = scored.network, scored.run
+
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
@@ -360,16 +405,34 @@ def _outcome(
             "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
             len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
         )  # fmt: skip
-    checked, probabilities = _checked(answer, run, rows, part)
+    checked, probabilities, judged = _checked(answer, scored, rows, part)
     smoke_predictions = answer(rows.modality.smoke_inputs())
-    trained = Trained(network.encoder, network.head, run.metrics, checked, probabilities, smoke_predictions)
+    trained = Trained(
+        network.encoder,
+        network.head,
+        run.metrics,
+        checked,
+        probabilities,
+        smoke_predictions,
+        judged,
+        network.ngrams,
+        scored.top_layer,
+        scored.report,
+    )
     return Outcome(trained, run.history, reports, answer)
 
 
-def _checked(answer: Answer, run: Run, rows: Data, part: Split) -> tuple[Split, NDArray[np.float32]]:
-    """Return rows of this host with the model's probabilities: scored validation rows, or else some training rows."""
-    here = run.scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
+def _checked(
+    answer: Answer, scored: ScoredNetwork, rows: Data, part: Split
+) -> tuple[Split, NDArray[np.float32], NDArray[np.float32]]:
+    """Return rows of this host with two models' probabilities: of the exported one, and of the one that was judged.
+
+    They are scored validation rows, or else some training rows.
+    """
+    scores = scored.run.scores
+    here = scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
     if here.any():
-        return part.take(run.scores.rows[here]), run.scores.probabilities[here]
+        return part.take(scores.rows[here]), scored.exported.probabilities[here], scores.probabilities[here]
     some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
-    return some, answer(some.records)
+    answers = answer(some.records)
+    return some, answers, answers

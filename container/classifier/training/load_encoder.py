@@ -122,4 +122,4 @@ def plain(network: Network, hyperparameters: Hyperparameters, scratch: Path) -> 
         files = EncoderFiles(network.encoder.name, network.encoder.family, folder)
         made = assemble(_loaded(files, hyperparameters), build_head(weights[-1].shape[0], hyperparameters))
     made.head.set_weights(weights)
-    return made
+    return made.with_ngrams(network.ngrams)

@@ -1,6 +1,6 @@
 """The network that is trained: an encoder, dropout, and a dense layer with L2 regularization."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
 from classifier.encoders.dropout import Dropout
+from classifier.encoders.ngrams import NgramLayer
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate
 from classifier.training.warm_start import TopLayer
@@ -64,18 +65,26 @@ class Network:
         encoder: The encoder.
         head: The top layer.
         whole: Both as one model, from the inputs of the encoder's layer to logits; its variables are built.
+        ngrams: The layer whose logits are added to those of the top layer once that is trained; None without one.
     """
 
     encoder: Encoder
     head: Any
     whole: Classifier
+    ngrams: NgramLayer | None = None
 
     @cached_property
     def inference(self) -> evaluate.Inference:
         """The network in inference mode; cached, as tracing takes a second."""
         vectors = tf.TensorSpec([None, self.head.layers[-1].kernel.shape[0]], tf.float32)
-        encode = evaluate.compiled(self.encoder.layer, self.encoder.preprocessor.signature)
-        return evaluate.Inference(encode, evaluate.compiled(self.head, vectors))
+        signature = self.encoder.preprocessor.signature
+        encode, classify = evaluate.compiled(self.encoder.layer, signature), evaluate.compiled(self.head, vectors)
+        ngrams = evaluate.compiled(self.ngrams, signature) if self.ngrams else None
+        return evaluate.Inference(encode, classify, ngrams)
+
+    def with_ngrams(self, ngrams: NgramLayer | None) -> "Network":
+        """Return the network with another layer for n-grams."""
+        return replace(self, ngrams=ngrams)
 
 
 def assemble(encoder: Encoder, head: Any) -> Network:

@@ -52,10 +52,11 @@ def choose(
         return Precision(FLOAT32, "a SavedModel has dtypes of its own")
     if hyperparameters.mixed_precision != "auto":
         return Precision(hyperparameters.mixed_precision, "given")
-    if capabilities := hardware.capabilities():
+    capabilities = hardware.capabilities()
+    if hyperparameters.solves_top_layer or (hyperparameters.train_only_top_layer and not capabilities):
+        return Precision(FLOAT32, "the encoder runs only once")
+    if capabilities:
         return hardware.by_card(capabilities)
-    if hyperparameters.train_only_top_layer:
-        return Precision(FLOAT32, "no GPU, and the encoder runs only once")
     if files is None or files.family != BENCHMARKED:
         small = files is None or files.family in FROM_SCRATCH_FAMILIES
         return Precision(FLOAT32, f"no GPU, and the network is {'small' if small else 'not a transformer'}")
@@ -69,7 +70,7 @@ def _chosen_by_chief(files: EncoderFiles, rows: Data, hyperparameters: Hyperpara
     if steps < STEPS_WORTH_A_BENCHMARK:
         return Precision(FLOAT32, f"no GPU, and {steps} steps are too few for a benchmark")
     _, shape = architectures.read(files.folder)
-    digest = run_digest(__version__, asdict(hyperparameters), rows.digest, rows.labels, asdict(shape))
+    digest = run_digest(__version__, hyperparameters.values, rows.digest, rows.labels, asdict(shape))
     note = memory / f"precision-{digest}.json"
     able = processor.multiplies_bfloat16()
     known = _remembered(note)

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from sagemaker_training.errors import ClientError
@@ -106,7 +105,7 @@ def _written(message: str) -> str:
 
 
 def _log_start(environ: Environment, hyperparameters: Hyperparameters) -> None:
-    given = {name: "default" if value is None else value for name, value in asdict(hyperparameters).items()}
+    given = {name: "default" if value is None else value for name, value in hyperparameters.values.items()}
     log.info("event=start job=%s %s", environ.job_name, " ".join(f"{name}={value}" for name, value in given.items()))
     for remark in remarks(environ.hyperparameters, hyperparameters):
         log.info("event=hyperparameters note=%r", remark)

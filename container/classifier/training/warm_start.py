@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class TopLayer:
     """The weights of a trained top layer.
 
     Attributes:
-        kernel: float32[width, labels].
+        kernel: float32[width, labels], without the share that it had beside n-grams.
         bias: float32[labels].
+        ngrams: The arrays of the n-grams' side, as :mod:`classifier.training.top_layer` has them; empty without one.
     """
 
     kernel: NDArray[np.float32]
     bias: NDArray[np.float32]
+    ngrams: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,9 @@ def _top_layer(path: Path, labels: int) -> TopLayer:
     try:
         weights = load_file(path)
         layer = TopLayer(weights["kernel"], weights["bias"])
+        of_ngrams = path.with_name(artifact.NGRAMS_FILE)
+        if of_ngrams.is_file():
+            layer = _without_ngrams(layer, load_file(of_ngrams))
     except (OSError, SafetensorError, KeyError) as error:
         raise UserError(
             f"model channel: {path.name} is missing or broken ({error}); provide the complete model"
@@ -146,6 +151,15 @@ def _top_layer(path: Path, labels: int) -> TopLayer:
             f"model channel: {path.name} is not of a model with {labels} labels; provide the complete model"
         )
     return layer
+
+
+def _without_ngrams(mixed: TopLayer, ngrams: Mapping[str, NDArray[Any]]) -> TopLayer:
+    """Return the vectors' own layer: without their share, and without the n-grams' bias."""
+    share = float(ngrams["share"][0])
+    if not share:
+        return TopLayer(np.zeros_like(mixed.kernel), np.zeros_like(mixed.bias), ngrams)
+    bias = (mixed.bias - (1 - share) * ngrams["bias"]) / share
+    return TopLayer((mixed.kernel / share).astype(np.float32), bias.astype(np.float32), ngrams)
 
 
 def _reference_rows(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:

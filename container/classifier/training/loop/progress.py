@@ -97,3 +97,10 @@ def log_epoch(metrics: Metrics, watch: Watch) -> None:
         watch.run.epoch, watch.epochs, equals, watch.seconds, 100 * watch.share_done,
     )  # fmt: skip
     log.info("Epoch %d - %s", watch.run.epoch, colons)
+
+
+def log_solved(metrics: Metrics) -> None:
+    """Log the metrics of a top layer that was solved, as those of a single epoch."""
+    equals, colons = in_both_forms(metrics)
+    log.info("event=epoch epoch=1/1 %s", equals)
+    log.info("Epoch 1 - %s", colons)

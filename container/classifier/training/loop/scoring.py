@@ -79,7 +79,7 @@ def score_unless_stopped(
         log.warning("event=stop note='not all rows are scored'")
     if cluster.any(logits is None) or logits is None:
         return None
-    return _gathered(np.arange(len(split.inputs)), logits, split, cluster)
+    return gathered(np.arange(len(split.inputs)), logits, split, cluster)
 
 
 def score_some(infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster, seed: int) -> Scores:
@@ -88,10 +88,18 @@ def score_some(infer: evaluate.Compute, split: EvaluationSplit, cluster: Cluster
     count = min(most, len(split.inputs))
     here = np.sort(np.random.default_rng(seed).choice(len(split.inputs), count, replace=False))
     log.warning("event=stop note='scored on %d validation rows only'", count)
-    return _gathered(here, evaluate.compute(infer, split.inputs.some(here)), split, cluster)
+    return gathered(here, evaluate.compute(infer, split.inputs.some(here)), split, cluster)
 
 
-def _gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], split: EvaluationSplit, cluster: Cluster) -> Scores:
+def gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], split: EvaluationSplit, cluster: Cluster) -> Scores:
+    """Return the scores of all hosts.
+
+    Args:
+        rows: int64[rows], the indices of this host's scored rows among its rows.
+        logits: float32[rows, labels], their logits.
+        split: The split.
+        cluster: The hosts.
+    """
     content = save({"rows": rows + split.start, "logits": logits})
     parts = [part for part in map(load, cluster.all_gather(content)) if len(part["rows"])]
     if not parts:

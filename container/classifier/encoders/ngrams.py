@@ -1,0 +1,141 @@
+"""N-grams of token ids: sparse TF-IDF features of a text's tokens and pairs of tokens, and the layer that scores them.
+
+A feature is a token or a pair of adjacent tokens, hashed into one of a fixed number of buckets; no token is stored.
+A text's features are binary: whether a bucket occurs in it, weighted by the bucket's inverse document frequency, and
+scaled to Euclidean norm 1. :meth:`Vocabulary.features` returns them for training as a sparse matrix, and
+:class:`NgramLayer` computes the same in the exported model, with operations that every backend has: gather, sort, sum.
+
+Source of binary features: Wang and Manning, "Baselines and Bigrams" (2012). Source of the hashing: Weinberger et al.,
+"Feature Hashing for Large Scale Multitask Learning" (2009).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+
+BUCKETS = 1 << 18
+LARGEST_TABLE = 8 << 20  # bytes of an exported model's weights; the rarest features beyond it are left out
+PADDING = 0  # the token id after a text's end
+
+
+def most_features(labels: int) -> int:
+    """Return how many features fit into :data:`LARGEST_TABLE`."""
+    return LARGEST_TABLE // (np.dtype(np.float16).itemsize * (labels + 1))
+
+
+def codes(vocabulary_size: int) -> NDArray[np.int32]:
+    """Return pseudo-random numbers below :data:`BUCKETS` for each token id, int32[vocabulary_size, 3].
+
+    They are for the token alone, as the first of a pair and as the second, and the same on every machine: the mixing
+    function of SplitMix64 (Steele, Lea and Flood, 2014).
+    """
+    values = np.arange(1, vocabulary_size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    values = values ^ (values >> np.uint64(31))
+    parts = [(values >> np.uint64(shift)) % np.uint64(BUCKETS) for shift in (0, 20, 40)]
+    return np.stack(parts, axis=1).astype(np.int32)
+
+
+def bags(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> scipy.sparse.csr_matrix:
+    """Return which buckets occur in each text, as zeros and ones, float32[texts, BUCKETS].
+
+    Args:
+        texts: The token ids of each text, int32[length], without padding.
+        code_of: What :func:`codes` returned.
+    """
+    found = [np.unique(_hashed(code_of[ids])) for ids in texts]
+    ends = np.cumsum([0, *(len(each) for each in found)])
+    columns = np.concatenate([np.zeros(0, np.int32), *found])
+    return scipy.sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(texts), BUCKETS))
+
+
+def _hashed(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the buckets of a text's tokens and pairs of tokens, from the tokens' codes, int32[length, 3]."""
+    alone, first, second = of_tokens.T
+    return np.concatenate([alone, (first[:-1] + second[1:]) % BUCKETS])
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The features that are used.
+
+    Attributes:
+        buckets: Their buckets, int32[features], in ascending order.
+        weights: Their inverse document frequencies, float32[features].
+    """
+
+    buckets: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    name: str = "ngrams"
+
+    @classmethod
+    def of(cls, bags_of: scipy.sparse.csr_matrix, most: int) -> "Vocabulary":
+        """Return the features of training texts; if there are more than ``most``, those in the most texts.
+
+        Document frequencies are smoothed as if one more text had every feature.
+        """
+        counts = np.asarray(bags_of.sum(axis=0)).ravel()
+        ranked = np.argsort(-counts, kind="stable")[:most]
+        chosen = np.sort(ranked[counts[ranked] > 0]).astype(np.int32)
+        weights = np.log((1 + bags_of.shape[0]) / (1 + counts[chosen])) + 1
+        return cls(chosen, weights.astype(np.float32))
+
+    def features(self, bags_of: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+        """Return the TF-IDF features of texts, float32[texts, features], each text's of norm 1 or 0."""
+        weighted = bags_of[:, self.buckets] @ scipy.sparse.diags(self.weights)
+        norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+        scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+        return (scipy.sparse.diags(scale.astype(np.float32)) @ weighted).tocsr()
+
+
+class NgramLayer(tf_keras.layers.Layer):  # type: ignore[misc]
+    """Token ids, int32[batch, length], padded with 0, to logits, float32[batch, labels].
+
+    Args:
+        vocabulary: The features.
+        kernel: The weight of each feature for each label, float32[features, labels].
+        vocabulary_size: The number of token ids.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, kernel: NDArray[np.float32], vocabulary_size: int) -> None:
+        super().__init__(name="ngrams", dtype="float32", trainable=False)
+        weighted = kernel * vocabulary.weights[:, np.newaxis]
+        squares = np.square(vocabulary.weights)[:, np.newaxis]
+        # The first row is that of padding and of unknown features.
+        table = np.pad(np.concatenate([weighted, squares], axis=1), [(1, 0), (0, 0)]).astype(np.float16)
+        rows = np.zeros(BUCKETS + 1, np.int32)
+        rows[vocabulary.buckets] = np.arange(1, len(table))
+        # Constants of the graph, not variables: they are never trained, and the same on every device.
+        self._arrays = table, rows, codes(vocabulary_size)
+
+    def call(self, token_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Score the features; a text without any has logits of 0, and training changes nothing."""
+        del training
+        table, row_of, code_of = map(tf.constant, self._arrays)
+        rows = tf.sort(tf.gather(row_of, _buckets(tf.gather(code_of, token_ids), token_ids)), axis=1)
+        before = tf.pad(rows[:, :-1], [[0, 0], [1, 0]])
+        once = tf.where(tf.equal(rows, before), 0, rows)
+        sums = tf.reduce_sum(tf.cast(tf.gather(table, once), tf.float32), axis=1)
+        return sums[:, :-1] * tf.math.rsqrt(tf.maximum(sums[:, -1:], 1e-6))
+
+
+def _buckets(of_tokens: tf.Tensor, token_ids: tf.Tensor) -> tf.Tensor:
+    """Return the buckets of tokens and pairs, int32[batch, 2 * length - 1]; :data:`BUCKETS` stands for padding.
+
+    Backends may compute integers in float32, so none exceeds 2**24, and none is divided.
+
+    Args:
+        of_tokens: The tokens' codes, int32[batch, length, 3].
+        token_ids: The tokens, int32[batch, length].
+    """
+    sums = of_tokens[:, :-1, 1] + of_tokens[:, 1:, 2]
+    pairs = tf.where(sums >= BUCKETS, sums - BUCKETS, sums)
+    there = tf.not_equal(token_ids, PADDING)
+    valid = tf.concat([there, tf.logical_and(there[:, :-1], there[:, 1:])], axis=1)
+    return tf.where(valid, tf.concat([of_tokens[:, :, 0], pairs], axis=1), BUCKETS)

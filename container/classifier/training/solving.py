@@ -1,0 +1,273 @@
+"""The top layer of a network, solved on all hosts' rows: glue between a network and :mod:`training.top_layer`.
+
+The rows of all hosts are gathered, the chief solves, and every host receives the same layer.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+from threadpoolctl import threadpool_limits
+
+from classifier import resources
+from classifier.encoders import ngrams
+from classifier.encoders.texts import TokenPreprocessor
+from classifier.hyperparameters import Hyperparameters
+from classifier.training import evaluate, top_layer, warm_start
+from classifier.training.cluster import Cluster
+from classifier.training.interruption import Interruption
+from classifier.training.logistic import Linear
+from classifier.training.loop.batches import Inputs, Rows
+from classifier.training.loop.progress import Metrics, Run, log_solved
+from classifier.training.loop.scoring import EvaluationSplit, Scores, gathered
+from classifier.training.model import Network, softmax
+from classifier.training.top_layer import NgramSide, Records, Solution, TopLayer, Wanted
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredNetwork:
+    """A trained network, with its scores for the validation rows.
+
+    Attributes:
+        network: The network that is exported.
+        run: The run, whose scores and metrics are those of the network before it learnt from the validation rows.
+        exported: The scores of the exported network for the same rows.
+        top_layer: Its top layer, if that was solved or has n-grams beside it.
+        report: What was chosen.
+    """
+
+    network: Network
+    run: Run
+    exported: Scores
+    top_layer: TopLayer | None = None
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a job gives to the solver.
+
+    Attributes:
+        training: This host's training rows, as token ids or other inputs of the encoder.
+        sharded: Whether each host has training rows of its own.
+        validation: The validation rows.
+        hyperparameters: The job's hyperparameters.
+        prior: The top layer of a model that is trained further; None without one.
+        cluster: The hosts.
+        interruption: Tells whether the job was told to stop.
+    """
+
+    training: Rows
+    sharded: bool
+    validation: EvaluationSplit
+    hyperparameters: Hyperparameters
+    prior: TopLayer | None
+    cluster: Cluster
+    interruption: Interruption
+
+    def wanted(self, labels: int) -> Wanted:
+        """Return what the job asks for."""
+        return Wanted(
+            labels,
+            self.hyperparameters.ngram_features,
+            self.hyperparameters.refit != "false",
+            self.hyperparameters.eval_metric,
+            self.hyperparameters.seed,
+            self.prior,
+            self.interruption.requested,
+        )
+
+    def mine(self) -> NDArray[np.int64]:
+        """Return the indices of the training rows that this host contributes."""
+        count = len(self.training.targets)
+        return np.arange(count) if self.sharded else np.arange(self.cluster.rank, count, len(self.cluster.hosts))
+
+
+def solved(network: Network, task: Task) -> ScoredNetwork:
+    """Solve the top layer on vectors of the network's encoder, which is frozen, and on n-grams."""
+    inputs = task.training.inputs.some(task.mine())
+    started = time.monotonic()
+    vectors, held_out = (
+        evaluate.compute(network.inference.encode, each, task.interruption) for each in (inputs, task.validation.inputs)
+    )
+    log.info("event=encoded rows=%d seconds=%.1f", len(vectors) + len(held_out), time.monotonic() - started)
+    training, validation = _known(network, task, vectors, held_out)
+    solution = _of_chief(task.cluster, lambda: top_layer.solve(training, validation, task.wanted(_labels(network))))
+    _set_head(network, solution.layer.kernel, solution.layer.bias)
+    network = _with_layer(network, solution)
+    logits = evaluate.compute(network.inference.classify, Inputs(held_out))
+    return _finished(network, Run(), task, solution, logits)
+
+
+def with_ngrams(scored: ScoredNetwork, task: Task) -> ScoredNetwork | None:
+    """Add n-grams beside a network that was trained in steps.
+
+    Returns:
+        The network, with n-grams if they help; None where the encoder reads no tokens, or where not all of the
+        validation rows were scored, by which n-grams are judged.
+    """
+    network, run = scored.network, scored.run
+    judged = 0 < len(task.validation.targets) == len(run.scores.rows)
+    if not _vocabulary_size(network) or not judged or task.cluster.any(task.interruption.requested()):
+        return None
+    logits = np.log(np.maximum(run.scores.probabilities, evaluate.SMALLEST_PROBABILITY))
+    training, validation = _known(network, task)
+    wanted = task.wanted(_labels(network))
+    solution = _of_chief(task.cluster, lambda: top_layer.beside_network(training, validation, logits, wanted))
+    share, of_ngrams = np.float32(solution.layer.share), solution.layer.bias
+    kernel, bias = network.head.layers[-1].get_weights()
+    _set_head(network, kernel * share, bias * share + of_ngrams)
+    here = slice(task.validation.start, task.validation.start + len(task.validation.inputs))
+    return _finished(_with_layer(network, solution), run, task, solution, logits[here] * share + of_ngrams)
+
+
+def prior(kept: warm_start.TopLayer, labels: int) -> TopLayer:
+    """Return the top layer of a model that is trained further, with weights of 0 for new labels."""
+    new = labels - kept.kernel.shape[1]
+    widened = {
+        name: np.pad(array, [*[(0, 0)] * (array.ndim - 1), (0, new)]) if name in ("kernel", "bias") else array
+        for name, array in kept.ngrams.items()
+    }
+    vectors = Linear(np.pad(kept.kernel, [(0, 0), (0, new)]), np.pad(kept.bias, (0, new)))
+    return TopLayer(vectors, NgramSide.of(widened) if widened else None)
+
+
+def _labels(network: Network) -> int:
+    return int(network.head.layers[-1].kernel.shape[1])
+
+
+def _vocabulary_size(network: Network) -> int:
+    """Return the number of token ids that the network reads; 0 where it reads none, or their number is not known."""
+    preprocessor = network.encoder.preprocessor
+    return (preprocessor.vocabulary_size or 0) if isinstance(preprocessor, TokenPreprocessor) else 0
+
+
+def _set_head(network: Network, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+    """Set the top layer's weights; a kernel without rows, where no vectors are used, is set to zeros."""
+    dense = network.head.layers[-1]
+    dense.set_weights([kernel if len(kernel) else np.zeros(dense.kernel.shape, np.float32), bias])
+
+
+def _with_layer(network: Network, solution: Solution) -> Network:
+    return network.with_ngrams(solution.layer.ngram_layer(_vocabulary_size(network)))
+
+
+def _finished(network: Network, run: Run, task: Task, solution: Solution, logits: NDArray[np.float32]) -> ScoredNetwork:
+    """Return the network with its scores.
+
+    Args:
+        network: The network that is exported.
+        run: The run of a network that was trained in steps, or an empty one.
+        task: The task.
+        solution: The solution.
+        logits: The logits of this host's validation rows without those of n-grams, float32[rows, labels].
+    """
+    inputs, targets = task.validation.inputs, task.validation.targets
+    if network.inference.ngrams is not None and len(inputs):
+        logits = logits + evaluate.compute(network.inference.ngrams, inputs)
+    exported = gathered(np.arange(len(inputs)), logits, task.validation, task.cluster)
+    scores = Scores(np.arange(len(targets)), softmax(solution.logits))
+    metrics: Metrics = dict(solution.fit) if not run.history else {}
+    if len(targets):
+        metrics |= evaluate.metrics(scores.probabilities, targets, task.hyperparameters.eval_metric)
+    if not run.history:
+        run = Run(epoch=1, history=[metrics], best=1)
+        log_solved(metrics)
+    run = replace(run, scores=scores, metrics={**run.metrics, **metrics})
+    return ScoredNetwork(network, run, exported, solution.layer, {**solution.report, **_baseline(solution, task)})
+
+
+def _baseline(solution: Solution, task: Task) -> dict[str, Any]:
+    """Log how good n-grams alone are, which a trained model should surpass, and return it for the report."""
+    if solution.alone is None or not len(task.validation.targets):
+        return {}
+    found = evaluate.metrics(softmax(solution.alone), task.validation.targets, task.hyperparameters.eval_metric)
+    accuracy, macro_f1 = found["val_accuracy"], found["val_macro_f1"]
+    log.info("event=baseline accuracy=%.6f macro_f1=%.6f", accuracy, macro_f1)
+    return {"baseline": {"accuracy": accuracy, "macro_f1": macro_f1}}
+
+
+def _known(
+    network: Network,
+    task: Task,
+    vectors: NDArray[np.float32] | None = None,
+    held_out: NDArray[np.float32] | None = None,
+) -> tuple[Records, Records]:
+    """Return the training and the validation rows of all hosts.
+
+    Args:
+        network: The network.
+        task: The task.
+        vectors: The vectors of this host's training rows, float32[rows, width]; None if they are not used.
+        held_out: Those of its validation rows.
+    """
+    mine = task.mine()
+    training = _read(network, task.training.inputs.some(mine), vectors)
+    training |= {"targets": task.training.targets[mine], "weights": task.training.weights[mine]}
+    validation = _read(network, task.validation.inputs, held_out)
+    targets = task.validation.targets
+    known = {"targets": targets, "weights": np.ones(len(targets), np.float32)}
+    return _records(_joined(task.cluster, training)), _records(_joined(task.cluster, validation) | known)
+
+
+def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:
+    """Return what is known of records, as arrays: their vectors, and the buckets and the number of their n-grams."""
+    arrays: dict[str, NDArray[Any]] = {} if vectors is None else {"vectors": vectors}
+    if size := _vocabulary_size(network):
+        bags = ngrams.bags(list(inputs.rows), ngrams.codes(size))
+        arrays |= {"buckets": bags.indices, "counts": np.diff(bags.indptr)}
+    return arrays
+
+
+def _records(arrays: Mapping[str, NDArray[Any]]) -> Records:
+    bags = None
+    if "buckets" in arrays:
+        ones, ends = np.ones(len(arrays["buckets"]), np.float32), np.cumsum([0, *arrays["counts"]])
+        bags = scipy.sparse.csr_matrix((ones, arrays["buckets"], ends), (len(arrays["counts"]), ngrams.BUCKETS))
+    return Records(arrays.get("vectors"), bags, arrays["targets"], arrays["weights"])
+
+
+def _joined(cluster: Cluster, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all hosts, host after host."""
+    if cluster.alone:
+        return arrays
+    parts = [load(content) for content in cluster.all_gather_large(save(arrays))]
+    filled = [part for part in parts if len(part[next(iter(arrays))])] or parts[:1]
+    return {name: np.concatenate([part[name] for part in filled]) for name in arrays}
+
+
+def _of_chief(cluster: Cluster, solve: Callable[[], Solution]) -> Solution:
+    """Return the chief's solution on every host."""
+    with threadpool_limits(resources.processors()):
+        if cluster.alone:
+            return solve()
+        content = _packed(solve()) if cluster.is_chief else b""
+    return _unpacked(cluster.broadcast(content))
+
+
+def _packed(solution: Solution) -> bytes:
+    layer, ngram_side = solution.layer, solution.layer.ngrams
+    arrays = {"kernel": layer.vectors.kernel, "bias": layer.vectors.bias, "logits": solution.logits}
+    arrays |= {} if solution.alone is None else {"alone": solution.alone}
+    arrays |= {} if ngram_side is None else {f"ngrams.{name}": array for name, array in ngram_side.arrays.items()}
+    content: bytes = save(arrays, {"json": json.dumps([layer.share, dict(solution.fit), solution.report])})
+    return content
+
+
+def _unpacked(content: bytes) -> Solution:
+    arrays = load(content)
+    size = int.from_bytes(content[:8], "little")  # of the header, as the format has it
+    share, fit, report = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["json"])
+    of_ngrams = {name.removeprefix("ngrams."): array for name, array in arrays.items() if name.startswith("ngrams.")}
+    side = NgramSide.of(of_ngrams) if of_ngrams else None
+    layer = TopLayer(Linear(arrays["kernel"], arrays["bias"]), side, share)
+    return Solution(layer, arrays["logits"], arrays.get("alone"), fit, report)
