@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from classifier import pixels, resources
 from classifier.environment import shown
 from classifier.errors import at_most
 from classifier.modalities import image_layouts as layouts
+from classifier.modalities import image_lists, report, text_channel
 from classifier.modalities import image_shades as shades
-from classifier.modalities import report, text_channel
 from classifier.modalities.image_files import (
     ABOUT_THE_DATA,
     LEFT_BEHIND,
@@ -26,6 +26,7 @@ from classifier.modalities.image_files import (
     SUFFIXES_NOT_READ,
     is_left_behind,
 )
+from classifier.modalities.image_lists import Labelled
 from classifier.modalities.image_shades import bits_of
 from classifier.modalities.report import Finding
 from classifier.pixels import ImageSource, PixelsError
@@ -55,6 +56,7 @@ MANIFEST = ".manifest"
 HIDDEN_OF_PROGRAMS = re.compile(
     r"\.(git|dvc|svn|hg|cache|thumb|trash|ipynb_checkpoints|snapshot|_|~|tmp|Spotlight)", re.I
 )
+NO_FILE = "not a file, or a broken link; put the image itself here"
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 
 NOTES_NAME = 5
@@ -100,7 +102,8 @@ def files_of(folder: Path) -> list[Path]:
 def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
     """Find a channel's images: those at any depth in a folder at its top, whose name is their label.
 
-    A file without the suffix of a supported image is identified by its content.
+    A file without the suffix of a supported image is identified by its content. Where no folder may be a label, and a
+    list says which label each image has (:mod:`classifier.modalities.image_lists`), those are the labels.
 
     Args:
         folder: The channel's folder.
@@ -115,6 +118,9 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
         return []
     images = {path for path in paths if is_image(path)}
     others = [path for path in paths if path not in images]
+    labelled = image_lists.read(folder, others, sorted(images))
+    if labelled is not None:
+        return _listed(folder, channel, labelled, others, sorted(images), result)
     wrong = _laid_out_otherwise(folder, channel, others, images)
     if wrong is not None:
         result.problem(wrong[0], 0, wrong[1])
@@ -156,6 +162,32 @@ def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult
             if time.monotonic() > next_line:
                 next_line += SECONDS_BETWEEN_LINES
                 log.info("event=data images=%d/%d", begin + len(some), len(sources))
+
+
+def _listed(
+    folder: Path, channel: str, labelled: Labelled, others: Sequence[Path], images: Sequence[Path], result: ReadResult
+) -> list[Source]:
+    """Return the images that a list of labels names; the result gets what is wrong with it, and what is left out."""
+    name = f"{channel}/{shown(labelled.path.relative_to(folder))}"
+    for line, words in labelled.problems:
+        result.problem(name, line, words)
+    sources, left_out = [], []
+    for path in images:
+        relative = path.relative_to(folder)
+        label = labelled.labels.get(PurePosixPath(relative.as_posix()))
+        source = Source(path, f"{channel}/{shown(relative)}", label or "", item=relative.as_posix())
+        if label is None:
+            left_out.append(_sized(folder, path))
+        elif path.is_file():
+            sources.append(source)
+        else:
+            result.problem(source.name, 0, NO_FILE)
+    log.info("event=data list=%r images=%d", name, len(sources))
+    if left_out and not labelled.problems:
+        words = f"{shown(labelled.path.name)} names no label of it"
+        result.general_warnings.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}: {words}")
+    _warn_of_left_out(folder, [path for path in others if path != labelled.path], images, result)
+    return sources
 
 
 def table_of(found: ReadResult) -> pd.DataFrame:
@@ -249,7 +281,7 @@ def _misplaced(source: Source, channel: str) -> str:
     """Return what keeps an image from being read, but for what is in it."""
     if not source.kind:
         return f"an image outside of the labels' folders; put it in {channel}/<its label>/"
-    return "" if source.path.is_file() else "not a file, or a broken link; put the image itself here"
+    return "" if source.path.is_file() else NO_FILE
 
 
 def _missed(path: Path) -> str:
