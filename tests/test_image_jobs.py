@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import signal
 from pathlib import Path
 from shutil import copytree
 
@@ -72,6 +73,21 @@ def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_th
     ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (further, job))
     changed = {name.rpartition(".")[2] for name in ours if not np.array_equal(ours[name], theirs[name])}
     assert changed == {"weight", "bias"}, "means and variances are kept"
+
+
+def test_a_killed_job_that_trains_the_whole_encoder_in_the_image_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    weights = []
+    for name in ("straight", "killed"):
+        job = job_of_images(tmp_path / name)
+        job.configure(hyperparameters={**SETTINGS, "epochs": "2", "train_only_top_layer": "False"})
+        if name == "killed":
+            job.stop_at("-0001-00000000.safetensors", signal.SIGKILL)
+        ended = job.run()
+        assert ended.returncode == 0, ended.stdout
+        assert ("resumed from it" in ended.stdout) == (name == "killed")
+        weights.append(load_file(job.model / "encoder" / "model.safetensors"))
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(value, weights[1][name], atol=1e-4, err_msg=name)
 
 
 def test_the_wrong_ones_of_the_images_held_out_are_listed_by_their_files_the_surest_first(tmp_path: Path) -> None:
