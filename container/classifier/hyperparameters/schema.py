@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from classifier import DEFAULT_ENCODER, IMAGE, MODALITY_NAMES, TEXT
+from classifier import DEFAULT_ENCODER, DEFAULT_IMAGE_ENCODER, IMAGE, MODALITY_NAMES, TEXT
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
@@ -216,7 +216,8 @@ class Schema(BuiltIn):
         text("the name of an encoder"),
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
-        "or `cnn` or `lstm`, which are trained from scratch. For images: that on the `model` channel, or else `cnn`.",
+        "or `cnn` or `lstm`, which are trained from scratch. For images: that on the `model` channel, or else the one "
+        f"in the image, `{DEFAULT_IMAGE_ENCODER}`; or `cnn`.",
         alias_kinds={"cnn": boolean("cnn", "lstm")},
     )
     max_sequence_length: int = hyperparameter(
