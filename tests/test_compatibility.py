@@ -4,6 +4,7 @@ The files in ``data/format-1`` were written by version 0.1.0 (commit 6d438ee): a
 checkpoint of the first of three epochs, its finished model, and a result of ``batch`` of that model.
 """
 
+import json
 import tarfile
 from pathlib import Path
 
