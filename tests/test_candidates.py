@@ -181,8 +181,7 @@ def test_more_time_than_the_budget_is_warned_of(job: Job, caplog: pytest.LogCapt
 
 
 def test_a_budget_changes_no_checkpoint() -> None:
-    with_budget, without = (Hyperparameters.parse(given) for given in ({"time_budget": "100"}, {}))
-    assert training._decisive(with_budget) == training._decisive(without)
+    assert "time_budget" in training.OF_OTHER_STEPS
 
 
 def test_a_limit_is_requested_by_the_time_and_checked_without_it() -> None:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from classifier import DEFAULT_IMAGE_ENCODER
 from classifier.encoders import catalog
 from classifier.hyperparameters import SCHEMA, Hyperparameters
 from jobs import ROOT
@@ -52,7 +53,7 @@ def test_computed_parameters_are_those_that_are_published(model_id: str, million
 @pytest.mark.parametrize("model_id", catalog.ENTRIES)
 def test_every_entry_is_whole(model_id: str) -> None:
     entry = catalog.ENTRIES[model_id]
-    assert entry.family in {"hub", "bert"}
+    assert entry.family in set(catalog.FAMILIES.values())
     assert entry.width > 0
     assert entry.licence
     assert entry.languages
@@ -61,8 +62,10 @@ def test_every_entry_is_whole(model_id: str) -> None:
     if entry.family == "hub":
         assert re.fullmatch(r"(tensorflow|google)/\S+/\d", entry.handle)
         assert bool(entry.preprocessor) == bool(entry.layers), "a BERT needs a preprocessor, and nothing else does"
-    else:
+    elif entry.family == "bert":
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", entry.handle)
+    else:
+        assert model_id == DEFAULT_IMAGE_ENCODER
     for name, value in entry.defaults.items():
         assert SCHEMA[name].kind.parse(str(value)) == value
 

@@ -228,6 +228,7 @@ def test_a_folder_of_saved_models_is_taken_as_it_is(tmp_path: Path, letters: Pat
     [
         ("distilbert-base-uncasd", r"did you mean distilbert-base-uncased?"),
         ("no such thing", "no encoder that is listed in docs/encoders.md"),
+        ("efficientnet-lite0", "efficientnet-lite0: is in the image; a job needs no model channel for it"),
         ("../elsewhere", "check the name"),
         ("ftp://example.org/x/1", "no encoder that is listed"),
         ("nobody/nothing", "nobody/nothing: no config.json (HTTP 404); check the name"),

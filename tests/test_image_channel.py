@@ -52,7 +52,21 @@ def test_the_folder_at_the_top_is_the_label_and_labels_are_in_the_order_of_the_a
 
 
 def test_every_kind_of_file_is_read_in_either_case_and_at_any_depth_T84(tmp_path: Path) -> None:
-    names = ["a.jpg", "b.JPG", "c.jpeg", "d.Jpeg", "e.png", "f.PNG", "deep/er/g.bmp", "deep/h.BMP", "i.gif", "j.GIF"]
+    names = [
+        "a.jpg",
+        "b.JPG",
+        "c.jpeg",
+        "d.Jpeg",
+        "e.png",
+        "f.PNG",
+        "deep/er/g.bmp",
+        "deep/h.BMP",
+        "i.gif",
+        "j.GIF",
+        "k.webp",
+        "l.tif",
+        "m.TIFF",
+    ]
     for number, name in enumerate(names):
         drawn(tmp_path / "rose" / name, number)
     drawn(tmp_path / "tulip" / "_MG_1.jpg", 99)
@@ -128,9 +142,10 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         "rose/empty.PNG": b"",
         "rose/bomb.png": png_that_says(10_000, 10_000),
         "rose/page.jpg": b"<!doctype html>",
-        "rose/phone.jpg": encoded(noise(2), "WEBP"),
+        "rose/phone.jpg": b"\x00\x00\x00\x1cftypheic" + bytes(20),
         "rose/phone.heic": b"x",
         "tulip/scan.TIFF": b"x",
+        "tulip/raw.DNG": b"x",
         "top.jpg": good,
     }.items():
         (channel / name).write_bytes(content)
@@ -148,14 +163,15 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         "training/rose/phone.heic": "a .heic file is not read",
         "training/rose/pipe.jpg": "not a file, or a broken link",
         "training/top.jpg": "an image outside of the labels' folders",
-        "training/tulip/scan.TIFF": "a .tiff file is not read",
+        "training/tulip/raw.DNG": "a .dng file is not read",
+        "training/tulip/scan.TIFF": "not a supported image",
         "training/daisy": "no image in this folder",
         "training/lily": "no image in this folder",
         "training/rose/bomb.png": "10,000 by 10,000 pixels",
         "training/rose/cut.jpg": "an image that is cut off or damaged",
         "training/rose/empty.PNG": "empty",
         "training/rose/page.jpg": "a web page, not an image",
-        "training/rose/phone.jpg": "a WebP image",
+        "training/rose/phone.jpg": "a HEIC image, as phones take them",
         "validation/rose/cut.gif": "an image that is cut off or damaged",
     }
     assert found["training/top.jpg"].endswith("put it in training/<its label>/")
@@ -353,7 +369,7 @@ def test_the_command_names_all_that_is_wrong_with_images_and_ends_with_1(tmp_pat
     assert ended.returncode == 1
     assert ended.stdout.splitlines()[:4] == [
         f"{channel}/lily: no image in this folder; put some in, or take it out",
-        f"{file}: not a supported image; save it as JPEG, PNG, BMP or GIF",
+        f"{file}: not a supported image; save it as JPEG, PNG, BMP, GIF, WebP or TIFF",
         f"{file}: a file; give the folder that the labels' folders are in",
         "problems: 3",
     ]

@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from PIL import Image
 
 import tiny_hub
 import tiny_images
-from classifier import IMAGE
+from classifier import DEFAULT_ENCODER, DEFAULT_IMAGE_ENCODER, IMAGE
 from classifier.encoders import catalog, image_network, images
 from classifier.encoders.images import BLUE_FIRST, ImageEncoder, ImageLayer, ImagePreprocessor, Images
 from classifier.encoders.resolve import in_image, recognised
+from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, parsed_values, remarks
 from classifier.modalities import MODALITIES
@@ -122,6 +124,7 @@ def test_each_family_of_images_is_known_by_its_files(tmp_path: Path) -> None:
     for name in MODALITIES["image"].families:
         (tmp_path / name).mkdir()
     image_network.build([], Hyperparameters.parse({}), None).save(tmp_path / "image_network")
+    copytree(PRETRAINED_FOLDER / DEFAULT_IMAGE_ENCODER, tmp_path / "efficientnet", dirs_exist_ok=True)
     (tmp_path / "keras_image" / "w.weights.h5").touch()
     tiny_images.write_hub(tmp_path / "hub_image")
     assert [
@@ -142,17 +145,34 @@ def test_what_is_no_encoder_of_images_is_refused_with_what_is(tmp_path: Path, ti
     )  # refused when loaded
 
 
-def test_without_a_channel_there_is_no_encoder_of_images(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"the image holds no encoder of images; put one file of weights of .* set model_id"
-    ):
+def test_an_encoder_of_images_that_is_not_in_the_image_is_refused_with_what_is(tmp_path: Path) -> None:
+    for name in (DEFAULT_ENCODER, DEFAULT_IMAGE_ENCODER):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"there is no such encoder; the image holds efficientnet-lite0, docs/im"):
         in_image("mobilenet_v2", tmp_path, MODALITIES["image"])
+    with pytest.raises(UserError, match=r"did you mean 'efficientnet-lite0'\?"):
+        in_image("efficientnet-lite", tmp_path, MODALITIES["image"])
+
+
+@pytest.mark.parametrize(
+    ("model_id", "modality", "words"),
+    [
+        (DEFAULT_IMAGE_ENCODER, "text", "is an encoder of images, and the training data are texts; leave model_id out"),
+        (DEFAULT_ENCODER, "image", "is an encoder of texts, and the training data are images; leave model_id out"),
+        ("bert-base-cased", "image", "is an encoder of texts, and the training data are images; leave model_id out"),
+    ],
+)
+def test_an_encoder_of_the_other_modality_is_refused(tmp_path: Path, model_id: str, modality: str, words: str) -> None:
+    (tmp_path / model_id).mkdir()
+    with pytest.raises(UserError, match=words):
+        in_image(model_id, tmp_path, MODALITIES[modality])
 
 
 @pytest.mark.parametrize(
     ("brought", "given", "chosen", "rate"),
     [
-        (False, {}, "cnn", None),
+        (False, {}, DEFAULT_IMAGE_ENCODER, 0.01),
+        (False, {"model_id": "cnn"}, "cnn", None),
         (True, {}, "model channel", 0.01),
         (True, {"model_id": "cnn"}, "cnn", None),
         (True, {"model_id": "mine", "learning_rate": "0.1"}, "mine", 0.1),
@@ -166,6 +186,7 @@ def test_an_encoder_of_images_has_defaults_of_its_own(
     )
     assert (settings.model_id, settings.learning_rate) == (chosen, rate)
     assert settings.encoder_learning_rate_decay == (1.0 if chosen == "cnn" else 0.003)
+    assert settings.train_only_top_layer is (chosen == DEFAULT_IMAGE_ENCODER)
 
 
 def test_hyperparameters_of_the_other_modality_are_said_to_do_nothing() -> None:

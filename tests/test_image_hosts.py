@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import move
 
+import numpy as np
 import pytest
 
 import drawn_images
@@ -26,7 +27,7 @@ def two(tmp_path: Path) -> Callable[[Sequence[str]], list[Job]]:
         for job, host, name in zip(jobs, hosts, names, strict=True):
             job.channel("training", "rose,a text\ntulip,another text\n" * 4, name)
             job.configure(
-                hyperparameters={"epochs": "1", "batch_size": "8"},
+                hyperparameters={"epochs": "1", "batch_size": "8", "model_id": "cnn"},
                 inputdataconfig={"training": SHARDED},
                 resourceconfig={"current_host": host, "hosts": hosts},
             )
@@ -45,6 +46,24 @@ def test_each_host_may_have_images_and_labels_of_its_own_T33(two: Callable[[Sequ
     assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
     assert predictor.load(jobs[0].model).labels == ("disc", "dots", "stripes")
     assert json.loads((jobs[0].model / "manifest.json").read_text())["encoder"]["family"] == "image_network"
+
+
+def test_hosts_solve_the_top_layer_of_the_encoder_in_the_image_on_the_images_of_all(
+    two: Callable[[Sequence[str]], list[Job]],
+) -> None:
+    jobs = two(("LICENSE.txt", "LICENSE.txt"))
+    for number, job in enumerate(jobs):
+        drawn_images.write(job.base / "input" / "data" / "training", range(8 * number, 8 * number + 8))
+        job.configure(hyperparameters={})
+    for job, label in zip(jobs, ("disc", "stripes"), strict=True):
+        move(job.base / "input" / "data" / "training" / label, job.base / "other-hosts")
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    served = predictor.load(jobs[0].model)
+    assert (served.labels, served.manifest["encoder"]["family"]) == (("disc", "dots", "stripes"), "efficientnet")
+    asked = [drawn_images.encoded(label, number) for label in drawn_images.LABELS for number in range(50, 54)]
+    assert np.mean(served.predict(asked).argmax(axis=1) == np.repeat([0, 1, 2], 4)) >= 0.9
+    assert not (jobs[1].model / "manifest.json").exists()
 
 
 def test_hosts_with_another_kind_of_records_each_end_with_what_to_do(

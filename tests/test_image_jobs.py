@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import signal
 from pathlib import Path
 from shutil import copytree
 
@@ -10,10 +11,11 @@ import numpy as np
 import openvino
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 import drawn_images
 import tiny_images
-from classifier import predictor
+from classifier import DEFAULT_IMAGE_ENCODER, predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.errors import UserError
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("own_logging")
 
 MOBILENET = SHARED / "encoders" / "mobilenet_2_5_224_tf_no_top.h5"
 FLOWERS = SHARED / "data" / "images" / "flowers5"
+FROM_SCRATCH = {"model_id": "cnn"}
 SETTINGS = {"epochs": "1", "batch_size": "8", "validation_split_ratio": "0.34"}
 
 
@@ -33,7 +36,7 @@ def job_of_images(base: Path, *, encoder: bool = False, **settings: str) -> Job:
     drawn_images.write(base / "input" / "data" / "training", range(6))
     if encoder:
         tiny_images.write_hub(base / "input" / "data" / "model")
-    job.configure(hyperparameters={**SETTINGS, **settings})
+    job.configure(hyperparameters={**SETTINGS, **({} if encoder else FROM_SCRATCH), **settings})
     return job
 
 
@@ -47,6 +50,44 @@ def test_folders_of_images_train_a_model_that_answers_as_it_did_in_training_T84(
     asked = [drawn_images.encoded(label, 50) for label in drawn_images.LABELS]
     slow, fast = (predictor.load(job.model, Computing(backend)).predict(asked) for backend in (TENSORFLOW, FLOAT32))
     np.testing.assert_allclose(slow, fast, atol=1e-3)
+
+
+def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_the_image(tmp_path: Path) -> None:
+    job = job_of_images(tmp_path)
+    job.configure(hyperparameters={})
+    job.train()
+    assert {name: job.manifest["encoder"][name] for name in ("family", "name", "height")} == {
+        "family": "efficientnet", "name": DEFAULT_IMAGE_ENCODER, "height": 256
+    }  # fmt: skip
+    assert job.manifest["hyperparameters"]["train_only_top_layer"] is True
+    assert job.manifest["engines"][FLOAT32]["accepted"]
+    asked = [drawn_images.encoded(label, number) for label in drawn_images.LABELS for number in range(50, 54)]
+    slow, fast = (predictor.load(job.model, Computing(backend)).predict(asked) for backend in (TENSORFLOW, FLOAT32))
+    np.testing.assert_allclose(slow, fast, atol=1e-3)
+    assert np.mean(slow.argmax(axis=1) == np.repeat([0, 1, 2], 4)) >= 0.9
+    further = job_of_images(tmp_path / "further")
+    further.configure(hyperparameters={**SETTINGS, "train_only_top_layer": "False"})
+    copytree(job.model, tmp_path / "further" / "input" / "data" / "model")
+    further.train()
+    assert further.manifest["encoder"] == job.manifest["encoder"]
+    ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (further, job))
+    changed = {name.rpartition(".")[2] for name in ours if not np.array_equal(ours[name], theirs[name])}
+    assert changed == {"weight", "bias"}, "means and variances are kept"
+
+
+def test_a_killed_job_that_trains_the_whole_encoder_in_the_image_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    weights = []
+    for name in ("straight", "killed"):
+        job = job_of_images(tmp_path / name)
+        job.configure(hyperparameters={**SETTINGS, "epochs": "2", "train_only_top_layer": "False"})
+        if name == "killed":
+            job.stop_at("-0001-00000000.safetensors", signal.SIGKILL)
+        ended = job.run()
+        assert ended.returncode == 0, ended.stdout
+        assert ("resumed from it" in ended.stdout) == (name == "killed")
+        weights.append(load_file(job.model / "encoder" / "model.safetensors"))
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(value, weights[1][name], atol=1e-4, err_msg=name)
 
 
 def test_the_wrong_ones_of_the_images_held_out_are_listed_by_their_files_the_surest_first(tmp_path: Path) -> None:
@@ -86,8 +127,6 @@ def test_a_frozen_encoder_computes_once_unless_each_image_is_another_every_time(
 
 
 def tiny_images_width(job: Job) -> int:
-    from safetensors.numpy import load_file
-
     return int(load_file(job.model / "head.safetensors")["kernel"].shape[0])
 
 
@@ -95,6 +134,7 @@ def test_a_model_of_images_is_trained_further_on_images_only(tmp_path: Path) -> 
     first = job_of_images(tmp_path / "first", encoder=True)
     first.train()
     again = job_of_images(tmp_path / "again")
+    again.configure(hyperparameters=SETTINGS)
     copytree(first.model, tmp_path / "again" / "input" / "data" / "model")
     again.train()
     assert again.manifest["encoder"] == first.manifest["encoder"]

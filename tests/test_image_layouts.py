@@ -1,6 +1,7 @@
 """Channels of images as people and other programs lay them out: read, refused with a cure, or warned of."""
 
 import io
+import json
 import logging
 import re
 import shutil
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import drawn_images
 from classifier import modalities
 from classifier.errors import UserError
 from classifier.modalities import MODALITIES, image_channel
 from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
-from jobs import check_data
+from jobs import ROOT, check_data
 from labelled_images import encoded, noise
 
 Files = Mapping[str, bytes | str]
@@ -84,6 +87,12 @@ def warnings(channel: Path, caplog: pytest.LogCaptureFixture, *, ratio: float = 
     read = data.read({"training": channel}, modality=kind)
     data.prepare(read, data.labels_of(read), ratio, 1)
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def ground_truth(key: str, label: str) -> str:
+    """Return a line of an augmented manifest, as a labelling job writes it."""
+    metadata = {"class-name": label, "confidence": 0.9, "type": "groundtruth/image-classification"}
+    return json.dumps({"source-ref": f"s3://bucket/{key}", "kind": 0, "kind-metadata": metadata}) + "\n"
 
 
 # --- what is read ---------------------------------------------------------------------------------------------------
@@ -156,11 +165,76 @@ def test_read_as_images_by_what_they_are(name: str, tmp_path: Path, caplog: pyte
     assert len(image_channel.find(channel, "training", ReadResult())) == count
 
 
+def table(separator: str = ",", name: str = "{}.png", header: str = "") -> str:
+    """Return a table of six images, of two labels by turns."""
+    return header + "".join(f"{name.format(n)}{separator}{FLOWERS[n % 2]}\n" for n in range(6))
+
+
+LISTED: Mapping[str, Files] = {
+    "a table of paths and labels": {**images("photos"), "labels.csv": table(name="photos/{}.png")},
+    "a table with a header, of names alone": {**images("photos"), "labels.csv": table(header="file_name,label\n")},
+    "a table of names without their endings": {**images("train"), "labels.csv": table(name="{}", header="id,breed\n")},
+    "a table with the label first": {
+        **images("a"), "a.csv": "".join(f"{FLOWERS[n % 2]};./a/{n}.png\n" for n in range(6))
+    },
+    "a table of tabs, in the folder of its images": {**images("photos"), "photos/labels.tsv": table("\t")},
+    "a table with a byte order mark, of paths on another machine": {
+        **images("a"), "labels.csv": "\ufeff" + table(name="C:\\data\\a\\{}.png", header="path,label\r\n")
+    },
+    "images in no folder": {**{f"{n}.png": png(n) for n in range(6)}, "labels.csv": table()},
+    "an augmented manifest of SageMaker Ground Truth": {
+        **images("raw"),
+        "manifests/output/output.manifest": "".join(ground_truth(f"x/raw/{n}.png", FLOWERS[n % 2]) for n in range(6)),
+    },
+    "an augmented manifest whose attribute is the label": {
+        **images("raw"),
+        "train.jsonl": "".join(
+            f'{{"source-ref": "s3://b/raw/{n}.png", "label": "{FLOWERS[n % 2]}"}}\n' for n in range(6)
+        ),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_gives_images_of_the_channel_their_labels(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = written(tmp_path, LISTED[name])
+    assert refusals(channel) == []
+    assert not [line for line in warnings(channel, caplog, ratio=0.34) if "left out" in line]
+    found = image_channel.find(channel, "training", ReadResult())
+    assert {source.path.stem: source.kind for source in found} == {str(n): FLOWERS[n % 2] for n in range(6)}
+
+
+def test_a_list_of_im2rec_gives_the_numbers_of_classes_as_labels(tmp_path: Path) -> None:
+    channel = written(tmp_path, {**images("all"), "train.lst": IM2REC})
+    kind, _ = modalities.choose("auto", {"training": channel})
+    read = data.read({"training": channel}, modality=kind)
+    assert data.labels_of(read) == ("0", "1")
+    assert list(read.training["file"])[:2] == ["training/all/0.png", "training/all/1.png"]
+
+
+def test_images_that_a_list_does_not_name_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    channel = written(tmp_path, {**images("photos", each=8), "labels.csv": table()})
+    (line,) = [line for line in warnings(channel, caplog) if "left out" in line]
+    assert "left out: photos/6.png (" in line
+    assert "photos/7.png (" in line
+    assert line.rstrip("'").endswith(": labels.csv names no label of it")
+
+
+def test_the_images_of_a_validation_channel_may_be_listed_as_those_to_train_on(tmp_path: Path) -> None:
+    training = written(tmp_path / "training", LISTED["a table of paths and labels"])
+    validation = written(tmp_path / "validation", images(*FLOWERS, each=2))
+    read = data.read({"training": training, "validation": validation}, modality=MODALITIES["image"])
+    assert data.labels_of(read) == FLOWERS
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 FOLDER = "put each image in a folder that has the name of its label"
 COCO = '{"info": {"year": 2017}, "licenses": [], "images": [{"id": 1, "file_name": "0.png"}], "annotations": []}'
 VOC = "<annotation>\n\t<folder>x</folder>\n</annotation>\n"
+IM2REC = "".join(f"{n}\t{n % 2}.000000\tall/{n}.png\n" for n in range(6))
 GROUND_TRUTH = '{"source-ref": "s3://b/0.png", "kind": 0, "kind-metadata": {"class-name": "cat"}}\n'
 LEAD = "the S3 address must lead to"
 
@@ -240,16 +314,21 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
         {f"all/IMG_{n}.jpg": jpeg(n) for n in range(6)},
         [f"two labels or more; all images are in one folder, all; {FOLDER}, and let"],
     ),
-    "a table of labels beside a folder of images": (
-        {**images("photos"), "labels.csv": "file_name,label\n" + "".join(f"{n}.png,cat\n" for n in range(6))},
-        [f"training/labels.csv: a table that says which label each image has; {FOLDER}"],
+    "a table of more columns than the image and its label": (
+        {**images("photos"), "labels.csv": "image,label,split\n" + "".join(f"{n}.png,cat,train\n" for n in range(6))},
+        ["training/labels.csv: 3 columns in the first row; keep two, the image and its label"],
     ),
-    "a table of labels, which names the images without their endings": (
-        {
-            **{f"train/{n:08x}.jpg": jpeg(n) for n in range(6)},
-            "labels.csv": "id,breed\n" + "".join(f"{n:08x},boston_bull\n" for n in range(6)),
-        },
-        [f"training/labels.csv: a table that says which label each image has; {FOLDER}"],
+    "a table whose lines name images that are not there, or labels that are none": (
+        {**images("photos"), "labels.csv": "0.png,a\n1.png,b\n2.png,\n9.png,a\n3.png,a,b\n4.png,b\n5.png,a\n"},
+        [
+            "training/labels.csv:3: the label is empty; write one",
+            "training/labels.csv:4: the image that it names is not in the channel; put it there, or take the line out",
+            "training/labels.csv:5: 3 columns; write two, the image and its label",
+        ],
+    ),
+    "two lists of labels": (
+        {**images("all"), "train.lst": IM2REC, "val.lst": IM2REC},
+        ["training/train.lst: several lists of labels (train.lst, val.lst); keep one, and give images to validate"],
     ),
     "a table of labels in JSON Lines, beside the images": (
         {
@@ -282,9 +361,16 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
         {**images("images"), "images/0.json": '{"version": "5.0", "shapes": [], "imagePath": "0.png"}'},
         [f"training/images/0.json: annotations of LabelMe or VIA; {FOLDER}"],
     ),
-    "a list of images for im2rec": (
-        {**images("all"), "train.lst": "".join(f"{n}\t{n % 2}.000000\tall/{n}.png\n" for n in range(6))},
+    "a list of images for im2rec, without them": (
+        {"train.lst": IM2REC},
         [f"training/train.lst: a list of images and labels for im2rec (.lst); {FOLDER}"],
+    ),
+    "a list of im2rec with several labels, or parts of one": (
+        {**images("all"), "train.lst": "0\t1\tall/0.png\n1\t1\t2\tall/1.png\n2\t0.5\tall/2.png\n3\t0\tall/3.png\n"},
+        [
+            "training/train.lst:2: 2 labels; write a number, one label and the image, with tabs between them",
+            "training/train.lst:3: the label is not a whole number; write the number of its class",
+        ],
     ),
     "RecordIO": (
         {"train.rec": b"\n#\xd7\xce" + bytes(100), "train.idx": "0\t0\n"},
@@ -302,9 +388,27 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
         {"output.manifest": GROUND_TRUTH},
         ["training/output.manifest: an augmented manifest of images, as SageMaker Ground Truth writes it; what it"],
     ),
-    "what Ground Truth writes, beside the images": (
-        {**images("raw"), "manifests/output/output.manifest": GROUND_TRUTH},
-        ["training/manifests/output/output.manifest: an augmented manifest of images, as SageMaker Ground Truth"],
+    "what Ground Truth writes of images that are elsewhere": (
+        {**images("raw"), "output.manifest": ground_truth("raw/0.png", "cat") + ground_truth("other/1.png", "dog")},
+        ["training/output.manifest:2: the image in S3 that it names is not in the channel, and nothing is downloaded"],
+    ),
+    "what Ground Truth writes of boxes, several labels or none": (
+        {
+            **images("raw"),
+            "output.manifest": ground_truth("raw/0.png", "cat")
+            + '{"source-ref": "s3://b/raw/1.png", "boxes": {"annotations": []}}\n'
+            + '{"source-ref": "s3://b/raw/2.png", "a": 1, "b": 2}\n'
+            + '{"source-ref": "s3://b/raw/3.png", "kind": 0, "kind-metadata": {"failure-reason": "x"}}\n'
+            + "{]\n"
+            + ground_truth("raw/0.png", "dog"),
+        },
+        [
+            "training/output.manifest:2: no single label of the whole image; give it one, as class-name in the metad",
+            "training/output.manifest:3: 2 attributes; keep one, the image's label",
+            "training/output.manifest:4: the image was not labelled (failure-reason); take the line out",
+            "training/output.manifest:5: not a JSON object with source-ref; write one per line",
+            "training/output.manifest:6: the image has another label in line 1; keep one of the lines",
+        ],
     ),
 }
 
@@ -439,9 +543,8 @@ DOCUMENTATION = Path(__file__).parents[1] / "docs" / "image-classification.md"
 @pytest.mark.parametrize(
     ("name", "table", "folder"),
     [
-        ("a table of labels beside a folder of images", "labels.csv", "photos"),
-        ("a table of labels, which names the images without their endings", "labels.csv", "train"),
-        ("what Ground Truth writes, beside the images", "manifests/output/output.manifest", "raw"),
+        ("a table of more columns than the image and its label", "labels.csv", "photos"),
+        ("what Ground Truth writes of images that are elsewhere", "output.manifest", "raw"),
     ],
 )
 def test_the_documentations_script_makes_folders_of_labels_of_a_list_of_them(
@@ -452,14 +555,13 @@ def test_the_documentations_script_makes_folders_of_labels_of_a_list_of_them(
     given = written(tmp_path / "given", REFUSED[name][0])
     text = (given / table).read_text(encoding="utf-8")
     some = text.splitlines(keepends=True)[-1]
-    other = some.replace("cat", "dog").replace("boston_bull", "pug").replace("/0.png", "/1.png")
+    other = some.replace("cat", "dog").replace("/0.png", "/1.png")
     (given / table).write_text(text + other, encoding="utf-8")
     arguments = [tmp_path / "sort.py", given / table, given / folder, tmp_path / "channel"]
     command = [sys.executable, *map(str, arguments)]
     assert subprocess.run(command, check=False, capture_output=True).stderr == b""
     assert refusals(tmp_path / "channel") == []
-    labels = {"cat", "dog"} if "cat" in text else {"boston_bull", "pug"}
-    assert {path.name for path in (tmp_path / "channel").iterdir()} == labels
+    assert {path.name for path in (tmp_path / "channel").iterdir()} == {"cat", "dog"}
 
 
 def test_of_many_files_that_are_left_out_some_are_named_by_each_reason(
@@ -506,6 +608,20 @@ def test_real_photographs_are_read_without_a_warning(
         assert refusals(channel) == []
         assert warnings(channel, caplog) == []
         assert len(image_channel.find(channel, "training", ReadResult())) == count
+
+
+def test_the_bundled_drawings_are_read_without_a_warning_and_are_those_that_the_program_draws(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for part, numbers in (("training", range(40)), ("test", range(100, 120))):
+        channel = ROOT / "local_test" / "test_dir_images" / "input" / "data" / part
+        assert refusals(channel) == []
+        assert warnings(channel, caplog) == []
+        found = {path.relative_to(channel).as_posix(): path for path in channel.rglob("*.png")}
+        drawn = {f"{label}/{label}_{n}.png": (label, n) for label in drawn_images.LABELS for n in numbers}
+        assert set(found) == set(drawn)
+        for name, (label, number) in drawn.items():
+            np.testing.assert_array_equal(Image.open(found[name]), drawn_images.image(label, number))
 
 
 @pytest.mark.parametrize("content", ["BMW are fast,1\nMini is not,0\n", "GIF8 is a format,1\nPNG is another,0\n"])

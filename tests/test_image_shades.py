@@ -269,7 +269,7 @@ def microscope(tmp_path_factory: pytest.TempPathFactory) -> Job:
     handlers, level = root.handlers[:], root.level
     trained = Job(tmp_path_factory.mktemp("microscope"))
     channel(trained.base / "input" / "data" / "training", "a microscope's 12 bits in 16", each=24)
-    trained.configure(hyperparameters={"epochs": "12", "batch_size": "8"})
+    trained.configure(hyperparameters={"epochs": "12", "batch_size": "8", "model_id": "cnn"})
     trained.train()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -92,6 +92,31 @@ def png_with_text() -> bytes:
     return png[:33] + chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(1 << 24))) + png[33:]
 
 
+def tiff_with(tag: int, value: int) -> bytes:
+    """Return a TIFF with a tag of one number, in the place of a tag that it has."""
+    tiff = encoded(CORNERS, "TIFF")
+    (offset,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, offset)
+    places = {struct.unpack_from("<H", tiff, offset + 2 + 12 * number)[0]: number for number in range(count)}
+    place = offset + 2 + 12 * places.get(tag, 0)
+    return tiff[:place] + struct.pack("<HHIHH", tag, 3, 1, value, 0) + tiff[place + 12 :]
+
+
+def tiff_of_motorola() -> bytes:
+    """A TIFF with the greatest byte first, which Pillow does not write."""
+    rows = corners().tobytes()
+    bits = 8 + len(rows)
+    entries = [(256, 3, 1, 48), (257, 3, 1, 32), (258, 3, 3, bits), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 8)]
+    entries += [(277, 3, 1, 3), (278, 3, 1, 32), (279, 4, 1, len(rows))]
+    packed = [
+        struct.pack(">HHI", *entry[:3])
+        + (struct.pack(">HH", entry[3], 0) if entry[1:3] == (3, 1) else struct.pack(">I", entry[3]))
+        for entry in entries
+    ]
+    directory = struct.pack(">H", len(packed)) + b"".join(packed) + bytes(4)
+    return b"MM\x00*" + struct.pack(">I", bits + 6) + rows + struct.pack(">HHH", 8, 8, 8) + directory
+
+
 FORMATS: Mapping[str, tuple[bytes, int]] = {
     "JPEG": (encoded(CORNERS, "JPEG", quality=95), NEARLY),
     "progressive JPEG": (encoded(CORNERS, "JPEG", quality=95, progressive=True), NEARLY),
@@ -105,6 +130,22 @@ FORMATS: Mapping[str, tuple[bytes, int]] = {
     "BMP": (encoded(CORNERS, "BMP"), TO_THE_BYTE),
     "BMP with a palette": (encoded(CORNERS.quantize(4), "BMP"), TO_THE_BYTE),
     "GIF": (encoded(CORNERS.quantize(4), "GIF"), TO_THE_BYTE),
+    "WebP": (encoded(CORNERS, "WEBP", quality=95), NEARLY),
+    "WebP without loss": (encoded(CORNERS, "WEBP", lossless=True), TO_THE_BYTE),
+    "WebP with transparency": (with_alpha("WEBP"), NEARLY),
+    "WebP of three frames": (
+        encoded(CORNERS, "WEBP", save_all=True, append_images=[noise(1).resize((48, 32))] * 2, lossless=True),
+        TO_THE_BYTE,
+    ),
+    "WebP with metadata": (encoded(CORNERS, "WEBP", lossless=True, icc_profile=b"x" * 99, xmp=b"y"), TO_THE_BYTE),
+    "TIFF": (encoded(CORNERS, "TIFF"), TO_THE_BYTE),
+    "TIFF with the greatest byte first": (tiff_of_motorola(), TO_THE_BYTE),
+    "TIFF with LZW": (encoded(CORNERS, "TIFF", compression="tiff_lzw"), TO_THE_BYTE),
+    "TIFF with Deflate": (encoded(CORNERS, "TIFF", compression="tiff_adobe_deflate"), TO_THE_BYTE),
+    "TIFF with JPEG": (encoded(CORNERS, "TIFF", compression="jpeg", quality=95), NEARLY),
+    "TIFF with a palette": (encoded(CORNERS.quantize(4), "TIFF"), TO_THE_BYTE),
+    "TIFF with transparency": (with_alpha("TIFF"), TO_THE_BYTE),
+    "TIFF in CMYK": (encoded(CORNERS.convert("CMYK"), "TIFF"), TO_THE_BYTE),
     "GIF with a hole": (gif_with_hole(), TO_THE_BYTE),
     "GIF of three frames": (
         encoded(CORNERS.quantize(4), "GIF", save_all=True, append_images=[noise(1, 48).quantize(4)] * 2),
@@ -136,7 +177,9 @@ def test_every_format_gives_the_colours_that_were_drawn(name: str) -> None:
 )
 def test_grey_becomes_three_colours_alike(image: Image.Image) -> None:
     expected = np.repeat([[255], [0], [0], [255]], 3, axis=1)
-    np.testing.assert_allclose(means(decode(encoded(image, "PNG"), 20, 24)), expected, atol=TO_THE_BYTE)
+    kinds = ("PNG",) if image.mode == "LA" else ("PNG", "TIFF")
+    for kind in kinds:
+        np.testing.assert_allclose(means(decode(encoded(image, kind), 20, 24)), expected, atol=TO_THE_BYTE)
 
 
 def test_what_is_half_transparent_is_mixed_with_white_and_not_with_what_it_hides() -> None:
@@ -165,6 +208,8 @@ def test_images_are_turned_upright_as_exif_says(orientation: int, order: str) ->
     contents = {
         "JPEG": jpeg[:2] + exif_segment(exif(orientation, order)) + jpeg[2:],
         "PNG": png[:33] + chunk(b"eXIf", exif(orientation, order)) + png[33:],
+        "WebP": encoded(turned, "WEBP", quality=95, exif=exif(orientation, order)),
+        "TIFF": encoded(turned, "TIFF", tiffinfo={274: orientation}),
         "PNG that says it at its end": png[:-12] + chunk(b"eXIf", exif(orientation, order)) + png[-12:],
     }
     for name, content in contents.items():
@@ -229,12 +274,14 @@ def test_threads_get_the_pixels_that_one_alone_gets() -> None:
 
 # --- what is no image ---------------------------------------------------------------------------------------------
 
-JPEG, PNG, GIF, BMP = (encoded(noise(5, 64), kind) for kind in ("JPEG", "PNG", "GIF", "BMP"))
+JPEG, PNG, GIF, BMP, WEBP, TIFF = (
+    encoded(noise(5, 64), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+)
 DAMAGED = "an image that is cut off or damaged; copy it or save it again"
 
 NO_IMAGES: Mapping[str, tuple[bytes, str]] = {
     "nothing": (b"", "empty"),
-    "text": (b"label,text\n1,good\n", "not a supported image; save it as JPEG, PNG, BMP or GIF"),
+    "text": (b"label,text\n1,good\n", "not a supported image; save it as JPEG, PNG, BMP, GIF, WebP or TIFF"),
     "zeros": (bytes(5000), "not a supported image"),
     "JPEG cut off in its header": (JPEG[:100], DAMAGED),
     "JPEG cut off in its image": (JPEG[: len(JPEG) // 2], DAMAGED),
@@ -247,10 +294,22 @@ NO_IMAGES: Mapping[str, tuple[bytes, str]] = {
     "GIF without a frame": (gif_parts()[0] + b";", DAMAGED),
     "BMP cut off": (BMP[: len(BMP) // 2], DAMAGED),
     "BMP of two bytes": (b"BM", DAMAGED),
-    "WebP": (encoded(noise(1), "WEBP"), "a WebP image; save it as JPEG, PNG, BMP or GIF"),
+    "WebP cut off": (WEBP[: len(WEBP) // 2], DAMAGED),
+    "WebP of a header alone": (WEBP[:12], DAMAGED),
+    "WebP of a size alone": (WEBP[:12] + b"VP8X\x02\x00\x00\x00ab", DAMAGED),
+    "TIFF cut off": (TIFF[: len(TIFF) // 2], DAMAGED),
+    "TIFF of a header alone": (TIFF[:8], DAMAGED),
+    "TIFF whose directory is nowhere": (b"II*\x00\xff\xff\xff\x7f" + TIFF[8:], DAMAGED),
+    "TIFF of two pages": (
+        encoded(CORNERS, "TIFF", save_all=True, append_images=[noise(1)]),
+        "a TIFF image of several pages; save each",
+    ),
+    "TIFF of 32 bits": (encoded(Image.fromarray(np.ones((9, 9), np.float32)), "TIFF"), "values of another kind than 8"),
+    "BigTIFF": (encoded(CORNERS, "TIFF", big_tiff=True), "a BigTIFF image; save it as"),
+    "raw file of a camera": (tiff_with(254, 1), "a camera's raw file; export it as JPEG"),
+    "raw file of a sensor": (tiff_with(262, 32803), "a camera's raw file; export it as JPEG"),
     "AVIF": (b"\x00\x00\x00\x1cftypavif" + bytes(20), "an AVIF image; save it as"),
     "HEIC": (b"\x00\x00\x00\x1cftypheic" + bytes(20), "a HEIC image, as phones take them; save it as"),
-    "TIFF": (encoded(noise(1), "TIFF"), "a TIFF image; save it as"),
     "SVG": (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "an SVG drawing; save it as"),
     "PDF": (b"%PDF-1.7\n", "a PDF; save its images as"),
     "ZIP": (b"PK\x03\x04" + bytes(30), "an archive; unpack it"),
@@ -272,7 +331,7 @@ def test_what_is_no_image_is_called_by_what_it_is(name: str) -> None:
 
 def test_whatever_is_broken_at_random_gives_pixels_or_says_so() -> None:
     dice = random.Random(7)  # noqa: S311  no secret
-    for good in (JPEG, PNG, GIF, BMP, *(content for content, _ in FORMATS.values() if len(content) < 9999)):
+    for good in (JPEG, PNG, GIF, BMP, WEBP, TIFF, *(content for content, _ in FORMATS.values() if len(content) < 9999)):
         for _ in range(40):
             broken = bytearray(good)
             for _ in range(dice.randrange(1, 9)):
@@ -308,12 +367,17 @@ def test_a_whole_png_of_10_000_by_10_000_is_refused_too() -> None:
     assert peak_megabytes(content) < 1
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "BMP", "TIFF"])
 def test_other_formats_are_refused_by_their_headers_too(kind: str) -> None:
     side = struct.pack(">H", 65_535)
     content = {
         "JPEG": re.sub(rb"(\xff\xc0\x00\x11\x08).{4}", lambda found: found[1] + side * 2, JPEG, flags=re.DOTALL),
         "GIF": GIF[:6] + side * 2 + GIF[10:],
+        "TIFF": re.sub(
+            rb"(?:\x00|\x01)\x01(?:\x03|\x04)\x00\x01\x00{3}\x40\x00{3}",
+            lambda found: found[0][:2] + struct.pack("<HII", 4, 1, 65_535),
+            TIFF,
+        ),
         "BMP": BMP[:18] + struct.pack("<ii", 65_535, 65_535) + BMP[26:],
     }[kind]
     assert inspect(content).startswith("65,535 by 65,535 pixels")
@@ -352,6 +416,41 @@ def test_exif_that_asks_for_far_more_than_it_holds_is_not_read() -> None:
     bomb = jpeg[:2] + exif_segment(content) + jpeg[2:]
     assert inspect(bomb) == ""
     assert peak_megabytes(bomb) < 1
+
+
+def test_a_webp_that_says_it_is_huge_is_refused_by_its_header() -> None:
+    lossless = encoded(CORNERS, "WEBP", lossless=True)
+    extended = encoded(CORNERS, "WEBP", exif=exif(1))
+    for content in (
+        WEBP[:26] + struct.pack("<HH", 16_383, 16_383) + WEBP[30:],
+        lossless[:21] + b"\xff\xff\xff\x0f" + lossless[25:],
+        extended[:24] + b"\xff" * 6 + extended[30:],
+    ):
+        assert "pixels; make it smaller" in inspect(content)
+        assert peak_megabytes(content) < 1
+
+
+def test_of_a_webp_of_very_many_frames_the_first_alone_is_read_and_of_very_many_parts_none() -> None:
+    moving = encoded(CORNERS, "WEBP", save_all=True, append_images=[noise(1).resize((48, 32))], lossless=True)
+    begin = moving.index(b"ANMF", moving.index(b"ANMF") + 4)
+    assert inspect(moving[:begin] + moving[begin:] * 500) == ""
+    assert "of more than 131,072 parts" in inspect(moving + b"junk\x00\x00\x00\x00" * MOST_PARTS)
+
+
+def test_a_tiff_whose_tags_ask_for_far_more_than_it_holds_is_refused() -> None:
+    for tag in (273, 320, 700, 34675):
+        content = tiff_with(tag, 1)
+        place = content.index(struct.pack("<HHI", tag, 3, 1))
+        greedy = content[:place] + struct.pack("<HHII", tag, 4, 1 << 28, 8) + content[place + 12 :]
+        assert inspect(greedy) == DAMAGED
+        assert peak_megabytes(greedy) < 1
+
+
+def test_directories_of_a_tiff_that_lead_in_a_circle_are_left() -> None:
+    (offset,) = struct.unpack_from("<I", TIFF, 4)
+    (count,) = struct.unpack_from("<H", TIFF, offset)
+    end = offset + 2 + 12 * count
+    assert inspect(TIFF[:end] + struct.pack("<I", offset) + TIFF[end + 4 :]) == ""
 
 
 def test_a_jpeg_of_very_many_scans_is_refused() -> None:

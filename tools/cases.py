@@ -50,6 +50,7 @@ DATA: Sequence[Cases] = (
 )
 IMAGES: Sequence[Cases] = (
     Cases("a folder for each label", READ, "test_image_layouts", "READ"),
+    Cases("a list of labels beside the images", READ, "test_image_layouts", "LISTED"),
     Cases("files that are left out", WARNED, "test_image_layouts", "WARNED"),
     Cases("other layouts", REFUSED, "test_image_layouts", "REFUSED"),
 )

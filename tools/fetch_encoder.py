@@ -34,6 +34,8 @@ TIMEOUT_SECONDS = 60
 PIECE_BYTES = 1 << 20
 # What a browser shows of a repository, or of a file in it.
 ADDRESS = re.compile(r"^https://(?:huggingface\.co|hf\.co)/([^/]+/[^/]+)(?:/(?:tree|blob|resolve)/.*)?$")
+# The families of encoders that are downloaded; others are in the image.
+FETCHED = ("hub", "bert")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 HUB_HANDLE = re.compile(r"[\w.-]+(/[\w.-]+)+/\d+")
 
@@ -85,6 +87,8 @@ def identify(text: str, preprocessor: str = "") -> Source:
     if Path(text).is_dir():
         return Source(_file_name(Path(text).resolve().name), "", text)
     known, entry = catalog.identify(text), catalog.find(text)
+    if known and entry and entry.family not in FETCHED:
+        raise UserError(f"{text}: is in the image; a job needs no model channel for it")
     if known and entry:
         place = _hub_address(entry.handle) if entry.family == "hub" else entry.handle
         return Source(known, entry.family, place, _hub_address(entry.preprocessor or preprocessor), entry)

@@ -16,7 +16,7 @@ from pathlib import Path
 REMOVED = Path("/opt/venv/removed.json")
 # Of what Debian installed, and of what is in no package's list: the first that a path or a package begins with.
 FOLDERS = {
-    "/opt/program/pretrained": "default encoder",
+    "/opt/program/pretrained": "default encoders",
     "/opt/program": "this project",
     "/usr/lib/python3": "Debian's Python",
     "/opt/venv": "other files of /opt/venv",

@@ -18,7 +18,7 @@ MEGABYTE = 10**6  # as Docker counts
 SMALLEST_ROW = 5 * MEGABYTE
 LAYERS = "in two layers"
 WHO = {
-    "default encoder": "training, where a job brings no encoder",
+    "default encoders": "training, where a job brings no encoder",
     "this project": "both programs",
     "Debian": "the base image, and what nginx and Python link to",
     "Debian's Python": "both programs",

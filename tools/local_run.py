@@ -1,5 +1,6 @@
 """Run the two programs without Docker: train in a folder, serve it on a free port, ask it."""
 
+import base64
 import os
 import socket
 import subprocess
@@ -70,10 +71,15 @@ def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
     raise SystemExit(f"the server did not become ready; run container/serve to see why (exit code {server.poll()})")
 
 
-def ask(address: str, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the verbose answers to texts, in their order."""
+def image(path: Path) -> dict[str, str]:
+    """Return an image file as a record of a JSON request."""
+    return {"b64": base64.b64encode(path.read_bytes()).decode()}
+
+
+def ask(address: str, records: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the verbose answers to texts, or to images as :func:`image` gives them, in their order."""
     headers = {"Accept": "application/json;verbose"}
-    answer = requests.post(f"{address}/invocations", json=list(texts), headers=headers, timeout=600)
+    answer = requests.post(f"{address}/invocations", json=list(records), headers=headers, timeout=600)
     answer.raise_for_status()
     answers: list[dict[str, Any]] = answer.json()
     return answers

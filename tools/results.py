@@ -1,7 +1,8 @@
 """Accuracy on public data sets, through the served model, beside TF-IDF: `python tools/results.py [RUN ...]`.
 
-Needs the sets as SET/train/data.csv and SET/test/data.csv below the folder DATA, by default `../shared/data/text`;
-trains in `build/results` and rewrites the lines of `docs/results.md` for the sets it ran.
+Needs the sets of texts as SET/train/data.csv and SET/test/data.csv below the folder DATA, by default
+`../shared/data/text`, and those of images as SET/train/LABEL/ and SET/test/LABEL/ below `images` beside that; trains in
+`build/results` and rewrites the lines of `docs/results.md` for the sets it ran.
 """
 
 import csv
@@ -12,9 +13,10 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn.metrics
@@ -22,12 +24,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from local_run import ROOT, ask, serving, train
+from local_run import ROOT, ask, image, serving, train
 
 DATA = Path(os.environ.get("DATA", ROOT.parent / "shared" / "data" / "text"))
 WORK = ROOT / "build" / "results"
 PAGE = ROOT / "docs" / "results.md"
+IMAGES = DATA.parent / "images"
+IMAGE_SETS = ("flowers5",)  # of so few images that three runs are averaged
+SEEDS = ("123", "1", "2")
 TOP = {"train_only_top_layer": "True"}
+TRUNCATED = {"long_texts": "truncate"}
 BALANCED = {"class_weights": "balanced", "eval_metric": "macro_f1"}
 # A run is a data set and, after a colon, a word of its own; and the hyperparameters it is given.
 RUNS: Mapping[str, Mapping[str, str]] = {
@@ -40,22 +46,41 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "banking77": {},
     "banking77:top": TOP,
     "20news4": {},
+    "20news4:truncated": TRUNCATED,
     "20news4:top": TOP,
+    "20news4:top-truncated": {**TOP, **TRUNCATED},
+    "20news4:top-head-tail": {**TOP, "long_texts": "head_tail"},
+    "imdb_polarity2k:top": TOP,
+    "imdb_polarity2k:top-truncated": {**TOP, **TRUNCATED},
+    "imdb_polarity2k:top-head-tail": {**TOP, "long_texts": "head_tail"},
     "imdb_polarity2k:cnn": {"model_id": "cnn"},
-    "imdb_polarity2k:cnn-long": {"model_id": "cnn", "max_sequence_length": "1024"},
-    "imdb_polarity2k:lstm": {"model_id": "lstm"},
+    "imdb_polarity2k:cnn-truncated": {"model_id": "cnn", **TRUNCATED},
+    "imdb_polarity2k:cnn-long": {"model_id": "cnn", "max_sequence_length": "1024", **TRUNCATED},
+    "imdb_polarity2k:lstm-truncated": {"model_id": "lstm", **TRUNCATED},
     "clinc150_imbalanced:top": TOP,
     "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},
+    "flowers5": {},
+    "flowers5:whole": {"train_only_top_layer": "False"},
+    "flowers5:cnn": {"model_id": "cnn"},
 }
 RECORDS_A_REQUEST = 500
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labels and texts of one file."""
+    """Labels and records, as requests have them, of one file or folder."""
 
-    labels: list[int]
-    texts: list[str]
+    labels: list[int] | list[str]
+    records: list[Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Accuracy and macro-F1 of a run, and how many minutes it trained."""
+
+    accuracy: float
+    macro_f1: float
+    minutes: float
 
 
 def main() -> int:
@@ -71,19 +96,29 @@ def main() -> int:
 
 def measure(run: str, settings: Mapping[str, str]) -> str:
     """Train, serve, score the test rows through HTTP, and return a line of the table."""
-    base = WORK / run.replace(":", "-")
     name = run.partition(":")[0]
+    folder = run.replace(":", "-")
+    if name in IMAGE_SETS:
+        found = [_measured(WORK / f"{folder}-{seed}", name, {**settings, "seed": seed}) for seed in SEEDS]
+    else:
+        found = [_measured(WORK / folder, name, settings)]
+    given = " ".join(f"{key}={value}" for key, value in settings.items()) or "none"
+    accuracy, macro_f1, minutes = (
+        float(np.mean([getattr(each, value) for each in found])) for value in ("accuracy", "macro_f1", "minutes")
+    )
+    return f"| {name} | {given} | {accuracy:.3f} ({macro_f1:.3f}) | {_baseline(name)} | {minutes:.1f} |"
+
+
+def _measured(base: Path, name: str, settings: Mapping[str, str]) -> Measured:
+    """Train and serve a model, and score the test rows."""
     minutes = _trained(base, name, settings)
-    test = _read(DATA / name / "test" / "data.csv")
+    test = _rows(name, "test")
     with serving(base) as address:
         answers = []
-        for first in range(0, len(test.texts), RECORDS_A_REQUEST):
-            answers += ask(address, test.texts[first : first + RECORDS_A_REQUEST])
-    predicted = [answer["predicted_label"] for answer in answers]
-    baseline = _tf_idf(name)
-    given = " ".join(f"{key}={value}" for key, value in settings.items()) or "none"
-    scores = f"{_score(test.labels, predicted)} | {_score(test.labels, baseline)}"
-    return f"| {name} | {given} | {scores} | {minutes:.1f} |"
+        for first in range(0, len(test.records), RECORDS_A_REQUEST):
+            answers += ask(address, test.records[first : first + RECORDS_A_REQUEST])
+    accuracy, macro_f1 = _scores(test.labels, [answer["predicted_label"] for answer in answers])
+    return Measured(accuracy, macro_f1, minutes)
 
 
 def _trained(base: Path, name: str, settings: Mapping[str, str]) -> float:
@@ -93,7 +128,7 @@ def _trained(base: Path, name: str, settings: Mapping[str, str]) -> float:
     if not done.exists() or json.loads(given.read_text(encoding="utf-8")) != settings:
         shutil.rmtree(base, ignore_errors=True)
         given.parent.mkdir(parents=True)
-        shutil.copytree(DATA / name / "train", base / "input" / "data" / "training")
+        shutil.copytree(_folder(name) / "train", base / "input" / "data" / "training")
         given.write_text(json.dumps(settings), encoding="utf-8")
         started = time.monotonic()
         train(base, base / "log")
@@ -101,22 +136,38 @@ def _trained(base: Path, name: str, settings: Mapping[str, str]) -> float:
     return float(done.read_text(encoding="utf-8"))
 
 
-def _score(labels: list[int], predicted: list[int]) -> str:
+def _scores(labels: Sequence[Any], predicted: Sequence[Any]) -> tuple[float, float]:
     accuracy = float(np.mean(np.array(labels) == np.array(predicted)))
-    return f"{accuracy:.3f} ({sklearn.metrics.f1_score(labels, predicted, average='macro'):.3f})"
+    return accuracy, float(sklearn.metrics.f1_score(labels, predicted, average="macro"))
+
+
+def _baseline(name: str) -> str:
+    if name in IMAGE_SETS:
+        return ""
+    accuracy, macro_f1 = _scores(_rows(name, "test").labels, _tf_idf(name))
+    return f"{accuracy:.3f} ({macro_f1:.3f})"
 
 
 @functools.cache
 def _tf_idf(name: str) -> list[int]:
     """Return what TF-IDF and a linear model say of a set's test rows; the same for every way of training ours."""
-    training, test = (_read(DATA / name / part / "data.csv") for part in ("train", "test"))
+    training, test = (_rows(name, part) for part in ("train", "test"))
     model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LinearSVC())
-    predicted: list[int] = model.fit(training.texts, training.labels).predict(test.texts).tolist()
+    predicted: list[int] = model.fit(training.records, training.labels).predict(test.records).tolist()
     return predicted
 
 
-def _read(path: Path) -> Rows:
-    with path.open(encoding="utf-8", newline="") as file:
+def _folder(name: str) -> Path:
+    return (IMAGES if name in IMAGE_SETS else DATA) / name
+
+
+def _rows(name: str, part: str) -> Rows:
+    """Return the rows of a part of a data set: ``train`` or ``test``."""
+    folder = _folder(name) / part
+    if name in IMAGE_SETS:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return Rows([path.parent.name for path in paths], [image(path) for path in paths])
+    with (folder / "data.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     return Rows([int(label) for label, _ in rows], [text for _, text in rows])
 

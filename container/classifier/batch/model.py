@@ -8,6 +8,7 @@ from classifier import artifact, model_folders
 from classifier.batch import buckets
 from classifier.encoders import archives
 from classifier.errors import UserError
+from classifier.modalities import Modality
 
 
 def opened(address: str, scratch: Path) -> Path:
@@ -39,29 +40,29 @@ def _archives(folder: Path) -> list[Path]:
     return [folder / name for name in names if name.endswith(archives.SUFFIXES)]
 
 
-def of_texts(folder: Path, address: str) -> Path:
-    """Return a model's folder, if the model classifies texts.
+def modality_of(folder: Path, address: str) -> Modality:
+    """Return what a model classifies.
 
     Args:
         folder: The model's folder.
         address: The model's name in messages.
 
     Raises:
-        UserError: The model is incomplete, or classifies other records.
+        UserError: The model is incomplete, or classifies records that are not read here.
     """
     modality = artifact.load(folder).modality
-    if not modality.in_tables:
+    if not (modality.in_tables or modality.in_files):
         raise UserError(
-            f"{address}: the model classifies {modality.name}s, and batch reads rows of text; use an endpoint (serve), "
-            "or SageMaker's batch transform with one file per request"
+            f"{address}: the model classifies {modality.name}s, and batch reads rows of text, or images; use an "
+            "endpoint (serve), or SageMaker's batch transform with one file per request"
         )
-    return folder
+    return modality
 
 
 def digest(folder: Path) -> str:
     """Return a hash of a model's files, their names and content.
 
-    Files that can't be read are not part of the model; :func:`of_texts` would have refused it otherwise.
+    Files that can't be read are not part of the model; :func:`modality_of` would have refused it otherwise.
     """
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -88,7 +88,7 @@ class Options:
     input: str = option(
         "BATCH_INPUT",
         TEXT,
-        "The rows: a file, all files of a folder at any depth, or the same in S3.",
+        "The rows or images: a file, all files of a folder at any depth, or the same in S3.",
         "DIR|FILE|s3://...",
         default_in_words="`/opt/ml/processing/input`, if it exists",
     )
@@ -109,9 +109,9 @@ class Options:
     format: str = option(
         "BATCH_FORMAT",
         choice(CSV, JSON_LINES),
-        "The format of the input files, whatever their names.",
+        "The format of the input files, whatever their names; with images, that of the result.",
         "csv|jsonl",
-        default_in_words="by each file's name",
+        default_in_words="by each file's name; with images, `csv`",
     )
     text_column: str = option(
         "BATCH_TEXT_COLUMN",

@@ -1,9 +1,10 @@
 """Rows to predictions: read, computed and passed on in blocks, as a pipeline that holds only a few blocks at a time."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ BLOCK_ROWS = 512
 BLOCK_CHARACTERS = 1 << 17
 
 Probabilities = NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -70,14 +73,31 @@ def predicted(
         pool: The threads that compute, one per block.
         at_once: How many blocks are computed at the same time; one more is queued to keep the threads busy.
     """
-    waiting: deque[tuple[Block, Future[Probabilities]]] = deque()
-    for block in found:
-        waiting.append((block, pool.submit(predictor.predict, [row.text for row in block.rows])))
+
+    def answered(block: Block) -> tuple[Block, Probabilities]:
+        return block, predictor.predict([row.text for row in block.rows])
+
+    return in_order(answered, found, pool, at_once)
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], pool: Executor, at_once: int
+) -> Iterator[Result]:
+    """Yield what a function returns for each item, in order, while the next ones are computed.
+
+    Args:
+        function: What is computed in threads.
+        items: Its arguments; the next one is read while those before it are computed.
+        pool: The threads.
+        at_once: How many items are computed at the same time; one more is queued to keep the threads busy.
+    """
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
         if len(waiting) > at_once:
-            first, probabilities = waiting.popleft()
-            yield first, probabilities.result()
-    for rest, probabilities in waiting:
-        yield rest, probabilities.result()
+            yield waiting.popleft().result()
+    for rest in waiting:
+        yield rest.result()
 
 
 def answers(block: Block, probabilities: Probabilities, added: Added) -> Iterator[Answer]:

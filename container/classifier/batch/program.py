@@ -1,4 +1,4 @@
-"""The program ``batch``: every file of rows, one after the other, becomes a file of predictions."""
+"""The program ``batch``: every file of rows becomes a file of predictions; of images, a folder becomes one."""
 
 import logging
 import tempfile
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from classifier import backends, environment
-from classifier.batch import inputs, model, storage, task
+from classifier.batch import images, inputs, model, storage, task
 from classifier.batch.job import Job
 from classifier.batch.options import Options
 from classifier.batch.progress import Tally
@@ -62,24 +62,40 @@ def run(options: Options) -> int:
     inputs.check_apart(options)
     source = storage.to_read(options.input)
     results, rejects = storage.to_write(options.output), storage.to_write(options.rejects)
-    names = inputs.chosen(source.files(), options)
     computing = options.computing
-    log.info(
-        "event=start input=%r files=%d output=%r shard=%d/%d threads=%d batches_at_once=%d",
-        options.input, len(names), options.output, options.shard.number, options.shard.count, computing.threads,
-        computing.batches_at_once,
-    )  # fmt: skip
     pool = ThreadPoolExecutor(computing.batches_at_once, thread_name_prefix="predict")
     with tempfile.TemporaryDirectory(prefix="batch-") as name:
         try:
-            folder = model.of_texts(model.opened(options.model, Path(name) / "model"), options.model)
+            folder = model.opened(options.model, Path(name) / "model")
+            modality = model.modality_of(folder, options.model)
             digest = model.digest(folder)
-            return _all_files(Job(options, source, results, rejects, folder, digest, pool, Path(name)), names)
+            job = Job(options, source, results, rejects, folder, digest, pool, Path(name))
+            return _all_images(job) if modality.in_files else _all_files(job)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _all_files(job: Job, names: Sequence[str]) -> int:
+def _log_start(job: Job, files: int) -> None:
+    options, computing = job.options, job.options.computing
+    log.info(
+        "event=start input=%r files=%d output=%r shard=%d/%d threads=%d batches_at_once=%d",
+        options.input, files, options.output, options.shard.number, options.shard.count, computing.threads,
+        computing.batches_at_once,
+    )  # fmt: skip
+
+
+def _all_images(job: Job) -> int:
+    images.refuse_options_for_tables(job.options)
+    names = images.chosen(job.source.files(), job.options)
+    _log_start(job, len(names))
+    tally = images.predict(job, names)
+    log.info("event=done files=%d failed=0 rows=%d rejected=%d", len(names), tally.rows, tally.rejected)
+    return REJECTED if tally.rejected else DONE
+
+
+def _all_files(job: Job) -> int:
+    names = inputs.chosen(job.source.files(), job.options)
+    _log_start(job, len(names))
     total = Tally()
     problems: list[str] = []
     failed = 0

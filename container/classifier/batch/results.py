@@ -3,13 +3,12 @@
 import csv
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from classifier.batch.records import Reject
 from classifier.batch.shards import GZIP
 
 COMPRESSION = 6
@@ -40,23 +39,25 @@ class RejectList:
     Args:
         file: The file to write to.
         as_objects: Whether to write JSON Lines.
+        fields: What a reject consists of.
 
     Attributes:
         count: How many rejects were written.
     """
 
-    def __init__(self, file: TextIO, *, as_objects: bool) -> None:
+    def __init__(self, file: TextIO, *, as_objects: bool, fields: Sequence[str] = FIELDS) -> None:
         self.count = 0
+        self._fields = fields
         self._file = file
         self._writer = None if as_objects else csv.writer(file, lineterminator="\n")
         if self._writer is not None:
-            self._writer.writerow(FIELDS)
+            self._writer.writerow(fields)
 
-    def add(self, rejects: Iterable[Reject]) -> None:
+    def add(self, rejects: Iterable[tuple[Any, ...]]) -> None:
         """Write more rejects."""
         for reject in rejects:
             self.count += 1
             if self._writer is not None:
                 self._writer.writerow(reject)
             else:
-                self._file.write(json.dumps(reject._asdict(), ensure_ascii=False) + "\n")
+                self._file.write(json.dumps(dict(zip(self._fields, reject, strict=True)), ensure_ascii=False) + "\n")

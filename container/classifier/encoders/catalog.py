@@ -6,7 +6,7 @@ constant, while the one that a job chooses by itself is warmed up and decayed.
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ from classifier.modalities import Modality
 
 HUB = "https://tfhub.dev/"
 # The groups of entries in the file, and the family of each.
-FAMILIES: Mapping[str, str] = {"checkpoints": "bert", "tensorflow-hub": "hub", "built-in": "hub"}
+FAMILIES: Mapping[str, str] = {
+    "checkpoints": "bert", "tensorflow-hub": "hub", "built-in": "hub", "images": "efficientnet"
+}  # fmt: skip
+# The page of an encoder, before its handle.
+ADDRESSES: Mapping[str, str] = {
+    "hub": HUB, "bert": "https://huggingface.co/", "efficientnet": "https://pypi.org/project/"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,9 @@ class Entry:
     """One encoder.
 
     Attributes:
-        family: The family that loads it: ``hub`` or ``bert``.
-        handle: Its path below tfhub.dev, or the name of its Hugging Face repository.
-        width: The size of a text's vector.
+        family: The family that loads it: ``hub``, ``bert`` or ``efficientnet``.
+        handle: Its path below tfhub.dev, or the name of its Hugging Face repository or of its Python package.
+        width: The size of a record's vector.
         preprocessor: The handle of its preprocessor; empty if it takes texts or brings a tokenizer.
         layers: Transformer blocks; 0 for other networks.
         heads: Attention heads; 0 for other networks.
@@ -52,7 +58,7 @@ class Entry:
     @property
     def address(self) -> str:
         """The URL of its page."""
-        return (HUB if self.family == "hub" else "https://huggingface.co/") + self.handle
+        return ADDRESSES[self.family] + self.handle
 
 
 def _read() -> Mapping[str, Mapping[str, Entry]]:
@@ -64,8 +70,8 @@ def _read() -> Mapping[str, Mapping[str, Entry]]:
     }
 
 
-CHECKPOINTS, OTHERS_OF_HUB, BUILT_IN = _read().values()
-ENTRIES: Mapping[str, Entry] = {**CHECKPOINTS, **OTHERS_OF_HUB, **BUILT_IN}
+CHECKPOINTS, OTHERS_OF_HUB, BUILT_IN, OF_IMAGES = _read().values()
+ENTRIES: Mapping[str, Entry] = {**CHECKPOINTS, **OTHERS_OF_HUB, **BUILT_IN, **OF_IMAGES}
 _BY_NAME = {
     name.lower(): model_id for model_id, entry in ENTRIES.items() for name in (model_id, entry.handle, entry.address)
 }
@@ -76,9 +82,16 @@ def identify(name: str) -> str | None:
     return _BY_NAME.get(name.strip().rstrip("/").lower())
 
 
-def nearest(name: str, others: Iterable[str] = ()) -> str | None:
-    """Return the id closest in spelling to a name, of the catalog's and others; None if none is close."""
-    ids = {model_id.lower(): model_id for model_id in (*ENTRIES, *others)}
+def nearest(name: str, others: Iterable[str] = (), families: Container[str] | None = None) -> str | None:
+    """Return the id closest in spelling to a name; None if none is close.
+
+    Args:
+        name: A name that is not in the catalog.
+        others: Ids that may be meant beside the catalog's.
+        families: The families whose ids in the catalog may be meant; None for all.
+    """
+    listed = [model_id for model_id, entry in ENTRIES.items() if families is None or entry.family in families]
+    ids = {model_id.lower(): model_id for model_id in (*listed, *others)}
     found = difflib.get_close_matches(name.lower(), ids, n=1)
     return ids[found[0]] if found else None
 
@@ -119,6 +132,7 @@ def table() -> str:
         ("Checkpoints of BERT, DistilBERT and ELECTRA", CHECKPOINTS),
         ("Others of TensorFlow Hub", OTHERS_OF_HUB),
         ("The built-in algorithm's", BUILT_IN),
+        ("For images", OF_IMAGES),
     )
     return "\n\n".join("\n".join([f"### {heading}", "", *_rows(entries)]) for heading, entries in groups)
 

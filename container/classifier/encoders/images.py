@@ -29,6 +29,8 @@ SHARE_OF_MEMORY = 8  # an eighth at most, for each of the images to train on, to
 # Mean blue, green and red of ImageNet's images, which the networks of the library Caffe were trained without.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 BLUE_FIRST = "0..255, blue first, less the mean colour"
+# What the Lite variants of EfficientNet were trained with, as their code says (``lite/efficientnet_lite_builder.py``).
+LITE = "-1..1, (value - 127) / 128"
 AUTO = "auto"
 
 # The ranges of pixel values that networks expect, each with its conversion from 0 to 255.
@@ -37,6 +39,7 @@ RANGES: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "-1..1": lambda values: values / 127.5 - 1.0,
     "0..255": lambda values: values,
     BLUE_FIRST: lambda values: values[..., ::-1] - tf.constant(IMAGENET_MEAN),
+    LITE: lambda values: (values - 127.0) / 128.0,
 }
 
 Record = bytes | ImageSource | Pixels

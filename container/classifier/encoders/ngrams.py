@@ -123,17 +123,20 @@ class NgramLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         del training
         table, row_of, code_of = map(tf.constant, self._arrays)
         rows = tf.gather(row_of, _buckets(tf.gather(code_of, token_ids), token_ids))
-        short = tf.shape(token_ids)[1] <= LONGEST_SORTED
-        once = tf.cond(short, lambda: _once_by_sorting(rows), lambda: _once_by_place(rows, len(self._arrays[0])))
+        # One way gets all texts and the other none. With tf.cond, OpenVINO's first answer to one token was wrong.
+        texts, length = tf.unstack(tf.shape(token_ids))
+        sorted_texts = tf.where(length <= LONGEST_SORTED, texts, 0)
+        ways = _once_by_sorting(rows[:sorted_texts]), _once_by_place(rows[sorted_texts:], len(self._arrays[0]))
+        once = tf.concat(ways, axis=0)
         sums = tf.reduce_sum(tf.cast(tf.gather(table, once), tf.float32), axis=1)
         return sums[:, :-1] * tf.math.rsqrt(tf.maximum(sums[:, -1:], 1e-6))
 
 
 def _once_by_sorting(rows: tf.Tensor) -> tf.Tensor:
     """Return int32[batch, features of a text] with 0 in the place of what occurs again."""
-    # A column of zeros goes before them; OpenVINO does not fill what a padded array without columns becomes.
-    rows = tf.pad(tf.sort(rows, axis=1), [[0, 0], [1, 0]])
-    return tf.where(tf.equal(rows[:, 1:], rows[:, :-1]), 0, rows[:, 1:])
+    rows = tf.sort(rows, axis=1)
+    before = tf.pad(rows[:, :-1], [[0, 0], [1, 0]])
+    return tf.where(tf.equal(rows, before), 0, rows)
 
 
 def _once_by_place(rows: tf.Tensor, table: int) -> tf.Tensor:

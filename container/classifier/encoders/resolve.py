@@ -43,15 +43,30 @@ def in_image(model_id: str, pretrained: Path, modality: Modality = MODALITIES[TE
             f"{modality.model_channel}, on the channel `model`, or set model_id to {from_scratch}, a network that is "
             "trained from scratch"
         )
-    held = sorted(path.name for path in pretrained.glob("*") if path.is_dir())
+    here = (path.name for path in pretrained.glob("*") if path.is_dir())
+    held = sorted(name for name in here if _other_modality(name, modality) is None)
     name = model_id if model_id in held else catalog.identify(model_id)
     if name not in held:
-        raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held)}")
+        raise UserError(f"hyperparameter model_id={model_id!r}: {_how_to_get(model_id, held, modality)}")
     return recognised(pretrained / name, name, modality)
 
 
-def _how_to_get(model_id: str, held: list[str]) -> str:
+def _other_modality(model_id: str, modality: Modality) -> Modality | None:
+    """Return the modality of an encoder in the catalog, if it is not this one."""
+    entry = catalog.find(model_id)
+    if entry is None or entry.family in modality.families:
+        return None
+    return next(each for each in MODALITIES.values() if entry.family in each.families)
+
+
+def _how_to_get(model_id: str, held: list[str], modality: Modality) -> str:
     """Return what to do about an encoder that is not in the container image."""
+    other = _other_modality(model_id, modality)
+    if other is not None:
+        return (
+            f"is an encoder of {other.name}s, and the training data are {modality.name}s; leave model_id out, or set "
+            f"it to an encoder of {modality.name}s"
+        )
     known = catalog.identify(model_id)
     if known:
         return (
@@ -59,10 +74,11 @@ def _how_to_get(model_id: str, held: list[str]) -> str:
             f"`local_test/fetch_encoder.sh {known}`, upload the model.tar.gz it leaves, and give its S3 address as the "
             "channel `model`"
         )
-    nearest = catalog.nearest(model_id, held)
+    nearest = catalog.nearest(model_id, held, modality.families)
     return (
         f"there is no such encoder{f' (did you mean {nearest!r}?)' if nearest else ''}; the image holds "
-        f"{', '.join(held) or 'none'}, docs/encoders.md lists others, and any other's files go on the channel `model`"
+        f"{', '.join(held) or 'none'}, docs/{modality.encoders_page} lists others, and any other's files go on the "
+        "channel `model`"
     )
 
 

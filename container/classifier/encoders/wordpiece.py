@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tensorflow_text
@@ -33,6 +33,7 @@ class WordPiece(TokenPreprocessor):
         lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
+    special_tokens: ClassVar[int] = 1
     vocabulary: tuple[str, ...] = field(repr=False)  # may be words of texts, which TensorFlow would put in warnings
     lower_case: bool
     max_sequence_length: int

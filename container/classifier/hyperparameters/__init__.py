@@ -11,23 +11,31 @@ from classifier import DEFAULT_ENCODER
 from classifier.errors import UserError
 from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import (
+    AUTO,
     AUTO_MODEL,
     FROM_SCRATCH,
+    HEAD_TAIL,
     LINEAR,
     SCHEMA,
     STEPWISE,
+    TRUNCATE,
+    WINDOWS,
     WITHOUT_EFFECT,
     Schema,
 )
 from classifier.kinds import Kind
 
 __all__ = [
+    "AUTO",
     "AUTO_MODEL",
     "DEFAULT_ENCODER",
     "FROM_SCRATCH",
+    "HEAD_TAIL",
     "LINEAR",
     "SCHEMA",
     "STEPWISE",
+    "TRUNCATE",
+    "WINDOWS",
     "Hyperparameters",
     "parsed_values",
     "remarks",
@@ -40,7 +48,13 @@ PLATFORM_PREFIX = "sagemaker_"
 # Below this similarity, a suggestion is a guess: weight_decay and power_decay have 0.75.
 LEAST_SIMILARITY = 0.8
 # Hyperparameters of networks, which model_id=linear has no use for.
-OF_NETWORKS = STEPWISE | {"batch_size", "train_only_top_layer", "encoder_learning_rate_decay", "mixed_precision"}
+OF_NETWORKS = STEPWISE | {
+    "batch_size",
+    "long_texts",
+    "train_only_top_layer",
+    "encoder_learning_rate_decay",
+    "mixed_precision",
+}
 
 
 @dataclass(frozen=True)

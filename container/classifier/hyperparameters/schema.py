@@ -8,16 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from classifier import DEFAULT_ENCODER, IMAGE, MODALITY_NAMES, TEXT
+from classifier import DEFAULT_ENCODER, DEFAULT_IMAGE_ENCODER, IMAGE, MODALITY_NAMES, TEXT
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
+NARROW_LEARNING_RATE = 1e-4  # of a whole checkpoint of a width of at most WIDEST_NARROW
+WIDEST_NARROW = 512
+FEWEST_EPOCHS = 3
 TOP_LAYER_LEARNING_RATE = 1e-3
 NETWORKS_FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 LINEAR = "linear"  # the value for n-grams without a network
 FROM_SCRATCH = (*NETWORKS_FROM_SCRATCH, LINEAR)
 AUTO_MODEL = "auto"  # the value for several candidates, the best of which is exported
 ADAMS = ("adam", "adamw")
+AUTO, TRUNCATE, HEAD_TAIL, WINDOWS = "auto", "truncate", "head_tail", "windows"  # values of long_texts
 # Hyperparameters of training in steps: where a job gives one, the top layer of a frozen encoder is not solved.
 STEPWISE = frozenset(
     {
@@ -71,7 +75,13 @@ class BuiltIn:
     """The hyperparameters that SageMaker's built-in algorithm has too."""
 
     epochs: int = hyperparameter(
-        integer(1, 1000), 10, "Passes over the training rows.", aliases=("num_epoch",), tunable=True
+        integer(1, 1000),
+        10,
+        "Passes over the training rows. If it is not given and there are fewer than 20 labels, a whole BERT, "
+        f"DistilBERT or ELECTRA checkpoint of a width of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, "
+        "the fewer the more rows there are.",
+        aliases=("num_epoch",),
+        tunable=True,
     )
     batch_size: int = hyperparameter(
         integer(1, 1024),
@@ -84,9 +94,11 @@ class BuiltIn:
         number(0, 1),
         None,
         "Learning rate. If given, it is constant (except with `adamw` and `epoch_factor`).",
-        f"{WHOLE_NETWORK_LEARNING_RATE:.0e} for a whole transformer, warmed up over `warmup_steps_fraction` of the "
-        f"steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer only, for word vectors, `cnn` and "
-        "`lstm`; 0.01 for pre-trained image encoders, with `encoder_learning_rate_decay=0.003`",
+        f"{NARROW_LEARNING_RATE:.0e} for a whole BERT, DistilBERT or ELECTRA checkpoint of a width of at most "
+        f"{WIDEST_NARROW}, {WHOLE_NETWORK_LEARNING_RATE:.0e} for other whole transformers, each warmed up over "
+        f"`warmup_steps_fraction` of the steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer "
+        "only, for word vectors, `cnn` and `lstm`; 0.01 for pre-trained image encoders, with "
+        "`encoder_learning_rate_decay=0.003`",
         aliases=("adam-learning-rate", "lr"),
         tunable=True,
     )
@@ -208,15 +220,24 @@ class Schema(BuiltIn):
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
         "or `cnn` or `lstm`, which are trained from scratch, or `linear`, a linear model of n-grams without a network, "
-        "or `auto`, which trains several candidates and keeps the best. "
-        "For images: that on the `model` channel, or else `cnn`.",
+        "or `auto`, which trains several candidates and keeps the best. For images: that on the `model` channel, or "
+        f"else the one in the image, `{DEFAULT_IMAGE_ENCODER}`; or `cnn`.",
         alias_kinds={"cnn": boolean("cnn", "lstm")},
     )
     max_sequence_length: int = hyperparameter(
         integer(3, 4096),
         256,
-        "Tokens of a text that are read; the rest is truncated. For `linear`, the default is 4096.",
+        "Tokens of a text that are read at once; `long_texts` says what becomes of the rest. For `linear`, which "
+        "truncates, the default is 4096.",
         aliases=("seq_len",),
+        modality=TEXT,
+    )
+    long_texts: str = hyperparameter(
+        choice(AUTO, TRUNCATE, HEAD_TAIL, WINDOWS),
+        AUTO,
+        "How texts of more than `max_sequence_length` tokens are read: `truncate` reads their beginning; `head_tail` "
+        "their first and last tokens; `windows` reads them whole, in parts whose vectors are averaged. `auto` is "
+        "`windows` if more than 5 % of the training texts are longer, else `truncate`.",
         modality=TEXT,
     )
     header: str = hyperparameter(
@@ -250,7 +271,8 @@ class Schema(BuiltIn):
         choice("auto", "true", "false"),
         "auto",
         "Learn from the validation rows too, once everything is chosen; the metrics reported are those from before. "
-        "`auto` does so for a solved top layer and for n-grams.",
+        "`auto` does so for a solved top layer and for n-grams, with rows that were held out, not with a validation "
+        "channel.",
     )
     time_budget: int | None = hyperparameter(
         integer(1, 10_000_000),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from classifier import IMAGE
+from classifier import DEFAULT_IMAGE_ENCODER, IMAGE
 from classifier.modalities.modality import Modality
 
 BROUGHT = "model channel"  # stands for the encoder whose files are there, whatever that is called
@@ -28,16 +28,19 @@ MODALITY = Modality(
     channel_module="classifier.modalities.image_channel",
     decode=_decode,
     smoke_inputs=_smoke_images,
-    families=("image_network", "keras_image", "hub_image"),
+    families=("efficientnet", "image_network", "keras_image", "hub_image"),
     from_scratch={"cnn": "image_network"},
     model_channel=(
         "one file of weights of InceptionV3, MobileNet, MobileNetV2, EfficientNetV2B0 or ResNet50 as Keras saves it "
         "(.h5, .weights.h5, .keras), or a TensorFlow Hub SavedModel that encodes images"
     ),
-    default_model_id="cnn",
+    default_model_id=DEFAULT_IMAGE_ENCODER,
     default_with_channel=BROUGHT,
     # A new top layer must learn fast, for there are often few images; what an encoder learned before bears small steps
     # only. Measured with MobileNet on 200 photographs of flowers (docs/image-classification.md).
     encoder_defaults={"learning_rate": 0.01, "encoder_learning_rate_decay": 0.003},
+    has_embedded_encoder=True,
+    encoders_page="image-classification.md",
     is_array=True,
+    in_files=True,
 )

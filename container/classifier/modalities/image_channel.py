@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,16 @@ from classifier import pixels, resources
 from classifier.environment import shown
 from classifier.errors import at_most
 from classifier.modalities import image_layouts as layouts
+from classifier.modalities import image_lists, report, text_channel
 from classifier.modalities import image_shades as shades
-from classifier.modalities import report, text_channel
+from classifier.modalities.image_files import (
+    ABOUT_THE_DATA,
+    LEFT_BEHIND,
+    SUFFIXES,
+    SUFFIXES_NOT_READ,
+    is_left_behind,
+)
+from classifier.modalities.image_lists import Labelled
 from classifier.modalities.image_shades import bits_of
 from classifier.modalities.report import Finding
 from classifier.pixels import ImageSource, PixelsError
@@ -42,32 +50,13 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-# Of these somebody would miss their images, where what is in them does not tell; of other files, as lists, nobody.
-SUFFIXES_NOT_READ = frozenset(
-    {
-        ".jpe", ".jfif", ".jp2", ".jxl", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".svg", ".ico", ".psd",
-        ".cr2", ".cr3", ".nef", ".arw", ".dng",
-    }
-)  # fmt: skip
-# What platforms and programs leave behind (contract T27), beside all that begins with a dot.
-LEFT_BEHIND = frozenset(
-    {
-        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "_success", "@eadir", "@__thumb",
-        "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__", "icon\r",
-    }
-)  # fmt: skip
-LEFT_BEHIND_ENDINGS = ("_$folder$",)
 # S3's own lists of files are called so, and what SageMaker Ground Truth writes; the latter are JSON objects.
 MANIFEST = ".manifest"
-# Nobody misses an image of these.
-ABOUT_THE_DATA = re.compile(
-    r"(readme|licen[cs]e|copying|notice|citation|credits|sources?|attribution|authors|changelog)\b", re.I
-)
 # Hidden folders of programs, which may hold copies of images.
 HIDDEN_OF_PROGRAMS = re.compile(
     r"\.(git|dvc|svn|hg|cache|thumb|trash|ipynb_checkpoints|snapshot|_|~|tmp|Spotlight)", re.I
 )
+NO_FILE = "not a file, or a broken link; put the image itself here"
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 
 NOTES_NAME = 5
@@ -104,16 +93,17 @@ def files_of(folder: Path) -> list[Path]:
     """Return the files of a channel that are the user's, at any depth, and links to folders, not followed; sorted."""
     found: list[Path] = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_left_behind(name)]
+        folders[:] = [name for name in folders if not is_left_behind(name)]
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        found += [Path(parent, name) for name in (*names, *links) if not _is_left_behind(name)]
+        found += [Path(parent, name) for name in (*names, *links) if not is_left_behind(name)]
     return sorted(found)
 
 
 def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = False) -> list[Source]:
     """Find a channel's images: those at any depth in a folder at its top, whose name is their label.
 
-    A file without the suffix of a supported image is identified by its content.
+    A file without the suffix of a supported image is identified by its content. Where no folder may be a label, and a
+    list says which label each image has (:mod:`classifier.modalities.image_lists`), those are the labels.
 
     Args:
         folder: The channel's folder.
@@ -128,6 +118,9 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
         return []
     images = {path for path in paths if is_image(path)}
     others = [path for path in paths if path not in images]
+    labelled = image_lists.read(folder, others, sorted(images))
+    if labelled is not None:
+        return _listed(folder, channel, labelled, others, sorted(images), result)
     wrong = _laid_out_otherwise(folder, channel, others, images)
     if wrong is not None:
         result.problem(wrong[0], 0, wrong[1])
@@ -169,6 +162,32 @@ def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult
             if time.monotonic() > next_line:
                 next_line += SECONDS_BETWEEN_LINES
                 log.info("event=data images=%d/%d", begin + len(some), len(sources))
+
+
+def _listed(
+    folder: Path, channel: str, labelled: Labelled, others: Sequence[Path], images: Sequence[Path], result: ReadResult
+) -> list[Source]:
+    """Return the images that a list of labels names; the result gets what is wrong with it, and what is left out."""
+    name = f"{channel}/{shown(labelled.path.relative_to(folder))}"
+    for line, words in labelled.problems:
+        result.problem(name, line, words)
+    sources, left_out = [], []
+    for path in images:
+        relative = path.relative_to(folder)
+        label = labelled.labels.get(PurePosixPath(relative.as_posix()))
+        source = Source(path, f"{channel}/{shown(relative)}", label or "", item=relative.as_posix())
+        if label is None:
+            left_out.append(_sized(folder, path))
+        elif path.is_file():
+            sources.append(source)
+        else:
+            result.problem(source.name, 0, NO_FILE)
+    log.info("event=data list=%r images=%d", name, len(sources))
+    if left_out and not labelled.problems:
+        words = f"{shown(labelled.path.name)} names no label of it"
+        result.general_warnings.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}: {words}")
+    _warn_of_left_out(folder, [path for path in others if path != labelled.path], images, result)
+    return sources
 
 
 def table_of(found: ReadResult) -> pd.DataFrame:
@@ -217,10 +236,6 @@ def findings(
         yield from report.leaks(name, table, other_name, other, "images")
 
 
-def _is_left_behind(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LEFT_BEHIND or name.lower().endswith(LEFT_BEHIND_ENDINGS)
-
-
 def _label(relative: Path) -> str:
     """Return the folder at the channel's top that a file is in; empty if it is at the top itself."""
     first, *others = relative.parts
@@ -266,7 +281,7 @@ def _misplaced(source: Source, channel: str) -> str:
     """Return what keeps an image from being read, but for what is in it."""
     if not source.kind:
         return f"an image outside of the labels' folders; put it in {channel}/<its label>/"
-    return "" if source.path.is_file() else "not a file, or a broken link; put the image itself here"
+    return "" if source.path.is_file() else NO_FILE
 
 
 def _missed(path: Path) -> str:
@@ -358,7 +373,7 @@ def _check_labels(labels: Collection[str], result: ReadResult, channel: str) -> 
 
 def _check_empty(folder: Path, channel: str, filled: Collection[str], result: ReadResult) -> None:
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in filled and not _is_left_behind(path.name):
+        if path.is_dir() and path.name not in filled and not is_left_behind(path.name):
             words = "no image in this folder; put some in, or take it out"
             result.problem(f"{channel}/{shown(path.name)}", 0, words)
 

@@ -69,6 +69,14 @@ def _sign(head: bytes, words: str, *suffixes: str, whole: bool = True, images_on
 
 
 ARCHIVE = _sign(rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!|BZh[1-9]1AY&SY|\xfd7zXZ|.{257}ustar", f"an archive; {UNPACK}")
+IM2REC_LIST = _sign(
+    rb"\d+\t[-\d.]+\t", f"a list of images and labels for im2rec (.lst); {FOLDERS}", ".lst", images_only=True
+)
+AUGMENTED_MANIFEST = _sign(
+    rb'\s*\{[^\n]*"source-ref"\s*:\s*"[^"\n]*\.(?i:jpe?g|png|bmp|gif|tiff?|webp)"',
+    f"an augmented manifest of images, as SageMaker Ground Truth writes it; what it names is not downloaded: {FOLDERS}",
+    images_only=True,
+)
 SIGNS = (
     _sign(
         rb"\n#\xd7\xce", f"a RecordIO file, of im2rec or of SageMaker's built-in algorithms; {EXPORT}",
@@ -76,15 +84,8 @@ SIGNS = (
     ),
     _sign(rb".{4}\x00{4}.{4}\n", f"a TFRecord file; {EXPORT}", images_only=True),
     _sign(rb"\x00\x00\x08[\x01-\x04]\x00", f"images in one file, as MNIST's (IDX); {EXPORT}", images_only=True),
-    _sign(
-        rb"\d+\t[-\d.]+\t", f"a list of images and labels for im2rec (.lst); {FOLDERS}", ".lst", images_only=True
-    ),
-    _sign(
-        rb'\s*\{[^\n]*"source-ref"\s*:\s*"[^"\n]*\.(?i:jpe?g|png|bmp|gif|tiff?|webp)"',
-        "an augmented manifest of images, as SageMaker Ground Truth writes it; what it names is not downloaded: "
-        f"{FOLDERS}",
-        images_only=True,
-    ),
+    IM2REC_LIST,
+    AUGMENTED_MANIFEST,
     _sign(
         rb'\s*\{(?=.*"images"\s*:\s*\[\s*\{)', f"annotations in COCO's layout; {FOLDERS}", ".json", images_only=True
     ),
@@ -136,8 +137,7 @@ def foreign(
         head: Gives a file's first bytes.
         images: The images' paths in the channel.
     """
-    labels = {path.parts[0] for path in images if len(path.parts) > 1}
-    labels = {label for label in labels if not is_no_label(label)}
+    labels = label_folders(images)
     if len(labels) > 1:
         return None
     heads = {path: head(path) for path in others if images or path.suffix.lower() not in ABOUT_IMAGES_OR_TEXTS}
@@ -146,19 +146,25 @@ def foreign(
             path = next((path for path, content in heads.items() if sign(path, content)), None)
             if path is not None:
                 return path, sign.words
-    names_images = _table_of(images)
+    names_images = table_of(images)
     table = next((path for path, content in heads.items() if path.suffix in TABLES and names_images(content)), None)
     return None if table is None else (table, f"a table that says which label each image has; {FOLDERS}")
 
 
-def _table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
+def label_folders(images: Sequence[PurePath]) -> set[str]:
+    """Return the folders at a channel's top that hold images and may be labels."""
+    folders = {path.parts[0] for path in images if len(path.parts) > 1}
+    return {folder for folder in folders if not is_no_label(folder)}
+
+
+def table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
     """Return a function that tells whether the lines of a table name images, a different one each."""
     names, stems = {path.name for path in images}, {path.stem for path in images}
 
     def names_images(head: bytes) -> bool:
         lines = head.decode("utf-8", "replace").splitlines()
         lines = (lines[:-1] if len(head) == HEAD_BYTES else lines)[:LINES_READ]
-        fields = [{PurePath(field).name for field in re.split(r"""[\s,;|"':{}\[\]]+""", line)} for line in lines]
+        fields = [{PurePath(field).name for field in re.split(r"""[\s,;|"':{}\[\]\\]+""", line)} for line in lines]
         for known, fewest in ((names, FEWEST_LINES), (stems, FEWEST_LINES_BY_STEM)):
             found = [frozenset(known & line) for line in fields if known & line]
             if len(found) >= max(fewest, len(lines) / 2) and len(set(found)) == len(found):

@@ -84,9 +84,11 @@ class Modality:
         encoder_defaults: Hyperparameters that suit pre-trained encoders of it better than the general defaults.
         from_scratch_defaults: The same of families that are trained from scratch, by their ``model_id``.
         has_embedded_encoder: Whether the container image holds an encoder of it.
+        encoders_page: The page of the documentation that lists encoders of it.
         word_vectors: Whether the ``model`` channel may hold word vectors for a network from scratch.
         is_array: Whether a decoded record is an array that the network reads as it is; otherwise it is a text.
         in_tables: Whether its records are rows of tables, which ``batch`` reads.
+        in_files: Whether its records are image files, one each, which ``batch`` reads.
     """
 
     name: str
@@ -101,9 +103,11 @@ class Modality:
     encoder_defaults: Mapping[str, Any] = field(default_factory=dict)
     from_scratch_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_embedded_encoder: bool = False
+    encoders_page: str = "encoders.md"
     word_vectors: bool = False
     is_array: bool = False
     in_tables: bool = False
+    in_files: bool = False
 
     @property
     def channel(self) -> Channel:

@@ -143,6 +143,8 @@ IMAGES = Requests(
         "image/png": BYTES,
         "image/gif": BYTES,
         "image/bmp": BYTES,
+        "image/webp": BYTES,
+        "image/tiff": BYTES,
         BYTES: BYTES,
         **_OBJECTS,
     },

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from classifier import resources
 from classifier.encoders import linear, ngrams
-from classifier.hyperparameters import LINEAR, Hyperparameters
+from classifier.hyperparameters import AUTO, LINEAR, WINDOWS, Hyperparameters
 from classifier.training import evaluate, top_layer
 from classifier.training.loop import batches
 from classifier.training.model import softmax
@@ -93,10 +93,11 @@ def _advice(hyperparameters: Hyperparameters) -> list[str]:
     """Return what may surpass n-grams, or do with less."""
     without = hyperparameters.ngram_features == "false"
     frozen = hyperparameters.train_only_top_layer
+    long = hyperparameters.long_texts not in (AUTO, WINDOWS)
     return [
         *(["ngram_features=auto, which adds them to the model"] if without else []),
         "train_only_top_layer=False" if frozen else "more epochs",
-        "a larger max_sequence_length, if the log says that texts are cut (share_at_limit)",
+        *(["long_texts=windows, if texts are longer than max_sequence_length"] if long else []),
         f"model_id={LINEAR}, which is as good as they are, small and fast",
     ]
 

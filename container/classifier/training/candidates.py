@@ -19,10 +19,11 @@ import pandas as pd
 from classifier import DEFAULT_ENCODER, __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import catalog
+from classifier.encoders.resolve import EncoderFiles
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO_MODEL, LINEAR, STEPWISE, Hyperparameters
-from classifier.training import evaluate, job, load_encoder
+from classifier.training import evaluate, job, load_encoder, recipe
 from classifier.training.data import Data
 from classifier.training.interruption import StoppedError
 from classifier.training.job import JobContext, Outcome
@@ -140,11 +141,11 @@ def run(
     """
     if hyperparameters.model_id == AUTO_MODEL:
         best, trials = train(rows, hyperparameters, context)
-        job.finish(environ, best.model, rows, best.hyperparameters, context)
+        job.finish(environ, best.model, rows, context)
         write(environ.output_data_folder, best, trials)
     else:
         outcome = job.train(rows, labels_kept, hyperparameters, context)
-        job.finish(environ, outcome, rows, hyperparameters, context)
+        job.finish(environ, outcome, rows, context)
     budget = hyperparameters.time_budget
     if context.left(budget, share=0) < 0:
         log.warning("event=time_budget seconds=%s note='took %.0f s'", budget, time.monotonic() - context.started)
@@ -216,18 +217,23 @@ def _fitting(trial: Trial, rows: Data, context: JobContext, trials: Sequence[Tri
     """Return a trial that fits into the time that is left, or one with a note that it doesn't."""
     linear = max((each.seconds for each in trials if each.name == LINEAR), default=0.0)
     scored = len(rows.validation.records) + len(rows.test.records)
-    costs = Costs(_seconds_of_a_text(trial, rows, context), len(rows.training.records), scored, linear)
+    files = load_encoder.find(context.channel, None, trial.hyperparameters, _scratch(context, "timed"), rows.modality)
+    counts = len(rows.training.records), len(rows.labels)
+    epochs = recipe.choose(files, *counts, trial.hyperparameters, further=False).hyperparameters.epochs
+    costs = Costs(_seconds_of_a_text(files, trial, rows, context), counts[0], scored, linear)
     left = context.left(trial.hyperparameters.time_budget)
     needed = costs.top_layer if trial.hyperparameters.train_only_top_layer else costs.epoch
     if needed > left:
         unit = "" if trial.hyperparameters.train_only_top_layer else "an epoch "
         return replace(trial, note=f"skipped: {unit}would take about {needed:.0f} s, and {max(left, 0):.0f} s are left")
-    epochs = trial.hyperparameters.epochs
-    if trial.hyperparameters.train_only_top_layer or costs.epoch * epochs <= left:
+    if trial.hyperparameters.train_only_top_layer:
         return trial
-    fitting = _remembered(trial, rows, context, max(1, int(SHARE_OF_EPOCHS * left / costs.epoch)))
-    settings = {**trial.settings, "epochs": fitting}
-    return replace(trial, settings=settings, hyperparameters=replace(trial.hyperparameters, epochs=fitting))
+    fitting = _remembered(trial, rows, context, min(epochs, max(1, int(SHARE_OF_EPOCHS * left / costs.epoch))))
+    if fitting == epochs:
+        return trial
+    given = trial.hyperparameters.given | {"epochs"}
+    chosen = replace(trial.hyperparameters, epochs=fitting, given=given)
+    return replace(trial, settings={**trial.settings, "epochs": fitting}, hyperparameters=chosen)
 
 
 def _remembered(trial: Trial, rows: Data, context: JobContext, epochs: int) -> int:
@@ -242,10 +248,9 @@ def _remembered(trial: Trial, rows: Data, context: JobContext, epochs: int) -> i
         return epochs
 
 
-def _seconds_of_a_text(trial: Trial, rows: Data, context: JobContext) -> float:
+def _seconds_of_a_text(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext) -> float:
     """Return the time that the encoder takes for one of the training texts, by a sample of them."""
-    files = load_encoder.find(context.channel, None, trial.hyperparameters, _scratch(context, "timed"), rows.modality)
-    encoder = load_encoder.load(files, context.channel, trial.hyperparameters, rows)
+    encoder = load_encoder.load(files, context.channel, trial.hyperparameters, rows, context.cluster)
     order = np.random.default_rng(trial.hyperparameters.seed).permutation(len(rows.training.records))[:ROWS_TIMED]
     inputs = batches.tokenize(encoder, [rows.training.records[index] for index in order])
     encode = evaluate.compiled(encoder.layer, encoder.preprocessor.signature)
@@ -273,9 +278,10 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserErr
     if len(outcome.trained.answers) < len(rows.validation.records):
         # Not all rows were scored, so that its metrics can't be compared.
         return replace(done, note="stopped before the end of its first epoch", metrics={})
-    if not trial.hyperparameters.solves_top_layer and epochs < trial.hyperparameters.epochs:
+    planned = outcome.hyperparameters.epochs
+    if not trial.hyperparameters.solves_top_layer and epochs < planned:
         why = _why_stopped(trial.hyperparameters, context)
-        return replace(done, note=f"stopped after {epochs} of {trial.hyperparameters.epochs} epochs: {why}")
+        return replace(done, note=f"stopped after {epochs} of {planned} epochs: {why}")
     return done
 
 

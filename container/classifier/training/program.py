@@ -147,7 +147,7 @@ def _tables(
         dialect = Dialect(hyperparameters.header, hyperparameters.delimiter)
         tables = data.read(environ.channels, dialect=dialect, sharded=environ.sharded, modality=modality)
         if reader is not None:
-            reading.check(tables, reader, hyperparameters.max_sequence_length)
+            reading.check(tables, reader, hyperparameters.max_sequence_length, hyperparameters.long_texts)
     except UserError as error:
         if len(environ.hosts) == 1:
             raise

@@ -20,20 +20,46 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from classifier.errors import RecordError
+from classifier.pixels import tiff, webp
+from classifier.pixels.limits import (
+    CONVERT,
+    DAMAGED,
+    MOST_BYTES,
+    MOST_PARTS,
+    MOST_PIXELS,
+    MOST_SCANS,
+    READ,
+    PixelsError,
+    check_size,
+)
+
+__all__ = [
+    "CONVERT",
+    "MOST_BYTES",
+    "MOST_PARTS",
+    "MOST_PIXELS",
+    "MOST_SCANS",
+    "READ",
+    "ImageSource",
+    "Pixels",
+    "PixelsError",
+    "decode",
+    "is_image",
+    "measure",
+    "other_image",
+    "read",
+    "smoke_images",
+    "survey",
+    "what_else",
+]
 
 Pixels = NDArray[np.uint8]  # [height, width, 3]: red, green, blue
 
-READ = "JPEG, PNG, BMP or GIF"
-MOST_BYTES = 1 << 28
-MOST_PIXELS = 50_000_000
-MOST_PIXELS_A_SIDE = 65_535
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
-# A progressive JPEG comes in about ten scans, each of which is a walk over the whole image, however few its bytes.
-MOST_SCANS = 50
-# Segments of a JPEG, chunks of a PNG: of either, a hundred megabytes can hold millions, which take a minute.
-MOST_PARTS = 1 << 17
+
 # Images of 16 bits a value, which are grey, are read by as many bits as the values of a whole channel take up. Cameras
 # write the greatest value where they measured nothing.
 BITS, NOTHING_MEASURED = 16, (1 << 16) - 1
@@ -42,18 +68,24 @@ FAULTY = 0.001
 COUNTED_AT_ONCE = 1 << 22
 # The values of another image are looked at in the size that networks read.
 LOOKED_AT = 224
+# Pillow's modes of 32 bits, of which no range of values is known, and of colours that are not seen on screens.
+NOT_8_OR_16_BITS = frozenset({"I", "F", "LAB", "HSV"})
 # A JPEG can be decoded at an eighth, a quarter or half its size; that is still this many times what is needed.
 DRAFT = 2
 
 FORMATS: Mapping[bytes, type[ImageFile]] = {
-    b"\xff\xd8\xff": JpegImageFile,
-    PNG_BEGINS: PngImageFile,
-    b"GIF8": GifImageFile,
-    b"BM": BmpImageFile,
+    rb"\xff\xd8\xff": JpegImageFile,
+    re.escape(PNG_BEGINS): PngImageFile,
+    rb"GIF8": GifImageFile,
+    rb"BM": BmpImageFile,
+    rb"RIFF.{4}WEBP": WebPImageFile,
+    rb"II\*\x00|MM\x00\*": TiffImageFile,
 }
 # The same, but that a text may begin with "BM" or "GIF8": a BMP has zeros, and a short header of a few lengths, there.
 BEGINS = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\x00{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00{3}", re.DOTALL
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\x00{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00{3}"
+    rb"|RIFF.{4}WEBP|II\*\x00|MM\x00\*",
+    re.DOTALL,
 )
 # What Pillow raises at broken files, seen in its code and when files were broken at random.
 BROKEN = (
@@ -61,13 +93,11 @@ BROKEN = (
     struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 
-CONVERT = f"save it as {READ}"
 HEAD_BYTES = 4096
 OTHERS: Mapping[bytes, str] = {
-    rb"RIFF.{4}WEBP": f"a WebP image; {CONVERT}",
     rb".{4}ftyp(?:hei|hev|mif1|msf1)": f"a HEIC image, as phones take them; {CONVERT}",
     rb".{4}ftypavi[fs]": f"an AVIF image; {CONVERT}",
-    rb"II\*\x00|MM\x00\*": f"a TIFF image; {CONVERT}",
+    rb"II\+\x00|MM\x00\+": f"a BigTIFF image; {CONVERT}",
     rb"\x00\x00\x00\x0cJXL |\xff\x0a": f"a JPEG XL image; {CONVERT}",
     rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51": f"a JPEG 2000 image; {CONVERT}",
     rb"8BPS": f"a Photoshop file; {CONVERT}",
@@ -159,10 +189,6 @@ class Survey:
     height: int
     width: int
     values: Values
-
-
-class PixelsError(RecordError):
-    """An image that can't be decoded; the message says what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -272,33 +298,37 @@ def smoke_images() -> tuple[bytes, ...]:
 
 def _first_frame(content: bytes, side: int) -> _Frame:
     """Decode an image's first frame; a JPEG may come smaller, but neither side below `side`."""
-    opener = next((opener for magic, opener in FORMATS.items() if content.startswith(magic)), None)
+    opener = next((opener for magic, opener in FORMATS.items() if re.match(magic, content, re.DOTALL)), None)
     if opener is None:
         raise PixelsError(_what_else(content))
     content, orientation = BARE.get(opener, _as_it_is)(content)
     try:
         image = opener(io.BytesIO(content))
         width, height = image.size
-        _check_size(width, height)
+        check_size(width, height)
         image.draft(None, (side, side))
         image.load()
     except BROKEN as error:
-        raise PixelsError("an image that is cut off or damaged; copy it or save it again") from error
+        raise PixelsError(DAMAGED) from error
+    if image.mode in NOT_8_OR_16_BITS:
+        raise PixelsError(f"values of another kind than 8 or 16 bits; {CONVERT} with 8 bits a value")
     return _Frame(image, orientation, height, width)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS or max(width, height) > MOST_PIXELS_A_SIDE:
-        raise PixelsError(
-            f"{width:,} by {height:,} pixels; make it smaller: "
-            f"{MOST_PIXELS:,} in all are read, and {MOST_PIXELS_A_SIDE:,} a side"
-        )
 
 
 def _what_else(content: bytes) -> str:
     if not content:
         return "empty; an image is expected"
     return what_else(content[:HEAD_BYTES]) or f"not a supported image; {CONVERT}"
+
+
+def _bare_webp(content: bytes) -> tuple[bytes, int]:
+    frame, exif = webp.bare(content)
+    return frame, _orientation(exif)
+
+
+def _bare_tiff(content: bytes) -> tuple[bytes, int]:
+    """Return a TIFF without what is about the image; Pillow turns it upright itself."""
+    return tiff.bare(content), UPRIGHT
 
 
 def _as_it_is(content: bytes) -> tuple[bytes, int]:
@@ -355,6 +385,8 @@ def _bare_png(content: bytes) -> tuple[bytes, int]:
 BARE: Mapping[type[ImageFile], Callable[[bytes], tuple[bytes, int]]] = {
     JpegImageFile: _bare_jpeg,
     PngImageFile: _bare_png,
+    WebPImageFile: _bare_webp,
+    TiffImageFile: _bare_tiff,
 }
 
 
