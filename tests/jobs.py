@@ -131,6 +131,13 @@ def check_data(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def many_labels(labels: int) -> list[tuple[int, str]]:
+    """Return six rows of each label, which a letter and a digit tell."""
+    words = ("good", "bad", "cold", "hot", "red", "blue")
+    letters = [(chr(ord("a") + label % 26), label // 26) for label in range(labels)]
+    return [(label, f"{letter} {word} {digit}") for label, (letter, digit) in enumerate(letters) for word in words]
+
+
 def rows(pairs: Sequence[tuple[object, str]]) -> str:
     """Write rows as the built-in algorithm wants them: label, text in quotes."""
     return "".join(f'{label},"{text.replace(chr(34), chr(34) * 2)}"\n' for label, text in pairs)

@@ -14,8 +14,9 @@ import pytest
 
 from classifier import predictor
 from classifier.errors import UserError
+from classifier.training import recipe
 from classifier.training.cluster import Cluster
-from jobs import ROOT, ROWS, Job, rows
+from jobs import ROOT, ROWS, Job, many_labels, rows
 
 SETTINGS = {"epochs": "2", "batch_size": "8", "validation_split_ratio": "0.34", "learning_rate": "0.001"}
 EPOCH = re.compile(r"event=epoch epoch=(\d)/2 loss=([\d.]+)")
@@ -97,6 +98,22 @@ def test_two_hosts_resume_from_the_chiefs_checkpoint_C09(two: Callable[..., list
     assert [number for number, _ in EPOCH.findall(ended[0][1])] == ["2"]
 
 
+def test_two_hosts_start_from_the_same_solved_top_layer(two: Callable[..., list[Job]]) -> None:
+    jobs = two()
+    pairs = many_labels(recipe.MANY_LABELS)
+    for job, part in zip(jobs, (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]), strict=True):
+        job.channel("training", rows(part))
+        sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+        whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+        job.configure(
+            hyperparameters={"epochs": "4", "batch_size": "8"}, inputdataconfig={"training": sharded, "model": whole}
+        )
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    solved = [re.findall(r"event=top_layer start=solved rows=(\d+)", log) for _, log in ended]
+    assert solved == [[str(round(0.8 * len(pairs)))]] * 2
+
+
 def test_each_host_may_have_rows_and_labels_of_its_own_T33(two: Callable[..., list[Job]]) -> None:
     jobs = two(class_weights="balanced")
     jobs[0].channel("training", rows([(0, text) for _, text in ROWS * 3]))
@@ -110,6 +127,21 @@ def test_each_host_may_have_rows_and_labels_of_its_own_T33(two: Callable[..., li
     assert predictor.load(jobs[0].model).labels == (0, 1, 2)
     evaluation = json.loads((jobs[0].base / "output" / "data" / "evaluation.json").read_text())
     assert np.sum(evaluation["validation"]["confusion_matrix_rows_are_true"]) == round(0.34 * 36) + round(0.34 * 12)
+
+
+def test_hosts_read_long_texts_alike_although_one_alone_has_them_T33(two: Callable[..., list[Job]]) -> None:
+    jobs = two(max_sequence_length="8")
+    for job, times in zip(jobs, (1, 6), strict=True):
+        job.channel("training", rows([(label, " ".join([text] * times)) for label, text in ROWS * 4]))
+        sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+        whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+        job.configure(inputdataconfig={"training": sharded, "model": whole})
+    ended = run_all(jobs)
+    assert [code for code, _ in ended] == [0, 0], ended[0][1] + ended[1][1]
+    lines = [re.findall("event=long_texts .*", log) for _, log in ended]
+    assert lines[0] == lines[1]
+    assert "long_texts=windows long_texts_from='the lengths'" in lines[0][0]
+    assert jobs[0].manifest["encoder"]["long_texts"] == "windows"
 
 
 def test_what_is_wrong_with_one_hosts_rows_ends_all_with_its_words_T33(two: Callable[..., list[Job]]) -> None:
@@ -181,3 +213,24 @@ def test_a_cluster_of_one_host_exchanges_with_itself() -> None:
     assert alone.any(True)
     assert not alone.any(False)
     assert alone.is_chief
+
+
+def test_hosts_with_rows_of_their_own_solve_one_top_layer(two: Callable[..., list[Job]]) -> None:
+    jobs = two()
+    pairs = [(index % 2, f"{('a good', 'good a')[index % 2]} {word}") for index, (_, word) in enumerate(ROWS * 4)]
+    jobs[0].channel("training", rows([row for row in pairs if row[0] == 0]))
+    jobs[1].channel("training", rows([row for row in pairs if row[0] == 1]))
+    sharded = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
+    whole = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
+    for job in jobs:
+        job.configure(
+            inputdataconfig={"training": sharded, "model": whole}, hyperparameters={"train_only_top_layer": "1"}
+        )
+    (chiefs_code, chiefs_log), (others_code, others_log) = run_all(jobs)
+    assert (chiefs_code, others_code) == (0, 0), chiefs_log + others_log
+    assert "event=solved features=vectors" in chiefs_log
+    assert "event=solved" not in others_log
+    evaluation = json.loads((jobs[0].base / "output" / "data" / "evaluation.json").read_text())
+    assert evaluation["validation"]["accuracy"] == 1.0
+    answers = predictor.load(jobs[0].model).predict(["a good car is broken", "good a car is broken"])
+    assert answers.argmax(axis=1).tolist() == [0, 1]

@@ -44,7 +44,7 @@ def test_rows_labels_and_lengths_are_reported(tmp_path: Path, caplog: pytest.Log
             "characters_longest=44 longest_at='training/data.csv:14'"
         ),
         (
-            "rows=training share_cut_at_least=0.5500 max_sequence_length=6 "
+            "rows=training share_longer_at_least=0.5500 max_sequence_length=6 "
             "examples='training/data.csv:4, training/data.csv:5, training/data.csv:6'"
         ),
     ]

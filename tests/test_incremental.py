@@ -20,16 +20,15 @@ from classifier.training.data import Data, Split
 from jobs import ROWS, Job, rows
 
 NO_TOP_LAYER = warm_start.TopLayer(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
-STILL = {"epochs": "1", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0"}
+PLAIN = {"batch_size": "4", "validation_split_ratio": "0.34", "ngram_features": "false"}
+STILL = {**PLAIN, "epochs": "1", "learning_rate": "0"}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     """A model of two labels that has learnt something."""
     job = Job.create(tmp_path_factory.mktemp("trained") / "ml", encoder=tiny_encoder)
-    job.configure(
-        hyperparameters={"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0.01"}
-    )
+    job.configure(hyperparameters={**PLAIN, "epochs": "3", "learning_rate": "0.01"})
     job.train()
     return job.model
 

@@ -136,7 +136,7 @@ def test_texts_are_read_or_warned_of_or_refused_as_far_as_the_encoder_knows_thei
     told = ""
     with caplog.at_level("INFO"):
         try:
-            reading.check(tables, reader, 256)
+            reading.check(tables, reader, 256, "auto")
         except UserError as error:
             told = str(error)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -194,26 +194,32 @@ def test_the_share_of_texts_that_is_cut_is_counted_in_tokens(tmp_path: Path) -> 
     path = tmp_path / "claims.csv"
     path.write_text(rows([(index % 2, "unbelievableness " * (1 + index % 2)) for index in range(50)]), encoding="utf-8")
     lines = check_data("check", path, "--max-sequence-length", "5").stdout
-    assert "share_cut=0.5000 max_sequence_length=5 examples=" in lines  # of 2 or 4 tokens, and [CLS] and [SEP]
-    assert "share_cut_at_least" not in lines
+    assert (
+        "share_longer=0.5000 max_sequence_length=5 long_texts=windows examples=" in lines
+    )  # of 2 or 4 tokens, and [CLS] and [SEP]
+    assert "share_longer_at_least" not in lines
 
 
-LIMITS: Mapping[str, tuple[int, int, str]] = {
-    "more is asked for than the encoder reads, and texts are cut": (1024, 100, "the encoder reads at most 64 tokens"),
-    "more is asked for, and no text is cut": (1024, 10, ""),
-    "no more is asked for than it reads": (64, 100, ""),
-}
+LIMITS: Mapping[str, tuple[int, int, str, str]] = {
+    "more is asked for than the encoder reads, and texts are cut": (
+        1024, 100, "truncate", "the encoder reads at most 64 tokens at once",
+    ),
+    "more is asked for, and no text is cut": (1024, 10, "truncate", ""),
+    "more is asked for, and texts are read in windows": (1024, 100, "windows", ""),
+    "more is asked for, and many texts are read in windows by default": (1024, 100, "auto", ""),
+    "no more is asked for than it reads": (64, 100, "truncate", ""),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", LIMITS)
 def test_a_limit_of_the_encoder_that_cuts_texts_is_warned_of_with_the_true_share(
     kind: str, tiny_encoder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked, words, told = LIMITS[kind]
+    asked, words, long_texts, told = LIMITS[kind]
     with caplog.at_level("INFO"):
-        reading.check(Tables(table_of(["the " * words, "good"])), reader_of(tiny_encoder), asked)
+        reading.check(Tables(table_of(["the " * words, "good"])), reader_of(tiny_encoder), asked, long_texts)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert f"share_cut={0.5 if words > 62 else 0:.4f} max_sequence_length=64" in caplog.text
+    assert f"share_longer={0.5 if words > 62 else 0:.4f} max_sequence_length=64" in caplog.text
     assert bool(warned) == bool(told)
     assert all(told in line and "50.0% of the texts are truncated" in line for line in warned)
 
@@ -243,7 +249,7 @@ def test_the_limit_of_a_savedmodel_is_warned_of_once_it_is_loaded(
     job = Job.create(tmp_path / "ml")
     tiny_hub_bert.write(job.base / "input" / "data" / "model")
     job.channel("training", rows([(index % 2, "the " * (100 if index % 4 == 0 else 5)) for index in range(40)]))
-    settings = {"epochs": "1", "max_sequence_length": "1024", "train_only_top_layer": "True"}
+    settings = {"epochs": "1", "max_sequence_length": "1024", "train_only_top_layer": "True", "long_texts": "truncate"}
     job.configure(hyperparameters=settings)
     with caplog.at_level("INFO"):
         job.train()
@@ -271,7 +277,7 @@ def test_no_real_set_is_warned_of(shared: Callable[[str], Path], caplog: pytest.
         table = data.read({"training": path.parent}).training
         caplog.clear()
         with caplog.at_level("INFO"):
-            reading.check(Tables(table), reader, 256)
+            reading.check(Tables(table), reader, 256, "auto")
         assert "unread_characters=0.0000 spelled_characters=0.0000" in caplog.text, path
         assert not [record for record in caplog.records if record.levelno > logging.INFO], path
 

@@ -12,9 +12,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from classifier.environment import Environment
-from classifier.training import program
+from classifier.training import program, recipe
 from classifier.training.interruption import Interruption
-from jobs import ROWS, Job, rows
+from jobs import ROWS, Job, many_labels, rows
 
 SETTINGS = {"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0.001"}
 EPOCH = re.compile(r"event=epoch epoch=(\d)/3")
@@ -196,3 +196,18 @@ def test_the_top_layer_alone_goes_on_too_C12(
     rmtree(job.model)
     job.train()
     assert_same_outcome(job, whole)
+
+
+def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, tiny_encoder: Path) -> None:
+    jobs = []
+    for name in ("straight", "interrupted"):
+        job = new_job(tmp_path / name, tiny_encoder)
+        job.channel("training", rows(many_labels(recipe.MANY_LABELS)))
+        job.configure(hyperparameters={"epochs": "3", "batch_size": "16", "validation_split_ratio": "0.34"})
+        jobs.append(job)
+    straight, interrupted = jobs
+    straight.train()
+    program.train(Environment.from_environ(interrupted.environ), StopsWithinSecondEpoch(interrupted))
+    assert checkpoints(interrupted)[-1].name.endswith("-0001-00000003.safetensors")
+    interrupted.train()
+    assert_same_outcome(interrupted, straight)

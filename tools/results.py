@@ -33,6 +33,7 @@ IMAGES = DATA.parent / "images"
 IMAGE_SETS = ("flowers5",)  # of so few images that three runs are averaged
 SEEDS = ("123", "1", "2")
 TOP = {"train_only_top_layer": "True"}
+TRUNCATED = {"long_texts": "truncate"}
 BALANCED = {"class_weights": "balanced", "eval_metric": "macro_f1"}
 # A run is a data set and, after a colon, a word of its own; and the hyperparameters it is given.
 RUNS: Mapping[str, Mapping[str, str]] = {
@@ -45,10 +46,17 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "banking77": {},
     "banking77:top": TOP,
     "20news4": {},
+    "20news4:truncated": TRUNCATED,
     "20news4:top": TOP,
+    "20news4:top-truncated": {**TOP, **TRUNCATED},
+    "20news4:top-head-tail": {**TOP, "long_texts": "head_tail"},
+    "imdb_polarity2k:top": TOP,
+    "imdb_polarity2k:top-truncated": {**TOP, **TRUNCATED},
+    "imdb_polarity2k:top-head-tail": {**TOP, "long_texts": "head_tail"},
     "imdb_polarity2k:cnn": {"model_id": "cnn"},
-    "imdb_polarity2k:cnn-long": {"model_id": "cnn", "max_sequence_length": "1024"},
-    "imdb_polarity2k:lstm": {"model_id": "lstm"},
+    "imdb_polarity2k:cnn-truncated": {"model_id": "cnn", **TRUNCATED},
+    "imdb_polarity2k:cnn-long": {"model_id": "cnn", "max_sequence_length": "1024", **TRUNCATED},
+    "imdb_polarity2k:lstm-truncated": {"model_id": "lstm", **TRUNCATED},
     "clinc150_imbalanced:top": TOP,
     "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},
     "flowers5": {},

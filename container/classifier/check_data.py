@@ -80,7 +80,7 @@ def _problems(
             max_sequence_length=None if isinstance(reader, Reader) else given.max_sequence_length,
         )
         if reader:
-            reading.check(tables, reader, given.max_sequence_length)
+            reading.check(tables, reader, given.max_sequence_length, DEFAULTS.long_texts)
     except BadDataError as error:
         return error.found
     except UserError as error:

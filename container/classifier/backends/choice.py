@@ -49,7 +49,8 @@ class Stored:
     @property
     def longest(self) -> int:
         """The number of tokens of the longest text that it reads; 0 where that is not known."""
-        return int(self.manifest.get("encoder", {}).get("max_sequence_length", 0))
+        encoder = self.manifest.get("encoder", {})
+        return int(encoder.get("longest_text", encoder.get("max_sequence_length", 0)))
 
     @property
     def modality(self) -> Modality:

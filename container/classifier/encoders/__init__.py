@@ -46,7 +46,7 @@ class ArrayPreprocessor(Protocol):
         ...
 
     @property
-    def reads(self) -> Mapping[str, int]:
+    def reads(self) -> Mapping[str, int | str]:
         """How much of a record is read, for the manifest: for example ``height`` and ``width`` in pixels."""
         ...
 

@@ -10,7 +10,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
@@ -56,6 +56,7 @@ class HubTokenizer(TokenPreprocessor):
         folder: The folder it was loaded from.
     """
 
+    special_tokens: ClassVar[int] = 1
     tokenizer: Any
     folder: Path
     max_sequence_length: int

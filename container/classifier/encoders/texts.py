@@ -3,22 +3,28 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.encoders import PortableTokenizer
+from classifier.hyperparameters import TRUNCATE
 
 
 class TokenPreprocessor(ABC):
     """Turns texts into token ids, as TensorFlow operations that become part of the exported model.
 
+    It is a dataclass, so that a copy with a higher limit can be made.
+
     Attributes:
+        special_tokens: The number of special tokens, such as [CLS], at each end of a text.
         max_sequence_length: The most tokens of a text that are read, special tokens included.
         tokenizer: The object whose resources :meth:`tokenize` uses, which TensorFlow must track to export it.
     """
+
+    special_tokens: ClassVar[int] = 0
 
     max_sequence_length: int
     tokenizer: Any
@@ -47,9 +53,9 @@ class TokenPreprocessor(ABC):
         return tf.TensorSpec([None, None], tf.int32, name="token_ids")
 
     @property
-    def reads(self) -> Mapping[str, int]:
+    def reads(self) -> Mapping[str, int | str]:
         """How much of a text is read, for the manifest."""
-        return {"max_sequence_length": self.max_sequence_length}
+        return {"max_sequence_length": self.max_sequence_length, "long_texts": TRUNCATE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +74,9 @@ class TextPreprocessor:
         return tf.TensorSpec([None], tf.string, name="texts")
 
     @property
-    def reads(self) -> Mapping[str, int]:
+    def reads(self) -> Mapping[str, int | str]:
         """How much of a text is read, for the manifest."""
-        return {"max_sequence_length": self.max_sequence_length}
+        return {"max_sequence_length": self.max_sequence_length, "long_texts": TRUNCATE}
 
     def preprocess(self, texts: Sequence[str]) -> NDArray[Any]:
         """Return the texts as UTF-8, object[texts]."""

@@ -9,7 +9,7 @@ The same tokenizer without TensorFlow is :mod:`classifier.encoders.pieces`.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 import tensorflow_text
@@ -31,6 +31,7 @@ class WordPiece(TokenPreprocessor):
         lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
+    special_tokens: ClassVar[int] = 1
     vocabulary: tuple[str, ...]
     lower_case: bool
     max_sequence_length: int

@@ -10,10 +10,32 @@ from typing import Any
 from classifier import DEFAULT_ENCODER
 from classifier.errors import UserError
 from classifier.hyperparameters.hints import HINTS
-from classifier.hyperparameters.schema import FROM_SCRATCH, SCHEMA, STEPWISE, WITHOUT_EFFECT, Schema
+from classifier.hyperparameters.schema import (
+    AUTO,
+    FROM_SCRATCH,
+    HEAD_TAIL,
+    SCHEMA,
+    STEPWISE,
+    TRUNCATE,
+    WINDOWS,
+    WITHOUT_EFFECT,
+    Schema,
+)
 from classifier.kinds import Kind
 
-__all__ = ["DEFAULT_ENCODER", "FROM_SCRATCH", "SCHEMA", "Hyperparameters", "parsed_values", "remarks", "unquote"]
+__all__ = [
+    "AUTO",
+    "DEFAULT_ENCODER",
+    "FROM_SCRATCH",
+    "HEAD_TAIL",
+    "SCHEMA",
+    "TRUNCATE",
+    "WINDOWS",
+    "Hyperparameters",
+    "parsed_values",
+    "remarks",
+    "unquote",
+]
 
 # Names that the platform and its SDKs add to the user's own (contract T22).
 PLATFORM_NAMES = frozenset({"_tuning_objective_metric", "model_dir", "default_user_module_name"})

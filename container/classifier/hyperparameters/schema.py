@@ -12,9 +12,13 @@ from classifier import DEFAULT_ENCODER, DEFAULT_IMAGE_ENCODER, IMAGE, MODALITY_N
 from classifier.kinds import Kind, boolean, choice, integer, number, text
 
 WHOLE_NETWORK_LEARNING_RATE = 3e-5
+NARROW_LEARNING_RATE = 1e-4  # of a whole checkpoint of a width of at most WIDEST_NARROW
+WIDEST_NARROW = 512
+FEWEST_EPOCHS = 3
 TOP_LAYER_LEARNING_RATE = 1e-3
 FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
 ADAMS = ("adam", "adamw")
+AUTO, TRUNCATE, HEAD_TAIL, WINDOWS = "auto", "truncate", "head_tail", "windows"  # values of long_texts
 # Hyperparameters of training in steps: where a job gives one, the top layer of a frozen encoder is not solved.
 STEPWISE = frozenset(
     {
@@ -68,7 +72,13 @@ class BuiltIn:
     """The hyperparameters that SageMaker's built-in algorithm has too."""
 
     epochs: int = hyperparameter(
-        integer(1, 1000), 10, "Passes over the training rows.", aliases=("num_epoch",), tunable=True
+        integer(1, 1000),
+        10,
+        "Passes over the training rows. If it is not given and there are fewer than 20 labels, a whole BERT, "
+        f"DistilBERT or ELECTRA checkpoint of a width of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, "
+        "the fewer the more rows there are.",
+        aliases=("num_epoch",),
+        tunable=True,
     )
     batch_size: int = hyperparameter(
         integer(1, 1024),
@@ -81,9 +91,11 @@ class BuiltIn:
         number(0, 1),
         None,
         "Learning rate. If given, it is constant (except with `adamw` and `epoch_factor`).",
-        f"{WHOLE_NETWORK_LEARNING_RATE:.0e} for a whole transformer, warmed up over `warmup_steps_fraction` of the "
-        f"steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer only, for word vectors, `cnn` and "
-        "`lstm`; 0.01 for pre-trained image encoders, with `encoder_learning_rate_decay=0.003`",
+        f"{NARROW_LEARNING_RATE:.0e} for a whole BERT, DistilBERT or ELECTRA checkpoint of a width of at most "
+        f"{WIDEST_NARROW}, {WHOLE_NETWORK_LEARNING_RATE:.0e} for other whole transformers, each warmed up over "
+        f"`warmup_steps_fraction` of the steps and then lowered to 0; {TOP_LAYER_LEARNING_RATE:g} for the top layer "
+        "only, for word vectors, `cnn` and `lstm`; 0.01 for pre-trained image encoders, with "
+        "`encoder_learning_rate_decay=0.003`",
         aliases=("adam-learning-rate", "lr"),
         tunable=True,
     )
@@ -211,8 +223,16 @@ class Schema(BuiltIn):
     max_sequence_length: int = hyperparameter(
         integer(3, 4096),
         256,
-        "Tokens of a text that are read; the rest is truncated.",
+        "Tokens of a text that are read at once; `long_texts` says what becomes of the rest.",
         aliases=("seq_len",),
+        modality=TEXT,
+    )
+    long_texts: str = hyperparameter(
+        choice(AUTO, TRUNCATE, HEAD_TAIL, WINDOWS),
+        AUTO,
+        "How texts of more than `max_sequence_length` tokens are read: `truncate` reads their beginning; `head_tail` "
+        "their first and last tokens; `windows` reads them whole, in parts whose vectors are averaged. `auto` is "
+        "`windows` if more than 5 % of the training texts are longer, else `truncate`.",
         modality=TEXT,
     )
     header: str = hyperparameter(
@@ -246,7 +266,8 @@ class Schema(BuiltIn):
         choice("auto", "true", "false"),
         "auto",
         "Learn from the validation rows too, once everything is chosen; the metrics reported are those from before. "
-        "`auto` does so for a solved top layer and for n-grams.",
+        "`auto` does so for a solved top layer and for n-grams, with rows that were held out, not with a validation "
+        "channel.",
     )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),

@@ -178,7 +178,7 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
         yield Finding(f"rows={name} {_distribution(noun, lengths)} longest_at={places.iloc[int(lengths.argmax())]!r}")
     if max_sequence_length is not None:
         cut = words + TOKENS_BESIDE_WORDS > max_sequence_length
-        share = f"share_cut_at_least={cut.mean():.4f} max_sequence_length={max_sequence_length}"
+        share = f"share_longer_at_least={cut.mean():.4f} max_sequence_length={max_sequence_length}"
         yield Finding(f"rows={name} {share}{_examples(places[cut])}")
     stripped = texts.str.strip()
     empty = stripped == ""

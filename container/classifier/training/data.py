@@ -98,6 +98,7 @@ class Data:
         digest: SHA-256 of the training and validation rows in their order, as hexadecimal.
         modality: The modality of the records.
         bits: The number of significant bits by which 16-bit images are scaled; 0 without such images.
+        held_out: Whether the validation rows are training rows that were held out, not those of a channel of their own.
     """
 
     labels: tuple[Label, ...]
@@ -107,6 +108,7 @@ class Data:
     digest: str
     modality: Modality = MODALITIES[TEXT]
     bits: int = 0
+    held_out: bool = True
 
 
 def read(
@@ -272,6 +274,7 @@ def prepare(
         digest=_digest(train, validation),
         modality=tables.modality,
         bits=tables.bits,
+        held_out=tables.validation is None,
     )
 
 

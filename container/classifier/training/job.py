@@ -15,6 +15,7 @@ from classifier import __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
+from classifier.encoders.long_texts import LongTextEncoder
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -33,6 +34,8 @@ from classifier.training.loop.progress import Metrics
 from classifier.training.loop.scoring import EvaluationSplit, Scores, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
 from classifier.training.precision import choose as choose_precision
+from classifier.training.recipe import Recipe
+from classifier.training.recipe import choose as choose_recipe
 from classifier.training.solving import ScoredNetwork, Task
 from classifier.training.warm_start import Previous, TopLayer
 
@@ -42,7 +45,7 @@ log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
 # Hyperparameters of what comes before and after training in steps.
-OF_OTHER_STEPS = frozenset({"delimiter", "ngram_features", "refit"})
+OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit"})
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -83,12 +86,14 @@ class Outcome:
         history: The metrics of every epoch.
         reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
         answer: Maps records to the model's probabilities, float32[records, labels].
+        hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
     """
 
     trained: Trained
     history: list[Metrics]
     reports: dict[str, dict[str, Any]]
     answer: Answer
+    hyperparameters: Hyperparameters
 
 
 def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
@@ -157,30 +162,35 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     """
     cluster = context.cluster
     files = load_encoder.find(context.channel, context.previous, hyperparameters, context.scratch, rows.modality)
+    further = context.previous is not None
+    counts = _rows_everywhere(rows, context), len(rows.labels)
+    chosen = choose_recipe(files, *counts, hyperparameters, further=further)
+    hyperparameters = chosen.hyperparameters
     precision = choose_precision(files, rows, hyperparameters, cluster, context.checkpoints)
     hardware.report(precision, cluster.replicas)
     with hardware.computing_with(precision), cluster.strategy.scope():
-        encoder = load_encoder.load(files, context.channel, hyperparameters, rows)
+        encoder = load_encoder.load(files, context.channel, hyperparameters, rows, cluster)
         kept = context.previous.top_layer if context.previous and labels_kept else None
         network = assemble(encoder, build_head(len(rows.labels), hyperparameters, kept))
         parts = _to_score(rows, context)
         evaluation = {
             name: _evaluation_split(encoder, part, name, hyperparameters, context) for name, part in parts.items()
         }
-        fit_spec = _fit_spec(network, rows, evaluation["validation"], hyperparameters, context)
+        fit_spec = _fit_spec(network, rows, evaluation["validation"], chosen, context)
         digest = run_digest(
             *(
                 __version__,
-                _decisive(hyperparameters),
+                _decisive(hyperparameters, encoder),
                 precision.name,
                 cluster.replicas,
                 _digests(rows, context),
                 rows.labels,
+                *chosen.decisive,
             ),
             weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
-        task = _task(fit_spec, kept, len(rows.labels), hyperparameters, context)
+        task = _task(fit_spec, kept, rows, hyperparameters, context)
         solves = hyperparameters.solves_top_layer and not _augments(encoder)
         if solves:
             encoder.layer.trainable = False
@@ -190,6 +200,8 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             if hyperparameters.train_only_top_layer:
                 fit_spec = _top_layer_fit_spec(fit_spec, network, context)
             log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
+            if chosen.share_encoded:
+                solving.start(network, task, min(chosen.share_encoded, 1.0))
             run = fit(fit_spec, hyperparameters, run_context)
             scored = ScoredNetwork(network, run, run.scores)
     if precision.name != "float32" or cluster.replicas > 1:
@@ -198,7 +210,15 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         scored = _scored_again(scored, evaluation["validation"], hyperparameters, context, solved=solves)
     if not solves:
         scored = solving.with_ngrams(scored, task) or scored
-    return _outcome(scored, rows, parts["validation"], evaluation, context)
+    return _outcome(scored, rows, parts["validation"], evaluation, hyperparameters, context)
+
+
+def _rows_everywhere(rows: Data, context: JobContext) -> int:
+    """Return the number of training rows of all hosts."""
+    here = len(rows.training.records)
+    if "training" not in context.sharded:
+        return here
+    return sum(int(content) for content in context.cluster.all_gather(str(here).encode()))
 
 
 def _augments(encoder: Encoder) -> bool:
@@ -206,22 +226,28 @@ def _augments(encoder: Encoder) -> bool:
 
 
 def _task(
-    fit_spec: FitSpec, kept: TopLayer | None, labels: int, hyperparameters: Hyperparameters, context: JobContext
+    fit_spec: FitSpec, kept: TopLayer | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
 ) -> Task:
     return Task(
         fit_spec.training,
         fit_spec.sharded,
         fit_spec.validation,
+        rows.held_out,
         hyperparameters,
-        None if kept is None else solving.prior(kept, labels),
+        None if kept is None else solving.prior(kept, len(rows.labels)),
         context.cluster,
         context.interruption,
     )
 
 
-def _decisive(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return the hyperparameters that affect training in steps; how rows are read is part of their digest."""
-    return {name: value for name, value in hyperparameters.values.items() if name not in OF_OTHER_STEPS}
+def _decisive(hyperparameters: Hyperparameters, encoder: Encoder) -> dict[str, Any]:
+    """Return the hyperparameters that affect training in steps; how rows are read is part of their digest.
+
+    How long texts are read counts where they aren't truncated, so that checkpoints of earlier versions remain valid.
+    """
+    settings = {name: value for name, value in hyperparameters.values.items() if name not in OF_OTHER_STEPS}
+    reads = encoder.preprocessor.reads if isinstance(encoder, LongTextEncoder) else {}
+    return settings | dict(reads)
 
 
 def _given_weights(
@@ -232,15 +258,13 @@ def _given_weights(
     return [*given, *([] if kept is None else [kept.kernel, kept.bias])]
 
 
-def finish(
-    environ: Environment, outcome: Outcome, rows: Data, hyperparameters: Hyperparameters, context: JobContext
-) -> None:
+def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
     """Write the model and its metrics on the chief; no host returns before that is done."""
     if context.cluster.is_chief:
         _write_evaluation(environ.output_data_folder, outcome, rows)
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, hyperparameters, context.interruption)
+        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
     context.cluster.all_gather(b"done")
 
 
@@ -275,8 +299,9 @@ def _evaluation_split(
 
 
 def _fit_spec(
-    network: Network, rows: Data, validation: EvaluationSplit, hyperparameters: Hyperparameters, context: JobContext
+    network: Network, rows: Data, validation: EvaluationSplit, chosen: Recipe, context: JobContext
 ) -> FitSpec:
+    hyperparameters = chosen.hyperparameters
     if hyperparameters.early_stopping and not len(validation.targets):
         raise UserError(data.NO_VALIDATION)
     layer = network.encoder.layer
@@ -292,7 +317,7 @@ def _fit_spec(
         network.inference,
         Rows(inputs, targets, _weights(targets, len(rows.labels), hyperparameters.class_weights, context)),
         validation,
-        choose_learning_rate(hyperparameters, transformer=transformer),
+        choose_learning_rate(hyperparameters, transformer=transformer, usual_peak=chosen.learning_rate),
         learning_rate_multipliers(layer, decay) if decay != 1 and not hyperparameters.train_only_top_layer else (),
         "training" in context.sharded,
     )
@@ -387,7 +412,12 @@ def _scored_again(
 
 
 def _outcome(
-    scored: ScoredNetwork, rows: Data, part: Split, evaluation: Mapping[str, EvaluationSplit], context: JobContext
+    scored: ScoredNetwork,
+    rows: Data,
+    part: Split,
+    evaluation: Mapping[str, EvaluationSplit],
+    hyperparameters: Hyperparameters,
+    context: JobContext,
 ) -> Outcome:
     network, run = scored.network, scored.run
 
@@ -419,7 +449,7 @@ def _outcome(
         scored.top_layer,
         scored.report,
     )
-    return Outcome(trained, run.history, reports, answer)
+    return Outcome(trained, run.history, reports, answer, hyperparameters)
 
 
 def _checked(

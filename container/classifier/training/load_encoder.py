@@ -1,17 +1,22 @@
 """The encoder that a job trains: loaded from files, or built from scratch."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import tf_keras
 
 from classifier.encoders import ConfigurableEncoder, Encoder, FromScratchFamily, family
+from classifier.encoders.long_texts import LongTextEncoder, longest, reading
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
+from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH, Hyperparameters
+from classifier.hyperparameters import FROM_SCRATCH, TRUNCATE, Hyperparameters
 from classifier.modalities import MODALITIES, Modality
+from classifier.training import long_texts
+from classifier.training.cluster import Cluster
 from classifier.training.data import Data
 from classifier.training.hardware import Precision, computing_with
 from classifier.training.model import Network, assemble, build_head
@@ -73,24 +78,35 @@ def _found(channel: Path | None, previous: Previous | None, model_id: str, modal
     return in_image(model_id, PRETRAINED_FOLDER, modality)
 
 
-def load(files: EncoderFiles | None, channel: Path | None, hyperparameters: Hyperparameters, data: Data) -> Encoder:
-    """Load the encoder, or build one that is trained from scratch.
+def load(
+    files: EncoderFiles | None, channel: Path | None, hyperparameters: Hyperparameters, data: Data, cluster: Cluster
+) -> Encoder:
+    """Load the encoder, or build one that is trained from scratch, so that it reads long texts as the job wants.
 
     Args:
         files: Its files; None for a network that is trained from scratch.
         channel: The folder with the ``model`` channel's files, unpacked, where a file of word vectors may be.
         hyperparameters: The job's hyperparameters.
         data: The job's rows; a new vocabulary is built from the training rows.
+        cluster: The hosts, which read long texts in the same way.
 
     Raises:
-        UserError: The files are broken.
+        UserError: The files are broken, or the encoder can't read long texts as the job wants.
     """
     tf_keras.utils.set_random_seed(hyperparameters.seed)
     encoder = _built(channel, hyperparameters, data) if files is None else _loaded(files, hyperparameters)
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
     if isinstance(encoder, ConfigurableEncoder):
         encoder.configure(hyperparameters)
-    return encoder
+    chosen = long_texts.choose(encoder, data.training.records, hyperparameters, cluster)
+    preprocessor = encoder.preprocessor
+    if chosen == TRUNCATE or not isinstance(preprocessor, TokenPreprocessor):
+        return encoder
+    window = preprocessor.max_sequence_length
+    if files is None:  # its vocabulary is built from all that it reads
+        whole = replace(hyperparameters, max_sequence_length=longest(window, preprocessor.special_tokens))
+        encoder = _built(channel, whole, data)
+    return reading(encoder, chosen, window, hyperparameters)
 
 
 def _loaded(files: EncoderFiles, hyperparameters: Hyperparameters) -> Encoder:
@@ -120,6 +136,15 @@ def plain(network: Network, hyperparameters: Hyperparameters, scratch: Path) -> 
     weights = network.head.get_weights()
     with computing_with(Precision("float32", "exported")):
         files = EncoderFiles(network.encoder.name, network.encoder.family, folder)
-        made = assemble(_loaded(files, hyperparameters), build_head(weights[-1].shape[0], hyperparameters))
+        encoder = _alike(_loaded(files, hyperparameters), network.encoder, hyperparameters)
+        made = assemble(encoder, build_head(weights[-1].shape[0], hyperparameters))
     made.head.set_weights(weights)
     return made.with_ngrams(network.ngrams)
+
+
+def _alike(loaded: Encoder, like: Encoder, hyperparameters: Hyperparameters) -> Encoder:
+    """Return an encoder that reads long texts as another one does."""
+    if not isinstance(like, LongTextEncoder):
+        return loaded
+    preprocessor = like.preprocessor
+    return reading(loaded, preprocessor.long_texts, preprocessor.window, hyperparameters)

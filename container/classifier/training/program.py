@@ -95,7 +95,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
                 rows = _prepared(warm_start.read_as_before(previous, tables), labels, hyperparameters, reader)
             warm_start.report_labels(kept, rows)
             outcome = job.train(rows, kept, hyperparameters, context)
-            job.finish(environ, outcome, rows, hyperparameters, context)
+            job.finish(environ, outcome, rows, context)
     log.info("event=done")
 
 
@@ -123,7 +123,7 @@ def _tables(
         dialect = Dialect(hyperparameters.header, hyperparameters.delimiter)
         tables = data.read(environ.channels, dialect=dialect, sharded=environ.sharded, modality=modality)
         if reader is not None:
-            reading.check(tables, reader, hyperparameters.max_sequence_length)
+            reading.check(tables, reader, hyperparameters.max_sequence_length, hyperparameters.long_texts)
     except UserError as error:
         if len(environ.hosts) == 1:
             raise

@@ -26,7 +26,7 @@ from classifier.encoders.files import SAVED_MODEL
 from classifier.encoders.scripts import LATIN, LOST, PRIVATE, SIGNS, STYLED, script
 from classifier.environment import PRETRAINED_FOLDER, set_defaults
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH
+from classifier.hyperparameters import AUTO, FROM_SCRATCH, TRUNCATE, WINDOWS
 from classifier.modalities.report import Finding
 from classifier.training.data import Tables
 from classifier.training.warm_start import Previous
@@ -44,6 +44,8 @@ ROWS_THAT_END_THE_JOB = 0.9
 TOKENS_TO_LETTERS = 0.75
 FEWEST_LETTERS_SPELLED = 3
 
+SHARE_READ_IN_WINDOWS = 0.05  # of the training texts that are longer than the encoder reads at once
+
 CHARACTERS_LOOKED_AT = 1_500_000  # of a channel; some 2 seconds
 LONGEST_LOOKED_AT = 100_000  # characters of a text
 TEXTS_AT_ONCE = 512
@@ -56,8 +58,8 @@ NO_LIMIT = 1 << 30
 _DROPPED = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 
 LIMITED = (
-    "max_sequence_length={asked}, but the encoder reads at most {limit} tokens: {share:.1%} of the texts are truncated "
-    "there; set model_id to cnn or lstm, which have no such limit, or split long texts into several rows"
+    "max_sequence_length={asked}, but the encoder reads at most {limit} tokens at once: {share:.1%} of the texts are "
+    "truncated there; set long_texts=windows to read them whole"
 )
 CURES: Mapping[str, str] = {
     SIGNS: "set model_id to cnn or lstm, which learn signs as words, or write them in words",
@@ -131,6 +133,10 @@ class Coverage:
     def characters(self) -> int:
         """The number of characters without spaces; 1 if there are none."""
         return sum(row.characters for row in self.rows) or 1
+
+    def longer(self, limit: int) -> list[str]:
+        """Return the locations of texts of more tokens than a limit."""
+        return [location for row, location in zip(self.rows, self.locations, strict=True) if row.tokens > limit]
 
     @property
     def unread_locations(self) -> list[str]:
@@ -246,13 +252,25 @@ def _spelled(text: str, encoding: Encoding, unknown: str) -> Counter[str]:
     return counts
 
 
-def check(tables: Tables, reader: Reader | str, max_sequence_length: int) -> None:
+def resolved(long_texts: str, share_longer: float) -> str:
+    """Return how long texts are read: the hyperparameter, or what ``auto`` stands for.
+
+    Args:
+        long_texts: The hyperparameter.
+        share_longer: The share of the training texts that are longer than the encoder reads at once.
+    """
+    by_share = WINDOWS if share_longer > SHARE_READ_IN_WINDOWS else TRUNCATE
+    return by_share if long_texts == AUTO else long_texts
+
+
+def check(tables: Tables, reader: Reader | str, max_sequence_length: int, long_texts: str) -> None:
     """Log how much of a job's texts the encoder can read.
 
     Args:
         tables: All rows.
         reader: The encoder's tokenizer, or the reason why it can't be examined.
         max_sequence_length: The hyperparameter.
+        long_texts: The hyperparameter.
 
     Raises:
         UserError: The encoder can read nearly nothing of the training texts.
@@ -267,23 +285,33 @@ def check(tables: Tables, reader: Reader | str, max_sequence_length: int) -> Non
         coverage = look(table, reader)
         if name == "training" and len(coverage.unread_locations) >= ROWS_THAT_END_THE_JOB * len(coverage.rows):
             raise UserError(f"{coverage.unread_locations[0]}: the encoder can't read the texts: {_words(coverage)}")
-        for finding in findings(name, coverage, reader, max_sequence_length):
+        limit = min(max_sequence_length, reader.longest or max_sequence_length)
+        if name == "training":
+            long_texts = resolved(long_texts, len(coverage.longer(limit)) / len(coverage.rows))
+        for finding in findings(name, coverage, limit, max_sequence_length, long_texts):
             log.log(finding.level, "event=data %s", finding.line)
 
 
-def findings(name: str, coverage: Coverage, reader: Reader, max_sequence_length: int) -> Iterator[Finding]:
-    """Yield findings on the tokens of a channel's texts: their number, unknown ones, and truncation."""
+def findings(name: str, coverage: Coverage, limit: int, max_sequence_length: int, long_texts: str) -> Iterator[Finding]:
+    """Yield findings on the tokens of a channel's texts: their number, unknown ones, and truncation.
+
+    Args:
+        name: The channel's purpose.
+        coverage: The coverage of its texts.
+        limit: The number of tokens that the encoder reads at once.
+        max_sequence_length: The hyperparameter.
+        long_texts: How longer texts are read.
+    """
     rows, total = coverage.rows, coverage.characters
-    limit = min(max_sequence_length, reader.longest or max_sequence_length)
-    cut = [location for row, location in zip(rows, coverage.locations, strict=True) if row.tokens > limit]
+    longer = coverage.longer(limit)
     unread, spelled = (sum(counts.values()) / total for counts in (coverage.unread, coverage.spelled))
-    share = len(cut) / len(rows)
+    share = len(longer) / len(rows)
     yield Finding(
         f"rows={name} rows_looked_at={len(rows)} tokens_mean={sum(row.tokens for row in rows) / len(rows):.1f} "
-        f"unread_characters={unread:.4f} spelled_characters={spelled:.4f} share_cut={share:.4f} "
-        f"max_sequence_length={limit}{_examples(cut)}"
+        f"unread_characters={unread:.4f} spelled_characters={spelled:.4f} share_longer={share:.4f} "
+        f"max_sequence_length={limit} long_texts={long_texts}{_examples(longer)}"
     )
-    if limit < max_sequence_length and cut:
+    if limit < max_sequence_length and longer and long_texts == TRUNCATE:
         words = LIMITED.format(asked=max_sequence_length, limit=limit, share=share)
         yield Finding(f"rows={name} note={words!r}", logging.WARNING)
     nothing = coverage.unread_locations

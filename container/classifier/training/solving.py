@@ -5,6 +5,7 @@ The rows of all hosts are gathered, the chief solves, and every host receives th
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ class Task:
         training: This host's training rows, as token ids or other inputs of the encoder.
         sharded: Whether each host has training rows of its own.
         validation: The validation rows.
+        held_out: Whether these were held out from the training rows.
         hyperparameters: The job's hyperparameters.
         prior: The top layer of a model that is trained further; None without one.
         cluster: The hosts.
@@ -69,6 +71,7 @@ class Task:
     training: Rows
     sharded: bool
     validation: EvaluationSplit
+    held_out: bool
     hyperparameters: Hyperparameters
     prior: TopLayer | None
     cluster: Cluster
@@ -79,7 +82,7 @@ class Task:
         return Wanted(
             labels,
             self.hyperparameters.ngram_features,
-            self.hyperparameters.refit != "false",
+            self.hyperparameters.refit == "true" or (self.hyperparameters.refit == "auto" and self.held_out),
             self.hyperparameters.eval_metric,
             self.hyperparameters.seed,
             self.prior,
@@ -106,6 +109,29 @@ def solved(network: Network, task: Task) -> ScoredNetwork:
     network = _with_layer(network, solution)
     logits = evaluate.compute(network.inference.classify, Inputs(held_out))
     return _finished(network, Run(), task, solution, logits)
+
+
+def start(network: Network, task: Task, share: float) -> None:
+    """Set a new top layer to the one that is solved on the encoder's vectors, before the whole network is trained.
+
+    Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022).
+
+    Args:
+        network: The network.
+        task: The task, whose validation rows are not used.
+        share: The share of the training rows that the encoder runs over for it, above 0.
+    """
+    started = time.monotonic()
+    mine, seed = task.mine(), task.hyperparameters.seed
+    chosen = np.sort(np.random.default_rng(seed).permutation(mine)[: math.ceil(share * len(mine))])
+    vectors = evaluate.compute(network.inference.encode, task.training.inputs.some(chosen), task.interruption)
+    arrays = {"vectors": vectors, "targets": task.training.targets[chosen], "weights": task.training.weights[chosen]}
+    rows = _records(_joined(task.cluster, arrays))
+    nothing = rows.take(np.zeros(0, np.int64))
+    wanted = Wanted(_labels(network), ngram_features="false", seed=seed, stopped=task.interruption.requested)
+    layer = _of_chief(task.cluster, lambda: top_layer.solve(rows, nothing, wanted)).layer
+    _set_head(network, layer.kernel, layer.bias)
+    log.info("event=top_layer start=solved rows=%d seconds=%.1f", len(rows.targets), time.monotonic() - started)
 
 
 def with_ngrams(scored: ScoredNetwork, task: Task) -> ScoredNetwork | None:

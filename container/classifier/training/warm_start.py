@@ -17,6 +17,7 @@ from classifier import TEXT, artifact
 from classifier.artifact import Label
 from classifier.encoders import catalog
 from classifier.errors import UserError
+from classifier.hyperparameters import AUTO, TRUNCATE
 from classifier.modalities import MODALITIES, Modality
 from classifier.training.data import Data, Tables
 
@@ -65,11 +66,12 @@ class Previous:
         encoder: The folder with the encoder's files.
         labels: Its labels, in the order of its probabilities.
         top_layer: Its top layer.
-        max_sequence_length: The number of tokens of a text that it reads.
+        max_sequence_length: The number of tokens of a text that it reads, or reads at once.
         salt: The digest of the data that it was trained on.
         reference_rows: Rows that it was scored on.
         modality: The modality of its records.
         bits: The number of significant bits by which it scales 16-bit images; 0 if it was trained on none.
+        long_texts: How it reads longer texts; ``auto`` if it truncates them and its job didn't ask for that.
     """
 
     family: str
@@ -82,12 +84,14 @@ class Previous:
     reference_rows: tuple[ReferenceRow, ...]
     modality: Modality = MODALITIES[TEXT]
     bits: int = 0
+    long_texts: str = AUTO
 
     def defaults(self, _: str) -> Mapping[str, Any]:
         """Return the defaults of hyperparameters that are taken over from the earlier job."""
         return {
             **catalog.defaults_of(self.modality, brought=True)(self.name),
             "max_sequence_length": self.max_sequence_length,
+            "long_texts": self.long_texts,
         }
 
 
@@ -132,7 +136,14 @@ def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None
         _reference_rows(model.folder / artifact.REFERENCE_FILE, model.labels),
         model.modality,
         int(model.manifest["encoder"].get("bits", 0)),
+        _long_texts(model.manifest),
     )
+
+
+def _long_texts(manifest: Mapping[str, Any]) -> str:
+    """Return how a model reads long texts, or, if it truncates them, what its job asked for."""
+    reads: str = manifest["encoder"].get("long_texts", TRUNCATE)
+    return manifest["hyperparameters"].get("long_texts", AUTO) if reads == TRUNCATE else reads
 
 
 def _top_layer(path: Path, labels: int) -> TopLayer:

@@ -18,6 +18,7 @@ from classifier.training.interruption import Interruption
 TOKENIZED_AT_ONCE = 1024
 SORTED_TOGETHER = 50  # batches at most, and at most a quarter of all, so that an epoch is still well shuffled
 PREPARED_AHEAD = 4  # elements
+MOST_AT_ONCE = 64 * 512  # tokens of a batch that is scored
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,19 @@ def _compiled(preprocessor: TokenPreprocessor) -> Callable[[tf.Tensor], tf.Tenso
 
 
 def in_order_of_length(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the indices of all rows in batches, the longest rows last."""
-    order = np.argsort(inputs.lengths(), kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+    """Yield the indices of all rows in batches, the longest rows last.
+
+    Batches of long rows are smaller: they hold :data:`MOST_AT_ONCE` tokens at most, or one row.
+    """
+    lengths = inputs.lengths()
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        batch = order[start : start + batch_size]
+        fitting = lengths[batch] * np.arange(1, len(batch) + 1) <= MOST_AT_ONCE
+        batch = batch[: max(1, int(fitting.sum()))]
+        yield batch
+        start += len(batch)
 
 
 def shuffled(inputs: Inputs, batch_size: int, seed: Sequence[int]) -> list[NDArray[np.int64]]:

@@ -68,7 +68,9 @@ class LearningRate:
     reason: str
 
 
-def choose_learning_rate(hyperparameters: Hyperparameters, *, transformer: bool) -> LearningRate:
+def choose_learning_rate(
+    hyperparameters: Hyperparameters, *, transformer: bool, usual_peak: float = WHOLE_NETWORK_LEARNING_RATE
+) -> LearningRate:
     """Choose the learning rate and its schedule: the given ones, or defaults for what is trained.
 
     >>> rate = choose_learning_rate(Hyperparameters.parse({"optimizer": "adam"}), transformer=True)
@@ -80,6 +82,7 @@ def choose_learning_rate(hyperparameters: Hyperparameters, *, transformer: bool)
     Args:
         hyperparameters: The job's hyperparameters.
         transformer: Whether a transformer's weights are trained, for which large learning rates are harmful.
+        usual_peak: The default of a whole transformer, see :mod:`classifier.training.recipe`.
     """
     step_decay = bool(hyperparameters.epoch_factor and hyperparameters.power_decay)
     usual = "divided-by-ten" if step_decay else "constant"
@@ -90,7 +93,7 @@ def choose_learning_rate(hyperparameters: Hyperparameters, *, transformer: bool)
     if transformer:
         schedule = usual if step_decay else "warm-up-then-linear"
         reason = "default for a whole transformer, where the built-in's 0.001 would undo its pre-training"
-        return LearningRate(WHOLE_NETWORK_LEARNING_RATE, schedule, reason)
+        return LearningRate(usual_peak, schedule, reason)
     return LearningRate(TOP_LAYER_LEARNING_RATE, usual, "default where no transformer is trained")
 
 
