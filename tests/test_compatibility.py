@@ -4,6 +4,7 @@ The files in ``data/format-1`` were written by version 0.1.0 (commit 6d438ee): a
 checkpoint of the first of three epochs, its finished model, and a result of ``batch`` of that model.
 """
 
+import json
 import tarfile
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def test_an_earlier_checkpoint_is_gone_on_from_and_ends_in_the_same_weights(
     tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = Job(unpacked("job", tmp_path / "ml"))
+    given = json.loads((job.base / "input" / "config" / "hyperparameters.json").read_text(encoding="utf-8"))
+    job.configure(hyperparameters={**given, "ngram_features": "false"})  # which the earlier version did not have
     with caplog.at_level("INFO"):
         job.train()
     assert "checkpoint-b4df57b65d0ebd38-0001-00000000.safetensors note='resumed from it'" in caplog.text

@@ -21,8 +21,8 @@ from classifier.hyperparameters import HEAD_TAIL, WINDOWS, Hyperparameters
 # Windows of a text; what is beyond them is truncated. At the default max_sequence_length, these are 8,130 tokens, some
 # 35,000 characters of English. A text is encoded at once, so they bound the memory.
 MOST_WINDOWS = 32
-# Windows of a text in a training step, chosen at random. The memory of a step grows with them.
-MOST_IN_TRAINING = 2
+# Windows of a text in a training step, chosen at random; with more, a step takes more memory than without windows.
+MOST_IN_TRAINING = 1
 WIDTH_STEP = 8  # tokens; the width of windows is rounded up, so that there are few different shapes
 
 
@@ -175,8 +175,8 @@ class Windows(RandomLayer):
     """Token ids int32[batch, length], 0 after a text's end, to one vector per text, float32[batch, width].
 
     A text that is longer than the encoder reads is divided into as few windows as possible, of equal size, and the
-    vectors of its windows are averaged, weighted by their numbers of tokens. In training, that is done with
-    :data:`MOST_IN_TRAINING` windows of each text, chosen at random.
+    vectors of its windows are averaged, weighted by their numbers of tokens. In training, only
+    :data:`MOST_IN_TRAINING` of them are read, chosen at random.
     """
 
     def __init__(self, encoder: Any, window: int, special_tokens: int, settings: Hyperparameters) -> None:
