@@ -9,6 +9,7 @@ from pathlib import Path
 import growth_tables
 import tables
 import targets
+from images import servers as image_servers
 from kit import PEERS, ROOT, WORK, Record, newest
 from make_docs import replaced
 from servers import contenders
@@ -71,6 +72,13 @@ def serving(records: Sequence[Record]) -> str:
     return TARGETS + "\n".join([*lines, "", tables.serving_table(records, titles), "", tables.bare_table(records)])
 
 
+def images(records: Sequence[Record]) -> str:
+    """Return the part on serving images."""
+    titles = {name: server.title for name, server in image_servers().items()}
+    lines = targets.table(records, targets.IMAGES)
+    return TARGETS + "\n".join([*lines, "", tables.serving_table(records, titles)])
+
+
 def training(records: Sequence[Record]) -> str:
     """Return the part on training."""
     lines = targets.table(records, targets.TRAINING)
@@ -106,7 +114,9 @@ def draw(curves: Sequence[growth_tables.Curve], prefix: Path) -> None:
     subprocess.run(command, input=json.dumps(found), text=True, check=True)
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Record]], str]] = {"serving": serving, "training": training, "growth": growth}
+WRITERS: Mapping[str, Callable[[Sequence[Record]], str]] = {
+    "serving": serving, "images": images, "training": training, "growth": growth
+}  # fmt: skip
 
 
 if __name__ == "__main__":

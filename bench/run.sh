@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure, and write the tables: bench/run.sh [serving|training|growth|report [options]]
+# Measure, and write the tables: bench/run.sh [serving|images|training|growth|report [options]]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +12,6 @@ fi
 if [[ $# -gt 0 ]]; then
     exec "$python" "bench/$1.py" "${@:2}"
 fi
-for part in serving training growth report; do
+for part in serving images training growth report; do
     "$python" "bench/$part.py"
 done

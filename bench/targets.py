@@ -1,7 +1,7 @@
 """What was to be reached: ratios of one's figures to the best of others', in the same round."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from kit import Record
@@ -78,6 +78,7 @@ SERVING = (
         "processor seconds a request, 8 connections, ÷ Flask's", "ours", FLASKS, at(8, "cpu_seconds_per_1000"), 1 / 3
     ),
 )
+IMAGES = tuple(replace(target, bound=None) for target in SERVING if target.others == FLASKS)
 TRAINING = (
     Target(
         "examples/s, whole network, ÷ Trainer's",

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import bare
 import growth
 import growth_tables
+import images
 import kit
 import machine
 import tables
@@ -301,6 +302,17 @@ def test_every_part_has_its_place_on_the_page() -> None:
     for name in WRITERS:
         for part in (name, f"{name}-gpu"):
             assert page.count(f"<!-- {part} -->\n") == page.count(f"<!-- /{part} -->") == 1
+
+
+def test_servers_of_images_are_sent_the_same_image_and_their_labels_are_found() -> None:
+    servers = images.servers()
+    assert {name.partition("-")[0] for name in servers} == {"flask", "ours"}
+    answers = {"flask": b'[{"label": "rose", "score": 0.9}]', "ours": b'{"predicted_label": "rose", "labels": []}'}
+    for name, server in servers.items():
+        assert list(json.loads(server.body("aGVsbG8=")).values()) == ["aGVsbG8="]
+        assert server.content_type == "application/json"
+        assert server.label(answers[name.partition("-")[0]]) == "rose"
+    assert servers["flask-1-thread"].environ == {"OMP_NUM_THREADS": "1", "BENCH_APP": "flask_images:app"}
 
 
 def test_the_last_line_of_json_is_what_a_program_found() -> None:

@@ -1,4 +1,6 @@
-"""Start nginx and gunicorn over `flask_app`, as AWS's scikit bring-your-own sample does; ends when one of them ends.
+"""Start nginx and gunicorn over `flask_app`, or what BENCH_APP names, as AWS's scikit bring-your-own sample does.
+
+It ends when one of them ends.
 
 https://github.com/aws/amazon-sagemaker-examples, advanced_functionality/scikit_bring_your_own: nginx with one process
 in front of a socket, gunicorn with a worker for each core. Its workers are gevent's, and these gunicorn's own: a model
@@ -25,10 +27,11 @@ def main() -> int:
         configuration = Path(folder, "nginx.conf")
         configuration.write_text(settings, encoding="utf-8")
         workers = os.environ.get("MODEL_SERVER_WORKERS") or str(len(os.sched_getaffinity(0)))
+        application = os.environ.get("BENCH_APP", "flask_app:app")
         gunicorn = [sys.executable, "-m", "gunicorn", "--timeout", "60", "--bind", f"unix:{folder}/gunicorn.sock"]
         children = [
             subprocess.Popen(["nginx", "-e", "stderr", "-c", str(configuration)]),
-            subprocess.Popen([*gunicorn, "--workers", workers, "--chdir", str(HERE), "flask_app:app"]),
+            subprocess.Popen([*gunicorn, "--workers", workers, "--chdir", str(HERE), application]),
         ]
         signal.signal(signal.SIGTERM, lambda _number, _frame: _stop(children))
         os.wait()

@@ -192,6 +192,7 @@ class BuiltIn:
         boolean(),
         False,
         "Freeze the encoder: much faster, often slightly less accurate.",
+        f"`False`; `True` for `{DEFAULT_IMAGE_ENCODER}` and encoders of 24 layers by 1,024 or more",
         aliases=("train_only_on_top_layer", "train-only-top-layer"),
         tunable=True,
     )
