@@ -14,12 +14,15 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 import batch_helpers
-from classifier import predictor
+from classifier import TEXT, predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.encoders import linear, ngrams
+from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
+from classifier.modalities import MODALITIES
+from classifier.training import program
 from jobs import ROWS, Job, rows
 from test_cluster import free_ports, run_all
 
@@ -189,9 +192,8 @@ def test_sharded_training_rows_are_refused(linear_job: Callable[..., Job]) -> No
     sharded = {"training": {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}}
     hosts = {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}
     job.configure(inputdataconfig=sharded, resourceconfig=hosts)
-    ended = job.stop_at("event=cluster")
-    assert ended.returncode == 1
-    assert "model_id=linear builds its vocabulary from all rows" in job.failure or "stopped" in job.failure
+    with pytest.raises(UserError, match="channel training: model_id=linear builds its vocabulary from all rows"):
+        program._sharded(Environment.from_environ(job.environ), "linear", MODALITIES[TEXT])
 
 
 def test_n_grams_can_not_be_left_out(linear_job: Callable[..., Job]) -> None:
