@@ -38,7 +38,7 @@ BALANCED = {"class_weights": "balanced", "eval_metric": "macro_f1"}
 # A run is a data set and, after a colon, a word of its own; and the hyperparameters it is given.
 RUNS: Mapping[str, Mapping[str, str]] = {
     "sst2": {"epochs": "3"},
-    "sst2:top": {"epochs": "3", **TOP},
+    "sst2:top": TOP,
     "sst2:cnn": {"model_id": "cnn"},
     "sst2:lstm": {"model_id": "lstm"},
     "trec6": {},
