@@ -20,13 +20,14 @@ from classifier.encoders import (
     hub_image,
     image_network,
     keras_image,
+    linear,
     recurrent,
     word_network,
 )
 
 # The type checker compares each module with the contract.
 PRETRAINED: tuple[Family, ...] = (bert, hub, hub_image, keras_image)
-FROM_SCRATCH: tuple[FromScratchFamily, ...] = (convolutional, recurrent, image_network)
+FROM_SCRATCH: tuple[FromScratchFamily, ...] = (convolutional, recurrent, linear, image_network)
 
 
 def write_mobilenet(folder: Path) -> Path:
@@ -47,6 +48,7 @@ def nothing(folder: Path) -> Path:
         (hub_image, tiny_images.write_hub, 3),
         (image_network, nothing, 5),
         (keras_image, write_mobilenet, 2),
+        (linear, nothing, 4),
         (word_network, nothing, 8),
     ],
 )

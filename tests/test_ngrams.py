@@ -82,7 +82,7 @@ def test_a_table_of_many_labels_has_fewer_features() -> None:
     assert ngrams.most_features(150) * 151 * 2 <= ngrams.LARGEST_TABLE
 
 
-@pytest.mark.parametrize("length", [7, 8, 20])
+@pytest.mark.parametrize("length", [7, 8, 20, ngrams.LONGEST_SORTED, ngrams.LONGEST_SORTED + 1, 200])
 def test_the_layer_scores_what_training_computed_whatever_the_padding(length: int) -> None:
     layer, vocabulary, kernel = layer_of(TEXTS)
     answers = layer(padded(TEXTS, length)).numpy()
@@ -102,21 +102,23 @@ def test_a_text_of_one_token_in_a_batch_of_one_is_scored() -> None:
     np.testing.assert_allclose(layer(np.array([[5]])).numpy(), expected(vocabulary, kernel, ((5,),)), atol=2e-3)
 
 
-def test_an_answer_does_not_depend_on_the_other_texts() -> None:
+@pytest.mark.parametrize("length", [7, 100])
+def test_an_answer_does_not_depend_on_the_other_texts(length: int) -> None:
     layer, _, _ = layer_of(TEXTS)
-    together = layer(padded(TEXTS, 7)).numpy()
+    together = layer(padded(TEXTS, length)).numpy()
     alone = [layer(np.array([text], np.int32)).numpy()[0] for text in TEXTS]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_openvino_computes_the_same_buckets_of_every_token_and_pair() -> None:
+@pytest.mark.parametrize("length", [64, 65, 1000])
+def test_openvino_computes_the_same_buckets_of_every_token_and_pair(length: int) -> None:
     """OpenVINO computes integers in float32 in places, which large ones would not survive."""
     generator = np.random.default_rng(1)
     texts = tuple(tuple(generator.integers(1, VOCABULARY_SIZE, 60).tolist()) for _ in range(20))
     layer, vocabulary, kernel = layer_of(texts)
     function = tf.function(layer, input_signature=[SIGNATURE]).get_concrete_function()
     compiled = openvino.compile_model(openvino.convert_model(function), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    (answers,) = compiled([padded(texts, 64)]).values()
+    (answers,) = compiled([padded(texts, length)]).values()
     np.testing.assert_allclose(answers, expected(vocabulary, kernel, texts), atol=2e-3)
 
 
@@ -126,3 +128,14 @@ def test_no_token_can_be_read_from_the_weights() -> None:
     arrays = (vocabulary.buckets, vocabulary.weights, kernel)
     assert all(np.issubdtype(array.dtype, np.number) for array in arrays)
     assert not set(itertools.chain(*TEXTS)) & set(vocabulary.buckets.tolist())
+
+
+def test_openvino_scores_a_first_text_of_one_token() -> None:
+    layer, _, _ = layer_of(TEXTS)
+    function = tf.function(layer, input_signature=[SIGNATURE]).get_concrete_function()
+    for length in (1, 2):
+        model = openvino.convert_model(function)
+        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        text = np.full((1, length), 5, np.int32)
+        (answers,) = compiled([text]).values()
+        np.testing.assert_allclose(answers, layer(text).numpy(), atol=1e-6)

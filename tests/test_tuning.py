@@ -33,7 +33,7 @@ ALL = {
     "early_stopping_min_delta": "0.01", "dropout_rate": "0.1", "regularizers_l2": "0.01",
     "train_only_top_layer": "False", "reinitialize_top_layer": "True", "validation_split_ratio": "0.34",
     "model_id": "tensorflow-tc-small-bert-bert-en-uncased-L-2-H-128-A-2", "max_sequence_length": "16",
-    "long_texts": "head_tail",
+    "long_texts": "head_tail", "time_budget": "100000",
     "header": "false", "delimiter": "comma", "class_weights": "balanced", "label_smoothing": "0.1",
     "gradient_clip_norm": "1", "ngram_features": "true", "refit": "true",
     "encoder_learning_rate_decay": "0.9", "eval_metric": "auc", "mixed_precision": "bfloat16", "jit_compile": "false",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier.encoders import word_vectors, words
+from classifier.encoders import counting, word_vectors, words
 from classifier.encoders.words import Words
 from classifier.errors import UserError
 
@@ -86,7 +86,7 @@ def test_words_behind_the_longest_sequence_are_not_counted() -> None:
 def test_counting_in_batches_counts_every_text(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"car {index % 3}" for index in range(100)]
     whole = words.count(texts, 8)
-    monkeypatch.setattr(words, "COUNTED_AT_ONCE", 7)
+    monkeypatch.setattr(counting, "COUNTED_AT_ONCE", 7)
     assert words.count(iter(texts), 8) == whole == {"car": 100, "0": 34, "1": 33, "2": 33}
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the catalogue is here too, and asked before anybody waits f
     from classifier.encoders.texts import TokenPreprocessor
     from classifier.hyperparameters import Hyperparameters
 
+NO_VECTORS = "none"  # the pooling of an encoder whose vectors are zeros: n-grams of its tokens are all that is learnt
+
 
 @dataclass(frozen=True)
 class PortableTokenizer:
@@ -72,7 +74,8 @@ class Encoder(Protocol):
     def pooling(self) -> str:
         """How the vectors of a record's tokens or image regions become one, for the log and the manifest.
 
-        One of ``mean``, ``max``, ``pooler``, ``cls``, and ``own`` where the encoder's own graph decides.
+        One of ``mean``, ``max``, ``pooler``, ``cls``, ``own`` where the encoder's own graph decides, and
+        :data:`NO_VECTORS`.
         """
         ...
 

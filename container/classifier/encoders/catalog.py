@@ -119,8 +119,9 @@ def defaults_of(modality: Modality, *, brought: bool) -> Callable[[str], Mapping
     def defaults_of_encoder(model_id: str) -> Mapping[str, Any]:
         usual = modality.default_with_channel if brought else modality.default_model_id
         chosen = usual if model_id == DEFAULT_ENCODER else model_id
-        pre_trained = {} if chosen in modality.from_scratch else modality.encoder_defaults
-        return {"model_id": chosen, **pre_trained, **defaults(chosen)}
+        from_scratch = modality.from_scratch_defaults.get(chosen, {})
+        of_kind = from_scratch if chosen in modality.from_scratch else modality.encoder_defaults
+        return {"model_id": chosen, **of_kind, **defaults(chosen)}
 
     return defaults_of_encoder
 

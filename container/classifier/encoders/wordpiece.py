@@ -7,18 +7,20 @@ of over 100 characters and compatibility characters such as ``…``; after the o
 The same tokenizer without TensorFlow is :mod:`classifier.encoders.pieces`.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow as tf
 import tensorflow_text
 
-from classifier.encoders import PortableTokenizer
+from classifier.encoders import PortableTokenizer, counting
 from classifier.encoders.pieces import ACCENT, CONTROL, FIRST, LAST, LONGEST_WORD, SIGNS, SPACE, UNKNOWN, Pieces, read
 from classifier.encoders.texts import TokenPreprocessor
 
-_UNKNOWN_WORD = "\U0010fffd"  # in no vocabulary
+UNKNOWN_WORD = "\U0010fffd"  # what a word that is too long is read as; it is in no vocabulary
 _LONG_WORD = rf"[^ ]{{{LONGEST_WORD + 1},}}"
 
 
@@ -32,7 +34,7 @@ class WordPiece(TokenPreprocessor):
     """
 
     special_tokens: ClassVar[int] = 1
-    vocabulary: tuple[str, ...]
+    vocabulary: tuple[str, ...] = field(repr=False)  # may be words of texts, which TensorFlow would put in warnings
     lower_case: bool
     max_sequence_length: int
     tokenizer: Any
@@ -44,7 +46,11 @@ class WordPiece(TokenPreprocessor):
         Raises:
             UserError: The vocabulary lacks a token that BERT needs.
         """
-        pieces = read(folder)
+        return cls.of(read(folder), max_sequence_length)
+
+    @classmethod
+    def of(cls, pieces: Pieces, max_sequence_length: int) -> "WordPiece":
+        """Build the tokenizer of a vocabulary."""
         tokenizer = tensorflow_text.FastBertTokenizer(
             vocab=list(pieces.vocabulary),
             token_out_type=tf.int32,
@@ -72,15 +78,34 @@ class WordPiece(TokenPreprocessor):
 
     def prepare(self, texts: tf.Tensor) -> tf.Tensor:
         """Drop control characters, separate words by spaces, and lower-case letters if the vocabulary is lower case."""
-        texts = tf.strings.regex_replace(texts, SPACE, " ")
-        texts = tf.strings.regex_replace(texts, CONTROL, "")
-        if self.lower_case:
-            texts = tf.strings.regex_replace(tensorflow_text.normalize_utf8(texts, "NFD"), ACCENT, "")
-            texts = tf.strings.regex_replace(texts, "Σ", "σ")  # lower() would write ς at a word's end, BERT does not
-            texts = tf.strings.lower(texts, encoding="utf-8")
-        texts = tf.strings.regex_replace(texts, f"[{SIGNS}]", r" \0 ")
-        return tf.strings.regex_replace(texts, _LONG_WORD, _UNKNOWN_WORD)
+        return prepared(texts, lower_case=self.lower_case)
 
     def portable(self) -> PortableTokenizer | None:
         """Return the same tokenizer without TensorFlow; None where a token is in the vocabulary twice."""
         return Pieces(self.vocabulary, self.lower_case).portable(self.max_sequence_length)
+
+
+def prepared(texts: tf.Tensor, *, lower_case: bool) -> tf.Tensor:
+    """Return string[batch] without control characters, words and signs separated by spaces.
+
+    Args:
+        texts: string[batch], UTF-8.
+        lower_case: Whether letters are lower-cased and lose their accents.
+    """
+    texts = tf.strings.regex_replace(texts, SPACE, " ")
+    texts = tf.strings.regex_replace(texts, CONTROL, "")
+    if lower_case:
+        texts = tf.strings.regex_replace(tensorflow_text.normalize_utf8(texts, "NFD"), ACCENT, "")
+        texts = tf.strings.regex_replace(texts, "Σ", "σ")  # lower() would write ς at a word's end, BERT does not
+        texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = tf.strings.regex_replace(texts, f"[{SIGNS}]", r" \0 ")
+    return tf.strings.regex_replace(texts, _LONG_WORD, UNKNOWN_WORD)
+
+
+def count(texts: Iterable[str], most: int) -> Counter[str]:
+    """Count the words of texts, in lower case, at most ``most`` words per text; :data:`UNKNOWN_WORD` is a long one."""
+
+    def split(some: tf.Tensor) -> tf.RaggedTensor:
+        return tf.strings.split(prepared(some, lower_case=True))[:, :most]
+
+    return counting.count(texts, split)

@@ -11,9 +11,8 @@ A text is tokenized in this order:
    of its own.
 """
 
-import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import tensorflow as tf
 import tensorflow_text
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from classifier.encoders import PortableTokenizer, files
+from classifier.encoders import PortableTokenizer, counting, files
 from classifier.encoders.patterns import oniguruma
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.errors import UserError
@@ -32,7 +31,6 @@ PADDING, UNKNOWN = 0, 1
 RESERVED = 2  # ids before the first word's
 FEWEST = 2  # times that a word must occur to be kept: the others teach what an unknown word means
 LONGEST_WORD = 100  # characters; a longer one, as of encoded data, is not kept
-COUNTED_AT_ONCE = 1024  # texts
 
 _SPACE = r"[\p{Cc}\p{Zl}\p{Zp}\x{1680}\x{fffd}]"  # the others are spaces once letters are folded
 _INVISIBLE = r"\p{Cf}"
@@ -151,23 +149,7 @@ class Words(TokenPreprocessor):
 
 
 def count(texts: Iterable[str], max_sequence_length: int) -> Counter[str]:
-    """Count the words that are read, in batches of texts."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
-    def count_some(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        words, _, times = tf.unique_with_counts(split(some, max_sequence_length).flat_values)
-        return words, times
-
-    counts: Counter[str] = Counter()
-    for some in _batches(texts):
-        words, times = count_some(tf.constant([text.encode("utf-8", "replace") for text in some], tf.string))
-        for word, number in zip(words.numpy().tolist(), times.numpy().tolist(), strict=True):
-            counts[word.decode("utf-8")] += number
+    """Count the words that are read."""
+    counts = counting.count(texts, lambda some: split(some, max_sequence_length))
     del counts[_NO_WORD]
     return counts
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    remaining = iter(texts)
-    while some := list(itertools.islice(remaining, COUNTED_AT_ONCE)):
-        yield some

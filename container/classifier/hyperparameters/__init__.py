@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from classifier.errors import UserError
 from classifier.hyperparameters.hints import HINTS
 from classifier.hyperparameters.schema import (
     AUTO,
+    AUTO_MODEL,
     FROM_SCRATCH,
     HEAD_TAIL,
+    LINEAR,
     SCHEMA,
     STEPWISE,
     TRUNCATE,
@@ -25,10 +27,13 @@ from classifier.kinds import Kind
 
 __all__ = [
     "AUTO",
+    "AUTO_MODEL",
     "DEFAULT_ENCODER",
     "FROM_SCRATCH",
     "HEAD_TAIL",
+    "LINEAR",
     "SCHEMA",
+    "STEPWISE",
     "TRUNCATE",
     "WINDOWS",
     "Hyperparameters",
@@ -42,6 +47,14 @@ PLATFORM_NAMES = frozenset({"_tuning_objective_metric", "model_dir", "default_us
 PLATFORM_PREFIX = "sagemaker_"
 # Below this similarity, a suggestion is a guess: weight_decay and power_decay have 0.75.
 LEAST_SIMILARITY = 0.8
+# Hyperparameters of networks, which model_id=linear has no use for.
+OF_NETWORKS = STEPWISE | {
+    "batch_size",
+    "long_texts",
+    "train_only_top_layer",
+    "encoder_learning_rate_decay",
+    "mixed_precision",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Hyperparameters(Schema):
     @property
     def solves_top_layer(self) -> bool:
         """Whether the top layer of a frozen encoder is solved; a job that says how to train it in steps is obeyed."""
-        return self.train_only_top_layer and not self.given & STEPWISE
+        return self.model_id == LINEAR or (self.train_only_top_layer and not self.given & STEPWISE)
 
     @classmethod
     def parse(cls, given: Mapping[str, object]) -> "Hyperparameters":
@@ -88,9 +101,17 @@ class Hyperparameters(Schema):
         Args:
             values: What :func:`parsed_values` returned.
             defaults_of: Maps a ``model_id`` to the encoder's own defaults, which take precedence over the general ones.
+
+        Raises:
+            UserError: Two values contradict each other.
         """
         defaults = {name: line.default for name, line in SCHEMA.items()}
         chosen = {**defaults, **defaults_of(values.get("model_id", DEFAULT_ENCODER)), **values}
+        if chosen["model_id"] == LINEAR and chosen["ngram_features"] == "false":
+            raise UserError(
+                f"hyperparameter ngram_features=False: model_id={LINEAR} is a model of n-grams alone; leave "
+                "ngram_features out, or choose another model_id"
+            )
         return cls(**chosen, given=frozenset(values))
 
 
@@ -137,23 +158,31 @@ def remarks(given: Mapping[str, object], hyperparameters: Hyperparameters) -> li
         hyperparameters: The job's hyperparameters.
     """
     lines = []
-    chosen = hyperparameters.values
     for given_name in given:
         if _plain(given_name) in WITHOUT_EFFECT:
             lines.append(f"{given_name} has no effect: {WITHOUT_EFFECT[_plain(given_name)]}")
             continue
-        line = SCHEMA.get(_NAMES.get(_plain(given_name), ""))
-        if line is None:
-            continue
-        if line.modality and hyperparameters.modality not in ("auto", line.modality):
-            lines.append(f"{given_name} has no effect: it is for {line.modality}s")
-            continue
+        name = _NAMES.get(_plain(given_name), "")
+        if name in SCHEMA:
+            lines += [f"{given_name} has no effect: {reason}" for reason in _reasons(name, hyperparameters)]
+    return lines
+
+
+def _reasons(name: str, hyperparameters: Hyperparameters) -> Iterator[str]:
+    """Yield why a hyperparameter has no effect in a job; nothing if it has one."""
+    line, chosen = SCHEMA[name], hyperparameters.values
+    if line.modality and hyperparameters.modality not in ("auto", line.modality):
+        yield f"it is for {line.modality}s"
+    elif hyperparameters.model_id == AUTO_MODEL and name == "train_only_top_layer":
+        yield f"model_id={AUTO_MODEL} tries both"
+    elif hyperparameters.model_id == LINEAR and name in OF_NETWORKS:
+        yield f"it is for networks, and model_id={LINEAR} has none"
+    else:
         if line.idle is not None and line.idle[0](chosen):
-            lines.append(f"{given_name} has no effect: {line.idle[1]}")
+            yield line.idle[1]
         if line.used_with is not None and chosen[line.used_with[0]] not in line.used_with[1]:
             other, values = line.used_with
-            lines.append(f"{given_name} has no effect: it is for {other}={' or '.join(map(str, values))}")
-    return lines
+            yield f"it is for {other}={' or '.join(map(str, values))}"
 
 
 def unquote(raw: object) -> str:

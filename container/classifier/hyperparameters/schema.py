@@ -16,7 +16,10 @@ NARROW_LEARNING_RATE = 1e-4  # of a whole checkpoint of a width of at most WIDES
 WIDEST_NARROW = 512
 FEWEST_EPOCHS = 3
 TOP_LAYER_LEARNING_RATE = 1e-3
-FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
+NETWORKS_FROM_SCRATCH = ("cnn", "lstm")  # values of model_id for networks that are trained from scratch
+LINEAR = "linear"  # the value for n-grams without a network
+FROM_SCRATCH = (*NETWORKS_FROM_SCRATCH, LINEAR)
+AUTO_MODEL = "auto"  # the value for several candidates, the best of which is exported
 ADAMS = ("adam", "adamw")
 AUTO, TRUNCATE, HEAD_TAIL, WINDOWS = "auto", "truncate", "head_tail", "windows"  # values of long_texts
 # Hyperparameters of training in steps: where a job gives one, the top layer of a frozen encoder is not solved.
@@ -217,14 +220,16 @@ class Schema(BuiltIn):
         text("the name of an encoder"),
         DEFAULT_ENCODER,
         "The encoder: the one in the image, one of [encoders.md](encoders.md) with its files on the `model` channel, "
-        "or `cnn` or `lstm`, which are trained from scratch. For images: that on the `model` channel, or else the one "
-        f"in the image, `{DEFAULT_IMAGE_ENCODER}`; or `cnn`.",
+        "or `cnn` or `lstm`, which are trained from scratch, or `linear`, a linear model of n-grams without a network, "
+        "or `auto`, which trains several candidates and keeps the best. For images: that on the `model` channel, or "
+        f"else the one in the image, `{DEFAULT_IMAGE_ENCODER}`; or `cnn`.",
         alias_kinds={"cnn": boolean("cnn", "lstm")},
     )
     max_sequence_length: int = hyperparameter(
         integer(3, 4096),
         256,
-        "Tokens of a text that are read at once; `long_texts` says what becomes of the rest.",
+        "Tokens of a text that are read at once; `long_texts` says what becomes of the rest. For `linear`, which "
+        "truncates, the default is 4096.",
         aliases=("seq_len",),
         modality=TEXT,
     )
@@ -269,6 +274,13 @@ class Schema(BuiltIn):
         "Learn from the validation rows too, once everything is chosen; the metrics reported are those from before. "
         "`auto` does so for a solved top layer and for n-grams, with rows that were held out, not with a validation "
         "channel.",
+    )
+    time_budget: int | None = hyperparameter(
+        integer(1, 10_000_000),
+        None,
+        "Seconds within which the job should end: training in steps is stopped in time, and the best epoch so far is "
+        "kept; with `model_id=auto`, candidates that would not fit are skipped.",
+        "none",
     )
     class_weights: str = hyperparameter(
         choice("none", "balanced"),
@@ -327,7 +339,7 @@ class Schema(BuiltIn):
     vocab_size: int = hyperparameter(
         integer(1, 1_000_000),
         20_000,
-        "The number of most frequent words in the vocabulary.",
+        "The most words in the vocabulary, or word pieces for `linear`: the most frequent ones.",
         modality=TEXT,
         used_with=("model_id", FROM_SCRATCH),
     )
@@ -336,14 +348,14 @@ class Schema(BuiltIn):
         300,
         "Width of the word vectors; if a file of vectors is given, its width is used.",
         modality=TEXT,
-        used_with=("model_id", FROM_SCRATCH),
+        used_with=("model_id", NETWORKS_FROM_SCRATCH),
     )
     hidden_size: int = hyperparameter(
         integer(1, 4096),
         128,
         "Width of an LSTM layer, or the number of filters of the CNN.",
         modality=TEXT,
-        used_with=("model_id", FROM_SCRATCH),
+        used_with=("model_id", NETWORKS_FROM_SCRATCH),
         tunable=True,
     )
     n_layers: int = hyperparameter(

@@ -82,6 +82,7 @@ class Modality:
         default_model_id: The encoder of a job without a ``model`` channel.
         default_with_channel: The same of a job with one.
         encoder_defaults: Hyperparameters that suit pre-trained encoders of it better than the general defaults.
+        from_scratch_defaults: The same of families that are trained from scratch, by their ``model_id``.
         has_embedded_encoder: Whether the container image holds an encoder of it.
         encoders_page: The page of the documentation that lists encoders of it.
         word_vectors: Whether the ``model`` channel may hold word vectors for a network from scratch.
@@ -100,6 +101,7 @@ class Modality:
     default_model_id: str
     default_with_channel: str
     encoder_defaults: Mapping[str, Any] = field(default_factory=dict)
+    from_scratch_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_embedded_encoder: bool = False
     encoders_page: str = "encoders.md"
     word_vectors: bool = False

@@ -32,8 +32,9 @@ MODALITY = Modality(
     channel_module="classifier.modalities.text_channel",
     decode=_decode,
     smoke_inputs=_smoke_texts,
-    families=("convolutional", "recurrent", "bert", "hub"),
-    from_scratch={"cnn": "convolutional", "lstm": "recurrent"},
+    families=("convolutional", "recurrent", "linear", "bert", "hub"),
+    from_scratch={"cnn": "convolutional", "lstm": "recurrent", "linear": "linear"},
+    from_scratch_defaults={"linear": {"max_sequence_length": 4096}},
     model_channel=(
         "a checkpoint of BERT, DistilBERT or ELECTRA (config.json, vocab.txt, model.safetensors) or a TensorFlow Hub "
         "SavedModel"

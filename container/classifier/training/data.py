@@ -31,6 +31,10 @@ NO_VALIDATION = (
     "hyperparameter early_stopping=True: early stopping needs validation rows, and there are none; add a channel "
     "'validation', or set validation_split_ratio above 0"
 )
+NOTHING_TO_COMPARE_ON = (
+    "hyperparameter model_id=auto: candidates are compared on validation rows, and there are none; add a channel "
+    "'validation', or set validation_split_ratio above 0"
+)
 # The share of rows that is held out by hash is far from the requested one if it is off by this factor and by this many
 # rows. For a single label, which has fewer rows, chance alone accounts for larger factors.
 TIMES_FAR, TIMES_FAR_OF_A_LABEL = 2, 4
@@ -278,14 +282,21 @@ def prepare(
     )
 
 
-def check_validation(rows: Data, *, early_stopping: bool) -> None:
+def check_validation(rows: Data, *, early_stopping: bool, compared: bool = False) -> None:
     """Check that there are validation rows where the job needs them.
 
+    Args:
+        rows: The job's rows.
+        early_stopping: Whether early stopping is on.
+        compared: Whether several models are compared.
+
     Raises:
-        UserError: Early stopping is on, and there are no validation rows.
+        UserError: There are no validation rows, and the job needs them.
     """
     if early_stopping and not rows.validation.records:
         raise UserError(NO_VALIDATION)
+    if compared and not rows.validation.records:
+        raise UserError(NOTHING_TO_COMPARE_ON)
 
 
 def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:

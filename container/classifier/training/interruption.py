@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import time
 from types import FrameType
 
 import psutil
@@ -63,6 +64,34 @@ class Interruption:
     def _remember(self, _: int, __: FrameType | None) -> None:
         self.request()
         log.warning("event=stop note='SIGTERM: stopping after this step, then exporting the best model so far'")
+
+
+class TimeLimit(Interruption):
+    """Is requested at a time, too; only what can keep a result looks at :meth:`requested`."""
+
+    def __init__(self, interruption: Interruption, deadline: float) -> None:
+        """Limit the time.
+
+        Args:
+            interruption: What else may request a stop.
+            deadline: The time, as :func:`time.monotonic` gives it; infinity for no limit.
+        """
+        super().__init__()
+        self._interruption = interruption
+        self._deadline = deadline
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self._deadline
+
+    def requested(self) -> bool:
+        """Return whether the time is over, or the job was told to stop."""
+        return self._interruption.requested() or self.passed
+
+    def check(self) -> None:
+        """Raise :class:`StoppedError` if the job was told to stop; the time doesn't count."""
+        self._interruption.check()
 
 
 def forward_to_children() -> None:

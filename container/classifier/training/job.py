@@ -2,9 +2,10 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,35 @@ from numpy.typing import NDArray
 
 from classifier import __version__, artifact, resources
 from classifier.artifact import Label
-from classifier.encoders import ConfigurableEncoder, Encoder
+from classifier.encoders import NO_VECTORS, ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
 from classifier.encoders.long_texts import LongTextEncoder
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import data, evaluate, feature_cache, hardware, load_encoder, reading, solving, warm_start
+from classifier.training import (
+    baseline,
+    data,
+    evaluate,
+    feature_cache,
+    hardware,
+    load_encoder,
+    reading,
+    solving,
+    warm_start,
+)
+from classifier.training.baseline import Texts
 from classifier.training.cluster import Cluster, connect, peers_watched
 from classifier.training.data import Data, Split, Tables
 from classifier.training.export import Trained, export
-from classifier.training.interruption import Interruption
+from classifier.training.interruption import Interruption, StoppedError, TimeLimit
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
-from classifier.training.loop.progress import Metrics
+from classifier.training.loop.progress import Metrics, Run
 from classifier.training.loop.scoring import EvaluationSplit, Scores, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
 from classifier.training.precision import choose as choose_precision
@@ -45,7 +57,9 @@ log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
 # Hyperparameters of what comes before and after training in steps.
-OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit"})
+OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit", "time_budget"})
+# Of a job's time budget, what is kept for the steps after training: n-grams beside the network; scoring and export.
+FOR_EXPORT, MOST_FOR_EXPORT = 0.15, 60.0
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -66,6 +80,7 @@ class JobContext:
         channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
         previous: The model of this image that the channel holds; None without one.
         sharded: The splits of which each host has rows of its own: ``training``, ``validation``, ``test``.
+        started: When the job was started, as :func:`time.monotonic` gives it.
     """
 
     cluster: Cluster
@@ -75,6 +90,23 @@ class JobContext:
     channel: Path | None = None
     previous: Previous | None = None
     sharded: frozenset[str] = frozenset()
+    started: float = field(default_factory=time.monotonic)
+
+    def left(self, budget: int | None, share: float = 1.0) -> float:
+        """Return the seconds of a time budget that are left for training; there is no end of them without a budget.
+
+        Args:
+            budget: The job's time budget in seconds.
+            share: The share of the time for the steps after training that is kept for these.
+        """
+        if budget is None:
+            return math.inf
+        kept = share * min(FOR_EXPORT * budget, MOST_FOR_EXPORT)
+        return self.started + budget - kept - time.monotonic()
+
+    def limit(self, budget: int | None, share: float = 1.0) -> TimeLimit:
+        """Return what stops training when no time is left for it."""
+        return TimeLimit(self.interruption, time.monotonic() + self.left(budget, share))
 
 
 @dataclass(frozen=True)
@@ -189,9 +221,10 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             ),
             weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
-        run_context = RunContext(cluster, Folder(context.checkpoints, digest), context.interruption)
+        limit = context.limit(hyperparameters.time_budget)
+        run_context = RunContext(cluster, Folder(context.checkpoints, digest), limit)
         task = _task(fit_spec, kept, rows, hyperparameters, context)
-        solves = hyperparameters.solves_top_layer and not _augments(encoder)
+        solves = encoder.pooling == NO_VECTORS or (hyperparameters.solves_top_layer and not _augments(encoder))
         if solves:
             encoder.layer.trainable = False
             log.info("event=model trainable_parameters=%d", parameters(network.head))
@@ -202,7 +235,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
             if chosen.share_encoded:
                 solving.start(network, task, min(chosen.share_encoded, 1.0))
-            run = fit(fit_spec, hyperparameters, run_context)
+            run = _fitted(fit_spec, hyperparameters, run_context, limit)
             scored = ScoredNetwork(network, run, run.scores)
     if precision.name != "float32" or cluster.replicas > 1:
         scored = replace(scored, network=load_encoder.plain(scored.network, hyperparameters, context.scratch))
@@ -210,6 +243,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         scored = _scored_again(scored, evaluation["validation"], hyperparameters, context, solved=solves)
     if not solves:
         scored = solving.with_ngrams(scored, task) or scored
+    scored = _with_baseline(scored, rows, fit_spec.training.weights, hyperparameters, context)
     return _outcome(scored, rows, parts["validation"], evaluation, hyperparameters, context)
 
 
@@ -221,8 +255,55 @@ def _rows_everywhere(rows: Data, context: JobContext) -> int:
     return sum(int(content) for content in context.cluster.all_gather(str(here).encode()))
 
 
+def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext, limit: TimeLimit) -> Run:
+    """Train in steps, and say so if the time budget ended that.
+
+    Raises:
+        UserError: The budget was over before the first step.
+    """
+    try:
+        run = fit(fit_spec, hyperparameters, run_context)
+    except StoppedError:
+        if not limit.passed:
+            raise
+        raise UserError(
+            f"hyperparameter time_budget={hyperparameters.time_budget}: is over before the first training step; give "
+            "more seconds, or set model_id to linear or auto"
+        ) from None
+    if limit.passed and len(run.history) < hyperparameters.epochs:
+        words = f"stopped after {len(run.history)} of {hyperparameters.epochs} epochs, the best of which is kept"
+        log.warning("event=time_budget seconds=%s note=%r", hyperparameters.time_budget, words)
+    return run
+
+
 def _augments(encoder: Encoder) -> bool:
     return isinstance(encoder, ConfigurableEncoder) and encoder.augments
+
+
+def _with_baseline(
+    scored: ScoredNetwork,
+    rows: Data,
+    weights: NDArray[np.float32],
+    hyperparameters: Hyperparameters,
+    context: JobContext,
+) -> ScoredNetwork:
+    """Report what n-grams alone achieve, where a network reads texts whose tokens are not known."""
+    if rows.modality.is_array or "baseline" in scored.report or not len(scored.run.scores.rows):
+        return scored
+    if not context.cluster.alone or context.interruption.requested():
+        why = "was told to stop" if context.cluster.alone else "has several hosts"
+        log.info("event=baseline note='not learnt: the job %s'", why)
+        return scored
+    judged = scored.run.scores.rows
+    part = rows.validation.take(judged)
+    training = Texts(rows.training.records, rows.training.targets, weights)
+    validation = Texts(part.records, part.targets, np.ones(len(judged), np.float32))
+    learned = baseline.learned(training, validation, len(rows.labels), hyperparameters, context.interruption.requested)
+    if learned is None:
+        return scored
+    found, some = learned
+    report = found.report(scored.run.scores.probabilities[some], hyperparameters)
+    return replace(scored, report={**scored.report, "baseline": report})
 
 
 def _task(
@@ -236,7 +317,7 @@ def _task(
         hyperparameters,
         None if kept is None else solving.prior(kept, len(rows.labels)),
         context.cluster,
-        context.interruption,
+        context.limit(hyperparameters.time_budget, share=0.5),
     )
 
 
@@ -273,7 +354,9 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        content |= {"top_layer": outcome.trained.report} if outcome.trained.report else {}
+        report = dict(outcome.trained.report)
+        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
+        content |= {"top_layer": report} if report else {}
         artifact.write_json(folder / "evaluation.json", content)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
@@ -430,11 +513,8 @@ def _outcome(
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is not None and len(scores.rows):
-        reports["test"] = evaluate.report(scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
-        log.info(
-            "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
-            len(scores.rows), reports["test"]["accuracy"], reports["test"]["macro_f1"],
-        )  # fmt: skip
+        targets = evaluation["test"].targets[scores.rows]
+        reports["test"] = _test_report(scores.probabilities, targets, rows)
     checked, probabilities, judged = _checked(answer, scored, rows, part)
     smoke_predictions = answer(rows.modality.smoke_inputs())
     trained = Trained(
@@ -450,6 +530,24 @@ def _outcome(
         scored.report,
     )
     return Outcome(trained, run.history, reports, answer, hyperparameters)
+
+
+def _test_report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], rows: Data) -> dict[str, Any]:
+    """Log the metrics of test rows, and return those of each label."""
+    report = evaluate.report(probabilities, targets, rows.labels)
+    log.info(
+        "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
+        len(targets), report["accuracy"], report["macro_f1"],
+    )  # fmt: skip
+    return report
+
+
+def tested(outcome: Outcome, rows: Data) -> Outcome:
+    """Return the outcome of a job of one host with a report on the test rows, if there are any."""
+    if not len(rows.test.records):
+        return outcome
+    report = _test_report(outcome.answer(rows.test.records), rows.test.targets, rows)
+    return replace(outcome, reports={**outcome.reports, "test": report})
 
 
 def _checked(

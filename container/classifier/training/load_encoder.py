@@ -7,13 +7,13 @@ from typing import cast
 
 import tf_keras
 
-from classifier.encoders import ConfigurableEncoder, Encoder, FromScratchFamily, family
+from classifier.encoders import NO_VECTORS, ConfigurableEncoder, Encoder, FromScratchFamily, family
 from classifier.encoders.long_texts import LongTextEncoder, longest, reading
 from classifier.encoders.resolve import EncoderFiles, in_image, recognised
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import PRETRAINED_FOLDER
 from classifier.errors import UserError
-from classifier.hyperparameters import FROM_SCRATCH, TRUNCATE, Hyperparameters
+from classifier.hyperparameters import FROM_SCRATCH, LINEAR, TRUNCATE, Hyperparameters
 from classifier.modalities import MODALITIES, Modality
 from classifier.training import long_texts
 from classifier.training.cluster import Cluster
@@ -67,7 +67,7 @@ def _found(channel: Path | None, previous: Previous | None, model_id: str, modal
             f"hyperparameter model_id={model_id}: is not for {modality.name}s; use {' or '.join(from_scratch)}"
         )
     if model_id in from_scratch:
-        if channel is not None and not modality.word_vectors:
+        if channel is not None and (model_id == LINEAR or not modality.word_vectors):
             raise UserError(
                 f"hyperparameter model_id={model_id}: is trained from scratch, and there is a model channel; leave one "
                 "of them out"
@@ -98,6 +98,8 @@ def load(
     log.info("event=encoder name=%r family=%s pooling=%s", encoder.name, encoder.family, encoder.pooling)
     if isinstance(encoder, ConfigurableEncoder):
         encoder.configure(hyperparameters)
+    if encoder.pooling == NO_VECTORS:  # there is nothing to average over windows
+        return encoder
     chosen = long_texts.choose(encoder, data.training.records, hyperparameters, cluster)
     preprocessor = encoder.preprocessor
     if chosen == TRUNCATE or not isinstance(preprocessor, TokenPreprocessor):

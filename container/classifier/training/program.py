@@ -2,15 +2,16 @@
 
 import logging
 import tempfile
+import time
 from pathlib import Path
 
 from sagemaker_training.errors import ClientError
 
-from classifier import artifact, environment, modalities, resources
+from classifier import TEXT, artifact, environment, modalities, resources
 from classifier.encoders import catalog, resolve
 from classifier.environment import Environment
 from classifier.errors import UserError
-from classifier.hyperparameters import Hyperparameters, parsed_values, remarks
+from classifier.hyperparameters import AUTO_MODEL, Hyperparameters, parsed_values, remarks
 from classifier.modalities import Modality
 from classifier.tabular.dialect import Dialect
 from classifier.tabular.rows import Label
@@ -18,6 +19,7 @@ from classifier.training import data, reading, toolkit, warm_start
 from classifier.training.data import Data, Tables
 from classifier.training.interruption import Interruption
 from classifier.training.reading import Reader
+from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
     Raises:
         UserError: The job's hyperparameters, data or model channel are wrong.
     """
+    started = time.monotonic()
     artifact.clear_unfinished(environ.model_folder)
     given = parsed_values(environ.hyperparameters)
     modality, reason = modalities.choose(given.get("modality", modalities.AUTO), environ.channels)
@@ -71,37 +74,58 @@ def train(environ: Environment, interruption: Interruption) -> None:
         previous = warm_start.read(channel, modality) if channel else None
         defaults = previous.defaults if previous else catalog.defaults_of(modality, brought=channel is not None)
         hyperparameters = Hyperparameters.from_values({**given, "modality": modality.name}, defaults)
+        _check_auto(hyperparameters, environ, modality, previous)
         _log_start(environ, hyperparameters)
         log.info("event=modality name=%s reason=%r", modality.name, reason)
         kept = warm_start.kept_labels(previous, hyperparameters.reinitialize_top_layer)
-        reader = reading.of_job(channel, previous, hyperparameters.model_id) if not modality.is_array else None
+        reader = None if modality.is_array else reading.of_job(channel, previous, hyperparameters.model_id)
         found = _tables(environ, hyperparameters, modality, reader)
         # A single host reports problems with its rows before it imports TensorFlow, which takes seconds.
         rows = None
         if isinstance(found, Tables) and len(environ.hosts) == 1:
             tables = warm_start.read_as_before(previous, found)
             rows = _prepared(tables, data.labels_of(tables, kept), hyperparameters, reader)
-            data.check_validation(rows, early_stopping=hyperparameters.early_stopping)
+            auto = hyperparameters.model_id == AUTO_MODEL
+            data.check_validation(rows, early_stopping=hyperparameters.early_stopping, compared=auto)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
-        from classifier.training import job  # noqa: PLC0415  imports TensorFlow
+        from classifier.training import candidates, job  # noqa: PLC0415  imports TensorFlow
 
         cluster = job.connect(environ.hosts, environ.current_host, interruption)
         sharded = _sharded(environ, hyperparameters.model_id, modality)
-        context = job.JobContext(cluster, interruption, environ.checkpoint_folder, scratch, channel, previous, sharded)
+        folders = environ.checkpoint_folder, scratch, channel
+        context = job.JobContext(cluster, interruption, *folders, previous, sharded, started)
         with job.peers_watched(cluster):
             if rows is None:
                 tables, labels = job.agree(cluster, found, kept)
                 rows = _prepared(warm_start.read_as_before(previous, tables), labels, hyperparameters, reader)
             warm_start.report_labels(kept, rows)
-            outcome = job.train(rows, kept, hyperparameters, context)
-            job.finish(environ, outcome, rows, context)
+            candidates.run(environ, rows, kept, hyperparameters, context)
     log.info("event=done")
 
 
 def _written(message: str) -> str:
     """Return a message with the bytes of file names that are not UTF-8 escaped, as the failure file must be UTF-8."""
     return message.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _check_auto(
+    hyperparameters: Hyperparameters, environ: Environment, modality: Modality, previous: Previous | None
+) -> None:
+    """Refuse jobs for which several candidates can't be tried.
+
+    Raises:
+        UserError: The job is one of them.
+    """
+    if hyperparameters.model_id != AUTO_MODEL:
+        return
+    problems = {
+        f"is for texts, not for {modality.name}s; leave model_id out": modality.name != TEXT,
+        "the model channel holds a trained model; leave model_id out to train it further": previous is not None,
+        "tries candidates on one host; use one instance, or name a model": len(environ.hosts) > 1,
+    }
+    if any(problems.values()):
+        raise UserError([f"hyperparameter model_id=auto: {words}" for words, wrong in problems.items() if wrong])
 
 
 def _log_start(environ: Environment, hyperparameters: Hyperparameters) -> None:

@@ -26,7 +26,7 @@ from classifier.encoders.files import SAVED_MODEL
 from classifier.encoders.scripts import LATIN, LOST, PRIVATE, SIGNS, STYLED, script
 from classifier.environment import PRETRAINED_FOLDER, set_defaults
 from classifier.errors import UserError
-from classifier.hyperparameters import AUTO, FROM_SCRATCH, TRUNCATE, WINDOWS
+from classifier.hyperparameters import AUTO, AUTO_MODEL, FROM_SCRATCH, LINEAR, TRUNCATE, WINDOWS
 from classifier.modalities.report import Finding
 from classifier.training.data import Tables
 from classifier.training.warm_start import Previous
@@ -156,12 +156,14 @@ def of_job(channel: Path | None, previous: Previous | None, model_id: str) -> Re
         previous: The model of this image that the channel holds; None without one.
         model_id: The hyperparameter.
     """
-    if previous is None and model_id in FROM_SCRATCH:
+    if previous is None and model_id in (*FROM_SCRATCH, AUTO_MODEL):  # of the latter, the first candidate
         return "the vocabulary will be built from the texts"
     set_defaults(VARIABLES)
     try:
         if previous is not None and (previous.encoder.parent / "openvino" / "tokenizer.json").is_file():
             return _portable(previous.encoder.parent / "openvino" / "tokenizer.json", previous)
+        if previous is not None and previous.family == LINEAR:
+            return _of_pieces(pieces.read(previous.encoder), None)
         return _of_folder(previous.encoder if previous else channel or _in_image(model_id))
     except (UserError, OSError, ValueError, KeyError) as error:
         return f"its files will be refused ({error})"
@@ -200,7 +202,7 @@ def _portable(path: Path, previous: Previous) -> Reader | str:
     tokenizer = Tokenizer.from_str(json.dumps(content))
     tokenizer.no_truncation()
     words = previous.family in ("convolutional", "recurrent")
-    longest = None if words else architectures.read(previous.encoder)[1].positions
+    longest = architectures.read(previous.encoder)[1].positions if previous.family == "bert" else None
     return Reader(tokenizer, content["model"]["unk_token"], longest, words)
 
 

@@ -18,10 +18,11 @@ from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 
 from classifier import resources
-from classifier.encoders import ngrams
+from classifier.encoders import NO_VECTORS, ngrams
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, top_layer, warm_start
+from classifier.training.baseline import Baseline
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption
 from classifier.training.logistic import Linear
@@ -96,19 +97,26 @@ class Task:
 
 
 def solved(network: Network, task: Task) -> ScoredNetwork:
-    """Solve the top layer on vectors of the network's encoder, which is frozen, and on n-grams."""
+    """Solve the top layer on vectors of the network's encoder, which is frozen and may have none, and on n-grams."""
+    vectors, held_out = (None, None) if network.encoder.pooling == NO_VECTORS else _encoded(network, task)
+    training, validation = _known(network, task, vectors, held_out)
+    solution = _of_chief(task.cluster, lambda: top_layer.solve(training, validation, task.wanted(_labels(network))))
+    _set_head(network, solution.layer.kernel, solution.layer.bias)
+    network = _with_layer(network, solution)
+    no_vectors = np.zeros((len(task.validation.inputs), 1), np.float32)
+    logits = evaluate.compute(network.inference.classify, Inputs(no_vectors if held_out is None else held_out))
+    return _finished(network, Run(), task, solution, logits)
+
+
+def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the vectors of this host's training and validation rows, float32[rows, width]."""
     inputs = task.training.inputs.some(task.mine())
     started = time.monotonic()
     vectors, held_out = (
         evaluate.compute(network.inference.encode, each, task.interruption) for each in (inputs, task.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(vectors) + len(held_out), time.monotonic() - started)
-    training, validation = _known(network, task, vectors, held_out)
-    solution = _of_chief(task.cluster, lambda: top_layer.solve(training, validation, task.wanted(_labels(network))))
-    _set_head(network, solution.layer.kernel, solution.layer.bias)
-    network = _with_layer(network, solution)
-    logits = evaluate.compute(network.inference.classify, Inputs(held_out))
-    return _finished(network, Run(), task, solution, logits)
+    return vectors, held_out
 
 
 def start(network: Network, task: Task, share: float) -> None:
@@ -209,17 +217,18 @@ def _finished(network: Network, run: Run, task: Task, solution: Solution, logits
         run = Run(epoch=1, history=[metrics], best=1)
         log_solved(metrics)
     run = replace(run, scores=scores, metrics={**run.metrics, **metrics})
-    return ScoredNetwork(network, run, exported, solution.layer, {**solution.report, **_baseline(solution, task)})
+    of_ngrams = _baseline(network, solution, run, task)
+    return ScoredNetwork(network, run, exported, solution.layer, {**solution.report, **of_ngrams})
 
 
-def _baseline(solution: Solution, task: Task) -> dict[str, Any]:
-    """Log how good n-grams alone are, which a trained model should surpass, and return it for the report."""
-    if solution.alone is None or not len(task.validation.targets):
+def _baseline(network: Network, solution: Solution, run: Run, task: Task) -> dict[str, Any]:
+    """Report how good n-grams alone are, which a trained network should surpass."""
+    targets = task.validation.targets
+    if solution.alone is None or not len(targets):
         return {}
-    found = evaluate.metrics(softmax(solution.alone), task.validation.targets, task.hyperparameters.eval_metric)
-    accuracy, macro_f1 = found["val_accuracy"], found["val_macro_f1"]
-    log.info("event=baseline accuracy=%.6f macro_f1=%.6f", accuracy, macro_f1)
-    return {"baseline": {"accuracy": accuracy, "macro_f1": macro_f1}}
+    found = Baseline(softmax(solution.alone), targets, solution.alone_seconds)
+    trained = None if network.encoder.pooling == NO_VECTORS else run.scores.probabilities
+    return {"baseline": found.report(trained, task.hyperparameters)}
 
 
 def _known(
@@ -285,15 +294,16 @@ def _packed(solution: Solution) -> bytes:
     arrays = {"kernel": layer.vectors.kernel, "bias": layer.vectors.bias, "logits": solution.logits}
     arrays |= {} if solution.alone is None else {"alone": solution.alone}
     arrays |= {} if ngram_side is None else {f"ngrams.{name}": array for name, array in ngram_side.arrays.items()}
-    content: bytes = save(arrays, {"json": json.dumps([layer.share, dict(solution.fit), solution.report])})
+    facts = [layer.share, dict(solution.fit), solution.report, solution.alone_seconds]
+    content: bytes = save(arrays, {"json": json.dumps(facts)})
     return content
 
 
 def _unpacked(content: bytes) -> Solution:
     arrays = load(content)
     size = int.from_bytes(content[:8], "little")  # of the header, as the format has it
-    share, fit, report = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["json"])
+    share, fit, report, seconds = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["json"])
     of_ngrams = {name.removeprefix("ngrams."): array for name, array in arrays.items() if name.startswith("ngrams.")}
     side = NgramSide.of(of_ngrams) if of_ngrams else None
     layer = TopLayer(Linear(arrays["kernel"], arrays["bias"]), side, share)
-    return Solution(layer, arrays["logits"], arrays.get("alone"), fit, report)
+    return Solution(layer, arrays["logits"], arrays.get("alone"), fit, report, seconds)

@@ -223,6 +223,7 @@ class Solution:
         alone: The logits of n-grams alone for them; None where the encoder reads no tokens.
         fit: The loss and the accuracy of that layer on the training rows.
         report: What was chosen, for the log and the manifest.
+        alone_seconds: How long it took to learn the n-grams alone.
     """
 
     layer: TopLayer
@@ -230,6 +231,7 @@ class Solution:
     alone: Logits | None
     fit: Mapping[str, float]
     report: dict[str, Any]
+    alone_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -261,11 +263,13 @@ class _Side:
         scale: What turns vectors or bags into features.
         examples: The training rows.
         candidates: The side with each penalty that was tried.
+        seconds: How long that took.
     """
 
     scale: Any
     examples: Examples
     candidates: list[_Candidate]
+    seconds: float
 
     @property
     def best(self) -> _Candidate:
@@ -347,7 +351,7 @@ def _completed(parts: _Parts, wanted: Wanted, vectors: _Side | None, beside: Log
     alone = words.alone.logits[: parts.validated] if words else None
     report |= {"refit": again, "vectors_inverse_penalty": vectors.best.inverse_penalty if vectors else None}
     fit = {} if beside is not None and vectors is None else _fit_to_training(vectors, used, share)
-    return Solution(layer, logits, alone, fit, report)
+    return Solution(layer, logits, alone, fit, report, words.seconds if words else 0.0)
 
 
 def _fit_to_training(vectors: _Side | None, words: _Side | None, share: float) -> dict[str, float]:
@@ -401,10 +405,10 @@ def _fitted(
         candidates.append(_Candidate(penalty, layer, logits, _loss(logits, targets), share, mixed_loss))
         if wanted.stopped() or (len(candidates) > 1 and mixed_loss >= candidates[-2].mixed_loss):
             break
-    side = _Side(scale, examples, candidates)
+    side = _Side(scale, examples, candidates, time.monotonic() - started)
     log.info(
         "event=solved features=%s width=%d inverse_penalty=%g loss=%.6f seconds=%.1f",
-        scale.name, features.shape[1], side.best.inverse_penalty, side.best.loss, time.monotonic() - started,
+        scale.name, features.shape[1], side.best.inverse_penalty, side.best.loss, side.seconds,
     )  # fmt: skip
     return side
 
@@ -421,7 +425,7 @@ def _again(side: _Side, raw: Any, rows: Records, wanted: Wanted) -> _Side:
         prior = scale.to_features(wanted.prior.vectors)
     examples = Examples(scale.features(raw), rows.targets, rows.weights)
     layer = logistic.fit(examples, best.inverse_penalty, start, prior, wanted.stopped)
-    return _Side(scale, examples, [replace(best, layer=layer)])
+    return replace(side, scale=scale, examples=examples, candidates=[replace(best, layer=layer)])
 
 
 def _share(
