@@ -40,7 +40,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> tu
     """A job of three epochs run through a symbolic link from another folder, with a failure file of an earlier run."""
     folder = tmp_path_factory.mktemp("finished")
     job = Job.create(folder / "ml", encoder=tiny_encoder)
-    job.configure(hyperparameters={"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34"})
+    settings = {"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "ngram_features": "true"}
+    job.configure(hyperparameters=settings)
     (job.base / "output").mkdir()
     (job.base / "output" / "failure").write_text("of an earlier run")
     (folder / "train").symlink_to(TRAIN)
@@ -66,6 +67,7 @@ def test_the_model_folder_holds_what_serving_and_other_programs_need_T37(finishe
         "head.safetensors",
         "labels_info.json",
         "manifest.json",
+        "ngrams.safetensors",
         "openvino",
     ]
     assert not [path for path in job.model.rglob("*") if path.is_symlink()]
@@ -73,7 +75,8 @@ def test_the_model_folder_holds_what_serving_and_other_programs_need_T37(finishe
     manifest = json.loads((job.model / "manifest.json").read_text())
     assert manifest["labels"] == [0, 1]
     longest = manifest["encoder"].pop("max_sequence_length")
-    assert manifest["encoder"] == {"family": "bert", "name": "model channel", "pooling": "mean"}
+    expected = {"family": "bert", "name": "model channel", "pooling": "mean", "long_texts": "truncate"}
+    assert manifest["encoder"] == expected
     assert 0 < longest <= manifest["hyperparameters"]["max_sequence_length"]
     assert manifest["hyperparameters"]["epochs"] == 3
     assert predictor.load(job.model).labels == (0, 1)
@@ -116,7 +119,7 @@ def test_the_log_is_whole_lines_without_carriage_returns_or_colours_T70(finished
 
 def test_the_log_says_which_learning_rate_was_taken_and_how_far_the_run_is(finished: tuple[Job, str]) -> None:
     _, log = finished
-    assert 'learning_rate=0.00003000 learning_rate_from="default for a whole transformer, where the' in log
+    assert 'learning_rate=0.00010000 learning_rate_from="default for a whole transformer, where the' in log
     assert re.findall(
         r"event=epoch epoch=(\d)/3 .*examples_per_second=[\d.]+ .*seconds=[\d.]+ done=([\d.]+)%", log
     ) == [
