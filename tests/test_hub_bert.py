@@ -22,6 +22,13 @@ from tiny_hub_bert import VOCABULARY, gelu_erf, gelu_tanh
 
 TEXTS = ["The film was not good", "", "bad smoke, very bad", "\U00013000 is new", "it works " * 30]
 SETTINGS = {"epochs": "1", "batch_size": "4", "validation_split_ratio": "0.34"}
+CONVERTED = {
+    "family": "bert",
+    "name": "garden",
+    "pooling": "pooler",
+    "max_sequence_length": 16,
+    "long_texts": "truncate",
+}
 REAL = ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS")
 
 
@@ -179,7 +186,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, garden: Path) -> Path:
 
 def test_a_job_on_a_carried_encoder_exports_a_checkpoint_and_is_served(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())
-    assert manifest["encoder"] == {"family": "bert", "name": "garden", "pooling": "pooler", "max_sequence_length": 16}
+    assert manifest["encoder"] == CONVERTED
     names = {path.name for path in (trained / "encoder").iterdir()}
     assert names == {"config.json", "vocab.txt", "tokenizer_config.json", "model.safetensors"}
     answers = predictor.load(trained).predict(TEXTS)
@@ -199,7 +206,7 @@ def test_a_model_of_an_earlier_version_is_carried_over_and_trained_further_in_ha
     assert "event=encoder name='garden' carried_over=True" in caplog.text
     assert "precision=bfloat16" in caplog.text
     manifest = json.loads((job.model / "manifest.json").read_text())
-    assert manifest["encoder"] == {"family": "bert", "name": "garden", "pooling": "pooler", "max_sequence_length": 16}
+    assert manifest["encoder"] == CONVERTED
     before, after = (load_file(model / "encoder" / "model.safetensors") for model in (trained, job.model))
     assert before.keys() == after.keys()
     for name, value in before.items():

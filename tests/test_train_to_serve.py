@@ -54,7 +54,8 @@ def test_real_files_of_tensorflow_hub_on_the_model_channel_train_and_serve_T80(
     job.train()
     manifest = json.loads((job.model / "manifest.json").read_text())
     assert manifest["encoder"].pop("max_sequence_length") > 0
-    assert manifest["encoder"] == {"family": family, "name": folders[-1], "pooling": pooling}
+    expected = {"family": family, "name": folders[-1], "pooling": pooling, "long_texts": "truncate"}
+    assert manifest["encoder"] == expected
     with serving(job.model) as server:
         assert len(ask(server, ["a good film", "", "word " * 1000])) == 3
 
