@@ -266,9 +266,10 @@ def described() -> dict[str, Any]:
     return page
 
 
-@schemathesis.serializer(
-    "application/x-image", "image/jpeg", "image/png", "image/gif", "image/bmp", "application/jsonlines"
-)
+IMAGES = ("jpeg", "png", "gif", "bmp", "webp", "tiff")
+
+
+@schemathesis.serializer("application/x-image", *(f"image/{each}" for each in IMAGES), "application/jsonlines")
 def plainly(_: object, value: object) -> bytes:
     """The body as it is; what is neither bytes nor a text, as JSON."""
     content = value if isinstance(value, bytes | str) else json.dumps(value, default=str)

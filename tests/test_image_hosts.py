@@ -71,6 +71,8 @@ def test_hosts_with_another_kind_of_records_each_end_with_what_to_do(
 ) -> None:
     jobs = two(("data.csv", "LICENSE.txt"))
     drawn_images.write(jobs[1].base / "input" / "data" / "training", range(3))
+    for job in jobs:
+        job.configure(hyperparameters={})
     ended = run_all(jobs)
     assert [code for code, _ in ended] == [1, 1]
     for job in jobs:

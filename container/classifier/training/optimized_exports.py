@@ -35,7 +35,7 @@ MOST_COMPARED = 256
 MOST_OFF = artifact.SMOKE_TOLERANCE / 2
 MOST_JUDGED = 5_000  # rows
 # Sums and norms are cheap; in float32, they lower the rounding error of a bfloat16 network by a third.
-_KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "Subtract"})
+_KEPT_PRECISE = frozenset({"Add", "Divide", "MVN", "Multiply", "ReduceSum", "Subtract"})
 
 
 @dataclass(frozen=True)
