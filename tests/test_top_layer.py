@@ -181,6 +181,21 @@ def test_n_grams_beside_a_trained_network_correct_it_where_they_help() -> None:
     assert (found.logits.argmax(axis=1) == validation.targets).mean() > 0.95
 
 
+def test_n_grams_that_lower_the_metric_get_a_smaller_share_that_does_not() -> None:
+    rows, validation = records(300, 28, told_by="tokens"), records(200, 29, told_by="tokens")
+    targets = validation.targets.copy()
+    targets[:20] = (targets[:20] + 1) % 3  # on which n-grams are wrong
+    sure = np.eye(3, dtype=np.float32)[targets]  # a network that is always right, and never very sure
+    found = top_layer.beside_network(rows, replace(validation, targets=targets), sure, Wanted(3))
+    assert found.report["metric_without_ngrams"] == 1.0
+    assert found.report["metric_with_ngrams"] == 1.0
+    assert found.report["loss_with_ngrams"] < found.report["loss_without_ngrams"]
+    assert found.alone is not None
+    halves = sure * 0.5 + found.alone * np.float32(0.5)
+    assert (halves.argmax(axis=1) == targets).mean() < 1, "an equal share would have lowered the metric"
+    assert found.layer.share > 0.5
+
+
 def test_n_grams_are_carried_over_to_other_features() -> None:
     rows = records(300, 30)
     known = solved(rows, records(100, 31), ngram_features="true").layer.ngrams

@@ -436,20 +436,26 @@ def _share(
         return 1.0, {"ngram_features": False}
     if beside is None:
         return 0.0, {"ngram_features": True, "ngrams_inverse_penalty": words.best.inverse_penalty}
-    share = words.best.share
-    if wanted.ngram_features == "true":
-        share = min(share, SHARES[-2])
-    without, mixed = (
-        {"loss": _loss(logits, targets), "metric": _metric(logits, targets, wanted.eval_metric)}
-        for logits in (beside, _mixture(beside, words.best.logits, share))
-    )
-    better = share < 1 and mixed["loss"] < without["loss"] and mixed["metric"] >= without["metric"]
-    accepted = better or wanted.ngram_features == "true"
+    without = _judged(beside, targets, wanted)
+    # From the share with the lowest loss on towards the vectors: the first that does not lower the metric.
+    shares = [share for share in SHARES if words.best.share <= share < 1] or [SHARES[-2]]
+    found = {share: _judged(_mixture(beside, words.best.logits, share), targets, wanted) for share in shares}
+    helping = [
+        share
+        for share, mixed in found.items()
+        if mixed["loss"] < without["loss"] and mixed["metric"] >= without["metric"]
+    ]
+    share = (helping or shares)[0]
+    mixed, accepted = found[share], bool(helping) or wanted.ngram_features == "true"
     report = {"ngram_features": accepted, "ngrams_inverse_penalty": words.best.inverse_penalty, "vectors_share": share}
     report |= {f"{name}_without_ngrams": value for name, value in without.items()}
     report |= {f"{name}_with_ngrams": value for name, value in mixed.items()}
     log.info("event=ngram_features %s", " ".join(f"{name}={_shown(value)}" for name, value in report.items()))
     return share if accepted else 1.0, report
+
+
+def _judged(logits: Logits, targets: NDArray[np.int32], wanted: Wanted) -> dict[str, float]:
+    return {"loss": _loss(logits, targets), "metric": _metric(logits, targets, wanted.eval_metric)}
 
 
 def _shown(value: Any) -> str:
