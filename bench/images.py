@@ -15,7 +15,7 @@ from pathlib import Path
 
 import bare
 import machine
-from kit import DATA, WORK, Record, add, of_setup, option_parser, refusals
+from kit import DATA, WORK, Record, add, load_option_parser, of_setup, refusals
 from load import first_answer, labels, level
 from local_run import train
 from servers import ENGINES, FLASK, OURS, Contender, contenders
@@ -121,11 +121,8 @@ def served(contender: Contender, trial: Trial) -> Record:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = option_parser("Measure servers of images beside each other.", "names, or their beginnings: ours,flask")
-    parser.add_argument("--seconds", type=int, default=5, help="of each load (5)")
-    parser.add_argument("--warm", type=int, default=3, help="seconds of load before they count (3)")
-    parser.add_argument("--model", type=Path, help="folder of a model of flowers5; without it one is trained")
-    return parser.parse_args(arguments)
+    names = "names, or their beginnings: ours,flask"
+    return load_option_parser("Measure servers of images beside each other.", names, "flowers5").parse_args(arguments)
 
 
 if __name__ == "__main__":

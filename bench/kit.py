@@ -105,6 +105,21 @@ def option_parser(measures: str, only: str) -> argparse.ArgumentParser:
     return parser
 
 
+def load_option_parser(measures: str, only: str, model: str) -> argparse.ArgumentParser:
+    """Return a reader of the options of programs that load servers.
+
+    Args:
+        measures: What the program does, in a sentence.
+        only: What its option ``--only`` may name.
+        model: The data set of the model that is served.
+    """
+    parser = option_parser(measures, only)
+    parser.add_argument("--seconds", type=int, default=5, help="of each load (5)")
+    parser.add_argument("--warm", type=int, default=3, help="seconds of load before they count (3)")
+    parser.add_argument("--model", type=Path, help=f"folder of a model of {model}; without it one is trained")
+    return parser
+
+
 def last_json(output: str) -> Record:
     """Return what a program printed as its last line of JSON.
 

@@ -16,7 +16,20 @@ from pathlib import Path
 
 import bare
 import machine
-from kit import PEER_PROGRAMS, PEERS, WORK, Record, Rows, add, last_json, of_setup, option_parser, refusals, sst2, write
+from kit import (
+    PEER_PROGRAMS,
+    PEERS,
+    WORK,
+    Record,
+    Rows,
+    add,
+    last_json,
+    load_option_parser,
+    of_setup,
+    refusals,
+    sst2,
+    write,
+)
 from load import first_answer, labels, level
 from local_run import train
 from servers import OURS, Contender, contenders
@@ -154,11 +167,8 @@ def looped(loop: str, trial: Trial) -> Record:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = option_parser("Measure servers beside each other.", "names, or their beginnings: ours,flask,bare")
-    parser.add_argument("--seconds", type=int, default=5, help="of each load (5)")
-    parser.add_argument("--warm", type=int, default=3, help="seconds of load before they count (3)")
-    parser.add_argument("--model", type=Path, help="folder of a model of SST-2; without it one is trained")
-    return parser.parse_args(arguments)
+    names = "names, or their beginnings: ours,flask,bare"
+    return load_option_parser("Measure servers beside each other.", names, "SST-2").parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """Images and encoders of images, small enough to make where they are needed."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from classifier.errors import UserError
 
 
 def pixels(count: int, height: int, width: int | None = None, seed: int = 0) -> NDArray[np.uint8]:
@@ -13,6 +18,32 @@ def pixels(count: int, height: int, width: int | None = None, seed: int = 0) -> 
     generator = np.random.default_rng(seed)
     patches = generator.integers(0, 256, (count, 4, 4, 3)).astype(np.float32)
     return tf.cast(tf.image.resize(patches, (height, width or height)), tf.uint8).numpy()  # type: ignore[no-any-return]
+
+
+def assert_broken_weights_are_told(
+    family: Any, folder: Path, lacking: str, misshapen: Mapping[str, NDArray[np.float32]], told: Sequence[str]
+) -> None:
+    """Check what a family says of a saved network that lacks a weight, has others of a wrong shape, or is junk.
+
+    Args:
+        family: The module of the family.
+        folder: The saved network, whose file of weights is replaced.
+        lacking: The weight that is taken out.
+        misshapen: The weights that are replaced.
+        told: The weights that the problems name, in their order.
+    """
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights.pop(lacking)
+    save_file({**weights, **misshapen}, path)
+    with pytest.raises(UserError) as caught:
+        family.load(folder, "x")
+    assert [line.split(" is ")[0] for line in caught.value.problems] == [
+        f"model.safetensors: weight {name}" for name in told
+    ]
+    path.write_bytes(b"junk")
+    with pytest.raises(UserError, match=r"model\.safetensors: not a safetensors file"):
+        family.load(folder, "x")
 
 
 def with_random_weights(network: Any, seed: int = 0) -> Any:

@@ -22,7 +22,7 @@ from classifier.batch.options import JSON_LINES, Options
 from classifier.batch.progress import Tally, Watch
 from classifier.batch.records import Added
 from classifier.batch.results import RejectList, writing
-from classifier.batch.task import FINGERPRINT, REJECTED, ROWS
+from classifier.batch.task import REJECTED, ROWS, facts_of, finished
 from classifier.environment import shown
 from classifier.errors import RecordError, UserError, at_most
 from classifier.modalities.image_files import ABOUT_THE_DATA, SUFFIXES, SUFFIXES_NOT_READ, is_left_behind
@@ -84,10 +84,7 @@ class Part:
     @property
     def tally(self) -> Tally | None:
         """Its counts, if it is finished; otherwise None."""
-        facts = self.job.results.facts(self.name)
-        if facts is None or facts.get(FINGERPRINT) != self.fingerprint:
-            return None
-        return Tally(int(facts[ROWS]), int(facts[REJECTED]))
+        return finished(self.job.results.facts(self.name), self.fingerprint)
 
 
 def refuse_options_for_tables(options: Options) -> None:
@@ -181,11 +178,8 @@ def _fingerprint(job: Job, parts: Sequence[Part]) -> str:
 
 def _finished(job: Job, output: str, parts: Sequence[Part]) -> Tally | None:
     """Return the counts of an existing result of the same images; None if it has to be written."""
-    facts = job.results.facts(output)
-    if facts is None or facts.get(FINGERPRINT) != _fingerprint(job, parts):
-        return None
-    tally = Tally(int(facts[ROWS]), int(facts[REJECTED]))
-    return None if tally.rejected and job.options.fail_on_rejects else tally
+    tally = finished(job.results.facts(output), _fingerprint(job, parts))
+    return None if tally and tally.rejected and job.options.fail_on_rejects else tally
 
 
 def _refuse_rejects(job: Job, names: Sequence[str], rejects: str) -> None:
@@ -223,8 +217,8 @@ def _predict_part(part: Part, watch: Watch, total: int) -> None:
             rejected = sum(isinstance(outcome, Rejected) for outcome in outcomes)
             watch.count(len(outcomes) - rejected, rejected)
             watch.line(watch.tally.total / total)
-    rows, rejected = watch.tally.rows - begun.rows, watch.tally.rejected - begun.rejected
-    job.results.publish(path, part.name, {FINGERPRINT: part.fingerprint, ROWS: str(rows), REJECTED: str(rejected)})
+    done = Tally(watch.tally.rows - begun.rows, watch.tally.rejected - begun.rejected)
+    job.results.publish(path, part.name, facts_of(part.fingerprint, done))
 
 
 def _blocks(names: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -301,7 +295,7 @@ def _join(job: Job, parts: Sequence[Part], output: str, rejects: str) -> None:
                     write(outcome)
                     tally.rows += 1
         tally.rejected = rejected.count
-    facts = {FINGERPRINT: _fingerprint(job, parts), ROWS: str(tally.rows), REJECTED: str(tally.rejected)}
+    facts = facts_of(_fingerprint(job, parts), tally)
     if tally.rejected:
         job.rejects.publish(rejects_path, rejects, facts)
     else:

@@ -67,7 +67,19 @@ class Task:
 
     def facts(self, tally: Tally) -> Facts:
         """Return the facts to store with its result."""
-        return {FINGERPRINT: self.fingerprint, ROWS: str(tally.rows), REJECTED: str(tally.rejected)}
+        return facts_of(self.fingerprint, tally)
+
+
+def facts_of(fingerprint: str, tally: Tally) -> Facts:
+    """Return the facts to store with a result, by which :func:`finished` knows it."""
+    return {FINGERPRINT: fingerprint, ROWS: str(tally.rows), REJECTED: str(tally.rejected)}
+
+
+def finished(facts: Facts | None, fingerprint: str) -> Tally | None:
+    """Return the counts of a stored result; None if there is none, or if it is of something else."""
+    if facts is None or facts.get(FINGERPRINT) != fingerprint:
+        return None
+    return Tally(int(facts[ROWS]), int(facts[REJECTED]))
 
 
 def predict(job: Job, name: str) -> Tally:
@@ -96,11 +108,8 @@ def predict(job: Job, name: str) -> Tally:
 
 def _finished(task: Task) -> Tally | None:
     """Return the counts of an existing result; None if it has to be written, or has rejects that are not allowed."""
-    facts = task.job.results.facts(task.output)
-    if facts is None or facts.get(FINGERPRINT) != task.fingerprint:
-        return None
-    tally = Tally(int(facts[ROWS]), int(facts[REJECTED]))
-    return None if tally.rejected and task.job.options.fail_on_rejects else tally
+    tally = finished(task.job.results.facts(task.output), task.fingerprint)
+    return None if tally and tally.rejected and task.job.options.fail_on_rejects else tally
 
 
 def _predicted(task: Task, path: Path) -> Tally:

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from classifier.encoders import files
+from classifier.encoders.files import CONFIG_FILE
 from classifier.encoders.images import (
     LITE,
     ImageEncoder,
@@ -31,7 +31,6 @@ from classifier.encoders.images import (
 )
 from classifier.errors import UserError, at_most
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_TYPE = "efficientnet-lite0"
 # In pixels. Its authors scored the network on the middle 224 pixels of images of 256; here the whole image is read, at
@@ -177,8 +176,7 @@ def _blocks() -> Iterator[Block]:
 
 def recognise(folder: Path) -> bool:
     """Return whether a folder holds a network of this family."""
-    there = all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
-    return there and files.settings(folder / CONFIG_FILE).get("model_type") == MODEL_TYPE
+    return files.is_of(folder, MODEL_TYPE, WEIGHTS_FILE)
 
 
 def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -> ImageEncoder:  # noqa: ARG001
@@ -198,10 +196,7 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         >>> encoder.layer(tf.zeros([1, 256, 256, 3], tf.uint8)).shape
         TensorShape([1, 1280])
     """
-    try:
-        weights = load_file(folder / WEIGHTS_FILE)
-    except SafetensorError as error:
-        raise UserError(f"{WEIGHTS_FILE}: not a safetensors file ({error}); copy the model again") from None
+    weights = files.tensors(folder / WEIGHTS_FILE)
     pixel_range = saved_range(files.settings(folder / CONFIG_FILE), LITE, CONFIG_FILE)
     with same_on_all_replicas():
         layer = ImageLayer(EfficientNetLite(), pixel_range)

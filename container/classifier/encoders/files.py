@@ -1,11 +1,16 @@
-"""The small files of a checkpoint, with errors that name the file."""
+"""The files of encoders, with errors that name the file."""
 
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
 from classifier.environment import read_object
 from classifier.errors import UserError
 
+CONFIG_FILE = "config.json"
 SAVED_MODEL = "saved_model.pb"
 DEPTH = 4  # folders below the channel that are searched
 
@@ -32,6 +37,25 @@ def settings(path: Path) -> dict[str, Any]:
     if problems:
         raise UserError(f"{path.name}: not a JSON object; copy the checkpoint again")
     return content
+
+
+def is_of(folder: Path, model_type: str, *names: str) -> bool:
+    """Return whether a folder holds an encoder of this project: settings that name its kind, and the files beside."""
+    there = all((folder / name).is_file() for name in (CONFIG_FILE, *names))
+    return there and settings(folder / CONFIG_FILE).get("model_type") == model_type
+
+
+def tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the weights of an encoder of this project.
+
+    Raises:
+        UserError: It is not a safetensors file.
+    """
+    try:
+        found: dict[str, NDArray[Any]] = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path.name}: not a safetensors file ({error}); copy the model again") from None
+    return found
 
 
 def lines(path: Path) -> tuple[str, ...]:

@@ -15,15 +15,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from classifier.encoders import files
+from classifier.encoders.files import CONFIG_FILE
 from classifier.encoders.images import ImageEncoder, ImageLayer, ImagePreprocessor, saved_range
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import Hyperparameters
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_TYPE = "image_cnn"
 SIDE = 128  # pixels
@@ -82,8 +81,7 @@ class ImageNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
 
 def recognise(folder: Path) -> bool:
     """Return whether a folder holds a network of this family."""
-    there = all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
-    return there and files.settings(folder / CONFIG_FILE).get("model_type") == MODEL_TYPE
+    return files.is_of(folder, MODEL_TYPE, WEIGHTS_FILE)
 
 
 def build(records: Sequence[Any], settings: Hyperparameters, vectors: Path | None) -> ImageEncoder:  # noqa: ARG001
@@ -120,10 +118,7 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         >>> load(folder, "my-network").preprocessor.reads
         {'height': 128, 'width': 128}
     """
-    try:
-        weights = load_file(folder / WEIGHTS_FILE)
-    except SafetensorError as error:
-        raise UserError(f"{WEIGHTS_FILE}: not a safetensors file ({error}); copy the model again") from None
+    weights = files.tensors(folder / WEIGHTS_FILE)
     encoder = _made(name, seed, saved_range(files.settings(folder / CONFIG_FILE), RANGE, CONFIG_FILE))
     _assign(encoder.layer.network.named(), weights)
     return encoder

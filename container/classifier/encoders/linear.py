@@ -17,13 +17,13 @@ import tensorflow as tf
 import tf_keras
 
 from classifier.encoders import NO_VECTORS, files, learned_pieces, pieces, wordpiece
+from classifier.encoders.files import CONFIG_FILE
 from classifier.encoders.pieces import Pieces
 from classifier.encoders.wordpiece import UNKNOWN_WORD, WordPiece
 from classifier.hyperparameters import LINEAR, Hyperparameters
 
 log = logging.getLogger(__name__)
 
-CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocab.txt"
 LONG_WORDS_WARNED_OF = 0.01  # of all words
 
@@ -57,8 +57,7 @@ class LinearEncoder:
 
 def recognise(folder: Path) -> bool:
     """Return whether a folder holds an encoder of this family."""
-    there = (folder / CONFIG_FILE).is_file() and (folder / VOCABULARY_FILE).is_file()
-    return there and files.settings(folder / CONFIG_FILE).get("model_type") == LINEAR
+    return files.is_of(folder, LINEAR, VOCABULARY_FILE)
 
 
 def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> LinearEncoder:

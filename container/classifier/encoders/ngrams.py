@@ -12,6 +12,7 @@ Source of binary features: Wang and Manning, "Baselines and Bigrams" (2012). Sou
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -54,9 +55,18 @@ def bags(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> scip
         code_of: What :func:`codes` returned.
     """
     found = [np.unique(_hashed(code_of[ids])) for ids in texts]
-    ends = np.cumsum([0, *(len(each) for each in found)])
-    columns = np.concatenate([np.zeros(0, np.int32), *found])
-    return scipy.sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(texts), BUCKETS))
+    return bags_of(np.concatenate([np.zeros(0, np.int32), *found]), [len(each) for each in found])
+
+
+def bags_of(buckets: NDArray[np.int32], counts: Sequence[int] | NDArray[np.integer[Any]]) -> scipy.sparse.csr_matrix:
+    """Return the same as :func:`bags`, given the buckets.
+
+    Args:
+        buckets: The buckets of each text, text after text.
+        counts: How many each text has.
+    """
+    ones, ends = np.ones(len(buckets), np.float32), np.cumsum([0, *counts])
+    return scipy.sparse.csr_matrix((ones, buckets, ends), (len(counts), BUCKETS))
 
 
 def _hashed(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -15,16 +15,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from classifier.encoders import files, word_vectors
 from classifier.encoders.dropout import Dropout
+from classifier.encoders.files import CONFIG_FILE
 from classifier.encoders.words import RESERVED, VOCABULARY_FILE, Words
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import SCHEMA, Hyperparameters, unquote
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 WIDEST_FIRST_VALUE = 0.05  # of a word vector before training
 
@@ -108,8 +107,7 @@ class Family:
 
     def recognise(self, folder: Path) -> bool:
         """Return whether a folder holds a network of this family."""
-        there = all((folder / name).is_file() for name in (CONFIG_FILE, VOCABULARY_FILE, WEIGHTS_FILE))
-        return there and files.settings(folder / CONFIG_FILE).get("model_type") == self.model_id
+        return files.is_of(folder, self.model_id, VOCABULARY_FILE, WEIGHTS_FILE)
 
     def load(self, folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> WordEncoder:
         """Load the network that :meth:`WordEncoder.save` wrote.
@@ -132,10 +130,7 @@ class Family:
         """
         shape = self._shape_in(files.settings(folder / CONFIG_FILE))
         words = Words.from_folder(folder, max_sequence_length)
-        try:
-            weights = load_file(folder / WEIGHTS_FILE)
-        except SafetensorError as error:
-            raise UserError(f"{WEIGHTS_FILE}: not a safetensors file ({error}); copy the model again") from None
+        weights = files.tensors(folder / WEIGHTS_FILE)
         encoder = self._made(name, words, shape, seed)
         _assign(encoder.layer.named(), weights)
         return encoder

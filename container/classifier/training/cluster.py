@@ -84,7 +84,7 @@ class Cluster:
     def all_gather_large(self, content: bytes) -> list[bytes]:
         """Return every host's content, of any size: it is sent in pieces, as gRPC messages are limited to 2 GiB."""
         longest = max(int(length) for length in self.all_gather(str(len(content)).encode()))
-        starts = range(0, longest, PIECE_BYTES)
+        starts = range(0, max(longest, 1), PIECE_BYTES)
         pieces = [self.all_gather(content[start : start + PIECE_BYTES]) for start in starts]
         return [b"".join(of_host) for of_host in zip(*pieces, strict=True)]
 
@@ -93,13 +93,8 @@ class Cluster:
         return any(content == b"1" for content in self.all_gather(b"1" if flag else b"0"))
 
     def broadcast(self, content: bytes) -> bytes:
-        """Return the chief's content on every host; it is sent in pieces, as gRPC messages are limited to 2 GiB."""
-        if self.alone:
-            return content
-        length = int(self.all_gather(str(len(content)).encode() if self.is_chief else b"")[0])
-        starts = range(0, length, PIECE_BYTES)
-        pieces = (content[start : start + PIECE_BYTES] if self.is_chief else b"" for start in starts)
-        return b"".join(self.all_gather(piece)[0] for piece in pieces)
+        """Return the chief's content, of any size, on every host."""
+        return content if self.alone else self.all_gather_large(content if self.is_chief else b"")[0]
 
     def _gather(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the concatenated words of all hosts, and the number of words of each."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
@@ -264,10 +263,7 @@ def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None)
 
 
 def _records(arrays: Mapping[str, NDArray[Any]]) -> Records:
-    bags = None
-    if "buckets" in arrays:
-        ones, ends = np.ones(len(arrays["buckets"]), np.float32), np.cumsum([0, *arrays["counts"]])
-        bags = scipy.sparse.csr_matrix((ones, arrays["buckets"], ends), (len(arrays["counts"]), ngrams.BUCKETS))
+    bags = ngrams.bags_of(arrays["buckets"], arrays["counts"]) if "buckets" in arrays else None
     return Records(arrays.get("vectors"), bags, arrays["targets"], arrays["weights"])
 
 
