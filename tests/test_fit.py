@@ -15,6 +15,7 @@ from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, hardware, job
 from classifier.training.cluster import Cluster
+from classifier.training.context import JobContext
 from classifier.training.interruption import Interruption
 from classifier.training.loop import batches, fit
 from classifier.training.loop.batches import Inputs, Rows
@@ -76,7 +77,7 @@ def test_a_top_layer_learns_the_same_from_kept_vectors_as_from_an_encoder_that_i
     slowly = network.head.get_weights()
 
     again, fit_spec = frozen(tiny_encoder, run_context)
-    context = job.JobContext(run_context.cluster, run_context.interruption, tmp_path / "others", tmp_path)
+    context = JobContext(run_context.cluster, run_context.interruption, tmp_path / "others", tmp_path)
     short = job._top_layer_fit_spec(fit_spec, again, context)
     assert short.training.inputs.signature.dtype == tf.float32
     fast = fit.fit(short, SETTINGS, RunContext(context.cluster, Folder(context.checkpoints, "1" * 16), Interruption()))

@@ -21,7 +21,7 @@ from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.errors import RecordError
 from classifier.modalities import MODALITIES
 from classifier.pixels import ImageSource, PixelsError, decode, survey
-from classifier.training import data, job
+from classifier.training import agreement, data
 from jobs import Job, check_data
 from labelled_images import PNG_BEGINS, chunk, encoded, noise
 
@@ -218,7 +218,7 @@ def test_hosts_with_images_of_their_own_read_them_by_the_same_bits(tmp_path: Pat
     folder = channel(tmp_path, "a microscope's 12 bits in 16")
     here = data.read({"training": folder}, modality=MODALITIES["image"], sharded={"training"})
     hosts: Any = TwoHosts()
-    tables, labels = job.agree(hosts, here, ())
+    tables, labels = agreement.agree(hosts, here, ())
     assert (here.bits, tables.bits) == (12, 14)
     assert {image.bits for image in data.prepare(tables, labels, 0.2, 1).training.records} == {14}
 

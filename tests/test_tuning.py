@@ -9,7 +9,7 @@ import pytest
 from classifier import predictor
 from classifier.errors import UserError
 from classifier.hyperparameters import SCHEMA
-from classifier.training import job as training
+from classifier.training import candidates, outcome
 from classifier.training.loop import step
 from jobs import Job
 
@@ -48,13 +48,13 @@ ALL = {
 def test_every_corner_of_the_tuning_ranges_trains_U03_U04_U05(
     job: Job, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcomes: list[training.Outcome] = []  # what comes after them is the same whatever the corner, and takes longest
-    monkeypatch.setattr(training, "finish", lambda _, outcome, *__: outcomes.append(outcome))
+    outcomes: list[outcome.Outcome] = []  # what comes after them is the same whatever the corner, and takes longest
+    monkeypatch.setattr(candidates, "finish", lambda _, trained, *__: outcomes.append(trained))
     optimizer = {"momentum": {"optimizer": "sgd"}}.get(name, {})
     job.configure(hyperparameters={**SHORT, **optimizer, name: f'"{value}"', "_tuning_objective_metric": "x"})
     job.train()
-    (outcome,) = outcomes
-    assert "val_accuracy" in outcome.trained.metrics
+    (trained,) = outcomes
+    assert "val_accuracy" in trained.trained.metrics
 
 
 def test_a_job_that_sets_every_hyperparameter_trains_and_keeps_what_it_was_given(

@@ -24,11 +24,12 @@ from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO_MODEL, LINEAR, STEPWISE, Hyperparameters
 from classifier.training import evaluate, job, load_encoder, recipe
+from classifier.training.context import JobContext
 from classifier.training.data import Data
 from classifier.training.interruption import StoppedError
-from classifier.training.job import JobContext, Outcome
 from classifier.training.loop import batches
 from classifier.training.loop.checkpoint import run_digest
+from classifier.training.outcome import Outcome, finish, tested
 
 log = logging.getLogger(__name__)
 
@@ -141,11 +142,11 @@ def run(
     """
     if hyperparameters.model_id == AUTO_MODEL:
         best, trials = train(rows, hyperparameters, context)
-        job.finish(environ, best.model, rows, context)
+        finish(environ, best.model, rows, context)
         write(environ.output_data_folder, best, trials)
     else:
-        outcome = job.train(rows, labels_kept, hyperparameters, context)
-        job.finish(environ, outcome, rows, context)
+        model = job.train(rows, labels_kept, hyperparameters, context)
+        finish(environ, model, rows, context)
     budget = hyperparameters.time_budget
     if context.left(budget, share=0) < 0:
         log.warning("event=time_budget seconds=%s note='took %.0f s'", budget, time.monotonic() - context.started)
@@ -187,7 +188,7 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
             "event=leaderboard model=%r %s seconds=%.1f chosen=%s note=%r",
             trial.name, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
         )  # fmt: skip
-    return replace(best, outcome=job.tested(best.model, rows)), trials
+    return replace(best, outcome=tested(best.model, rows)), trials
 
 
 def _planned(
@@ -264,7 +265,7 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserErr
     """Train a candidate; what fails is noted, as others may not."""
     started = time.monotonic()
     try:
-        outcome = job.train(rows, (), trial.hyperparameters, _own(context, trial))
+        model = job.train(rows, (), trial.hyperparameters, _own(context, trial))
     except UserError as error:
         failures.append(error)
         seconds = time.monotonic() - started
@@ -273,12 +274,12 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserErr
         return replace(
             trial, seconds=seconds, note="stopped: the job was told to stop" if stopped else f"failed: {error}"
         )
-    done = replace(trial, seconds=time.monotonic() - started, outcome=outcome, metrics=outcome.trained.metrics)
-    epochs = len(outcome.history)
-    if len(outcome.trained.answers) < len(rows.validation.records):
+    done = replace(trial, seconds=time.monotonic() - started, outcome=model, metrics=model.trained.metrics)
+    epochs = len(model.history)
+    if len(model.trained.answers) < len(rows.validation.records):
         # Not all rows were scored, so that its metrics can't be compared.
         return replace(done, note="stopped before the end of its first epoch", metrics={})
-    planned = outcome.hyperparameters.epochs
+    planned = model.hyperparameters.epochs
     if not trial.hyperparameters.solves_top_layer and epochs < planned:
         why = _why_stopped(trial.hyperparameters, context)
         return replace(done, note=f"stopped after {epochs} of {planned} epochs: {why}")

@@ -1,24 +1,20 @@
 """The steps of a job that need TensorFlow, in their order."""
 
-import json
 import logging
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import __version__, artifact, resources
+from classifier import __version__
 from classifier.artifact import Label
 from classifier.encoders import NO_VECTORS, ConfigurableEncoder, Encoder
 from classifier.encoders.files import saved_models
 from classifier.encoders.long_texts import LongTextEncoder
 from classifier.encoders.texts import TokenPreprocessor
-from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import (
@@ -30,150 +26,33 @@ from classifier.training import (
     load_encoder,
     reading,
     solving,
-    warm_start,
 )
 from classifier.training.baseline import Texts
-from classifier.training.cluster import Cluster, connect, peers_watched
-from classifier.training.data import Data, Split, Tables
-from classifier.training.export import Trained, export
-from classifier.training.interruption import Interruption, StoppedError, TimeLimit
+from classifier.training.context import JobContext
+from classifier.training.data import Data, Split
+from classifier.training.interruption import StoppedError, TimeLimit
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
-from classifier.training.loop.progress import Metrics, Run
+from classifier.training.loop.progress import Run
 from classifier.training.loop.scoring import EvaluationSplit, Scores, evaluation_split, score_some, score_unless_stopped
-from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters, softmax
+from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters
+from classifier.training.outcome import Outcome, outcome_of
 from classifier.training.precision import choose as choose_precision
 from classifier.training.recipe import Recipe
 from classifier.training.recipe import choose as choose_recipe
 from classifier.training.solving import ScoredNetwork, Task
-from classifier.training.warm_start import Previous, TopLayer
-
-__all__ = ["JobContext", "agree", "connect", "finish", "peers_watched", "train"]
+from classifier.training.warm_start import TopLayer
 
 log = logging.getLogger(__name__)
 
-ROWS_CHECKED_WITHOUT_VALIDATION = 64
 # Hyperparameters of what comes before and after training in steps.
 OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit", "time_budget"})
-# Of a job's time budget, what is kept for the steps after training: n-grams beside the network; scoring and export.
-FOR_EXPORT, MOST_FOR_EXPORT = 0.15, 60.0
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
-
-
-Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class JobContext:
-    """The environment of a training job.
-
-    Attributes:
-        cluster: The hosts and devices.
-        interruption: Tells whether the job was told to stop.
-        checkpoints: The folder for checkpoints.
-        scratch: A folder for temporary files.
-        channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
-        previous: The model of this image that the channel holds; None without one.
-        sharded: The splits of which each host has rows of its own: ``training``, ``validation``, ``test``.
-        started: When the job was started, as :func:`time.monotonic` gives it.
-    """
-
-    cluster: Cluster
-    interruption: Interruption
-    checkpoints: Path
-    scratch: Path
-    channel: Path | None = None
-    previous: Previous | None = None
-    sharded: frozenset[str] = frozenset()
-    started: float = field(default_factory=time.monotonic)
-
-    def left(self, budget: int | None, share: float = 1.0) -> float:
-        """Return the seconds of a time budget that are left for training; there is no end of them without a budget.
-
-        Args:
-            budget: The job's time budget in seconds.
-            share: The share of the time for the steps after training that is kept for these.
-        """
-        if budget is None:
-            return math.inf
-        kept = share * min(FOR_EXPORT * budget, MOST_FOR_EXPORT)
-        return self.started + budget - kept - time.monotonic()
-
-    def limit(self, budget: int | None, share: float = 1.0) -> TimeLimit:
-        """Return what stops training when no time is left for it."""
-        return TimeLimit(self.interruption, time.monotonic() + self.left(budget, share))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of training.
-
-    Attributes:
-        trained: The model of the best epoch.
-        history: The metrics of every epoch.
-        reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
-        answer: Maps records to the model's probabilities, float32[records, labels].
-        hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
-    """
-
-    trained: Trained
-    history: list[Metrics]
-    reports: dict[str, dict[str, Any]]
-    answer: Answer
-    hyperparameters: Hyperparameters
-
-
-def agree(cluster: Cluster, found: Tables | UserError, known: tuple[Label, ...]) -> tuple[Tables, tuple[Label, ...]]:
-    """Agree with all hosts on the labels, the modality and the number of bits of 16-bit images.
-
-    Args:
-        cluster: The hosts.
-        found: This host's rows, or what is wrong with them.
-        known: The labels of the model that is trained further.
-
-    Returns:
-        This host's rows, and the labels of all hosts' rows in the order of the model's probabilities.
-
-    Raises:
-        UserError: The rows of a host are invalid, or don't fit those of the others; it is raised on all hosts.
-    """
-    everyones = [json.loads(content) for content in cluster.all_gather(json.dumps(_labels_here(found, known)).encode())]
-    wrong = [
-        f"{theirs['error']} (host {host})"
-        for host, theirs in zip(cluster.hosts, everyones, strict=True)
-        if "error" in theirs
-    ]
-    if wrong:
-        raise UserError(wrong)
-    modalities = {theirs["modality"] for theirs in everyones}
-    if len(modalities) > 1:
-        kinds = " and ".join(f"{modality}s" for modality in sorted(modalities))
-        raise UserError(f"the hosts have both {kinds} to train on; set modality to one of them, or remove the other")
-    labels = (*known, *data.new_labels([label for theirs in everyones for label in theirs["labels"]], known))
-    bits = max(theirs["bits"] for theirs in everyones)
-    if len(labels) < 2:
-        raise UserError("every row on every host has the same label; a classifier needs two labels or more")
-    return replace(_good(found), bits=bits), labels
-
-
-def _labels_here(found: Tables | UserError, known: tuple[Label, ...]) -> dict[str, Any]:
-    """Return this host's labels, or what is wrong with its rows, as a JSON object."""
-    try:
-        rows = _good(found)
-        return {"labels": data.labels_of(rows, known, fewest=1), "modality": rows.modality.name, "bits": rows.bits}
-    except UserError as error:
-        return {"error": str(error)}
-
-
-def _good(found: Tables | UserError) -> Tables:
-    if isinstance(found, UserError):
-        raise found
-    return found
 
 
 def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparameters, context: JobContext) -> Outcome:
@@ -244,7 +123,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     if not solves:
         scored = solving.with_ngrams(scored, task) or scored
     scored = _with_baseline(scored, rows, fit_spec.training.weights, hyperparameters, context)
-    return _outcome(scored, rows, parts["validation"], evaluation, hyperparameters, context)
+    return outcome_of(scored, rows, parts["validation"], evaluation, hyperparameters, context)
 
 
 def _rows_everywhere(rows: Data, context: JobContext) -> int:
@@ -337,30 +216,6 @@ def _given_weights(
     """Return the weights that the job was given; weights that are initialized at random follow from the seed."""
     given = [] if from_scratch and context.channel is None else encoder.layer.get_weights()
     return [*given, *([] if kept is None else [kept.kernel, kept.bias])]
-
-
-def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
-    """Write the model and its metrics on the chief; no host returns before that is done."""
-    if context.cluster.is_chief:
-        _write_evaluation(environ.output_data_folder, outcome, rows)
-        if context.previous is not None and not context.interruption.requested():
-            warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
-    context.cluster.all_gather(b"done")
-
-
-def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
-    with resources.room_for("the model's metrics", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        report = dict(outcome.trained.report)
-        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
-        content |= {"top_layer": report} if report else {}
-        artifact.write_json(folder / "evaluation.json", content)
-        if "validation" in outcome.reports:
-            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
 
 
 def _to_score(rows: Data, context: JobContext) -> dict[str, Split]:
@@ -492,75 +347,3 @@ def _scored_again(
         return replace(scored, exported=scores)
     metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)
     return replace(scored, run=replace(run, scores=scores, metrics={**run.metrics, **metrics}), exported=scores)
-
-
-def _outcome(
-    scored: ScoredNetwork,
-    rows: Data,
-    part: Split,
-    evaluation: Mapping[str, EvaluationSplit],
-    hyperparameters: Hyperparameters,
-    context: JobContext,
-) -> Outcome:
-    network, run = scored.network, scored.run
-
-    def answer(records: Sequence[Any]) -> NDArray[np.float32]:
-        return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
-
-    reports = {}
-    if len(run.scores.rows):
-        targets = evaluation["validation"].targets[run.scores.rows]
-        reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
-    if scores is not None and len(scores.rows):
-        targets = evaluation["test"].targets[scores.rows]
-        reports["test"] = _test_report(scores.probabilities, targets, rows)
-    checked, probabilities, judged = _checked(answer, scored, rows, part)
-    smoke_predictions = answer(rows.modality.smoke_inputs())
-    trained = Trained(
-        network.encoder,
-        network.head,
-        run.metrics,
-        checked,
-        probabilities,
-        smoke_predictions,
-        judged,
-        network.ngrams,
-        scored.top_layer,
-        scored.report,
-    )
-    return Outcome(trained, run.history, reports, answer, hyperparameters)
-
-
-def _test_report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], rows: Data) -> dict[str, Any]:
-    """Log the metrics of test rows, and return those of each label."""
-    report = evaluate.report(probabilities, targets, rows.labels)
-    log.info(
-        "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
-        len(targets), report["accuracy"], report["macro_f1"],
-    )  # fmt: skip
-    return report
-
-
-def tested(outcome: Outcome, rows: Data) -> Outcome:
-    """Return the outcome of a job of one host with a report on the test rows, if there are any."""
-    if not len(rows.test.records):
-        return outcome
-    report = _test_report(outcome.answer(rows.test.records), rows.test.targets, rows)
-    return replace(outcome, reports={**outcome.reports, "test": report})
-
-
-def _checked(
-    answer: Answer, scored: ScoredNetwork, rows: Data, part: Split
-) -> tuple[Split, NDArray[np.float32], NDArray[np.float32]]:
-    """Return rows of this host with two models' probabilities: of the exported one, and of the one that was judged.
-
-    They are scored validation rows, or else some training rows.
-    """
-    scores = scored.run.scores
-    here = scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
-    if here.any():
-        return part.take(scores.rows[here]), scored.exported.probabilities[here], scores.probabilities[here]
-    some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
-    answers = answer(some.records)
-    return some, answers, answers

@@ -89,15 +89,17 @@ def train(environ: Environment, interruption: Interruption) -> None:
             data.check_validation(rows, early_stopping=hyperparameters.early_stopping, compared=auto)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
-        from classifier.training import candidates, job  # noqa: PLC0415  imports TensorFlow
+        from classifier.training import agreement, candidates  # noqa: PLC0415  imports TensorFlow
+        from classifier.training.cluster import connect, peers_watched  # noqa: PLC0415
+        from classifier.training.context import JobContext  # noqa: PLC0415
 
-        cluster = job.connect(environ.hosts, environ.current_host, interruption)
+        cluster = connect(environ.hosts, environ.current_host, interruption)
         sharded = _sharded(environ, hyperparameters.model_id, modality)
         folders = environ.checkpoint_folder, scratch, channel
-        context = job.JobContext(cluster, interruption, *folders, previous, sharded, started)
-        with job.peers_watched(cluster):
+        context = JobContext(cluster, interruption, *folders, previous, sharded, started)
+        with peers_watched(cluster):
             if rows is None:
-                tables, labels = job.agree(cluster, found, kept)
+                tables, labels = agreement.agree(cluster, found, kept)
                 rows = _prepared(warm_start.read_as_before(previous, tables), labels, hyperparameters, reader)
             warm_start.report_labels(kept, rows)
             candidates.run(environ, rows, kept, hyperparameters, context)

@@ -1,0 +1,154 @@
+"""The outcome of training: a model with its metrics, and the files that are written of both."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier import artifact, resources
+from classifier.environment import Environment
+from classifier.hyperparameters import Hyperparameters
+from classifier.training import evaluate, warm_start
+from classifier.training.context import JobContext
+from classifier.training.data import Data, Split
+from classifier.training.export import Trained, export
+from classifier.training.loop import batches
+from classifier.training.loop.progress import Metrics
+from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopped
+from classifier.training.model import softmax
+from classifier.training.solving import ScoredNetwork
+
+log = logging.getLogger(__name__)
+
+ROWS_CHECKED_WITHOUT_VALIDATION = 64
+
+Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of training.
+
+    Attributes:
+        trained: The model of the best epoch.
+        history: The metrics of every epoch.
+        reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
+        answer: Maps records to the model's probabilities, float32[records, labels].
+        hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
+    """
+
+    trained: Trained
+    history: list[Metrics]
+    reports: dict[str, dict[str, Any]]
+    answer: Answer
+    hyperparameters: Hyperparameters
+
+
+def outcome_of(
+    scored: ScoredNetwork,
+    rows: Data,
+    part: Split,
+    evaluation: Mapping[str, EvaluationSplit],
+    hyperparameters: Hyperparameters,
+    context: JobContext,
+) -> Outcome:
+    """Score the test rows, and return the model with its metrics and the predictions to verify its export by.
+
+    Args:
+        scored: The network with its scores for the validation rows.
+        rows: The job's rows.
+        part: This host's part of the validation rows.
+        evaluation: The splits ``validation`` and ``test``.
+        hyperparameters: The job's hyperparameters.
+        context: The job's environment.
+    """
+    network, run = scored.network, scored.run
+
+    def answer(records: Sequence[Any]) -> NDArray[np.float32]:
+        return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
+
+    reports = {}
+    if len(run.scores.rows):
+        targets = evaluation["validation"].targets[run.scores.rows]
+        reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
+    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
+    if scores is not None and len(scores.rows):
+        targets = evaluation["test"].targets[scores.rows]
+        reports["test"] = _test_report(scores.probabilities, targets, rows)
+    checked, probabilities, judged = _checked(answer, scored, rows, part)
+    smoke_predictions = answer(rows.modality.smoke_inputs())
+    trained = Trained(
+        network.encoder,
+        network.head,
+        run.metrics,
+        checked,
+        probabilities,
+        smoke_predictions,
+        judged,
+        network.ngrams,
+        scored.top_layer,
+        scored.report,
+    )
+    return Outcome(trained, run.history, reports, answer, hyperparameters)
+
+
+def tested(outcome: Outcome, rows: Data) -> Outcome:
+    """Return the outcome of a job of one host with a report on the test rows, if there are any."""
+    if not len(rows.test.records):
+        return outcome
+    report = _test_report(outcome.answer(rows.test.records), rows.test.targets, rows)
+    return replace(outcome, reports={**outcome.reports, "test": report})
+
+
+def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
+    """Write the model and its metrics on the chief; no host returns before that is done."""
+    if context.cluster.is_chief:
+        _write_evaluation(environ.output_data_folder, outcome, rows)
+        if context.previous is not None and not context.interruption.requested():
+            warm_start.compare(context.previous, rows, outcome.answer)
+        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+    context.cluster.all_gather(b"done")
+
+
+def _test_report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], rows: Data) -> dict[str, Any]:
+    """Log the metrics of test rows, and return those of each label."""
+    report = evaluate.report(probabilities, targets, rows.labels)
+    log.info(
+        "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
+        len(targets), report["accuracy"], report["macro_f1"],
+    )  # fmt: skip
+    return report
+
+
+def _checked(
+    answer: Answer, scored: ScoredNetwork, rows: Data, part: Split
+) -> tuple[Split, NDArray[np.float32], NDArray[np.float32]]:
+    """Return rows of this host with two models' probabilities: of the exported one, and of the one that was judged.
+
+    They are scored validation rows, or else some training rows.
+    """
+    scores = scored.run.scores
+    here = scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
+    if here.any():
+        return part.take(scores.rows[here]), scored.exported.probabilities[here], scores.probabilities[here]
+    some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
+    answers = answer(some.records)
+    return some, answers, answers
+
+
+def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
+    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
+    with resources.room_for("the model's metrics", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
+        report = dict(outcome.trained.report)
+        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
+        content |= {"top_layer": report} if report else {}
+        artifact.write_json(folder / "evaluation.json", content)
+        if "validation" in outcome.reports:
+            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
+            artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
