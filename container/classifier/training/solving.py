@@ -23,7 +23,7 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, top_layer, warm_start
 from classifier.training.baseline import Baseline
 from classifier.training.cluster import Cluster
-from classifier.training.interruption import Interruption
+from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.logistic import Linear
 from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.progress import Metrics, Run, log_solved
@@ -152,7 +152,9 @@ def with_ngrams(scored: ScoredNetwork, task: Task) -> ScoredNetwork | None:
     judged = 0 < len(task.validation.targets) == len(run.scores.rows)
     if not _vocabulary_size(network) or not judged or task.cluster.any(task.interruption.requested()):
         return None
-    logits = np.log(np.maximum(run.scores.probabilities, evaluate.SMALLEST_PROBABILITY))
+    logits = _logits_of_scores(network, run.scores, task)
+    if logits is None:
+        return None
     training, validation = _known(network, task)
     wanted = task.wanted(_labels(network))
     solution = _of_chief(task.cluster, lambda: top_layer.beside_network(training, validation, logits, wanted))
@@ -161,6 +163,23 @@ def with_ngrams(scored: ScoredNetwork, task: Task) -> ScoredNetwork | None:
     _set_head(network, kernel * share, bias * share + of_ngrams)
     here = slice(task.validation.start, task.validation.start + len(task.validation.inputs))
     return _finished(_with_layer(network, solution), run, task, solution, logits[here] * share + of_ngrams)
+
+
+def _logits_of_scores(network: Network, scores: Scores, task: Task) -> NDArray[np.float32] | None:
+    """Return the logits of all validation rows, float32[rows, labels].
+
+    Where a probability is 0 in float32, they are computed again; None if a host was told to stop meanwhile.
+    """
+    if scores.probabilities.min() > np.finfo(np.float32).tiny:
+        return np.log(scores.probabilities)
+    here = None
+    try:
+        here = evaluate.compute(network.inference, task.validation.inputs, task.interruption)
+    except StoppedError:
+        log.warning("event=stop note='n-grams are not judged'")
+    if task.cluster.any(here is None) or here is None:
+        return None
+    return _joined(task.cluster, {"logits": here})["logits"]
 
 
 def prior(kept: warm_start.TopLayer, labels: int) -> TopLayer:
