@@ -12,7 +12,9 @@ Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, float32[rows, 
 ROWS_AT_ONCE = 1 << 16  # whose logits are in memory together
 MEMORY = 6  # earlier gradients that L-BFGS keeps; with a million weights, they take most of its time
 MOST_ITERATIONS = 200
-SMALLEST_GAIN = 1e-6  # of the loss in an iteration, relative; a smaller one ends the solution
+# Of the loss in an iteration, relative; a smaller one ends the solution. With many weights the last steps take two
+# thirds of the time, and change neither loss nor accuracy of held-out rows by more than chance.
+SMALLEST_GAIN, SMALLEST_GAIN_OF_MANY, MANY = 1e-6, 1e-4, 20_000
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,15 @@ def fit(
         loss, gradient = _cross_entropy(examples, _split(weights))
         return loss + 0.5 * float((penalized * away * away).sum()), (gradient + penalized * away).ravel()
 
+    gain = SMALLEST_GAIN if center.size < MANY else SMALLEST_GAIN_OF_MANY
+
     def after_iteration(_: Any) -> None:
         if stopped():
             raise StopIteration
 
     result = scipy.optimize.minimize(
         loss_and_gradient, _joined(start).ravel(), jac=True, method="L-BFGS-B", callback=after_iteration,
-        options={"maxiter": MOST_ITERATIONS, "maxcor": MEMORY, "ftol": SMALLEST_GAIN, "gtol": 1e-5},
+        options={"maxiter": MOST_ITERATIONS, "maxcor": MEMORY, "ftol": gain, "gtol": 1e-5},
     )  # fmt: skip
     return _split(result.x.reshape(shape))
 
