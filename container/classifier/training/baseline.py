@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from classifier import resources
 from classifier.encoders import linear, ngrams
 from classifier.hyperparameters import AUTO, LINEAR, WINDOWS, Hyperparameters
 from classifier.training import evaluate, top_layer
@@ -133,8 +131,7 @@ def learned(
         return Records(None, bags, texts.targets, texts.weights)
 
     wanted = Wanted(labels, refit=False, seed=hyperparameters.seed, stopped=stopped)
-    with threadpool_limits(resources.processors()):
-        solution = top_layer.solve(read(learnt), read(judged), wanted)
+    solution = top_layer.solve(read(learnt), read(judged), wanted)
     seconds = time.monotonic() - started
     log.info("event=baseline rows=%d of=%d validation_rows=%d", len(some), len(training.records), len(held_out))
     return Baseline(softmax(solution.logits), judged.targets, seconds), held_out

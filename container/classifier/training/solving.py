@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
-from threadpoolctl import threadpool_limits
 
-from classifier import resources
 from classifier.encoders import NO_VECTORS, ngrams
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
@@ -297,10 +295,9 @@ def _joined(cluster: Cluster, arrays: dict[str, NDArray[Any]]) -> dict[str, NDAr
 
 def _of_chief(cluster: Cluster, solve: Callable[[], Solution]) -> Solution:
     """Return the chief's solution on every host."""
-    with threadpool_limits(resources.processors()):
-        if cluster.alone:
-            return solve()
-        content = _packed(solve()) if cluster.is_chief else b""
+    if cluster.alone:
+        return solve()
+    content = _packed(solve()) if cluster.is_chief else b""
     return _unpacked(cluster.broadcast(content))
 
 
