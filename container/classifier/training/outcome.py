@@ -143,8 +143,11 @@ def _with_test_rows(
     )  # fmt: skip
     reports = {**outcome.reports, "test": report}
     if "calibration" in reports:
-        of_test = {"test": {"after": calibration.reliability(probabilities, targets)}}
-        reports["calibration"] = reports["calibration"] | of_test
+        off = calibration.scaled(probabilities, 1 / outcome.trained.temperature)
+        errors = {
+            name: calibration.reliability(each, targets) for name, each in (("before", off), ("after", probabilities))
+        }
+        reports["calibration"] = reports["calibration"] | {"test": errors}
     if outcome.thresholds is not None:
         answered = abstention.answered(outcome.thresholds, Predicted.of(probabilities, targets))
         reports["abstention"] = reports["abstention"] | {"test": answered}
