@@ -157,19 +157,18 @@ def test_of_many_rows_with_many_labels_a_sample_is_used(monkeypatch: pytest.Monk
 
 
 # A network that is sure of itself, and validation rows of which a quarter have another label.
-SURE = {"train_only_top_layer": "True", "epochs": "6", "learning_rate": "0.05", "ngram_features": "true"}
-PAIRS = [(word, other) for word in ("good", "bad", "red", "new", "old", "hot") for other in ("car", "door", "light")]
-WORDS = [f"{('the film was', 'was the film')[number % 2]} {word} {other}" for number, (word, other) in enumerate(PAIRS)]
-TEXTS = WORDS * 8
+SURE = {"train_only_top_layer": "True", "epochs": "20", "learning_rate": "0.1", "ngram_features": "true"}
+WORDS = ("good", "bad", "red", "new", "old", "hot")
+TEXTS = [f"the {other} is {word}" for word in WORDS for other in ("car", "door", "light")]
+PAIRS = [(WORDS.index(text.split()[-1]) % 2, text) for text in TEXTS * 8]
 
 
 def sure(job: Job, **settings: str) -> Job:
-    pairs = [(int(text.startswith("was")), text) for text in TEXTS]
-    job.channel("training", rows(pairs))
+    job.channel("training", rows(PAIRS))
     job.channel(
-        "validation", rows([((label + (number % 4 == 0)) % 2, text) for number, (label, text) in enumerate(pairs)])
+        "validation", rows([((label + (index % 4 == 0)) % 2, text) for index, (label, text) in enumerate(PAIRS)])
     )
-    job.channel("test", rows(pairs))
+    job.channel("test", rows(PAIRS))
     job.configure(hyperparameters={**SURE, **settings})
     job.train()
     return job
@@ -193,7 +192,7 @@ def test_every_backend_answers_with_the_temperature(trained: tuple[Job, Job]) ->
     temperature = job.manifest["calibration"]["temperature"]
     assert temperature > 1.1
     for name in (TENSORFLOW, FLOAT32):
-        answers, before = (predictor.load(each.model, Computing(name)).predict(WORDS) for each in trained)
+        answers, before = (predictor.load(each.model, Computing(name)).predict(TEXTS) for each in trained)
         np.testing.assert_allclose(answers, calibration.scaled(before, temperature), atol=1e-4)
         assert (answers.argmax(axis=1) == before.argmax(axis=1)).all()
         assert answers.max(axis=1).mean() < before.max(axis=1).mean() - 0.02
@@ -203,10 +202,10 @@ def test_every_backend_answers_with_the_temperature(trained: tuple[Job, Job]) ->
 def test_the_reports_have_the_errors_before_and_after(trained: tuple[Job, Job]) -> None:
     job, plain = trained
     written = evaluation(job)["calibration"]
-    assert (written["method"], written["rows"]) == ("temperature", len(TEXTS))
+    assert (written["method"], written["rows"]) == ("temperature", len(PAIRS))
     before, after = written["validation"]["before"], written["validation"]["after"]
     assert after["ece"] < before["ece"]
-    assert sum(each["rows"] for each in after["bins"]) == len(TEXTS)
+    assert sum(each["rows"] for each in after["bins"]) == len(PAIRS)
     assert job.manifest["calibration"] == {
         "temperature": written["temperature"], "ece_before": before["ece"], "ece_after": after["ece"],
     }  # fmt: skip
@@ -229,7 +228,7 @@ def test_a_calibrated_model_is_trained_further_from_the_weights_that_it_was_trai
         further.configure(hyperparameters={"epochs": "1", "learning_rate": "0", "ngram_features": "false"})
         further.train()
         assert further.manifest["calibration"]["temperature"] == 1  # of few rows
-        answers.append(predictor.load(further.model, Computing(TENSORFLOW)).predict(WORDS))
+        answers.append(predictor.load(further.model, Computing(TENSORFLOW)).predict(TEXTS))
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
 
 
@@ -239,6 +238,6 @@ def test_the_job_says_what_its_thresholds_reach(trained: tuple[Job, Job]) -> Non
     assert {key: written[key] for key in job.manifest["abstention"]} == job.manifest["abstention"]
     assert written["target_precision"] == 0.6
     assert written["precision"] >= 0.6
-    assert written["test"]["rows"] == len(TEXTS)
+    assert written["test"]["rows"] == len(PAIRS)
     assert set(evaluation(plain)["abstention"]) == {"curve"}
     assert "abstention" not in plain.manifest

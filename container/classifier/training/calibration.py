@@ -22,8 +22,9 @@ from classifier.training.solving import ScoredNetwork
 log = logging.getLogger(__name__)
 
 BINS = 15
-FEWEST_ROWS = 100  # validation rows, of which one half must confirm what was fitted to the other
-MOST_NUMBERS = 5_000_000  # probabilities; of more, a random sample of the rows is used, which takes a few seconds
+FEWEST_ROWS = 100  # validation rows
+PARTS = 5  # of the validation rows, each of which must confirm what was fitted to the others
+MOST_NUMBERS = 3_000_000  # probabilities; of more, a random sample of the rows is used, which takes a few seconds
 SMALLEST, LARGEST = 0.1, 10.0  # temperatures
 SMALLEST_FLOAT = float(np.finfo(np.float32).tiny)
 OFF, TEMPERATURE = "none", "temperature"  # methods
@@ -141,11 +142,12 @@ def _sample(probabilities: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
 
 
 def _fitted_apart(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the calibrated probabilities of each half of the rows, with the temperature that suits the other half."""
+    """Return the calibrated probabilities of each part of the rows, with the temperature that suits the other parts."""
     apart = np.empty_like(probabilities)
-    half = np.arange(len(targets)) < len(targets) // 2
-    for part in (half, ~half):
-        apart[part] = scaled(probabilities[part], fit(probabilities[~part], targets[~part]))
+    part_of = np.arange(len(targets)) % PARTS
+    for part in range(PARTS):
+        here = part_of == part
+        apart[here] = scaled(probabilities[here], fit(probabilities[~here], targets[~here]))
     return apart
 
 
