@@ -67,7 +67,7 @@ def test_a_temperature_changes_no_label_not_even_where_probabilities_are_0_and_1
     logits, _ = sampled(2_000)
     for factor in (1.0, 40.0, 1000.0):
         probabilities = softmax(logits * np.float32(factor))
-        for temperature in (0.15, 0.9, 2.5, 9.0):
+        for temperature in (0.15, 0.9, 2.5, 4.9):
             scaled = calibration.scaled(probabilities, temperature)
             assert (scaled.argmax(axis=1) == probabilities.argmax(axis=1)).all()
             np.testing.assert_allclose(scaled.sum(axis=1), 1, atol=1e-5)
@@ -241,3 +241,12 @@ def test_the_job_says_what_its_thresholds_reach(trained: tuple[Job, Job]) -> Non
     assert written["test"]["rows"] == len(PAIRS)
     assert set(evaluation(plain)["abstention"]) == {"curve"}
     assert "abstention" not in plain.manifest
+
+
+def test_probabilities_that_are_0_in_float32_are_scaled_as_their_logits_are() -> None:
+    logits = np.full((1, 10_000), -1_000, np.float32)
+    logits[0, :3] = 0, -10, -150
+    probabilities = softmax(logits)
+    assert (probabilities[0, 2:] == 0).all()
+    exact = softmax(logits / np.float32(calibration.LARGEST))
+    np.testing.assert_allclose(calibration.scaled(probabilities, calibration.LARGEST), exact, atol=5e-4)

@@ -25,7 +25,9 @@ BINS = 15
 FEWEST_ROWS = 100  # validation rows
 PARTS = 5  # of the validation rows, each of which must confirm what was fitted to the others
 MOST_NUMBERS = 3_000_000  # probabilities; of more, a random sample of the rows is used, which takes a few seconds
-SMALLEST, LARGEST = 0.1, 10.0  # temperatures
+# Temperatures. A probability that is 0 in float32 is taken for SMALLEST_FLOAT, which is exact enough up to the largest:
+# divided by it, the logits of 10,000 such labels add up to a probability of 0.0003.
+SMALLEST, LARGEST = 0.1, 5.0
 SMALLEST_FLOAT = float(np.finfo(np.float32).tiny)
 OFF, TEMPERATURE = "none", "temperature"  # methods
 
