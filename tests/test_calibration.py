@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from classifier import predictor
 from classifier.backends import Computing
@@ -18,7 +19,7 @@ from classifier.training.loop.progress import Run
 from classifier.training.loop.scoring import Scores
 from classifier.training.model import Network, softmax
 from classifier.training.solving import ScoredNetwork
-from jobs import ROWS, Job, rows
+from jobs import Job, rows
 
 Probabilities = NDArray[np.float32]
 Targets = NDArray[np.int32]
@@ -101,20 +102,14 @@ def test_a_network_that_is_off_is_calibrated_with_its_scores_and_loss(labels: in
     assert errors[1] < errors[0] / 2
 
 
-def test_what_is_calibrated_already_stays_as_it_is_or_nearly_so() -> None:
+def test_what_is_calibrated_already_stays_so() -> None:
+    logits, targets = sampled(20_000)
     for seed in range(20):
-        logits, targets = sampled(FEWEST_ROWS, seed=seed)
-        temperature = calibrated(softmax(logits), targets).network.temperature
-        new_logits, new_targets = sampled(20_000, seed=seed + 100)
-        new = softmax(new_logits)
-        before, after = (
-            calibration.reliability(each, new_targets)["ece"] for each in (new, calibration.scaled(new, temperature))
-        )
-        assert after < before + 0.04
-        assert (
-            evaluate.cross_entropy(calibration.scaled(new, temperature), new_targets)
-            < evaluate.cross_entropy(new, new_targets) + 0.02
-        )
+        few_logits, few_targets = sampled(FEWEST_ROWS, seed=seed + 1)
+        temperature = calibrated(softmax(few_logits), few_targets).network.temperature
+        scaled = calibration.scaled(softmax(logits), temperature)
+        before, after = (calibration.reliability(each, targets)["ece"] for each in (softmax(logits), scaled))
+        assert after < before + 0.005
 
 
 @pytest.mark.parametrize(
@@ -160,7 +155,7 @@ def test_of_many_rows_with_many_labels_a_sample_is_used(monkeypatch: pytest.Monk
 SURE = {"train_only_top_layer": "True", "epochs": "20", "learning_rate": "0.1", "ngram_features": "true"}
 WORDS = ("good", "bad", "red", "new", "old", "hot")
 TEXTS = [f"the {other} is {word}" for word in WORDS for other in ("car", "door", "light")]
-PAIRS = [(WORDS.index(text.split()[-1]) % 2, text) for text in TEXTS * 8]
+PAIRS = [(WORDS.index(text.split()[-1]) % 2, text) for text in TEXTS * 12]
 
 
 def sure(job: Job, **settings: str) -> Job:
@@ -218,18 +213,11 @@ def test_the_reports_have_the_errors_before_and_after(trained: tuple[Job, Job]) 
     assert job.manifest["metrics"]["val_accuracy"] == plain.manifest["metrics"]["val_accuracy"]
 
 
-def test_a_calibrated_model_is_trained_further_from_the_weights_that_it_was_trained_to(
-    trained: tuple[Job, Job], tmp_path: Path
-) -> None:
-    answers = []
-    for number, each in enumerate(trained):
-        further = Job.create(tmp_path / str(number), encoder=each.model)
-        further.channel("training", rows(ROWS))
-        further.configure(hyperparameters={"epochs": "1", "learning_rate": "0", "ngram_features": "false"})
-        further.train()
-        assert further.manifest["calibration"]["temperature"] == 1  # of few rows
-        answers.append(predictor.load(further.model, Computing(TENSORFLOW)).predict(TEXTS))
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+def test_training_further_starts_from_the_weights_before_calibration(trained: tuple[Job, Job]) -> None:
+    calibrated_layer, plain_layer = (load_file(job.model / "head.safetensors") for job in trained)
+    assert calibrated_layer.keys() == plain_layer.keys()
+    for name, weights in calibrated_layer.items():
+        np.testing.assert_array_equal(weights, plain_layer[name])
 
 
 def test_the_job_says_what_its_thresholds_reach(trained: tuple[Job, Job]) -> None:

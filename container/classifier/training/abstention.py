@@ -55,7 +55,7 @@ class Predicted:
         """Return how many rows exceed a threshold, for each threshold that matters, and how many of them are right."""
         followed = self.probabilities[:-1] > self.probabilities[1:]
         counts = np.flatnonzero(np.append(followed, [True] * bool(len(self)))) + 1
-        return counts, np.cumsum(self.right)[counts - 1]
+        return counts.astype(np.int64), np.cumsum(self.right, dtype=np.int64)[counts - 1]
 
     def above(self, count: int) -> float:
         """Return the threshold that the first ``count`` rows exceed, halfway to the next row; 0 for all rows."""
