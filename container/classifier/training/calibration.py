@@ -84,7 +84,8 @@ def summary(report: Mapping[str, Any]) -> dict[str, float]:
 
 def scaled(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Return the probabilities of the same logits divided by a temperature, both float32[rows, labels]."""
-    return softmax(np.log(np.maximum(probabilities, SMALLEST_FLOAT)) / np.float32(temperature))
+    logits = np.log(np.maximum(probabilities, SMALLEST_FLOAT)) / np.float32(temperature)
+    return softmax(logits.astype(np.float32, copy=False))
 
 
 def fit(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
