@@ -115,6 +115,18 @@ def test_json_lines_and_the_probability_of_every_label_are_written_where_they_ar
     assert found[0]["probability"] == max(found[0][f"probability_{label}"] for label in drawn_images.LABELS)
 
 
+def test_an_image_whose_label_is_not_probable_enough_has_a_row_without_one(
+    predict: Predict, folder: Path, output: Path
+) -> None:
+    for threshold, answered in (("0", True), ("1", False)):  # the second job does not take the first one's result
+        assert predict(folder, output, "--threshold", threshold) == 0
+        found = rows(output / "images_output.csv")[1:]
+        assert [bool(label) for _, label, _ in found] == [answered] * 12
+        assert all(float(probability) > 0.3 for _, _, probability in found)
+    assert predict(folder, output, "--threshold", "1", "--format", "jsonl") == 0
+    assert {each["predicted_label"] for each in objects(output / "images_output.jsonl")} == {None}
+
+
 def test_a_single_image_is_a_row_too_whatever_its_name(predict: Predict, tmp_path: Path, output: Path) -> None:
     path = tmp_path / "picture.of.red"
     path.write_bytes(drawn("red"))

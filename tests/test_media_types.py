@@ -165,6 +165,29 @@ def test_no_number_of_predictions_is_406_and_says_what_to_send_H20(accepted: str
 
 
 @pytest.mark.parametrize(
+    ("accept", "threshold"),
+    [
+        ("application/json;verbose", None),
+        ("application/json;verbose;threshold=0.8", 0.8),
+        ("text/csv; Threshold = .5", 0.5),
+        ("*/*;threshold=0", 0.0),
+        ('application/jsonlines;threshold="1.0"', 1.0),
+        ("application/json;threshold=0.;q=0.2", 0.0),
+        ("text/html;threshold=high, application/json", None),
+    ],
+)
+def test_accept_may_say_how_probable_a_label_must_be(accept: str, threshold: float | None) -> None:
+    assert media_types.choose_answer(accept, "", "").threshold == threshold
+
+
+@pytest.mark.parametrize("threshold", ["", "=", "=80", "=1.01", "=-0.1", "=1e-3", "=nan", "=.", "=high", "=٠"])
+def test_no_threshold_from_0_to_1_is_406_and_says_what_to_send(threshold: str) -> None:
+    with pytest.raises(RequestError, match=r"from 0 to 1; use application/json;verbose;threshold=0\.8,") as caught:
+        choose(f"application/json;threshold{threshold}")
+    assert (caught.value.status, caught.value.code) == (406, "not_acceptable")
+
+
+@pytest.mark.parametrize(
     "accept", ["image/png", "text/html, text/plain", "*/*;q=0", "application/json;q=0", "csv", ";"]
 )
 def test_an_accept_that_names_nothing_written_here_is_406_and_lists_the_types_H20(accept: str) -> None:

@@ -43,17 +43,21 @@ def integer(low: int, high: int) -> Kind:
     )
 
 
-def number(low: float, high: float, *, below_high: bool = False) -> Kind:
-    """Return the kind of finite numbers from ``low`` to ``high``, inclusive unless ``below_high``."""
+def number(low: float, high: float, *, above_low: bool = False, below_high: bool = False) -> Kind:
+    """Return the kind of finite numbers from ``low`` to ``high``, inclusive unless ``above_low``, ``below_high``."""
 
     def parse(text: str) -> float:
         value = float(text)
-        if "_" in text or not (math.isfinite(value) and low <= value <= high) or (below_high and value == high):
+        excluded = (above_low and value == low) or (below_high and value == high)
+        if "_" in text or not (math.isfinite(value) and low <= value <= high) or excluded:
             raise ValueError
         return value
 
-    words = f"a number from {low:g} to {'below ' if below_high else ''}{high:g}"
-    limits = {"MinValue": f"{low:g}", "MaxValue": f"{high - SMALLEST_STEP if below_high else high:g}"}
+    words = f"a number from {'above ' if above_low else ''}{low:g} to {'below ' if below_high else ''}{high:g}"
+    limits = {
+        "MinValue": f"{low + SMALLEST_STEP if above_low else low:g}",
+        "MaxValue": f"{high - SMALLEST_STEP if below_high else high:g}",
+    }
     return Kind(words, parse, "Continuous", {"ContinuousParameterRangeSpecification": limits})
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ class Predictor:
     def modality(self) -> Modality:
         """The modality of the records that it classifies."""
         return modalities.of_manifest(self.manifest)
+
+    @cached_property
+    def thresholds(self) -> NDArray[np.float64]:
+        """What the probability of each label must exceed for the label to be answered, float64[labels]."""
+        chosen = self.manifest.get("abstention", {})
+        general, of_labels = chosen.get("threshold", 0.0), chosen.get("thresholds", {})
+        return np.array([of_labels.get(str(label), general) for label in self.labels])
 
     def decode(self, record: Any) -> Any:
         """Return a record as the backend reads it: a text of bounded length, or the pixels of an image.

@@ -41,7 +41,10 @@ MISSED = "no image by its name; if it is one, give it the suffix of its format"
 
 
 class Predicted(NamedTuple):
-    """An image with its prediction: the label and its probability, then those of all labels if requested."""
+    """An image with its prediction: the label and its probability, then those of all labels if requested.
+
+    The label is None if its probability is not above its threshold.
+    """
 
     path: str
     label: Any
@@ -77,7 +80,8 @@ class Part:
         """A hash of all that its predictions depend on: the images, the model, the options, the program's version."""
         with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
             versions = list(pool.map(self.job.source.version, self.names))
-        asked = [self.job.options.probabilities, self.job.options.engine]
+        options = self.job.options
+        asked = [options.probabilities, options.engine, *([] if options.threshold is None else [options.threshold])]
         parts = [__version__, self.job.model_digest, asked, list(zip(self.names, versions, strict=True))]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -227,10 +231,10 @@ def _blocks(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _predicted_blocks(job: Job, names: Sequence[str]) -> Iterator[list[Outcome]]:
     """Yield the predictions of blocks of images, in order; while one is computed, the next one is decoded."""
-    model, added = job.predictor, Added(job.predictor.labels, job.options.probabilities)
+    model = job.predictor
 
     def outcomes(block: Sequence[str]) -> list[Outcome]:
-        return _predictions(model, _decoded(job, model, block), added)
+        return _predictions(model, _decoded(job, model, block), job.added)
 
     return predicting.in_order(outcomes, _blocks(names), job.pool, job.options.computing.batches_at_once)
 
@@ -275,18 +279,17 @@ def _predictions(model: Predictor, decoded: Sequence[tuple[str, Any]], added: Ad
 
 def _prediction(name: str, probabilities: Any, added: Added) -> Predicted:
     best, numbers = int(probabilities.argmax()), probabilities.tolist()
-    return Predicted(shown(name), added.labels[best], [numbers[best], *(numbers if added.each else ())])
+    return Predicted(shown(name), added.label(best, numbers[best]), [numbers[best], *(numbers if added.each else ())])
 
 
 def _join(job: Job, parts: Sequence[Part], output: str, rejects: str) -> None:
     """Publish the result and the list of rejects, and remove the parts."""
-    added = Added(job.predictor.labels, job.options.probabilities)
     result_path = job.results.unfinished(output, job.scratch)
     rejects_path = job.rejects.unfinished(rejects, job.scratch)
     tally = Tally()
     with writing(result_path, output) as result, writing(rejects_path, rejects) as listed:
         rejected = _reject_list(listed, job.options)
-        write = _writer(result, job.options, added)
+        write = _writer(result, job.options, job.added)
         for part in parts:
             for outcome in _stored(part):
                 if isinstance(outcome, Rejected):

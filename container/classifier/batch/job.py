@@ -10,6 +10,7 @@ from pathlib import Path
 
 from classifier import __version__, predictor
 from classifier.batch.options import Options
+from classifier.batch.records import Added
 from classifier.batch.storage import Storage
 from classifier.predictor import Predictor
 from classifier.tabular.dialect import AUTO
@@ -55,11 +56,20 @@ class Job:
         log.info("event=model engine=%s note=%r", ready.backend_name, ready.backend_reason)
         return ready
 
+    @cached_property
+    def added(self) -> Added:
+        """The columns that results add to each row."""
+        model, asked = self.predictor, self.options.threshold
+        thresholds = model.thresholds.tolist() if asked is None else [asked] * len(model.labels)
+        return Added(model.labels, self.options.probabilities, thresholds)
+
     def fingerprint(self, name: str) -> str:
         """Return a hash of all that a file's result depends on: its content, the model, the options, the version."""
         options = self.options
         asked = [options.format, options.text_column, options.header, options.probabilities, options.engine]
         if options.delimiter != AUTO:  # so that results of versions without this option are still recognised
             asked.append(options.delimiter)
+        if options.threshold is not None:
+            asked.append(options.threshold)
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

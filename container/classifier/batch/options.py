@@ -14,7 +14,7 @@ from classifier.batch.shards import Shard
 from classifier.environment import base_folder, variables
 from classifier.errors import UserError
 from classifier.hyperparameters import SCHEMA
-from classifier.kinds import Kind, boolean, choice, integer, text
+from classifier.kinds import Kind, boolean, choice, integer, number, text
 from classifier.tabular.delimiters import NONE
 from classifier.tabular.dialect import AUTO as AUTO_DETECTED
 from classifier.tabular.dialect import Dialect
@@ -142,6 +142,15 @@ class Options:
         "Write a column for each label's probability as well, `probability_<label>`.",
         default=False,
         default_in_words="off",
+    )
+    threshold: float | None = option(
+        "BATCH_THRESHOLD",
+        number(0, 1),
+        "What a label's probability must exceed for it to be written; otherwise, `predicted_label` is empty. 0 writes "
+        "every label.",
+        "X",
+        None,
+        "what training chose by `target_precision`, else 0",
     )
     fail_on_rejects: bool = option(
         "BATCH_FAIL_ON_REJECTS",

@@ -105,4 +105,4 @@ def answers(block: Block, probabilities: Probabilities, added: Added) -> Iterato
     for row, numbers, best in zip(
         block.rows, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), strict=True
     ):
-        yield Answer(row, added.labels[best], [numbers[best], *(numbers if added.each else ())])
+        yield Answer(row, added.label(best, numbers[best]), [numbers[best], *(numbers if added.each else ())])

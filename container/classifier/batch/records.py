@@ -48,12 +48,12 @@ class Answer(NamedTuple):
 
     Attributes:
         row: The row.
-        label: The most probable label.
+        label: The most probable label; None if its probability is not above its threshold.
         numbers: The label's probability, followed by those of all labels if requested.
     """
 
     row: Row
-    label: Label
+    label: Label | None
     numbers: Sequence[float]
 
 
@@ -64,15 +64,21 @@ class Added:
     Attributes:
         labels: The labels, in the order of the probabilities.
         each: Whether there is a column for each label's probability.
+        thresholds: What each label's probability must exceed for the label to be answered; None answers every label.
     """
 
     labels: Sequence[Label]
     each: bool
+    thresholds: Sequence[float] | None = None
 
     @property
     def names(self) -> list[str]:
         """The names of the added columns."""
         return [LABEL_COLUMN, PROBABILITY, *([f"{PROBABILITY}_{label}" for label in self.labels] if self.each else [])]
+
+    def label(self, best: int, probability: float) -> Label | None:
+        """Return the label with an index, the most probable one of a row; None if it is not answered."""
+        return self.labels[best] if self.thresholds is None or probability > self.thresholds[best] else None
 
 
 class Table(Protocol):

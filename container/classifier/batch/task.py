@@ -11,7 +11,7 @@ from pathlib import Path
 from classifier.batch import inputs, predicting, tables
 from classifier.batch.job import Job
 from classifier.batch.progress import Tally, Watch
-from classifier.batch.records import Added, Record, Reject, Table
+from classifier.batch.records import Record, Reject, Table
 from classifier.batch.results import RejectList, writing
 from classifier.batch.shards import Shard
 from classifier.batch.storage import Facts
@@ -121,7 +121,7 @@ def _predicted(task: Task, path: Path) -> Tally:
     """
     options = task.job.options
     source = tables.source(path, task.name, options)
-    table = tables.read(source, options, Added(task.job.predictor.labels, options.probabilities))
+    table = tables.read(source, options, task.job.added)
     log.info("event=table file=%r %s", task.name, table)
     for doubt in table.doubts:
         log.warning("event=table file=%r note=%r", task.name, doubt)

@@ -275,6 +275,19 @@ class Schema(BuiltIn):
         "`auto` does so for a solved top layer and for n-grams, with rows that were held out, not with a validation "
         "channel.",
     )
+    calibrate: str = hyperparameter(
+        choice("auto", "false"),
+        "auto",
+        "`auto` divides the logits by a temperature that is fitted to the validation rows, so that probabilities are "
+        "neither too high nor too low; the predicted labels stay the same.",
+    )
+    target_precision: float | None = hyperparameter(
+        number(0.5, 1, above_low=True, below_high=True),
+        None,
+        "The share of right labels among those that are answered, for example 0.95: thresholds are chosen on the "
+        "validation rows, and a record whose highest probability is not above them is answered without a label.",
+        "none: every record is answered",
+    )
     time_budget: int | None = hyperparameter(
         integer(1, 10_000_000),
         None,

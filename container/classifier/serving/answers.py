@@ -32,11 +32,22 @@ class Layout:
         labels: The labels, in the order of the model's probabilities.
         columns: Names from ``media_types.INFERENCE_OUTPUTS``: the keys of JSON Lines, regardless of ``verbose``, and
             the columns of CSV, in this order; empty for the defaults. They don't apply to ``application/json``.
+        thresholds: What each label's probability must exceed for the label to be answered, float64[labels], unless
+            ``answer`` has a threshold for all; None answers every label. What is not answered is null in JSON and JSON
+            Lines, and an empty column in CSV.
     """
 
     answer: AnswerType
     labels: Sequence[Label]
     columns: tuple[str, ...] = ()
+    thresholds: NDArray[np.float64] | None = None
+
+    @property
+    def limits(self) -> NDArray[np.float64]:
+        """The thresholds that apply, float64[labels]."""
+        if self.answer.threshold is None and self.thresholds is not None:
+            return self.thresholds
+        return np.full(len(self.labels), self.answer.threshold or 0.0)
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,14 @@ class _Prediction:
 
     Attributes:
         best: The index of the most probable label; the first one of a tie.
+        answered: Whether its probability is above its threshold.
         probability: The probability of that label.
         probabilities: The probabilities that the answer lists.
         order: The indices of their labels; None if all labels are listed in the model's order.
     """
 
     best: int
+    answered: bool
     probability: float
     probabilities: list[float]
     order: list[int] | None
@@ -93,34 +106,39 @@ def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[
     if listed:
         yield b"["
     separator = ""
-    for answer in _answers(writing, layout.answer.n_predictions, chunks):
+    for answer in _answers(writing, layout, chunks):
         yield (separator + answer).encode("utf-8")
         separator = writing.separator
     if listed:
         yield b"]"
 
 
-def _answers(writing: _Format, most: int | None, chunks: Chunks) -> Iterator[str]:
+def _answers(writing: _Format, layout: Layout, chunks: Chunks) -> Iterator[str]:
+    limits = layout.limits
     for records, probabilities in chunks:
         good = sum(not isinstance(content_of(record), RequestError) for record in records)
         if good != len(probabilities):
             raise ValueError(f"{len(probabilities)} rows of probabilities for {good} records")
-        predictions = _predictions(probabilities, most)
+        predictions = _predictions(probabilities, limits, layout.answer.n_predictions)
         for record in records:
             content = content_of(record)
             answer = writing.bad(content) if isinstance(content, RequestError) else writing.good(next(predictions))
             yield writing.identified(record.id, answer) if isinstance(record, Identified) else answer
 
 
-def _predictions(probabilities: NDArray[np.float32], most: int | None) -> Iterator[_Prediction]:
+def _predictions(
+    probabilities: NDArray[np.float32], limits: NDArray[np.float64], most: int | None
+) -> Iterator[_Prediction]:
     """Yield the prediction of each record as plain Python values."""
     best = probabilities.argmax(axis=1)
     order = None if most is None else np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
     listed = probabilities if order is None else np.take_along_axis(probabilities, order, axis=1)
     for index, label in enumerate(best.tolist()):
+        probability = float(probabilities[index, label])
         yield _Prediction(
             label,
-            float(probabilities[index, label]),
+            probability > limits[label],
+            probability,
             listed[index].tolist(),
             None if order is None else order[index].tolist(),
         )
@@ -169,7 +187,7 @@ def _json_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
     """Return a writer of JSON for each of ``INFERENCE_OUTPUTS``."""
     names, every_name = _json_names(tuple(labels))
     return {
-        "predicted_label": lambda row: names[row.best],
+        "predicted_label": lambda row: names[row.best] if row.answered else "null",
         "probability": lambda row: json.dumps(row.probability),
         "probabilities": lambda row: json.dumps(row.probabilities),
         "labels": lambda row: (
@@ -190,7 +208,7 @@ def _csv_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
     names = [_quoted(text) if _NEEDS_QUOTES.search(text) else text for text in map(str, labels)]
     lists = _json_writers(labels)
     return {
-        "predicted_label": lambda row: names[row.best],
+        "predicted_label": lambda row: names[row.best] if row.answered else "",
         "probability": lambda row: f"{row.probability:.8f}",
         "probabilities": lambda row: _quoted(lists["probabilities"](row)),
         "labels": lambda row: _quoted(lists["labels"](row)),

@@ -166,7 +166,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         if refuses:
             chunks = _without_errors(chunks, usage)
         answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
-        layout = answers.Layout(answer_type, predictor.labels, settings.inference_output)
+        layout = answers.Layout(answer_type, predictor.labels, settings.inference_output, predictor.thresholds)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
 
 

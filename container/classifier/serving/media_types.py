@@ -37,6 +37,7 @@ _HEADERS: Mapping[str, str] = {"present": CSV_BELOW_HEADER, "absent": CSV_WITHOU
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 _WEIGHT = re.compile(r"\d*\.?\d+|\d+\.")
 _COUNT = re.compile("0*([1-9][0-9]*)")
+_FRACTION = re.compile(r"0(\.[0-9]*)?|\.[0-9]+|1(\.0*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,13 @@ class AnswerType:
         media_type: One of :data:`ANSWER_TYPES`; the answer's Content-Type.
         verbose: Whether JSON also holds the labels.
         n_predictions: How many of the most probable labels to list, most probable first; None lists all, unsorted.
+        threshold: What a label's probability must exceed for the label to be answered; None leaves that to the model.
     """
 
     media_type: str
     verbose: bool = False
     n_predictions: int | None = None
+    threshold: float | None = None
 
 
 def named_answer(name: str) -> AnswerType:
@@ -126,7 +129,8 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
 
     Raises:
-        RequestError: 406, if the header names no supported type, or its ``n_predictions`` is not a number above 0.
+        RequestError: 406, if the header names no supported type, its ``n_predictions`` is not a number above 0, or its
+            ``threshold`` not one from 0 to 1.
     """
     usual = named_answer(default) if default else AnswerType(_usual(content_type))
     ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
@@ -148,11 +152,11 @@ def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType
     if media_range not in (*_RANGES, *ANSWER_TYPES):
         return []
     verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
-    count = _n_predictions(parameters)
+    more = _n_predictions(parameters), _threshold(parameters)
     if media_range in ANSWER_TYPES:
-        return [AnswerType(media_range, verbose, count)]
+        return [AnswerType(media_range, verbose, *more)]
     names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
-    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), count) for name in names]
+    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), *more) for name in names]
 
 
 def _n_predictions(parameters: Mapping[str, str]) -> int | None:
@@ -166,6 +170,18 @@ def _n_predictions(parameters: Mapping[str, str]) -> int | None:
             f"n_predictions in Accept must be a whole number above 0; use {JSON};n_predictions=3, for example",
         )
     return int(number[1][:9])  # no model has more labels, and Python refuses to convert thousands of digits
+
+
+def _threshold(parameters: Mapping[str, str]) -> float | None:
+    if "threshold" not in parameters:
+        return None
+    if not _FRACTION.fullmatch(parameters["threshold"]):
+        raise RequestError(
+            406,
+            "not_acceptable",
+            f"threshold in Accept must be a number from 0 to 1; use {JSON};verbose;threshold=0.8, for example",
+        )
+    return float(parameters["threshold"])
 
 
 def _weight(parameters: Mapping[str, str]) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from classifier import TEXT
 from classifier.environment import ROLES, shown
 from classifier.errors import UserError, at_most
+from classifier.hyperparameters import AUTO_MODEL, Hyperparameters
 from classifier.modalities import MODALITIES, Modality, report
 from classifier.modalities import image_shades as shades
 from classifier.modalities.text_channel import Label, sorted_labels
@@ -28,12 +29,8 @@ log = logging.getLogger(__name__)
 NO_ROWS = frozenset({"model", "code", "sm_drivers"})
 FILES_NAMED = 5
 NO_VALIDATION = (
-    "hyperparameter early_stopping=True: early stopping needs validation rows, and there are none; add a channel "
-    "'validation', or set validation_split_ratio above 0"
-)
-NOTHING_TO_COMPARE_ON = (
-    "hyperparameter model_id=auto: candidates are compared on validation rows, and there are none; add a channel "
-    "'validation', or set validation_split_ratio above 0"
+    "hyperparameter {}: {} validation rows, and there are none; add a channel 'validation', or set "
+    "validation_split_ratio above 0"
 )
 # The share of rows that is held out by hash is far from the requested one if it is off by this factor and by this many
 # rows. For a single label, which has fewer rows, chance alone accounts for larger factors.
@@ -282,21 +279,25 @@ def prepare(
     )
 
 
-def check_validation(rows: Data, *, early_stopping: bool, compared: bool = False) -> None:
+def check_validation(rows: int, hyperparameters: Hyperparameters) -> None:
     """Check that there are validation rows where the job needs them.
 
     Args:
-        rows: The job's rows.
-        early_stopping: Whether early stopping is on.
-        compared: Whether several models are compared.
+        rows: The number of validation rows of all hosts.
+        hyperparameters: The job's hyperparameters.
 
     Raises:
         UserError: There are no validation rows, and the job needs them.
     """
-    if early_stopping and not rows.validation.records:
-        raise UserError(NO_VALIDATION)
-    if compared and not rows.validation.records:
-        raise UserError(NOTHING_TO_COMPARE_ON)
+    target = hyperparameters.target_precision
+    needed = {
+        ("early_stopping=True", "early stopping needs"): hyperparameters.early_stopping,
+        (f"model_id={AUTO_MODEL}", "candidates are compared on"): hyperparameters.model_id == AUTO_MODEL,
+        (f"target_precision={target}", "thresholds are chosen on"): target is not None,
+    }
+    problems = [NO_VALIDATION.format(*words) for words, needs in needed.items() if needs and not rows]
+    if problems:
+        raise UserError(problems)
 
 
 def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]:

@@ -30,16 +30,19 @@ class Inference:
         encode: Maps inputs to vectors, float32[batch, width].
         classify: Maps vectors to logits, float32[batch, labels].
         ngrams: Maps token ids to logits that are added, float32[batch, labels]; None without n-grams.
+        temperature: What the logits are divided by.
     """
 
     encode: Compute
     classify: Compute
     ngrams: Compute | None = None
+    temperature: float = 1.0
 
     def __call__(self, rows: Any) -> Any:
         """Return the logits of inputs."""
         logits = self.classify(self.encode(rows))
-        return logits if self.ngrams is None else logits + self.ngrams(rows)
+        logits = logits if self.ngrams is None else logits + self.ngrams(rows)
+        return logits if self.temperature == 1 else logits / self.temperature
 
 
 def compiled(model: Any, signature: tf.TensorSpec) -> Compute:

@@ -63,6 +63,8 @@ class Trained:
         ngrams: The layer whose logits are added to the top layer's; None without one.
         top_layer: The top layer's sides, if it was solved or has n-grams beside it.
         report: How it was chosen.
+        temperature: What the logits are divided by.
+        confidence: What the manifest has of its calibration and of the thresholds below which no label is answered.
     """
 
     encoder: Encoder
@@ -75,6 +77,8 @@ class Trained:
     ngrams: NgramLayer | None = None
     top_layer: TopLayer | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
+    confidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,11 @@ class _Module(tf.Module):  # type: ignore[misc]
         portable: The name of the signature from token ids or pixels to probabilities, which other backends can run
             too; empty without one.
         functions: The exported functions by name.
+        temperature: What the logits are divided by.
     """
 
     portable = ""
+    temperature = 1.0
 
     def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
         super().__init__(name="classifier")
@@ -117,6 +123,8 @@ class _Module(tf.Module):  # type: ignore[misc]
         logits = self.head(self.encoder(inputs, training=False), training=False)
         if self.ngrams is not None:
             logits += self.ngrams(inputs)
+        if self.temperature != 1:
+            logits /= self.temperature
         return {"probabilities": tf.nn.softmax(logits)}
 
 
@@ -191,7 +199,9 @@ class ArraysModule(_Module):
         return {"serving_default": self.serve}
 
 
-def save(encoder: Encoder, head: Any, folder: Path, ngrams: NgramLayer | None = None) -> "_Module":
+def save(
+    encoder: Encoder, head: Any, folder: Path, ngrams: NgramLayer | None = None, temperature: float = 1.0
+) -> "_Module":
     """Write a classifier as a SavedModel, with separate steps if it reads tokens.
 
     Returns:
@@ -199,6 +209,7 @@ def save(encoder: Encoder, head: Any, folder: Path, ngrams: NgramLayer | None = 
     """
     reads_tokens = isinstance(encoder.preprocessor, TokenPreprocessor)
     module = TwoStepModule(encoder, head, ngrams) if reads_tokens else ArraysModule(encoder, head)
+    module.temperature = temperature
     tf.saved_model.save(module, str(folder), signatures=module.functions)
     return module
 
@@ -224,7 +235,8 @@ def export(
         RuntimeError: The exported model's probabilities differ from those of the trained one.
     """
     with artifact.published(folder) as work, resources.room_for("the model", folder):
-        module = save(trained.encoder, trained.head, work / artifact.SAVED_MODEL_FOLDER, trained.ngrams)
+        saved_model = work / artifact.SAVED_MODEL_FOLDER
+        module = save(trained.encoder, trained.head, saved_model, trained.ngrams, trained.temperature)
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
         artifact.write_json(work / artifact.REFERENCE_FILE, _references(trained, data))
@@ -347,6 +359,7 @@ def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) ->
         "hyperparameters": hyperparameters.values,
         "metrics": trained.metrics,
         **({"top_layer": dict(trained.report)} if trained.report else {}),
+        **trained.confidence,
         "data": {
             "sha256": data.digest,
             "training_rows": len(data.training.records),

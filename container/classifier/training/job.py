@@ -49,7 +49,9 @@ from classifier.training.warm_start import TopLayer
 log = logging.getLogger(__name__)
 
 # Hyperparameters of what comes before and after training in steps.
-OF_OTHER_STEPS = frozenset({"delimiter", "long_texts", "ngram_features", "refit", "time_budget"})
+OF_OTHER_STEPS = frozenset(
+    {"calibrate", "delimiter", "long_texts", "ngram_features", "refit", "target_precision", "time_budget"}
+)
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
@@ -240,8 +242,7 @@ def _fit_spec(
     network: Network, rows: Data, validation: EvaluationSplit, chosen: Recipe, context: JobContext
 ) -> FitSpec:
     hyperparameters = chosen.hyperparameters
-    if hyperparameters.early_stopping and not len(validation.targets):
-        raise UserError(data.NO_VALIDATION)
+    data.check_validation(len(validation.targets), hyperparameters)
     layer = network.encoder.layer
     reads_tokens = isinstance(network.encoder.preprocessor, TokenPreprocessor)
     deep = reads_tokens or len(layer.trainable_variables) > MOST_VARIABLES_OF_WORD_VECTORS

@@ -66,12 +66,14 @@ class Network:
         head: The top layer.
         whole: Both as one model, from the inputs of the encoder's layer to logits; its variables are built.
         ngrams: The layer whose logits are added to those of the top layer once that is trained; None without one.
+        temperature: What the sum of the logits is divided by once the network is calibrated.
     """
 
     encoder: Encoder
     head: Any
     whole: Classifier
     ngrams: NgramLayer | None = None
+    temperature: float = 1.0
 
     @cached_property
     def inference(self) -> evaluate.Inference:
@@ -80,7 +82,7 @@ class Network:
         signature = self.encoder.preprocessor.signature
         encode, classify = evaluate.compiled(self.encoder.layer, signature), evaluate.compiled(self.head, vectors)
         ngrams = evaluate.compiled(self.ngrams, signature) if self.ngrams else None
-        return evaluate.Inference(encode, classify, ngrams)
+        return evaluate.Inference(encode, classify, ngrams, self.temperature)
 
     def with_ngrams(self, ngrams: NgramLayer | None) -> "Network":
         """Return the network with another layer for n-grams."""

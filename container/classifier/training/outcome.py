@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier import artifact, resources
+from classifier.artifact import Label
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, warm_start
+from classifier.training import abstention, calibration, evaluate, warm_start
+from classifier.training.abstention import Predicted, Thresholds
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
 from classifier.training.export import Trained, export
@@ -36,9 +38,11 @@ class Outcome:
     Attributes:
         trained: The model of the best epoch.
         history: The metrics of every epoch.
-        reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
+        reports: What ``evaluation.json`` has of the splits ``validation`` and ``test``, where these have rows: the
+            metrics of each label, ``calibration`` and ``abstention``.
         answer: Maps records to the model's probabilities, float32[records, labels].
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
+        thresholds: Those below which no label is answered; None without ``target_precision``.
     """
 
     trained: Trained
@@ -46,6 +50,7 @@ class Outcome:
     reports: dict[str, dict[str, Any]]
     answer: Answer
     hyperparameters: Hyperparameters
+    thresholds: Thresholds | None = None
 
 
 def outcome_of(
@@ -56,7 +61,7 @@ def outcome_of(
     hyperparameters: Hyperparameters,
     context: JobContext,
 ) -> Outcome:
-    """Score the test rows, and return the model with its metrics and the predictions to verify its export by.
+    """Calibrate the network and score the test rows.
 
     Args:
         scored: The network with its scores for the validation rows.
@@ -65,20 +70,28 @@ def outcome_of(
         evaluation: The splits ``validation`` and ``test``.
         hyperparameters: The job's hyperparameters.
         context: The job's environment.
+
+    Returns:
+        The model with its metrics, and the predictions to verify its export by.
     """
+    scored = calibration.calibrated(scored, evaluation["validation"].targets, hyperparameters)
     network, run = scored.network, scored.run
 
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
-    reports = {}
+    reports, manifest, thresholds = {}, {}, None
     if len(run.scores.rows):
         targets = evaluation["validation"].targets[run.scores.rows]
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
-    if scores is not None and len(scores.rows):
-        targets = evaluation["test"].targets[scores.rows]
-        reports["test"] = _test_report(scores.probabilities, targets, rows)
+        reports["calibration"] = dict(scored.calibration)
+        manifest["calibration"] = calibration.summary(scored.calibration)
+        predicted = Predicted.of(run.scores.probabilities, targets)
+        reports["abstention"] = {"curve": abstention.curve(predicted)}
+        if hyperparameters.target_precision is not None:
+            thresholds = abstention.choose(predicted, hyperparameters.target_precision)
+            manifest["abstention"] = abstention.report(thresholds, predicted, rows.labels)
+            reports["abstention"] |= manifest["abstention"]
     checked, probabilities, judged = _checked(answer, scored, rows, part)
     smoke_predictions = answer(rows.modality.smoke_inputs())
     trained = Trained(
@@ -92,16 +105,21 @@ def outcome_of(
         network.ngrams,
         scored.top_layer,
         scored.report,
+        network.temperature,
+        manifest,
     )
-    return Outcome(trained, run.history, reports, answer, hyperparameters)
+    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds)
+    scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
+    if scores is None or not len(scores.rows):
+        return outcome
+    return _with_test_rows(outcome, scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
 
 
 def tested(outcome: Outcome, rows: Data) -> Outcome:
     """Return the outcome of a job of one host with a report on the test rows, if there are any."""
     if not len(rows.test.records):
         return outcome
-    report = _test_report(outcome.answer(rows.test.records), rows.test.targets, rows)
-    return replace(outcome, reports={**outcome.reports, "test": report})
+    return _with_test_rows(outcome, outcome.answer(rows.test.records), rows.test.targets, rows.labels)
 
 
 def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
@@ -114,14 +132,26 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
     context.cluster.all_gather(b"done")
 
 
-def _test_report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], rows: Data) -> dict[str, Any]:
-    """Log the metrics of test rows, and return those of each label."""
-    report = evaluate.report(probabilities, targets, rows.labels)
+def _with_test_rows(
+    outcome: Outcome, probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]
+) -> Outcome:
+    """Log the metrics of test rows, and return the outcome with its reports on them."""
+    report = evaluate.report(probabilities, targets, labels)
     log.info(
         "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
         len(targets), report["accuracy"], report["macro_f1"],
     )  # fmt: skip
-    return report
+    reports = {**outcome.reports, "test": report}
+    if "calibration" in reports:
+        off = calibration.scaled(probabilities, 1 / outcome.trained.temperature)
+        errors = {
+            name: calibration.reliability(each, targets) for name, each in (("before", off), ("after", probabilities))
+        }
+        reports["calibration"] = reports["calibration"] | {"test": errors}
+    if outcome.thresholds is not None:
+        answered = abstention.answered(outcome.thresholds, Predicted.of(probabilities, targets))
+        reports["abstention"] = reports["abstention"] | {"test": answered}
+    return replace(outcome, reports=reports)
 
 
 def _checked(

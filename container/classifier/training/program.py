@@ -85,8 +85,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
         if isinstance(found, Tables) and len(environ.hosts) == 1:
             tables = warm_start.read_as_before(previous, found)
             rows = _prepared(tables, data.labels_of(tables, kept), hyperparameters, reader)
-            auto = hyperparameters.model_id == AUTO_MODEL
-            data.check_validation(rows, early_stopping=hyperparameters.early_stopping, compared=auto)
+            data.check_validation(len(rows.validation.records), hyperparameters)
         interruption.check()
         environment.set_defaults(TENSORFLOW_SETTINGS)
         from classifier.training import agreement, candidates  # noqa: PLC0415  imports TensorFlow

@@ -42,6 +42,7 @@ class ScoredNetwork:
         exported: The scores of the exported network for the same rows.
         top_layer: Its top layer, if that was solved or has n-grams beside it.
         report: What was chosen.
+        calibration: How its probabilities were calibrated; empty if they were not judged.
     """
 
     network: Network
@@ -49,6 +50,7 @@ class ScoredNetwork:
     exported: Scores
     top_layer: TopLayer | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
