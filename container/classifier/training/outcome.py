@@ -1,18 +1,22 @@
 """The outcome of training: a model with its metrics, and the files that are written of both."""
 
+import json
 import logging
+import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import artifact, resources
+from classifier import artifact, report, resources
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, warm_start
+from classifier.report import EVALUATION, EXAMPLES
+from classifier.training import data_summary, evaluate, examples, hardware, warm_start
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
 from classifier.training.export import Trained, export
@@ -39,6 +43,7 @@ class Outcome:
         reports: The metrics of each label on the splits ``validation`` and ``test``, where these have rows.
         answer: Maps records to the model's probabilities, float32[records, labels].
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
+        lengths: Statistics of the texts' lengths; empty for records that are not tokenized here.
     """
 
     trained: Trained
@@ -46,6 +51,7 @@ class Outcome:
     reports: dict[str, dict[str, Any]]
     answer: Answer
     hyperparameters: Hyperparameters
+    lengths: Mapping[str, Any] = field(default_factory=dict)
 
 
 def outcome_of(
@@ -104,13 +110,38 @@ def tested(outcome: Outcome, rows: Data) -> Outcome:
     return replace(outcome, reports={**outcome.reports, "test": report})
 
 
-def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
-    """Write the model and its metrics on the chief; no host returns before that is done."""
+def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext, began: float) -> None:
+    """Write the model, its metrics and the report on the chief; no host returns before that is done.
+
+    Args:
+        environ: The files of the job.
+        outcome: The result of training.
+        rows: This host's rows.
+        context: The job's environment.
+        began: When training began, as :func:`time.monotonic` gives it.
+    """
     if context.cluster.is_chief:
+        ended = time.monotonic()
         _write_evaluation(environ.output_data_folder, outcome, rows)
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+        exported = export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+        _add_cost(
+            environ.output_data_folder,
+            {
+                "seconds": {
+                    "preparation": round(began - context.started, 1),
+                    "training": round(ended - began, 1),
+                    "export": round(time.monotonic() - ended, 1),
+                },
+                "instance_type": environ.instance_type or None,
+                "hosts": len(environ.hosts),
+                "processors": resources.processors(),
+                "gpus": len(hardware.capabilities()),
+                "answers_per_second": exported.manifest["answers_per_second"],
+            },
+        )
+        _report(environ, outcome.hyperparameters, context)
     context.cluster.all_gather(b"done")
 
 
@@ -141,14 +172,45 @@ def _checked(
 
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
+    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows; remove an earlier report."""
+    report.remove(folder)
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        report = dict(outcome.trained.report)
-        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
-        content |= {"top_layer": report} if report else {}
-        artifact.write_json(folder / "evaluation.json", content)
+        chosen = dict(outcome.trained.report)
+        content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
+        content |= {"top_layer": chosen} if chosen else {}
+        content["data"] = data_summary.summary(rows, outcome.lengths)
+        artifact.write_json(folder / EVALUATION, content)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
             artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
+            if outcome.hyperparameters.report and outcome.hyperparameters.report_examples:
+                shown = examples.worst(outcome.trained.checked, table)
+                artifact.write_json(folder / EXAMPLES, {"validation": shown})
+
+
+def _add_cost(folder: Path, cost: Mapping[str, Any]) -> None:
+    """Add what the job took to ``evaluation.json``, which was written before that was known."""
+    content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+    with resources.room_for("the model's metrics", folder):
+        artifact.write_json(folder / EVALUATION, {**content, "cost": cost})
+
+
+def _report(environ: Environment, hyperparameters: Hyperparameters, context: JobContext) -> None:
+    """Write the report, if the job asks for it and has time; without one, the job has all that matters."""
+    if not hyperparameters.report:
+        return
+    if context.interruption.requested():
+        log.info("event=report note='not written: the job was told to stop'")
+        return
+    started = time.monotonic()
+    try:
+        path = report.write(environ.output_data_folder, environ.model_folder)
+    except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
+        locations = "".join(traceback.format_tb(error.__traceback__))
+        log.warning(
+            "event=report note='not written; the model is complete' error=%s\n%s", type(error).__name__, locations
+        )
+        return
+    log.info("event=report file=%s bytes=%d seconds=%.1f", path.name, path.stat().st_size, time.monotonic() - started)
