@@ -5,9 +5,9 @@ from pathlib import Path
 
 from classifier import artifact
 from classifier.report import page, results
-from classifier.report.results import EVALUATION, EXAMPLES
+from classifier.report.results import EVALUATION, EXAMPLES, LEADERBOARD, MISCLASSIFIED
 
-__all__ = ["CHARTS", "EVALUATION", "EXAMPLES", "PAGE", "remove", "write"]
+__all__ = ["CHARTS", "EVALUATION", "EXAMPLES", "LEADERBOARD", "MISCLASSIFIED", "PAGE", "remove", "write"]
 
 PAGE = "report.html"
 CHARTS = "report"  # the folder of the charts

@@ -40,7 +40,7 @@ def _predicted(row: Row) -> list[str]:
 
 def _example(row: Row) -> Example:
     predicted, probability = _predicted(row)
-    caption = f"{shown(row['place'])}: {quoted(row['label'])} predicted as “{predicted}” ({probability})"
+    caption = f"{shown(row['place'])}: {quoted(row['label'])} predicted as {quoted(predicted)} ({probability})"
     return Example(caption, row.get("text", "") or ("" if row.get("image") else "–"), row.get("image", ""))
 
 

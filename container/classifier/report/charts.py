@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from classifier.report.elements import percent, shown
 
 WIDTH, HEIGHT = 440, 270
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 44  # the margins of a chart of lines
+LEFT, RIGHT, TOP, BOTTOM = 52, 22, 34, 44  # the margins of a chart of lines
 CHARACTER = 6.7  # the mean width of a character at the size of :file:`charts.css`, in pixels
 LONGEST_NAME = 22  # characters of a label beside a chart
 MOST_TICKS = 6
@@ -136,7 +136,7 @@ def bars(
     top = TOP if len(series) > 1 else 8
     height = top + group * len(names) + 22
     across = Axis("", 0, high or max(value for _, values in series for value in values) or 1.0, _tick_percent)
-    end = WIDTH - 48.0
+    end = WIDTH - 60.0
     svg = _svg(alt, WIDTH, height)
 
     def x(value: float) -> float:

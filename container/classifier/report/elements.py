@@ -10,6 +10,7 @@ from typing import Any
 # Control characters, surrogates, private and unassigned characters, which neither XML nor a reader can do with.
 NOT_SHOWN = frozenset({"Cc", "Cs", "Co", "Cn"})
 LONGEST_SHOWN = 100  # characters of a label
+ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 CONFIDENCE = 1.96  # standard errors on either side, of a 95 % interval
 
 
@@ -119,8 +120,8 @@ def shown(label: object) -> str:
 
 
 def quoted(label: object) -> str:
-    """Return a label for a sentence."""
-    return f"“{shown(label)}”"
+    """Return a label for a sentence, whose direction of writing it doesn't affect."""
+    return f"“{ISOLATE}{shown(label)}{END_ISOLATE}”"
 
 
 def percent(share: float, digits: int = 1) -> Number:

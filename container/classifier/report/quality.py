@@ -52,7 +52,8 @@ def learning(results: Results) -> Section | None:
     if not epochs:
         return None
     kept = best_epoch(results)
-    names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
+    found = dict.fromkeys(name for epoch in epochs for name in epoch)
+    names = sorted(found, key=lambda name: name == "examples_per_second")
     rows: list[list[str | int]] = [
         [str(number), *(rounded(epoch.get(name)) for name in names)] for number, epoch in enumerate(epochs, 1)
     ]

@@ -23,6 +23,7 @@ from classifier.encoders.resolve import EncoderFiles
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO_MODEL, LINEAR, STEPWISE, Hyperparameters
+from classifier.report import LEADERBOARD
 from classifier.training import evaluate, job, load_encoder, recipe
 from classifier.training.context import JobContext
 from classifier.training.data import Data
@@ -33,7 +34,6 @@ from classifier.training.outcome import Outcome, finish, tested
 
 log = logging.getLogger(__name__)
 
-LEADERBOARD = "leaderboard.csv"
 FIGURES = ("val_loss", "val_accuracy", "val_macro_f1")
 ROWS_TIMED = 128
 SHARE_OF_EPOCHS = (
@@ -313,7 +313,7 @@ def _figures(trial: Trial) -> str:
 
 
 def write(folder: Path, best: Trial, trials: Sequence[Trial]) -> None:
-    """Write all candidates with their figures, as :data:`LEADERBOARD`."""
+    """Write all candidates with their figures, as :data:`classifier.report.LEADERBOARD`."""
     table = pd.DataFrame(
         {
             "model": trial.settings["model_id"],

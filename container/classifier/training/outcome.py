@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from classifier import artifact, report, resources
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.report import EVALUATION, EXAMPLES
+from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
 from classifier.training import data_summary, evaluate, examples, hardware, warm_start
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
@@ -184,7 +184,7 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
         artifact.write_json(folder / EVALUATION, content)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
+            artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
             if outcome.hyperparameters.report and outcome.hyperparameters.report_examples:
                 shown = examples.worst(outcome.trained.checked, table)
                 artifact.write_json(folder / EXAMPLES, {"validation": shown})
