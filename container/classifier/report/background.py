@@ -6,7 +6,7 @@ from typing import Any
 from classifier.report.charts import Axis, Line, Mark, bars, lines
 from classifier.report.elements import Chart, Example, Number, Section, Table, count, percent, quoted, rounded, shown
 from classifier.report.quality import MOST_BARS, opened
-from classifier.report.results import MISCLASSIFIED, SUSPECTS, Results, Row
+from classifier.report.results import MISCLASSIFIED, MOST_ROWS, SUSPECTS, Results, Row
 from classifier.report.summary import label_shares
 
 SPLITS = ("training", "validation", "test")
@@ -30,7 +30,7 @@ def mistakes(results: Results) -> Section | None:
     words = [f"The mistakes with the highest probability; {MISCLASSIFIED} has all. Some may be wrong labels."]
     columns = ("place", "label", "predicted label", "probability")
     rows = [[shown(each["place"]), shown(each["label"]), *_predicted(each)] for each in results.mistakes]
-    tables = opened(f"the first {len(rows)} rows of {MISCLASSIFIED}", columns, rows)
+    tables = opened(MISCLASSIFIED, columns, rows, more=len(rows) == MOST_ROWS)
     return Section("mistakes", "Confident mistakes", words, tables=tables, examples=[*map(_example, results.examples)])
 
 
@@ -58,7 +58,7 @@ def suspects(results: Results) -> Section | None:
         [*(shown(row[name]) for name in ("place", "label", "suggested_label")), rounded(row["score"], 3)]
         for row in results.suspects
     ]
-    tables = opened(f"the first {len(rows)} rows of {found.get('file', SUSPECTS)}", columns, rows)
+    tables = opened(SUSPECTS, columns, rows, more=len(rows) == MOST_ROWS)
     return Section("suspects", "Suspect labels", words, tables=tables if rows else [])
 
 
@@ -137,7 +137,7 @@ def label_mix(results: Results) -> Section | None:
         ]
         for index in order
     ]
-    tables = opened("rows of each label", ("label", *shares), rows)
+    tables = opened("Rows of each label", ("label", *shares), rows)
     chart = Chart("label-mix", title, picture)
     return Section("label-mix", "Label mix", words, charts=[chart], tables=tables)
 

@@ -207,10 +207,9 @@ def heat_map(alt: str, names: Sequence[object], rows: Sequence[Sequence[int]], t
 
 
 def _svg(alt: str, width: float, height: float) -> ET.Element:
-    box = f"0 0 {math.ceil(width)} {math.ceil(height)}"
-    sizes = {"width": math.ceil(width), "height": math.ceil(height)}
-    svg = element("svg", xmlns="http://www.w3.org/2000/svg", class_="chart", role="img", viewBox=box, **sizes)
-    svg.set("aria-label", alt)
+    wide, high = math.ceil(width), math.ceil(height)
+    svg = element("svg", xmlns="http://www.w3.org/2000/svg", class_="chart", role="img", aria_label=alt)
+    svg.attrib |= {"viewBox": f"0 0 {wide} {high}", "width": str(wide), "height": str(high)}
     return svg
 
 

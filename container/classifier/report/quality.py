@@ -1,7 +1,6 @@
 """The sections of a report on how good the model is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from classifier.report import confusion
@@ -23,6 +22,7 @@ CURVES = (
         (("training", "accuracy"), ("validation", "val_accuracy"), ("validation, macro F1", "val_macro_f1")),
     ),
 )
+BIN_COLUMNS = ("probability", "mean probability", "accuracy", "rows")
 COVERAGES_SHOWN = 11
 
 
@@ -105,7 +105,7 @@ def by_label(results: Results) -> Section:
     chart = Chart(
         "f1",
         f"{title}, {results.split} rows",
-        bars(alt, *_columns(weakest, "label"), [("F1", _column(weakest, "f1"))], high=1.0),
+        bars(alt, [each["label"] for each in weakest], [("F1", [each["f1"] for each in weakest])], high=1.0),
     )
     others = [name for name in ("validation", "test") if name in results.evaluation and name != results.split]
     tables = [
@@ -116,23 +116,22 @@ def by_label(results: Results) -> Section:
     return Section("labels", "Labels", words, charts=[chart], tables=tables)
 
 
-def opened(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str | int]]) -> list[Table]:
-    """Return a table; if it is long, its beginning and the whole of it, folded."""
-    whole = Table(f"{caption[:1].upper()}{caption[1:]}", columns, rows)
+def opened(
+    caption: str, columns: Sequence[str], rows: Sequence[Sequence[str | int]], *, more: bool = False
+) -> list[Table]:
+    """Return a table; if it is long, its beginning and the whole of it, folded.
+
+    Args:
+        caption: What it shows.
+        columns: The names of the columns.
+        rows: The rows.
+        more: Whether there are more rows than these.
+    """
+    whole = f"{caption}: the first {len(rows)}" if more else caption
     if len(rows) <= MOST_OPEN:
-        return [whole]
-    return [
-        Table(f"The first {OPEN} of {caption.removeprefix('the first ')}", columns, rows[:OPEN]),
-        replace(whole, folded=True),
-    ]
-
-
-def _columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[list[Any]]:
-    return [[row[name] for row in rows] for name in names]
-
-
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [row[name] for row in rows]
+        return [Table(whole, columns, rows)]
+    folded = whole if more else f"{caption}: all {len(rows)}"
+    return [Table(f"{caption}: the first {OPEN}", columns, rows[:OPEN]), Table(folded, columns, rows, folded=True)]
 
 
 def _tables_of_labels(report: Mapping[str, Any], split: str, *, folded: bool) -> list[Table]:
@@ -146,9 +145,9 @@ def _tables_of_labels(report: Mapping[str, Any], split: str, *, folded: bool) ->
         for each in ordered
     ]
     columns = ("label", "precision", "recall", "F1", "rows")
-    caption = f"all labels on the {split} rows, the weakest first"
+    caption = f"Labels on the {split} rows, the weakest first"
     if folded:
-        return [Table(f"{caption[:1].upper()}{caption[1:]}", columns, rows, folded)]
+        return [Table(caption, columns, rows, folded)]
     return opened(caption, columns, rows)
 
 
@@ -183,9 +182,9 @@ def confusions(results: Results) -> Section:
             [shown(found.labels[true]), shown(found.labels[given]), each, percent(each / max(found.totals[true], 1))]
             for true, given, each in largest[:MOST_CONFUSIONS]
         ]
-        caption = f"the {len(rows)} largest confusions" if len(largest) > len(rows) else "all confusions"
+        caption = "The largest confusions" if len(largest) > MOST_OPEN else "All confusions"
         columns = ("label", "predicted label", "rows", "share of the label")
-        tables = [*opened(caption, columns, rows), *tables]
+        tables = [*opened(caption, columns, rows, more=len(largest) > len(rows)), *tables]
     return Section("confusions", "Confusions", words, charts=charts, tables=tables)
 
 
@@ -193,14 +192,6 @@ def calibration(results: Results) -> Section | None:
     """Return the section on what probabilities mean, with the reliability diagram; None where it was not measured."""
     found = results.evaluation.get("calibration")
     if not found:
-        return None
-    measured = {
-        f"{split}, {when} calibration": found[split][when]
-        for split in ("validation", "test")
-        for when in ("before", "after")
-        if when in found.get(split, {})
-    }
-    if not measured:
         return None
     words = [
         "Probabilities are reliable if answers are right as often as they say: then the line lies on the ideal one.",
@@ -211,43 +202,53 @@ def calibration(results: Results) -> Section | None:
             f"Logits are divided by a temperature of {found['temperature']:.3f}, fitted on "
             f"{count(found['rows'], 'validation row')}; the predicted labels stay the same."
         )
-    table = Table(
-        "Expected calibration error", ("rows", "ECE"), [[k, percent(v["ece"], 2)] for k, v in measured.items()]
-    )
+    measured = {
+        split: {when: found[split][when] for when in ("before", "after") if when in found[split]}
+        for split in ("validation", "test")
+        if found.get(split)
+    }
+    errors = [
+        [f"{split}, {when} calibration", percent(each["ece"], 2)]
+        for split, by_time in measured.items()
+        for when, each in by_time.items()
+    ]
+    tables = [Table("Expected calibration error", ("rows", "ECE"), errors)]
+    tables += [
+        Table(f"Reliability on the {split} rows, {when} calibration", BIN_COLUMNS, _bins(each["bins"]), folded=True)
+        for split, by_time in measured.items()
+        for when, each in by_time.items()
+    ]
+    charts = [_reliability(split, by_time) for split, by_time in measured.items()]
+    return Section("calibration", "Probabilities", words, charts=charts, tables=tables)
+
+
+def _reliability(split: str, by_time: Mapping[str, Any]) -> Chart:
+    """Return the reliability diagram of a split, before and after calibration."""
     drawn = [
-        Line(name, [(each["confidence"], each["accuracy"]) for each in bins["bins"] if each["rows"]])
-        for name, bins in measured.items()
-    ]
-    low = min([point[0] for line in drawn for point in line.points], default=0.0)
-    axes = [Axis(title, min(0.9, int(10 * low) / 10), 1, _percent) for title in ("mean probability", "accuracy")]
-    axes[1] = Axis("accuracy", 0, 1, _percent)
-    alt = "Reliability diagram: " + "; ".join(
-        f"{name}, ECE {percent(each['ece'], 2)}" for name, each in measured.items()
-    )
-    ideal = Line("ideal", [(axes[0].low, axes[0].low), (1, 1)], dots=False)
-    pictures = [
-        Chart(f"reliability-{number}", f"Reliability, {line.name}", lines(f"{alt}.", [line, ideal], *axes))
-        for number, line in enumerate(drawn, 1)
-    ]
-    bins = [
-        Table(
-            f"Reliability, {name}",
-            ("probability", "mean probability", "accuracy", "rows"),
-            [
-                [
-                    f"{percent(each['from'], 0)} to {percent(each['to'], 0)}",
-                    percent(each["confidence"]),
-                    percent(each["accuracy"]),
-                    each["rows"],
-                ]
-                for each in measured[name]["bins"]
-                if each["rows"]
-            ],
-            folded=True,
+        Line(
+            f"{when}, ECE {percent(each['ece'])}",
+            [(single["confidence"], single["accuracy"]) for single in each["bins"] if single["rows"]],
         )
-        for name in measured
+        for when, each in by_time.items()
     ]
-    return Section("calibration", "Probabilities", words, charts=pictures, tables=[table, *bins])
+    low = int(10 * min([x for line in drawn for x, _ in line.points], default=0.0)) / 10
+    across = Axis("mean probability", min(0.9, low), 1, _percent)
+    ideal = Line("ideal", [(across.low, across.low), (1, 1)], dots=False)
+    alt = f"Reliability diagram of the {split} rows: {'; '.join(line.name for line in drawn)}."
+    picture = lines(alt, [*drawn, ideal], across, Axis("accuracy", 0, 1, _percent))
+    return Chart(f"reliability-{split}", f"Accuracy by probability, {split} rows", picture)
+
+
+def _bins(bins: Sequence[Mapping[str, Any]]) -> list[list[str | int]]:
+    return [
+        [
+            f"{percent(each['from'], 0)} to {percent(each['to'], 0)}",
+            *(percent(each[name]) for name in ("confidence", "accuracy")),
+            each["rows"],
+        ]
+        for each in bins
+        if each["rows"]
+    ]
 
 
 def coverage(results: Results) -> Section | None:
@@ -279,8 +280,8 @@ def coverage(results: Results) -> Section | None:
     ]
     tables = [Table("Thresholds", ("threshold", "answered", "precision"), rows, folded=True)]
     if found.get("thresholds"):
-        rows = [[shown(label), rounded(value, 3)] for label, value in found["thresholds"].items()]
-        tables.append(Table("Thresholds of single labels", ("label", "threshold"), rows, folded=True))
+        single = [[shown(label), rounded(value, 3)] for label, value in found["thresholds"].items()]
+        tables.append(Table("Thresholds of single labels", ("label", "threshold"), single, folded=True))
     chart = Chart("coverage", "Precision of what is answered", picture)
     return Section("coverage", "Answering less", words, charts=[chart], tables=tables)
 

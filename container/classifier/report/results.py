@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -96,5 +96,4 @@ def _rows(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     table = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=MOST_ROWS)
-    rows: list[Row] = table.to_dict("records")
-    return rows
+    return cast("list[Row]", table.to_dict("records"))

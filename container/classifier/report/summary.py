@@ -35,7 +35,7 @@ def best_epoch(results: Results) -> int:
 
 def rows_of(report: Mapping[str, Any]) -> int:
     """Return the number of rows that a report is of."""
-    return sum(each["rows"] for each in report["by_label"])
+    return int(sum(each["rows"] for each in report["by_label"]))
 
 
 def _trained(results: Results) -> Iterator[str]:
@@ -100,8 +100,7 @@ def _fewer_mistakes(right: float | None, baseline: float) -> str:
 
 
 def _of_commonest(report: Mapping[str, Any]) -> float:
-    rows = [each["rows"] for each in report["by_label"]]
-    return max(rows) / max(sum(rows), 1)
+    return float(max(each["rows"] for each in report["by_label"]) / max(rows_of(report), 1))
 
 
 def _first(results: Results) -> Iterator[str]:

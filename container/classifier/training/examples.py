@@ -2,7 +2,7 @@
 
 import base64
 import io
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from PIL import Image
@@ -32,7 +32,7 @@ def worst(rows: Split, mistakes: pd.DataFrame) -> list[dict[str, Any]]:
     shown = mistakes.head(MOST_SHOWN)
     return [
         {**fields, **_shown(rows.records[index])}
-        for index, fields in zip(shown.index, shown.to_dict("records"), strict=True)
+        for index, fields in zip(shown.index, cast("list[dict[str, Any]]", shown.to_dict("records")), strict=True)
     ]
 
 
