@@ -62,7 +62,11 @@ def learning(results: Results) -> Section | None:
         rows.append(["kept", *(rounded(best.get(name)) for name in names)])
     table = Table("The metrics of every epoch, and of the model that is kept", ["epoch", *names], rows)
     if len(epochs) == 1:
-        one = "The top layer was solved" if "examples_per_second" not in epochs[0] else "There was one epoch"
+        one = (
+            "There was one epoch"
+            if "examples_per_second" in epochs[0]
+            else "The model was solved, not trained in epochs"
+        )
         return Section("learning", "Learning", [f"{one}, so that there is no curve."], tables=[table])
     words = [f"Epoch {kept} of {len(epochs)} was kept."]
     if results.evaluation.get("top_layer", {}).get("ngram_features"):
