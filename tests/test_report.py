@@ -38,9 +38,11 @@ BINS = [{"from": 0.8, "to": 0.9, "confidence": 0.85, "accuracy": 0.75, "rows": 4
 
 
 def of_split(labels: Sequence[Any], right: int = 8, wrong: int = 1) -> dict[str, Any]:
-    """A report as training writes it: every label is confused with the next one but one."""
+    """A report as training writes it: every label is confused with one other."""
     count = len(labels)
-    matrix = right * np.eye(count, dtype=np.int64) + wrong * np.roll(np.eye(count, dtype=np.int64), 2, axis=1)
+    matrix = right * np.eye(count, dtype=np.int64) + wrong * np.roll(
+        np.eye(count, dtype=np.int64), 2 if count > 2 else 1, axis=1
+    )
     share = right / (right + wrong)
     numbers = {"precision": share, "recall": share, "f1": share, "rows": right + wrong}
     return {
@@ -164,8 +166,7 @@ def test_every_section_has_its_numbers(tmp_path: Path) -> None:
                 "target_precision": 0.95, "threshold": 0.777, "coverage": 0.8, "precision": 0.97, "rows": 27,
                 "coverage_interval": [0.7, 0.9], "precision_interval": [0.94, 0.99], "thresholds": {"yes": 0.654},
                 "curve": [{"threshold": 0.0, "coverage": 1.0, "precision": 0.9},
-                          {"threshold": 0.777, "coverage": 0.8, "precision": 0.97},
-                          {"threshold": 1.0, "coverage": 0.0, "precision": None}],
+                          {"threshold": 0.777, "coverage": 0.8, "precision": 0.97}],
             },
             "suspect_labels": {"rows": 1, "checked": 27, "file": "suspect_labels.csv"},
             "cost": {"seconds": {"training": 12.3}, "instance_type": "ml.m5.xlarge", "hosts": 2, "processors": 4,
@@ -185,7 +186,7 @@ def test_every_section_has_its_numbers(tmp_path: Path) -> None:
         "The model is not better.", "0.6543", "Epoch 2 of 2 was kept.", "88.9 %", "All confusions label",
         "training/data.csv:3 no yes 99.0 %", "1 row of 27 may have a wrong label", "training/data.csv:7 yes no 0.910",
         "a temperature of 1.234, fitted on 40 validation rows", "2.34 %", "10.00 %", "80 % to 90 % 85.0 % 75.0 % 40",
-        "the threshold 0.777 was chosen: 80.0 % of the rows are answered (95 % interval: 70.0 % to 90.0 %)",
+        "the threshold 0.777 was chosen. 80.0 % of 27 rows are answered (95 % interval: 70.0 % to 90.0 %), and 97.0 %",
         "yes 0.654", "2 hosts, each ml.m5.xlarge (4 processors)", "tensorflow 1,234",
     ):  # fmt: skip
         assert words in text, words
@@ -196,6 +197,23 @@ def test_a_curve_without_a_target_has_no_threshold(tmp_path: Path) -> None:
     page = written(tmp_path, {"abstention": {"curve": curve}})
     assert "coverage" in headings(page)
     assert "was chosen" not in words_of(page)
+
+
+def test_a_target_that_is_not_reached_is_said(tmp_path: Path) -> None:
+    curve = [{"threshold": 0.0, "coverage": 1.0, "precision": 0.9}]
+    found = {"target_precision": 0.99, "threshold": 1.0, "thresholds": {}, "rows": 9, "coverage": 0.0}
+    nothing = {"coverage_interval": [0.0, 0.3], "precision": None, "precision_interval": None}
+    page = written(tmp_path, {"abstention": {**found, **nothing, "curve": curve, "test": {**found, **nothing}}})
+    assert "reaches the precision of 99.0 % that was asked for: no label is answered" in words_of(page)
+
+
+def test_a_model_that_was_not_calibrated_has_one_line(tmp_path: Path) -> None:
+    bins = {"ece": 0.05, "bins": BINS}
+    known = {"method": "none", "temperature": 1.0, "rows": 40, "validation": {"before": bins, "after": bins}}
+    text = words_of(written(tmp_path, {"calibration": known}))
+    assert "the log says why they were not calibrated" in text
+    assert "validation, without calibration 5.00 %" in text
+    assert "after" not in text
 
 
 def test_hostile_labels_are_shown_as_they_are_written(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from classifier.report import background, quality, summary
+from classifier.report import background, certainty, quality, summary
 from classifier.report.elements import Chart, Section, is_text, shown
 from classifier.report.results import Results
 
@@ -20,8 +20,8 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     quality.confusions,
     background.mistakes,
     background.suspects,
-    quality.calibration,
-    quality.coverage,
+    certainty.calibration,
+    certainty.coverage,
     background.lengths,
     background.label_mix,
     background.cost,
