@@ -128,7 +128,8 @@ def label_mix(results: Results) -> Section | None:
     drawn = order[:MOST_BARS]
     title = "Share of each label" if len(drawn) == len(order) else f"Share of the {len(drawn)} commonest labels"
     names = [by_label[index]["label"] for index in drawn]
-    alt = f"{title} in each split; {quoted(names[0])} is the commonest, with {percent(next(iter(shares.values()))[drawn[0]])}."
+    commonest = percent(next(iter(shares.values()))[drawn[0]])
+    alt = f"{title} in each split; {quoted(names[0])} is the commonest, with {commonest}."
     picture = bars(alt, names, [(split, [values[index] for index in drawn]) for split, values in shares.items()])
     rows = [
         [
