@@ -187,7 +187,7 @@ def test_every_section_has_its_numbers(tmp_path: Path) -> None:
         "training/data.csv:3 no yes 99.0 %", "1 row of 27 may have a wrong label", "training/data.csv:7 yes no 0.910",
         "a temperature of 1.234, fitted on 40 validation rows", "2.34 %", "10.00 %", "80 % to 90 % 85.0 % 75.0 % 40",
         "the threshold 0.777 was chosen. 80.0 % of 27 rows are answered (95 % interval: 70.0 % to 90.0 %), and 97.0 %",
-        "yes 0.654", "2 hosts, each ml.m5.xlarge (4 processors)", "tensorflow 1,234",
+        "yes 0.654", "12 seconds; 2 hosts, instance type ml.m5.xlarge, 4 processors.", "tensorflow 1,234",
     ):  # fmt: skip
         assert words in text, words
 

@@ -86,7 +86,7 @@ def lengths(results: Results) -> Section | None:
     rows = [
         [
             name,
-            *(Number(f"{found[name][each]:,g}") for each in names),
+            *(Number(f"{round(found[name][each], 1):,g}") for each in names),
             Number(f"{found[name]['at_limit']:,} ({percent(found[name]['at_limit'] / found[name]['rows'])})"),
         ]
         for name in splits
@@ -149,11 +149,13 @@ def cost(results: Results) -> Section | None:
     if not found:
         return None
     seconds = found["seconds"]
-    machine = found.get("instance_type") or "a machine whose type is not known"
-    gpus = f", {count(found['gpus'], 'GPU')}" if found.get("gpus") else ""
-    hosts = f"{count(found['hosts'], 'host')}, each " if found["hosts"] > 1 else ""
-    processors = count(found["processors"], "processor")
-    words = [f"{sum(seconds.values()):,.0f} seconds, on {hosts}{machine} ({processors}{gpus})."]
+    machine = [
+        count(found["hosts"], "host"),
+        f"instance type {shown(found['instance_type'])}" if found.get("instance_type") else "instance type not known",
+        count(found["processors"], "processor"),
+        *([count(found["gpus"], "GPU")] if found.get("gpus") else []),
+    ]
+    words = [f"{sum(seconds.values()):,.0f} seconds; {', '.join(machine)}."]
     rows = [
         [f"{name}: {PHASES.get(name, '')}".removesuffix(": "), rounded(value, 1)] for name, value in seconds.items()
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from classifier.report.elements import percent, shown
 
 WIDTH, HEIGHT = 440, 270
-LEFT, RIGHT, TOP, BOTTOM = 52, 22, 34, 44  # the margins of a chart of lines
+LEFT, RIGHT, TOP, BOTTOM = 52, 22, 40, 44  # the margins of a chart of lines
 CHARACTER = 6.7  # the mean width of a character at the size of :file:`charts.css`, in pixels
 LONGEST_NAME = 22  # characters of a label beside a chart
 MOST_TICKS = 6
@@ -106,9 +106,10 @@ def lines(alt: str, drawn: Sequence[Line], across: Axis, up: Axis, marks: Sequen
     svg.append(element("text", across.title, class_="middle muted", x=(LEFT + right) / 2, y=HEIGHT - 8))
     for mark in marks:
         svg.append(element("line", class_="mark", x1=x(mark.at), x2=x(mark.at), y1=TOP, y2=bottom))
-        beyond = x(mark.at) + CHARACTER * len(mark.words) + 6 > right
-        side = {"class_": "end muted", "x": x(mark.at) - 4} if beyond else {"class_": "muted", "x": x(mark.at) + 4}
-        svg.append(element("text", mark.words, y=bottom - 6, **side))
+        beyond = x(mark.at) + _width(mark.words) / 2 > WIDTH
+        svg.append(
+            element("text", mark.words, class_="end muted" if beyond else "middle muted", x=x(mark.at), y=TOP - 3)
+        )
     for index, line in enumerate(drawn):
         points = [(x(first), y(second)) for first, second in line.points]
         written = " ".join(f"{first:.1f},{second:.1f}" for first, second in points)

@@ -56,7 +56,7 @@ def learning(results: Results) -> Section | None:
         [str(number), *(rounded(epoch.get(name)) for name in names)] for number, epoch in enumerate(epochs, 1)
     ]
     best = results.evaluation.get("best", {})
-    if best != epochs[-1]:
+    if best not in epochs:
         rows.append(["kept", *(rounded(best.get(name)) for name in names)])
     table = Table("The metrics of every epoch, and of the model that is kept", ["epoch", *names], rows)
     if len(epochs) == 1:

@@ -63,8 +63,10 @@ def _trained(results: Results) -> Iterator[str]:
         yield f"The whole network of the encoder {name} was trained{steps} on {on}."
     if chosen.get("ngram_features") and encoder.get("family") != "linear":
         yield "A linear model of n-grams has a part in its answers."
-    if chosen.get("refit"):
-        yield "At the end it learnt from the validation rows too; the figures on those are from before."
+    solved = encoder.get("family") == "linear" or chosen.get("vectors_inverse_penalty")
+    if chosen.get("refit") and (solved or chosen.get("ngram_features")):
+        learnt = "it" if solved else "its n-grams"
+        yield f"At the end, {learnt} learnt from the validation rows too; the figures on those are from before."
 
 
 def _good(results: Results) -> Iterator[str]:
