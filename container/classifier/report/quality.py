@@ -56,9 +56,11 @@ def learning(results: Results) -> Section | None:
         [str(number), *(rounded(epoch.get(name)) for name in names)] for number, epoch in enumerate(epochs, 1)
     ]
     best = results.evaluation.get("best", {})
+    caption = "The metrics of every epoch"
     if best not in epochs:
+        caption += ", and of the model that is kept"
         rows.append(["kept", *(rounded(best.get(name)) for name in names)])
-    table = Table("The metrics of every epoch, and of the model that is kept", ["epoch", *names], rows)
+    table = Table(caption, ["epoch", *names], rows)
     if len(epochs) == 1:
         one = (
             "There was one epoch"
