@@ -302,7 +302,7 @@ class _Tokens(TokenPreprocessor):
         self.max_sequence_length, self._reads = read, {"max_sequence_length": limit, "long_texts": long_texts}
 
     unknown_id = None
-    reads = property(lambda self: self._reads)  # type: ignore[assignment]
+    reads = property(lambda self: self._reads)
 
     def tokenize(self, texts: Any) -> Any:
         raise NotImplementedError

@@ -56,7 +56,8 @@ class Browser:
             pass
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
-        return answer.get("result", {})
+        result: dict[str, Any] = answer.get("result", {})
+        return result
 
     def show(self, page: Path, width: int, *, dark: bool = False) -> None:
         """Load a file in a window of this width, in pixels, and wait until it is loaded."""

@@ -1,6 +1,7 @@
 """Charts as SVG: lines, grouped bars, and a heat map. Their style is in ``charts.css``."""
 
 import math
+import sys
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ CHARACTER = 6.7  # the mean width of a character at the size of :file:`charts.cs
 LONGEST_NAME = 22  # characters of a label beside a chart
 MOST_TICKS = 6
 BAR, BETWEEN = 9, 9  # the height of a bar, and between groups of bars
+# Of a heat map: the most labels with numbers in the cells, and the sides of cells by the number of labels.
+MOST_NUMBERED, SIDES = 12, {12: 40, 30: 22, sys.maxsize: 15}
+PALEST = 0.12  # the opacity of a cell that is not empty
 DARK = 0.55  # the opacity of a cell from which on its number is written in the colour of the page
 
 
@@ -170,12 +174,11 @@ def heat_map(alt: str, names: Sequence[object], rows: Sequence[Sequence[int]], t
         rows: How many rows of each label were given each of these labels.
         totals: The number of rows of each label, which may have been given other labels.
     """
-    numbers = len(names) <= 12
-    side = 40 if numbers else 22 if len(names) <= 30 else 15
+    numbered = len(names) <= MOST_NUMBERED
+    side = next(side for most, side in SIDES.items() if len(names) <= most)
     short = [_short(name) for name in names]
     margin = max(map(_width, short)) + 10
-    left, top = margin + 18, margin * 0.8 + 26
-    size = side * len(names)
+    left, top, size = margin + 18, margin * 0.8 + 26, side * len(names)
     slant = margin * 0.6  # by which the last column's name leans over the right edge
     svg = _svg(alt, left + size + slant, top + size + 6)
     svg.append(element("text", "predicted label", class_="muted middle", x=left + size / 2, y=14))
@@ -187,24 +190,26 @@ def heat_map(alt: str, names: Sequence[object], rows: Sequence[Sequence[int]], t
         svg.append(_named(written, name, class_="end", x=left - 6, y=top + centre + 4))
         x, y = left + centre + 3, top - 5
         svg.append(_named(written, name, x=x, y=y, transform=f"rotate(-53 {x:.1f} {y:.1f})"))
-        for other, rows_given in enumerate(rows[index]):
-            cell = {"x": left + other * side, "y": top + index * side, "width": side - 1, "height": side - 1}
-            kind = "right" if other == index else "wrong" if rows_given else "none"
-            if kind == "none" and not numbers and other != index:
+        for other, given in enumerate(rows[index]):
+            if not (given or numbered or other == index):
                 continue
-            share = rows_given / max(totals[index], 1)
-            opacity = 1 if kind == "none" else 0.12 + 0.88 * min(1.0, share if kind == "right" else 2 * share)
-            drawn = element("rect", class_=f"cell {kind}", fill_opacity=opacity, **cell)
-            words = f"{shown(name)} predicted as {shown(names[other])}: {rows_given} ({percent(share)})"
-            drawn.append(element("title", words))
-            svg.append(drawn)
-            if numbers and rows_given:
-                x, y = left + (other + 0.5) * side - 0.5, top + centre + 4
-                svg.append(
-                    element("text", str(rows_given), class_="middle on" if opacity > DARK else "middle", x=x, y=y)
-                )
+            share = given / max(totals[index], 1)
+            words = f"{shown(name)} predicted as {shown(names[other])}: {given} ({percent(share)})"
+            kind = "right" if other == index else "wrong" if given else "none"
+            corner = left + other * side, top + index * side
+            svg.extend(_cell(corner, side - 1, kind, share, words, str(given) if numbered and given else ""))
     svg.append(element("rect", class_="frame", x=left - 1, y=top - 1, width=size + 1, height=size + 1))
     return svg
+
+
+def _cell(corner: tuple[float, float], side: int, kind: str, share: float, words: str, number: str) -> list[ET.Element]:
+    """Return a cell of a heat map, and the number in it, if there is one."""
+    x, y = corner
+    opacity = 1.0 if kind == "none" else PALEST + (1 - PALEST) * min(1.0, share if kind == "right" else 2 * share)
+    drawn = element("rect", class_=f"cell {kind}", fill_opacity=opacity, x=x, y=y, width=side, height=side)
+    drawn.append(element("title", words))
+    written = "middle on" if opacity > DARK else "middle"
+    return [drawn, *([element("text", number, class_=written, x=x + side / 2, y=y + side / 2 + 4)] if number else [])]
 
 
 def _svg(alt: str, width: float, height: float) -> ET.Element:
