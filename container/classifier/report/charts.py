@@ -16,7 +16,7 @@ LONGEST_NAME = 22  # characters of a label beside a chart
 MOST_TICKS = 6
 BAR, BETWEEN = 9, 9  # the height of a bar, and between groups of bars
 # Of a heat map: the most labels with numbers in the cells, and the sides of cells by the number of labels.
-MOST_NUMBERED, SIDES = 12, {12: 40, 30: 22, sys.maxsize: 15}
+MOST_NUMBERED, SIDES = 12, {12: 40, 30: 22, sys.maxsize: 17}
 PALEST = 0.12  # the opacity of a cell that is not empty
 DARK = 0.55  # the opacity of a cell from which on its number is written in the colour of the page
 
@@ -166,7 +166,7 @@ def bars(
 
 
 def heat_map(alt: str, names: Sequence[object], rows: Sequence[Sequence[int]], totals: Sequence[int]) -> ET.Element:
-    """Return a confusion matrix as a picture, each cell the darker the greater its share of its row.
+    """Return a confusion matrix as a picture, each cell the stronger the greater its share of its row.
 
     Args:
         alt: What a reader who doesn't see it is told.

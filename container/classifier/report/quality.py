@@ -174,7 +174,7 @@ def confusions(results: Results) -> Section:
         totals = [found.totals[index] for index in indices]
         alt = f"Confusion matrix of {len(names)} labels; the list of the largest confusions says the same in words."
         caption = (
-            "Each row is a true label: green is right, orange is wrong, and the darker, the greater the row's share"
+            "Each row is a true label: green is right, orange is wrong; the stronger, the greater the share of the row"
         )
         charts = [Chart("confusion", caption, heat_map(alt, names, matrix.tolist(), totals), wide=True)]
         if len(found.labels) <= MOST_IN_A_TABLE:
