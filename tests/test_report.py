@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy.sparse import random as random_matrix
 
-from classifier import report
+from classifier import artifact, report
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
@@ -27,6 +27,7 @@ from classifier.training.context import JobContext
 from classifier.training.data import Split
 from classifier.training.interruption import Interruption
 from classifier.training.loop.batches import Inputs
+from classifier.training.outcome import Outcome
 from jobs import ROWS, Job, rows
 
 HOSTILE = (
@@ -329,7 +330,9 @@ def test_lengths_count_the_texts_that_are_not_read_whole(long_texts: str, read: 
 def finished(job: Job, **hyperparameters: str) -> JobContext:
     """The end of a job whose files are there already: its report."""
     context = JobContext(cast("Any", None), Interruption(), job.base, job.base)
-    outcome._report(Environment.from_environ(job.environ), Hyperparameters.parse(hyperparameters), context)
+    nothing = cast("Any", None)
+    model = Outcome(nothing, [], {}, nothing, Hyperparameters.parse(hyperparameters))
+    outcome._report(Environment.from_environ(job.environ), model, nothing, context)
     return context
 
 
@@ -364,6 +367,20 @@ def test_no_report_is_written_where_none_is_wanted(copied: Job) -> None:
     assert [path.name for path in (copied.base / "output" / "data").iterdir()] == ["evaluation.json"]
     finished(copied)
     assert (copied.base / "output" / "data" / "report.html").exists()
+
+
+def test_a_disk_without_room_for_the_cost_keeps_the_evaluation(
+    copied: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(path: Path, *_: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(artifact, "write_json", full)
+    before = (copied.base / "output" / "data" / "evaluation.json").read_bytes()
+    outcome._add_cost(Environment.from_environ(copied.environ), {"training": 1.0}, {})
+    assert "WARNING" in caplog.text
+    assert "not written to evaluation.json: No space left on device" in caplog.text
+    assert [path.read_bytes() for path in (copied.base / "output" / "data").iterdir()] == [before]
 
 
 def test_a_job_that_is_told_to_stop_writes_none(

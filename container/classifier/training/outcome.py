@@ -126,22 +126,13 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
         exported = export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
-        _add_cost(
-            environ.output_data_folder,
-            {
-                "seconds": {
-                    "preparation": round(began - context.started, 1),
-                    "training": round(ended - began, 1),
-                    "export": round(time.monotonic() - ended, 1),
-                },
-                "instance_type": environ.instance_type or None,
-                "hosts": len(environ.hosts),
-                "processors": resources.processors(),
-                "gpus": len(hardware.capabilities()),
-                "answers_per_second": exported.manifest["answers_per_second"],
-            },
-        )
-        _report(environ, outcome.hyperparameters, context)
+        seconds = {
+            "preparation": round(began - context.started, 1),
+            "training": round(ended - began, 1),
+            "export": round(time.monotonic() - ended, 1),
+        }
+        _add_cost(environ, seconds, exported.manifest["answers_per_second"])
+        _report(environ, outcome, rows, context)
     context.cluster.all_gather(b"done")
 
 
@@ -185,20 +176,37 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
             artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
-            if outcome.hyperparameters.report and outcome.hyperparameters.report_examples:
-                shown = examples.worst(outcome.trained.checked, table)
-                artifact.write_json(folder / EXAMPLES, {"validation": shown})
 
 
-def _add_cost(folder: Path, cost: Mapping[str, Any]) -> None:
-    """Add what the job took to ``evaluation.json``, which was written before that was known."""
-    content = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
-    with resources.room_for("the model's metrics", folder):
-        artifact.write_json(folder / EVALUATION, {**content, "cost": cost})
+def _add_cost(environ: Environment, seconds: Mapping[str, float], answers_per_second: Mapping[str, float]) -> None:
+    """Add what the job took to ``evaluation.json``, which was written before that was known, and is kept if that fails.
+
+    Args:
+        environ: The files of the job.
+        seconds: The seconds of each phase of this run.
+        answers_per_second: The answers per second of each engine.
+    """
+    path = environ.output_data_folder / EVALUATION
+    cost = {
+        "seconds": seconds,
+        "instance_type": environ.instance_type or None,
+        "hosts": len(environ.hosts),
+        "processors": resources.processors(),
+        "gpus": len(hardware.capabilities()),
+        "answers_per_second": answers_per_second,
+    }
+    new = path.with_name(f".{EVALUATION}")
+    try:
+        artifact.write_json(new, {**json.loads(path.read_text(encoding="utf-8")), "cost": cost})
+    except OSError as error:  # a full disk
+        log.warning("event=cost note=%r", f"not written to {EVALUATION}: {error.strerror}")
+        return
+    new.replace(path)
 
 
-def _report(environ: Environment, hyperparameters: Hyperparameters, context: JobContext) -> None:
+def _report(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
     """Write the report, if the job asks for it and has time; without one, the job has all that matters."""
+    hyperparameters, folder = outcome.hyperparameters, environ.output_data_folder
     if not hyperparameters.report:
         return
     if context.interruption.requested():
@@ -206,7 +214,10 @@ def _report(environ: Environment, hyperparameters: Hyperparameters, context: Job
         return
     started = time.monotonic()
     try:
-        path = report.write(environ.output_data_folder, environ.model_folder)
+        if hyperparameters.report_examples and "validation" in outcome.reports:
+            wrong = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
+            artifact.write_json(folder / EXAMPLES, {"validation": examples.worst(outcome.trained.checked, wrong)})
+        path = report.write(folder, environ.model_folder)
     except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
         locations = "".join(traceback.format_tb(error.__traceback__))
         log.warning(
