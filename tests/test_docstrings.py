@@ -12,6 +12,7 @@ MODULES = (
     "classifier.backends.padding",
     "classifier.hyperparameters",
     "classifier.predictor",
+    "classifier.report.elements",
     "classifier.training.data",
     "classifier.training.loop.optimizers",
 )

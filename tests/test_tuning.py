@@ -42,6 +42,7 @@ ALL = {
     "n_layers": "2", "bidirectional": "False", "kernel_size": "3", "seed": "7",
     "modality": "text", "augmentation": "True", "augmentation_random_flip": "vertical",
     "augmentation_random_rotation": "0.1", "augmentation_random_zoom": "-0.2", "image_range": "0..255",
+    "report": "False", "report_examples": "True",
 }  # fmt: skip
 
 

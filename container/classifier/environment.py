@@ -45,6 +45,7 @@ class Environment:
         job_name: The training job's name, or "local".
         checkpoint_folder: Where checkpoints are kept, which SageMaker copies to and from S3 where the job says so.
         sharded: The channels of which each host gets a part of the objects only.
+        instance_type: The type of the instance, such as ``ml.m5.xlarge``; empty where it is not known.
     """
 
     base: Path
@@ -55,6 +56,7 @@ class Environment:
     job_name: str
     checkpoint_folder: Path
     sharded: frozenset[str] = frozenset()
+    instance_type: str = ""
 
     @property
     def model_folder(self) -> Path:
@@ -106,6 +108,7 @@ class Environment:
             sharded=frozenset(
                 name for name, settings in input_data.items() if settings.get("S3DistributionType") == SHARDED
             ),
+            instance_type=str(resources.get("current_instance_type") or ""),
         )
 
 

@@ -429,6 +429,18 @@ class Schema(BuiltIn):
         "the convention of TensorFlow Hub, for others. The log shows the range; a wrong one costs accuracy.",
         modality=IMAGE,
     )
+    report: bool = hyperparameter(
+        boolean(),
+        True,
+        "Write `output/data/report.html`, a page on the data, the training and the model: [report.md](report.md).",
+    )
+    report_examples: bool = hyperparameter(
+        boolean(),
+        False,
+        "Show the validation rows that are most confidently misclassified in the report: the beginning of a text, a "
+        "small picture of an image. Otherwise no text and no image is written.",
+        used_with=("report", (True,)),
+    )
     seed: int = hyperparameter(
         integer(0, 2**31 - 1),
         123,

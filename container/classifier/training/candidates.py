@@ -23,6 +23,7 @@ from classifier.encoders.resolve import EncoderFiles
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO_MODEL, LINEAR, STEPWISE, Hyperparameters
+from classifier.report import LEADERBOARD
 from classifier.training import evaluate, job, load_encoder, recipe
 from classifier.training.context import JobContext
 from classifier.training.data import Data
@@ -33,7 +34,6 @@ from classifier.training.outcome import Outcome, finish, tested
 
 log = logging.getLogger(__name__)
 
-LEADERBOARD = "leaderboard.csv"
 FIGURES = ("val_loss", "val_accuracy", "val_macro_f1")
 ROWS_TIMED = 128
 SHARE_OF_EPOCHS = (
@@ -140,13 +140,15 @@ def run(
         hyperparameters: The job's hyperparameters.
         context: The job's environment.
     """
+    began = time.monotonic()
     if hyperparameters.model_id == AUTO_MODEL:
         best, trials = train(rows, hyperparameters, context)
-        finish(environ, best.model, rows, context)
         write(environ.output_data_folder, best, trials)
+        finish(environ, best.model, rows, context, began)
     else:
         model = job.train(rows, labels_kept, hyperparameters, context)
-        finish(environ, model, rows, context)
+        (environ.output_data_folder / LEADERBOARD).unlink(missing_ok=True)  # of an earlier run
+        finish(environ, model, rows, context, began)
     budget = hyperparameters.time_budget
     if context.left(budget, share=0) < 0:
         log.warning("event=time_budget seconds=%s note='took %.0f s'", budget, time.monotonic() - context.started)
@@ -311,7 +313,7 @@ def _figures(trial: Trial) -> str:
 
 
 def write(folder: Path, best: Trial, trials: Sequence[Trial]) -> None:
-    """Write all candidates with their figures, as :data:`LEADERBOARD`."""
+    """Write all candidates with their figures, as :data:`classifier.report.LEADERBOARD`."""
     table = pd.DataFrame(
         {
             "model": trial.settings["model_id"],
@@ -324,4 +326,5 @@ def write(folder: Path, best: Trial, trials: Sequence[Trial]) -> None:
         for trial in trials
     )
     with resources.room_for("the leaderboard", folder):
+        folder.mkdir(parents=True, exist_ok=True)
         artifact.write_whole(folder / LEADERBOARD, table.to_csv(index=False))

@@ -146,7 +146,8 @@ def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Seque
         labels: The labels in the order of the probabilities.
 
     Returns:
-        A table with the columns ``place``, ``label``, ``predicted_label`` and ``probability``.
+        A table with the columns ``place``, ``label``, ``predicted_label`` and ``probability``, and the indices of the
+        rows as its index.
     """
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != rows.targets)
@@ -156,7 +157,8 @@ def misclassified(rows: Split, probabilities: NDArray[np.float32], labels: Seque
             "label": [labels[index] for index in rows.targets[wrong]],
             "predicted_label": [labels[index] for index in predicted[wrong]],
             "probability": probabilities[wrong, predicted[wrong]],
-        }
+        },
+        index=wrong,
     )
     return table.sort_values("probability", ascending=False, kind="stable")
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -91,6 +92,7 @@ class Comparison:
         tokens: The number of tokens of those rows; None where the model doesn't read tokens.
         unknown: The number of unknown tokens among them; None where that can't be determined.
         asked: The number of rows that were predicted and compared.
+        answers_per_second: How many of them were predicted in a second, :data:`COMPARED_AT_ONCE` at a time.
     """
 
     rows: int
@@ -98,6 +100,7 @@ class Comparison:
     tokens: int | None
     unknown: int | None
     asked: int = 0
+    answers_per_second: float = 0.0
 
 
 class _Module(tf.Module):  # type: ignore[misc]
@@ -259,6 +262,8 @@ def export(
             manifest["engines"] = optimized_exports.write(
                 work, network, trained.encoder, exported, checked, interruption
             )
+        rates = {TENSORFLOW: comparison.answers_per_second, **optimized_exports.rates(manifest.get("engines", {}))}
+        manifest["answers_per_second"] = {name: round(rate, 1) for name, rate in rates.items()}
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
     equals, colons = in_both_forms(trained.metrics)  # a tuning job reads the last value in the log
     log.info(
@@ -285,20 +290,21 @@ def _compare(exported: Predictor, trained: Trained, some: Checked, interruption:
     Tokens are counted in all checked rows, as that is cheap.
     """
     largest = float(np.abs(exported.predict(exported.modality.smoke_inputs()) - some.smoke_predictions).max())
-    compared = 0
+    compared, started = 0, time.monotonic()
     while compared < len(some.answers) and not (compared and interruption.requested()):
         expected = some.answers[compared : compared + COMPARED_AT_ONCE]
         answers = exported.predict(some.rows.records[compared : compared + len(expected)])
         largest = max(largest, float(np.abs(answers - expected).max()))
         compared += len(expected)
+    rate = compared / max(time.monotonic() - started, 1e-9)
     preprocessor = trained.encoder.preprocessor
     if not isinstance(preprocessor, TokenPreprocessor):
-        return Comparison(len(trained.answers), largest, None, None, compared)
+        return Comparison(len(trained.answers), largest, None, None, compared, rate)
     records = trained.checked.records[: compared if interruption.requested() else None]
     encoded = exported.encode([exported.decode(record) for record in records])
     has_unknown = preprocessor.unknown_id is not None
     tokens, unknown = sum(each.tokens for each in encoded), sum(each.unknown for each in encoded)
-    return Comparison(len(encoded), largest, tokens, unknown if has_unknown else None, compared)
+    return Comparison(len(encoded), largest, tokens, unknown if has_unknown else None, compared, rate)
 
 
 def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: Comparison) -> dict[str, Any]:
@@ -343,7 +349,7 @@ def _references(trained: Trained, data: Data) -> dict[str, object]:
     }
 
 
-def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) -> dict[str, object]:
+def _manifest(trained: Trained, data: Data, hyperparameters: Hyperparameters) -> dict[str, Any]:
     return {
         "format_version": artifact.FORMAT_VERSION,
         "image_version": __version__,

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.training import (
     baseline,
     data,
+    data_summary,
     evaluate,
     feature_cache,
     hardware,
@@ -50,7 +51,17 @@ log = logging.getLogger(__name__)
 
 # Hyperparameters of what comes before and after training in steps.
 OF_OTHER_STEPS = frozenset(
-    {"calibrate", "delimiter", "long_texts", "ngram_features", "refit", "target_precision", "time_budget"}
+    {
+        "calibrate",
+        "delimiter",
+        "long_texts",
+        "ngram_features",
+        "refit",
+        "report",
+        "report_examples",
+        "target_precision",
+        "time_budget",
+    }
 )
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
@@ -125,7 +136,10 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     if not solves:
         scored = solving.with_ngrams(scored, task) or scored
     scored = _with_baseline(scored, rows, fit_spec.training.weights, hyperparameters, context)
-    return outcome_of(scored, rows, parts["validation"], evaluation, hyperparameters, context)
+    return replace(
+        outcome_of(scored, rows, parts["validation"], evaluation, hyperparameters, context),
+        lengths=_lengths(encoder, task, evaluation),
+    )
 
 
 def _rows_everywhere(rows: Data, context: JobContext) -> int:
@@ -134,6 +148,12 @@ def _rows_everywhere(rows: Data, context: JobContext) -> int:
     if "training" not in context.sharded:
         return here
     return sum(int(content) for content in context.cluster.all_gather(str(here).encode()))
+
+
+def _lengths(encoder: Encoder, task: Task, evaluation: Mapping[str, EvaluationSplit]) -> dict[str, Any]:
+    """Return statistics of the lengths of this host's texts."""
+    inputs = {"training": task.training.inputs, **{name: split.inputs for name, split in evaluation.items()}}
+    return data_summary.lengths(encoder.preprocessor, inputs)
 
 
 def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext, limit: TimeLimit) -> Run:

@@ -2,7 +2,9 @@
 
 import logging
 import shutil
+import time
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,7 @@ class Evidence:
         equal_labels: The share of these rows with the same predicted label.
         accuracy_change: The change in accuracy on these rows.
         largest_difference: The largest difference of a probability.
+        answers_per_second: How many rows were predicted in a second, :data:`COMPARED_AT_ONCE` at a time.
     """
 
     accepted: bool
@@ -81,6 +84,7 @@ class Evidence:
     equal_labels: float = 0.0
     accuracy_change: float = 0.0
     largest_difference: float = 0.0
+    answers_per_second: float = 0.0
 
 
 def write(
@@ -144,13 +148,14 @@ def _evidence(
         return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
     predictor = Predictor(backend, exported.labels, exported.manifest)
     difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.smoke_predictions).max())
-    answers = np.zeros_like(checked.answers)
+    answers, started = np.zeros_like(checked.answers), time.monotonic()
     for start in range(0, len(answers), COMPARED_AT_ONCE):
         if interruption.requested():
             return Evidence(accepted=False, reason="the job was stopped before it was verified")
         piece = slice(start, start + COMPARED_AT_ONCE)
         answers[piece] = predictor.predict(checked.rows.records[piece])
-    evidence = judged(name, answers, checked, difference)
+    rate = len(answers) / max(time.monotonic() - started, 1e-9)
+    evidence = replace(judged(name, answers, checked, difference), answers_per_second=round(rate, 1))
     if evidence.accepted and difference > MOST_OFF:
         return replace(evidence, accepted=False, reason=f"its smoke predictions differ by {difference:.3f}")
     return evidence
@@ -188,6 +193,16 @@ def judged(name: str, answers: NDArray[np.float32], checked: Checked, difference
         accuracy_change=-lost / max(count, 1),
         largest_difference=difference,
     )
+
+
+def rates(engines: Mapping[str, Any]) -> dict[str, float]:
+    """Return the answers per second of the accepted exports by the name of the backend.
+
+    Args:
+        engines: What :func:`write` returned.
+    """
+    entries = {name: entry for name, entry in engines.items() if isinstance(entry, dict) and entry["accepted"]}
+    return {name: entry["answers_per_second"] for name, entry in entries.items() if entry["rows"]}
 
 
 def _keep_precise(network: Path) -> None:

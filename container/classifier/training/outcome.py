@@ -1,19 +1,23 @@
 """The outcome of training: a model with its metrics, and the files that are written of both."""
 
+import json
 import logging
+import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import artifact, resources
+from classifier import artifact, report, resources
 from classifier.artifact import Label
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import abstention, calibration, evaluate, warm_start
+from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
+from classifier.training import abstention, calibration, data_summary, evaluate, examples, hardware, warm_start
 from classifier.training.abstention import Predicted, Thresholds
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
@@ -43,6 +47,7 @@ class Outcome:
         answer: Maps records to the model's probabilities, float32[records, labels].
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
         thresholds: Those below which no label is answered; None without ``target_precision``.
+        lengths: Statistics of the texts' lengths; empty for records that are not tokenized here.
     """
 
     trained: Trained
@@ -51,6 +56,7 @@ class Outcome:
     answer: Answer
     hyperparameters: Hyperparameters
     thresholds: Thresholds | None = None
+    lengths: Mapping[str, Any] = field(default_factory=dict)
 
 
 def outcome_of(
@@ -122,13 +128,29 @@ def tested(outcome: Outcome, rows: Data) -> Outcome:
     return _with_test_rows(outcome, outcome.answer(rows.test.records), rows.test.targets, rows.labels)
 
 
-def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
-    """Write the model and its metrics on the chief; no host returns before that is done."""
+def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext, began: float) -> None:
+    """Write the model, its metrics and the report on the chief; no host returns before that is done.
+
+    Args:
+        environ: The files of the job.
+        outcome: The result of training.
+        rows: This host's rows.
+        context: The job's environment.
+        began: When training began, as :func:`time.monotonic` gives it.
+    """
     if context.cluster.is_chief:
+        ended = time.monotonic()
         _write_evaluation(environ.output_data_folder, outcome, rows)
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+        exported = export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+        seconds = {
+            "preparation": round(began - context.started, 1),
+            "training": round(ended - began, 1),
+            "export": round(time.monotonic() - ended, 1),
+        }
+        _add_cost(environ, seconds, exported.manifest["answers_per_second"])
+        _report(environ, outcome, rows, context)
     context.cluster.all_gather(b"done")
 
 
@@ -136,12 +158,12 @@ def _with_test_rows(
     outcome: Outcome, probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]
 ) -> Outcome:
     """Log the metrics of test rows, and return the outcome with its reports on them."""
-    report = evaluate.report(probabilities, targets, labels)
+    metrics = evaluate.report(probabilities, targets, labels)
     log.info(
         "event=test rows=%d test_accuracy=%.6f test_macro_f1=%.6f",
-        len(targets), report["accuracy"], report["macro_f1"],
+        len(targets), metrics["accuracy"], metrics["macro_f1"],
     )  # fmt: skip
-    reports = {**outcome.reports, "test": report}
+    reports = {**outcome.reports, "test": metrics}
     if "calibration" in reports:
         off = calibration.scaled(probabilities, 1 / outcome.trained.temperature)
         errors = {
@@ -171,14 +193,65 @@ def _checked(
 
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
+    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows; remove an earlier report."""
+    report.remove(folder)
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        report = dict(outcome.trained.report)
-        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
-        content |= {"top_layer": report} if report else {}
-        artifact.write_json(folder / "evaluation.json", content)
+        chosen = dict(outcome.trained.report)
+        content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
+        content |= {"top_layer": chosen} if chosen else {}
+        content["data"] = data_summary.summary(rows, outcome.lengths)
+        artifact.write_json(folder / EVALUATION, content)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
+            artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
+
+
+def _add_cost(environ: Environment, seconds: Mapping[str, float], answers_per_second: Mapping[str, float]) -> None:
+    """Add what the job took to ``evaluation.json``, which was written before that was known, and is kept if that fails.
+
+    Args:
+        environ: The files of the job.
+        seconds: The seconds of each phase of this run.
+        answers_per_second: The answers per second of each engine.
+    """
+    path = environ.output_data_folder / EVALUATION
+    cost = {
+        "seconds": seconds,
+        "instance_type": environ.instance_type or None,
+        "hosts": len(environ.hosts),
+        "processors": resources.processors(),
+        "gpus": len(hardware.capabilities()),
+        "answers_per_second": answers_per_second,
+    }
+    new = path.with_name(f".{EVALUATION}")
+    try:
+        artifact.write_json(new, {**json.loads(path.read_text(encoding="utf-8")), "cost": cost})
+    except OSError as error:  # a full disk
+        log.warning("event=cost note=%r", f"not written to {EVALUATION}: {error.strerror}")
+        return
+    new.replace(path)
+
+
+def _report(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
+    """Write the report, if the job asks for it and has time; without one, the job has all that matters."""
+    hyperparameters, folder = outcome.hyperparameters, environ.output_data_folder
+    if not hyperparameters.report:
+        return
+    if context.interruption.requested():
+        log.info("event=report note='not written: the job was told to stop'")
+        return
+    started = time.monotonic()
+    try:
+        if hyperparameters.report_examples and "validation" in outcome.reports:
+            wrong = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
+            artifact.write_json(folder / EXAMPLES, {"validation": examples.worst(outcome.trained.checked, wrong)})
+        path = report.write(folder, environ.model_folder)
+    except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
+        locations = "".join(traceback.format_tb(error.__traceback__))
+        log.warning(
+            "event=report note='not written; the model is complete' error=%s\n%s", type(error).__name__, locations
+        )
+        return
+    log.info("event=report file=%s bytes=%d seconds=%.1f", path.name, path.stat().st_size, time.monotonic() - started)
