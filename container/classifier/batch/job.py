@@ -59,7 +59,9 @@ class Job:
         """Return a hash of all that a file's result depends on: its content, the model, the options, the version."""
         options = self.options
         asked = [options.format, options.text_column, options.header, options.probabilities, options.engine]
-        if options.delimiter != AUTO:  # so that results of versions without this option are still recognised
+        if options.delimiter != AUTO:  # so that results of versions without these options are still recognised
             asked.append(options.delimiter)
+        if options.explain:
+            asked.append("explain")
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from classifier import resources
+from classifier import explanation, resources
 from classifier.backends import GPU_BATCHES, Computing
 from classifier.backends.choice import AUTO, ENGINES
 from classifier.batch import shards
@@ -140,6 +140,14 @@ class Options:
         "BATCH_PROBABILITIES",
         boolean(),
         "Write a column for each label's probability as well, `probability_<label>`.",
+        default=False,
+        default_in_words="off",
+    )
+    explain: bool = option(
+        "BATCH_EXPLAIN",
+        boolean(),
+        "Write the words that made each label as well, in the column `words`: a JSON list, as in "
+        f"[http.md](http.md#words). Takes up to {explanation.MOST_WORDS} times as long.",
         default=False,
         default_in_words="off",
     )

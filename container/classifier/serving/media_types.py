@@ -47,11 +47,13 @@ class AnswerType:
         media_type: One of :data:`ANSWER_TYPES`; the answer's Content-Type.
         verbose: Whether JSON also holds the labels.
         n_predictions: How many of the most probable labels to list, most probable first; None lists all, unsorted.
+        explain: Whether JSON also holds the words that made the label, and all that ``verbose`` adds.
     """
 
     media_type: str
     verbose: bool = False
     n_predictions: int | None = None
+    explain: bool = False
 
 
 def named_answer(name: str) -> AnswerType:
@@ -126,7 +128,8 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
 
     Raises:
-        RequestError: 406, if the header names no supported type, or its ``n_predictions`` is not a number above 0.
+        RequestError: 406, if the header names no supported type, its ``n_predictions`` is not a number above 0, or
+            ``explain`` is a parameter of CSV.
     """
     usual = named_answer(default) if default else AnswerType(_usual(content_type))
     ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
@@ -147,12 +150,23 @@ def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType
     """Return the answers that match a type, or a range such as ``text/*``; of a range, the usual one comes first."""
     if media_range not in (*_RANGES, *ANSWER_TYPES):
         return []
-    verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
+    explain = _is_set("explain", parameters)
+    verbose = explain or _is_set("verbose", parameters)
     count = _n_predictions(parameters)
     if media_range in ANSWER_TYPES:
-        return [AnswerType(media_range, verbose, count)]
-    names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
-    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), count) for name in names]
+        answers = [AnswerType(media_range, verbose, count, explain)]
+    else:
+        names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
+        answers = [
+            AnswerType(name, verbose or (usual.verbose and name == usual.media_type), count, explain) for name in names
+        ]
+    if explain and (answers := [answer for answer in answers if answer.media_type != CSV]) == []:
+        raise RequestError(406, "not_acceptable", f"CSV holds no words; use {JSON};explain or {JSON_LINES};explain")
+    return answers
+
+
+def _is_set(name: str, parameters: Mapping[str, str]) -> bool:
+    return parameters.get(name, "false").lower() in ("", "true", "1")
 
 
 def _n_predictions(parameters: Mapping[str, str]) -> int | None:
