@@ -78,7 +78,8 @@ class Tab:
 
     def text(self, selector: str) -> str:
         """Return the text that an element shows; empty where it is hidden."""
-        return str(self.value(f"document.querySelector({json.dumps(selector)}).innerText"))
+        shown = "((element) => element.checkVisibility() ? element.innerText : '')"
+        return str(self.value(f"{shown}(document.querySelector({json.dumps(selector)}))"))
 
     def wait_for(self, expression: str) -> None:
         """Wait until an expression is true."""

@@ -16,7 +16,7 @@ import image_model_helpers
 import serving_helpers
 from browser import CHROMIUM, Tab, browsing
 from classifier.serving import page
-from serving_helpers import Server, code_of, model_folder, serving
+from serving_helpers import Server, model_folder, serving
 
 EXPLAIN = {"Accept": "application/json;verbose;explain", "Content-Type": "application/x-text"}
 NASTY = """it's "quoted" $HOME $(id) `id` \\ \\n !! #1 & | ; * ? ~ {a,b} % 'twice''
@@ -85,13 +85,6 @@ def test_the_page_is_one_file_that_may_load_nothing_and_ask_its_own_server_only(
     assert requests.head(f"{server.url}/", timeout=10).status_code == 200
 
 
-@needs_nginx
-def test_there_is_no_page_where_it_is_off() -> None:
-    with serving(model_folder(), {"SERVING_PAGE": "off"}) as running:
-        answer = requests.get(f"{running.url}/", timeout=10)
-        assert (answer.status_code, code_of(answer)) == (404, "not_found")
-
-
 @pytest.mark.usefixtures("own_logging")
 def test_a_model_of_other_records_has_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "MODALITIES", ("image",))
@@ -113,7 +106,9 @@ def test_a_text_is_answered_with_its_label_its_probabilities_and_its_words_in_co
     expected = asked(server, text)
     classify(of_texts, text)
     assert of_texts.text("#label") == expected["predicted_label"]
-    rows = [line.split("\t") for line in of_texts.text("#likely").splitlines()]
+    rows = of_texts.value(
+        "[...document.querySelectorAll('#likely tr')].map((row) => [...row.cells].map((cell) => cell.innerText))"
+    )
     assert [row[0] for row in rows] == ["negative", "neutral, or so", "positive"]
     assert [float(row[-1]) for row in rows] == pytest.approx(expected["probabilities"], abs=1e-4)
     assert of_texts.text("#coloured") == text

@@ -5,6 +5,7 @@ nothing but a model's probabilities, so that every backend, and other programs' 
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -65,10 +66,8 @@ def spans(text: str) -> list[Span]:
     """
     words = [match.span() for match in _WORD.finditer("".join(map(_kind, text)))]
     count = min(len(words), MOST_WORDS)
-    firsts = [number * len(words) // count for number in range(count)]
-    return [
-        (words[first][0], words[after - 1][1]) for first, after in zip(firsts, [*firsts[1:], len(words)], strict=True)
-    ]
+    bounds = [number * len(words) // max(count, 1) for number in range(count + 1)]
+    return [(words[first][0], words[after - 1][1]) for first, after in itertools.pairwise(bounds)]
 
 
 def explain(text: str, words: Sequence[Span], probabilities: NDArray[np.float32], predict: Predict) -> list[Word]:
