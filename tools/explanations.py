@@ -126,8 +126,8 @@ def gradients(folder: Path) -> Weigh:
             for block in network.blocks:
                 hidden = block(hidden, tf.zeros([STEPS, 1, 1, 1]))
             vectors = network.pool(network, hidden, tf.ones(tf.shape(hidden)[:2]))
-            logits = tf.matmul(vectors, head["kernel"]) + head["bias"]
-        return tf.reduce_sum(tf.reduce_mean(tape.gradient(logits[:, label], steps), axis=0) * words, axis=1)
+            logits = (tf.matmul(vectors, head["kernel"]) + head["bias"])[:, label]
+        return tf.reduce_sum(tf.reduce_mean(tape.gradient(logits, steps), axis=0) * words, axis=1)
 
     def weigh(subject: Subject) -> NDArray[Any]:
         encoded = tokenizer.encode(subject.text)
