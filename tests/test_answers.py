@@ -31,7 +31,7 @@ def answer(
     chunk: int = 2,
 ) -> str:
     """Return the answer to records of which a list of numbers is a good one."""
-    chunks = []
+    chunks: list[answers.Chunk] = []
     for start in range(0, len(rows), chunk):
         some = rows[start : start + chunk]
         records: list[str | RequestError] = [row if isinstance(row, RequestError) else "text" for row in some]

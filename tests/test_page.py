@@ -1,5 +1,6 @@
 """The page on which to try the model, in Chromium, at a running server."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -206,6 +207,21 @@ def test_nothing_is_wider_than_the_window(of_texts: Tab, width: int) -> None:
     of_texts.look(width)
     classify(of_texts, "unbreakable" * 40 + " " + NASTY)
     assert of_texts.value("document.documentElement.scrollWidth") <= width
+
+
+@needs_nginx
+@needs_chromium
+def test_of_many_labels_the_ten_most_probable_are_shown_and_none_is_read_as_html(of_texts: Tab) -> None:
+    labels = [f"<b>label {number}</b><script>" for number in range(12)]
+    answer = {"labels": labels, "probabilities": [number / 66 for number in range(12)], "predicted_label": labels[11]}
+    classify(of_texts, "a text")
+    of_texts.value(f"showLabels({json.dumps(answer)})")
+    assert of_texts.text("#label") == labels[11]
+    assert of_texts.text("#likely").startswith(labels[11])
+    assert of_texts.value("document.getElementById('likely').rows.length") == 10
+    assert of_texts.text("#more") == "2 more labels"
+    of_texts.click("summary")
+    assert of_texts.text("#more").endswith("0.0000")
 
 
 # --- images

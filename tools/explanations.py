@@ -82,7 +82,8 @@ def windows(model: Predictor, subject: Subject) -> NDArray[Any]:
     count = len(subject.words)
     pairs = [[index for index in (first - 1, first) if 0 <= index < count] for first in range(count + 1)]
     drops = _drops(model, subject, [subject.without(pair) for pair in pairs])
-    return (drops[:-1] + drops[1:]) / 2
+    weights: NDArray[Any] = (drops[:-1] + drops[1:]) / 2
+    return weights
 
 
 def subsets(model: Predictor, subject: Subject) -> NDArray[Any]:

@@ -16,11 +16,13 @@ from classifier.serving.json_records import Identified, content_of
 from classifier.serving.media_types import CSV, JSON, JSON_LINES, AnswerType
 from classifier.serving.records import Record
 
-Chunks = Iterable[tuple[Sequence[Record], NDArray[np.float32], Sequence[Sequence[Word]]]]
-"""Chunks of records, each with the probabilities of its good records, float32[good records, labels], and their words.
+Chunk = tuple[Sequence[Record], NDArray[np.float32], Sequence[Sequence[Word]]]
+"""Records, the probabilities of the good ones, float32[good records, labels], and their words.
 
 There are words only if the answer type's ``explain`` is set.
 """
+
+Chunks = Iterable[Chunk]
 
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 

@@ -229,6 +229,7 @@ def _note(response: Response, service: Service) -> None:
             "records": usage.records,
             "bad_records": usage.bad_records,
             "tokens": usage.tokens,
+            "explained_tokens": usage.explained_tokens,
             "bytes_in": request.content_length or 0,
             "bytes_out": response.content_length or 0,
             "milliseconds": round(seconds * 1000, 1),
