@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import serving_helpers
 from classifier.backends import Encoded
+from classifier.serving import records
 from image_model_helpers import LABELS as COLOURS
 from image_model_helpers import MANIFEST as OF_IMAGES
 from image_model_helpers import drawn
@@ -145,6 +146,25 @@ def test_more_than_a_request_may_cost_is_413_before_anything_of_it_is_computed(b
         assert "send fewer or shorter records, or leave explain out of Accept" in message
     assert backend.asked == []
     assert client.post("/invocations", data="four four!!", headers={"Accept": "*/*"}).status_code == 200
+
+
+def test_a_text_of_which_a_model_reads_little_is_not_free(backend: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "encode", lambda texts: [Encoded(text, 2) for text in texts])
+    headers = {"Accept": EXPLAIN}
+    for size, status in ((320, 200), (352, 413)):
+        client = client_of(backend, SERVING_MAX_EXPLAINED_TOKENS="10")
+        assert client.post("/invocations", data="x" * size, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("characters", [1, 20, 60])
+def test_a_text_that_is_prepared_in_pieces_is_explained_as_at_once(
+    backend: Letters, monkeypatch: pytest.MonkeyPatch, characters: int
+) -> None:
+    text = "of words of many lengths"
+    at_once = ask(client_of(backend), text)
+    monkeypatch.setattr(records, "CHUNK_BYTES", characters)
+    assert ask(client_of(backend), text) == at_once
+    assert len({word["weight"] for word in at_once["words"]}) == 4
 
 
 def test_a_long_text_costs_no_more_than_64_of_it(backend: Letters) -> None:

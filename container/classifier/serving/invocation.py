@@ -28,6 +28,8 @@ from classifier.serving.settings import ServingSettings
 
 # A larger answer is kept in a temporary file until it is sent.
 ANSWER_BYTES_IN_MEMORY = 1 << 20
+# Of a text of which the encoder reads the beginning only, so many characters cost less than a token to prepare.
+CHARACTERS_A_TOKEN = 32
 
 
 @dataclass(frozen=True)
@@ -268,9 +270,13 @@ def _predicted(
         service.metrics.predicted(predictor.labels, probabilities, encoded)
 
     def predict(texts: Sequence[str]) -> NDArray[np.float32]:
-        with service.preparing:
-            variants = _encoded(predictor, texts)
-        return _computed(variants, predictor, service, usage)
+        size = max(1, records.CHUNK_BYTES // (len(texts[0]) + 1))  # other requests prepare their records in between
+        parts = []
+        for first in range(0, len(texts), size):
+            with service.preparing:
+                variants = _encoded(predictor, texts[first : first + size])
+            parts.append(_computed(variants, predictor, service, usage))
+        return np.concatenate(parts)
 
     explained = zip(inputs, spans, probabilities, strict=True) if explain else ()
     return probabilities, [explanation.explain(*of_text, predict) for of_text in explained]
@@ -279,7 +285,10 @@ def _predicted(
 def _spans(texts: Sequence[str], encoded: Sequence[Encoded], service: Service, usage: Usage) -> list[list[Span]]:
     """Return the words of texts, and refuse a request whose texts have more of them than may be explained."""
     spans = [explanation.spans(text) for text in texts]
-    usage.explained_tokens += sum(each.tokens * len(words) for each, words in zip(encoded, spans, strict=True))
+    usage.explained_tokens += sum(
+        max(each.tokens, len(text) // CHARACTERS_A_TOKEN) * len(words)
+        for text, each, words in zip(texts, encoded, spans, strict=True)
+    )
     most = service.settings.max_explained_tokens
     if most and usage.explained_tokens > most:
         problem = (

@@ -201,8 +201,8 @@ class ServingSettings:
         integer(0, 1_000_000_000),
         1 << 18,
         "The most tokens that are computed to find the words that made the labels of a request's records: the tokens "
-        f"of each record times its words, of which {explanation.MOST_WORDS} count at most; a request with more is "
-        "answered 413. 0 is no limit.",
+        "of each record, or a 32nd of its characters if that is more, times its words, of which "
+        f"{explanation.MOST_WORDS} count at most; a request with more is answered 413. 0 is no limit.",
     )
     page: str = setting(
         ("SERVING_PAGE",),
