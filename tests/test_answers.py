@@ -31,12 +31,12 @@ def answer(
     chunk: int = 2,
 ) -> str:
     """Return the answer to records of which a list of numbers is a good one."""
-    chunks = []
+    chunks: list[answers.Chunk] = []
     for start in range(0, len(rows), chunk):
         some = rows[start : start + chunk]
         records: list[str | RequestError] = [row if isinstance(row, RequestError) else "text" for row in some]
         good = [row for row in some if not isinstance(row, RequestError)]
-        chunks.append((records, np.array(good, np.float32).reshape(-1, len(labels))))
+        chunks.append((records, np.array(good, np.float32).reshape(-1, len(labels)), []))
     layout = Layout(media_types.choose_answer(accept, "", ""), labels, columns)
     pieces = list(answers.pieces(layout, chunks, single=single))
     assert len(pieces) in (len(rows), len(rows) + 2)
@@ -211,7 +211,7 @@ def test_an_answer_is_written_while_its_records_are_still_to_come_A05(tmp_path: 
     def chunks() -> answers.Chunks:
         for index in range(3):
             seen.append(index)
-            yield ["text"] * 2, np.array([[0.25, 0.75]] * 2, np.float32)
+            yield ["text"] * 2, np.array([[0.25, 0.75]] * 2, np.float32), []
 
     pieces = answers.pieces(Layout(media_types.AnswerType("application/jsonlines"), TWO), chunks())
     next(pieces)
@@ -227,4 +227,4 @@ def test_probabilities_of_other_records_are_never_given_to_the_wrong_one_B12() -
     layout = Layout(media_types.AnswerType("text/csv"), TWO)
     for rows in (1, 3):
         with pytest.raises(ValueError, match=f"{rows} rows of probabilities for 2 records"):
-            list(answers.pieces(layout, [(["a", WRONG, "b"], np.zeros((rows, 2), np.float32))]))
+            list(answers.pieces(layout, [(["a", WRONG, "b"], np.zeros((rows, 2), np.float32), [])]))

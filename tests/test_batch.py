@@ -145,6 +145,31 @@ def test_more_rows_than_a_block_keep_their_order_whatever_their_lengths(
     np.testing.assert_allclose([list(map(float, row[-2:])) for row in found[9:18]], expected, atol=1e-5)
 
 
+def test_the_words_that_made_a_label_are_a_list_of_json_in_csv_and_a_list_in_json_lines(
+    tmp_path: Path, output: Path, tiny_model: Path, asked: Callable[[Sequence[str]], list[list[float]]]
+) -> None:
+    source, text = tmp_path / "in", 'a "bad" Café'
+    source.mkdir()
+    (source / "x.csv").write_text('id,text\n1,"a ""bad"" Café"\n2,?!\n', encoding="utf-8")
+    (source / "x.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    assert run(tiny_model, source, output) == 0
+    assert run(tiny_model, source, output, "--explain") == 0  # finished without it is not finished with it
+    header, row, without_words = rows(output / "x_output.csv")
+    (item,) = objects(output / "x_output.jsonl")
+    assert header == ["id", "text", "predicted_label", "probability", "words"]
+    assert list(item) == ["text", "predicted_label", "probability", "words"]
+    assert json.loads(row[-1]) == item["words"]
+    assert without_words[-1] == "[]"
+    assert [(word["text"], word["start"], word["end"]) for word in item["words"]] == [
+        ("a", 0, 1), ("bad", 3, 6), ("Café", 8, 12)
+    ]  # fmt: skip
+    whole, *others = asked([text, ' "bad" Café', 'a "" Café', 'a "bad" '])
+    label = int(np.argmax(whole))
+    assert [word["weight"] for word in item["words"]] == pytest.approx(
+        [whole[label] - other[label] for other in others], abs=1e-5
+    )
+
+
 # --- rejects
 
 

@@ -188,6 +188,7 @@ def test_files_that_are_no_images_are_left_out_with_a_warning_and_what_programs_
     ("more", "words"),
     [
         (("--text-column", "text"), "--text-column: the model classifies images, which have no columns"),
+        (("--explain",), "--explain: the model classifies images, which have no columns and no words; leave it out"),
         (("--header", "true", "--delimiter", "tab"), "--header, --delimiter: the model classifies images"),
     ],
 )

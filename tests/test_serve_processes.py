@@ -69,6 +69,7 @@ def tight(model: Path) -> Iterator[Server]:
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv",
         "SAGEMAKER_BATCH": "True",
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "30",
+        "SERVING_PAGE": "off",
         "SAGEMAKER_REGION": "us-east-1",
     }
     with serving(model, environ) as running:
@@ -115,6 +116,11 @@ def test_the_knobs_reach_gunicorn_and_nginx_H12_H30(tight: Server) -> None:
     assert "proxy_read_timeout 3s;" in content
     assert "client_max_body_size 6m;" in content
     assert tight.events() == []
+
+
+def test_there_is_no_page_where_it_is_off(tight: Server) -> None:
+    answer = requests.get(f"{tight.url}/", timeout=10)
+    assert (answer.status_code, code_of(answer)) == (404, "not_found")
 
 
 def test_the_environment_decides_the_answer_and_batch_transform_must_name_its_type_H21_B16(tight: Server) -> None:

@@ -48,6 +48,10 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
         ({"SERVING_MAX_RECORDS": "7"}, "max_records", 7),
         ({"SERVING_MAX_LINES": "7"}, "max_lines", 7),
         ({"SERVING_MAX_TOKENS": "7"}, "max_tokens", 7),
+        ({"SERVING_MAX_EXPLAINED_TOKENS": "7"}, "max_explained_tokens", 7),
+        ({"SERVING_PAGE": "on"}, "has_page", True),
+        ({"SERVING_PAGE": "On", "SAGEMAKER_BASE_DIR": "/opt/ml"}, "has_page", True),
+        ({"SERVING_PAGE": "off", "SAGEMAKER_BASE_DIR": "/home/me/job"}, "has_page", False),
         ({"SERVING_BATCH_TOKENS": "7"}, "batch_tokens", 7),
         ({"SERVING_BAD_RECORDS": "Refuse"}, "bad_records", "refuse"),
         ({"SERVING_MODELS_MEMORY_MB": "7"}, "models_memory_megabytes", 7),
@@ -66,6 +70,28 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
 def test_the_variables_users_know_are_read_H30_B03(environ: Mapping[str, str], field: str, value: object) -> None:
     read = getattr(ServingSettings.from_environ(environ), field)
     assert read == (next(iter(environ.values())) if value is None else value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "there"),
+    [
+        ({}, False),
+        ({"SAGEMAKER_BASE_DIR": "/opt/ml"}, False),
+        ({"CLASSIFIER_BASE_DIR": "/opt/ml/processing"}, False),
+        ({"SAGEMAKER_BASE_DIR": "/home/me/job"}, True),
+        ({"SAGEMAKER_BASE_DIR": "/home/me/job", "SERVING_PAGE": "auto"}, True),
+        ({"SAGEMAKER_BASE_DIR": "/home/me/job", "SAGEMAKER_MULTI_MODEL": "true"}, False),
+    ],
+)
+def test_there_is_a_page_where_the_model_is_not_where_sagemaker_mounts_it(
+    environ: Mapping[str, str], there: bool
+) -> None:
+    assert ServingSettings.from_environ(environ).has_page is there
+
+
+def test_a_page_for_several_models_is_refused() -> None:
+    with pytest.raises(UserError, match="SERVING_PAGE: a multi-model endpoint has no page; leave it out"):
+        ServingSettings.from_environ({"SERVING_PAGE": "on", "SAGEMAKER_MULTI_MODEL": "true"})
 
 
 def test_every_wrong_variable_is_named_in_one_message_H30() -> None:

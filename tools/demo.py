@@ -60,7 +60,9 @@ def main() -> int:
     best = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8"))["metrics"]
     say(f"Accuracy on the fifth of the rows that was held out: {best['val_accuracy']:.3f}")
     job = folder.relative_to(ROOT)
-    say(f"The model is in {job / 'model'}; make serve JOB={job} serves it.")
+    say(
+        f"The model is in {job / 'model'}. To try it in a browser: make serve JOB={job}, and open http://localhost:8080/"
+    )
     return 0
 
 

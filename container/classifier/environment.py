@@ -117,6 +117,11 @@ def base_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("CLASSIFIER_BASE_DIR") or environ.get("SAGEMAKER_BASE_DIR") or BASE_FOLDER)
 
 
+def is_mounted(path: Path) -> bool:
+    """Return whether a path is below the folder where SageMaker mounts all that it gives a container."""
+    return path.is_relative_to(BASE_FOLDER)
+
+
 def channel_files(folder: Path) -> list[Path]:
     """Return the files of a channel that are the user's, at any depth, sorted.
 

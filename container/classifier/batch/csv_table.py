@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from classifier.batch.lines import Lines, TooLongError
 from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
+from classifier.explanation import Word
 from classifier.tabular import csv_rows, delimiters
 from classifier.tabular.delimiters import COMMA, Delimiter
 from classifier.tabular.dialect import AUTO, Dialect
@@ -81,7 +83,10 @@ class CsvTable:
 
     def lines(self, answers: Iterable[Answer]) -> str:
         """Return rows of the result."""
-        rows = ([*row.content, label, *(f"{number:.8f}" for number in numbers)] for row, label, numbers in answers)
+        rows = (
+            [*row.content, label, *(f"{number:.8f}" for number in numbers), *_listed(words)]
+            for row, label, numbers, words in answers
+        )
         return _written(rows, self.delimiter)
 
     def __str__(self) -> str:
@@ -139,6 +144,11 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     if not headed and delimiter.guessed:
         doubts.append(GUESS.format(delimiter.name, count))
     return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, doubts)
+
+
+def _listed(words: Sequence[Word] | None) -> list[str]:
+    """Return the field of the words that made a label; nothing if they are not requested."""
+    return [] if words is None else [json.dumps([vars(word) for word in words], ensure_ascii=False)]
 
 
 def _first_reason(source: Source, delimiter: Delimiter) -> str:

@@ -36,7 +36,12 @@ PART_IMAGES = 512
 BLOCK_IMAGES = 32  # computed as one batch
 FETCHED_AT_ONCE = 16  # per block; downloads wait for the network
 MOST_SHOWN = 20
-FOR_TABLES = {"text_column": "", "header": "auto", "delimiter": "auto"}  # options, with their defaults
+FOR_TABLES = {
+    "text_column": "",
+    "header": "auto",
+    "delimiter": "auto",
+    "explain": False,
+}  # options, with their defaults
 MISSED = "no image by its name; if it is one, give it the suffix of its format"
 
 
@@ -92,7 +97,7 @@ class Part:
 
 
 def refuse_options_for_tables(options: Options) -> None:
-    """Refuse options that say how tables are read.
+    """Refuse options for tables and texts.
 
     Raises:
         UserError: There are such options.
@@ -100,7 +105,7 @@ def refuse_options_for_tables(options: Options) -> None:
     given = [name for name, default in FOR_TABLES.items() if getattr(options, name) != default]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UserError(f"{flags}: the model classifies images, which have no columns; leave it out")
+        raise UserError(f"{flags}: the model classifies images, which have no columns and no words; leave it out")
 
 
 def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:

@@ -61,15 +61,17 @@ class Job:
         """The columns that results add to each row."""
         model, asked = self.predictor, self.options.threshold
         thresholds = model.thresholds.tolist() if asked is None else [asked] * len(model.labels)
-        return Added(model.labels, self.options.probabilities, thresholds)
+        return Added(model.labels, self.options.probabilities, thresholds, self.options.explain)
 
     def fingerprint(self, name: str) -> str:
         """Return a hash of all that a file's result depends on: its content, the model, the options, the version."""
         options = self.options
         asked = [options.format, options.text_column, options.header, options.probabilities, options.engine]
-        if options.delimiter != AUTO:  # so that results of versions without this option are still recognised
+        if options.delimiter != AUTO:  # so that results of versions without these options are still recognised
             asked.append(options.delimiter)
         if options.threshold is not None:
             asked.append(options.threshold)
+        if options.explain:
+            asked.append("explain")
         parts = [__version__, self.model_digest, self.source.version(name), asked, vars(options.shard)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

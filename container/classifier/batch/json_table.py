@@ -44,13 +44,15 @@ class JsonTable:
 
     def lines(self, answers: Iterable[Answer]) -> str:
         """Return rows of the result: each line as it was, with more keys before its last bracket."""
-        return "".join(f"{row.content[0][:-1]}, {self._written(label, numbers)}\n" for row, label, numbers in answers)
+        return "".join(f"{answer.row.content[0][:-1]}, {self._written(answer)}\n" for answer in answers)
 
     def __str__(self) -> str:
         return f"text_key={self.text!r}"
 
-    def _written(self, label: object, numbers: Iterable[float]) -> str:
-        values = [label, *(round(number, 8) for number in numbers)]
+    def _written(self, answer: Answer) -> str:
+        values: list[Any] = [answer.label, *(round(number, 8) for number in answer.numbers)]
+        if answer.words is not None:
+            values.append([vars(word) for word in answer.words])
         return json.dumps(dict(zip(self.added.names, values, strict=True)), ensure_ascii=False)[1:]
 
     def _judged(self, row: Row) -> Record:

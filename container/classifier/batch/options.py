@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from classifier import resources
+from classifier import explanation, resources
 from classifier.backends import GPU_BATCHES, Computing
 from classifier.backends.choice import AUTO, ENGINES
 from classifier.batch import shards
@@ -151,6 +151,14 @@ class Options:
         "X",
         None,
         "what training chose by `target_precision`, else 0",
+    )
+    explain: bool = option(
+        "BATCH_EXPLAIN",
+        boolean(),
+        "Write the words that made each label as well, in the column `words`: a JSON list, as in "
+        f"[http.md](http.md#words). Takes up to {explanation.MOST_WORDS} times as long.",
+        default=False,
+        default_in_words="off",
     )
     fail_on_rejects: bool = option(
         "BATCH_FAIL_ON_REJECTS",

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier import explanation
 from classifier.batch.records import Added, Answer, Record, Reject, Row
 from classifier.predictor import Predictor
 
@@ -63,19 +64,23 @@ def blocks(records: Iterable[Record]) -> Iterator[Block]:
 
 
 def predicted(
-    found: Iterable[Block], predictor: Predictor, pool: Executor, at_once: int
-) -> Iterator[tuple[Block, Probabilities]]:
-    """Yield the blocks in order, each with the probabilities, float32[rows, labels], of its rows.
+    found: Iterable[Block], predictor: Predictor, added: Added, pool: Executor, at_once: int
+) -> Iterator[tuple[Block, list[Answer]]]:
+    """Yield the blocks in order, each with its rows and their predictions.
 
     Args:
         found: The blocks; the next one is read while those before it are computed.
         predictor: The model.
+        added: What is added to each row.
         pool: The threads that compute, one per block.
         at_once: How many blocks are computed at the same time; one more is queued to keep the threads busy.
     """
 
-    def answered(block: Block) -> tuple[Block, Probabilities]:
-        return block, predictor.predict([row.text for row in block.rows])
+    def answered(block: Block) -> tuple[Block, list[Answer]]:
+        probabilities = predictor.predict([row.text for row in block.rows])
+        return block, [
+            _answer(row, numbers, predictor, added) for row, numbers in zip(block.rows, probabilities, strict=True)
+        ]
 
     return in_order(answered, found, pool, at_once)
 
@@ -100,9 +105,10 @@ def in_order(
         yield rest.result()
 
 
-def answers(block: Block, probabilities: Probabilities, added: Added) -> Iterator[Answer]:
-    """Yield each row of a block with its prediction."""
-    for row, numbers, best in zip(
-        block.rows, probabilities.tolist(), probabilities.argmax(axis=1).tolist(), strict=True
-    ):
-        yield Answer(row, added.label(best, numbers[best]), [numbers[best], *(numbers if added.each else ())])
+def _answer(row: Row, probabilities: Probabilities, predictor: Predictor, added: Added) -> Answer:
+    best, numbers = int(probabilities.argmax()), probabilities.tolist()
+    words = None
+    if added.words:
+        text = predictor.decode(row.text)
+        words = explanation.explain(text, explanation.spans(text), probabilities, predictor.predict)
+    return Answer(row, added.label(best, numbers[best]), [numbers[best], *(numbers if added.each else ())], words)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TextIO
 
 from classifier.artifact import Label
+from classifier.explanation import Word
 
 NOT_UTF_8 = "not UTF-8; save the file as UTF-8 (in Excel: 'CSV UTF-8')"
 TOO_LONG = "longer than 4 million characters; shorten the text"
 NO_TEXT = "the text is empty; add one, or remove the row"
-LABEL_COLUMN, PROBABILITY = "predicted_label", "probability"
+LABEL_COLUMN, PROBABILITY, WORDS = "predicted_label", "probability", "words"
 
 
 class Row(NamedTuple):
@@ -50,11 +51,13 @@ class Answer(NamedTuple):
         row: The row.
         label: The most probable label; None if its probability is not above its threshold.
         numbers: The label's probability, followed by those of all labels if requested.
+        words: The words that made the label, if requested; otherwise None.
     """
 
     row: Row
     label: Label | None
     numbers: Sequence[float]
+    words: Sequence[Word] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,19 @@ class Added:
         labels: The labels, in the order of the probabilities.
         each: Whether there is a column for each label's probability.
         thresholds: What each label's probability must exceed for the label to be answered; None answers every label.
+        words: Whether there is a column for the words that made the label.
     """
 
     labels: Sequence[Label]
     each: bool
     thresholds: Sequence[float] | None = None
+    words: bool = False
 
     @property
     def names(self) -> list[str]:
         """The names of the added columns."""
-        return [LABEL_COLUMN, PROBABILITY, *([f"{PROBABILITY}_{label}" for label in self.labels] if self.each else [])]
+        each = [f"{PROBABILITY}_{label}" for label in self.labels] if self.each else []
+        return [LABEL_COLUMN, PROBABILITY, *each, *([WORDS] if self.words else [])]
 
     def label(self, best: int, probability: float) -> Label | None:
         """Return the label with an index, the most probable one of a row; None if it is not answered."""

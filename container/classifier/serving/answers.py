@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from classifier.artifact import Label
 from classifier.errors import RequestError
+from classifier.explanation import Word
 from classifier.serving.json_records import Identified, content_of
 from classifier.serving.media_types import CSV, JSON, JSON_LINES, AnswerType
 from classifier.serving.records import Record
 
-Chunks = Iterable[tuple[Sequence[Record], NDArray[np.float32]]]
-"""Chunks of records, each with the probabilities of its good records, float32[good records, labels]."""
+Chunk = tuple[Sequence[Record], NDArray[np.float32], Sequence[Sequence[Word]]]
+"""Records, the probabilities of the good ones, float32[good records, labels], and their words.
+
+There are words only if the answer type's ``explain`` is set.
+"""
+
+Chunks = Iterable[Chunk]
 
 _NEEDS_QUOTES = re.compile('[",\r\n]')
 
@@ -27,8 +33,8 @@ class Layout:
 
     Attributes:
         answer: The type that the client accepts. Its ``n_predictions`` sorts and truncates ``probabilities`` and
-            ``labels`` together, in every type; JSON and JSON Lines then always hold both. Its ``verbose`` applies to
-            JSON and JSON Lines.
+            ``labels`` together, in every type; JSON and JSON Lines then always hold both. Its ``verbose`` and
+            ``explain`` apply to JSON and JSON Lines.
         labels: The labels, in the order of the model's probabilities.
         columns: Names from ``media_types.INFERENCE_OUTPUTS``: the keys of JSON Lines, regardless of ``verbose``, and
             the columns of CSV, in this order; empty for the defaults. They don't apply to ``application/json``.
@@ -60,6 +66,7 @@ class _Prediction:
         probability: The probability of that label.
         probabilities: The probabilities that the answer lists.
         order: The indices of their labels; None if all labels are listed in the model's order.
+        words: The words that made the label, if they are asked for.
     """
 
     best: int
@@ -67,6 +74,7 @@ class _Prediction:
     probability: float
     probabilities: list[float]
     order: list[int] | None
+    words: Sequence[Word] = ()
 
 
 _Writer = Callable[[_Prediction], str]
@@ -115,11 +123,11 @@ def pieces(layout: Layout, chunks: Chunks, *, single: bool = False) -> Iterator[
 
 def _answers(writing: _Format, layout: Layout, chunks: Chunks) -> Iterator[str]:
     limits = layout.limits
-    for records, probabilities in chunks:
+    for records, probabilities, words in chunks:
         good = sum(not isinstance(content_of(record), RequestError) for record in records)
         if good != len(probabilities):
             raise ValueError(f"{len(probabilities)} rows of probabilities for {good} records")
-        predictions = _predictions(probabilities, limits, layout.answer.n_predictions)
+        predictions = _predictions(probabilities, words, limits, layout.answer.n_predictions)
         for record in records:
             content = content_of(record)
             answer = writing.bad(content) if isinstance(content, RequestError) else writing.good(next(predictions))
@@ -127,7 +135,10 @@ def _answers(writing: _Format, layout: Layout, chunks: Chunks) -> Iterator[str]:
 
 
 def _predictions(
-    probabilities: NDArray[np.float32], limits: NDArray[np.float64], most: int | None
+    probabilities: NDArray[np.float32],
+    words: Sequence[Sequence[Word]],
+    limits: NDArray[np.float64],
+    most: int | None,
 ) -> Iterator[_Prediction]:
     """Yield the prediction of each record as plain Python values."""
     best = probabilities.argmax(axis=1)
@@ -141,6 +152,7 @@ def _predictions(
             probability,
             listed[index].tolist(),
             None if order is None else order[index].tolist(),
+            words[index] if words else (),
         )
 
 
@@ -170,6 +182,8 @@ def _object(layout: Layout, names: tuple[str, ...]) -> _Writer:
     """Return a writer of JSON objects; sorted probabilities mean nothing without their labels, so these are added."""
     if layout.answer.n_predictions is not None and "probabilities" in names and "labels" not in names:
         names = (*names, "labels")
+    if layout.answer.explain:
+        names = (*names, "words")
     writers = _json_writers(layout.labels)
     chosen = [(f'"{name}": ', writers[name]) for name in names]
     return lambda row: "{" + ", ".join(key + write(row) for key, write in chosen) + "}"
@@ -184,7 +198,7 @@ def _json_error(error: RequestError) -> str:
 
 
 def _json_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
-    """Return a writer of JSON for each of ``INFERENCE_OUTPUTS``."""
+    """Return a writer of JSON for each of ``INFERENCE_OUTPUTS``, and for the words."""
     names, every_name = _json_names(tuple(labels))
     return {
         "predicted_label": lambda row: names[row.best] if row.answered else "null",
@@ -193,6 +207,7 @@ def _json_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
         "labels": lambda row: (
             every_name if row.order is None else f"[{', '.join(names[index] for index in row.order)}]"
         ),
+        "words": lambda row: json.dumps([vars(word) for word in row.words]),
     }
 
 

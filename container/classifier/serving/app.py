@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from classifier import predictor
 from classifier.errors import RequestError
 from classifier.predictor import Predictor
-from classifier.serving import logs, model, model_routes, readiness
+from classifier.serving import logs, model, model_routes, page, readiness
 from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
 from classifier.serving.memory import ModelMemory
 from classifier.serving.model import Background
@@ -71,13 +71,15 @@ def create_app(settings: ServingSettings | None = None, load: model.Load = model
 
 
 def _one_model(app: Flask, service: Service, load: model.Load) -> Callable[[], object]:
-    """Add ``/invocations`` for a single model; return a function that raises until the model is loaded."""
+    """Add ``/invocations`` and the page for a single model; return a function that raises until the model is loaded."""
     loaded = Background(partial(_loaded, service, load))
 
     @app.post("/invocations", provide_automatic_options=False)
     def invocations() -> Response:
         return _answer(loaded.result, service)
 
+    if service.settings.has_page:
+        page.register(app, lambda: loaded.result)
     return lambda: loaded.result
 
 
@@ -227,6 +229,7 @@ def _note(response: Response, service: Service) -> None:
             "records": usage.records,
             "bad_records": usage.bad_records,
             "tokens": usage.tokens,
+            "explained_tokens": usage.explained_tokens,
             "bytes_in": request.content_length or 0,
             "bytes_out": response.content_length or 0,
             "milliseconds": round(seconds * 1000, 1),

@@ -11,9 +11,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier import explanation
 from classifier.artifact import Label
 from classifier.backends import Encoded
 from classifier.errors import RecordError, RequestError
+from classifier.explanation import Span, Word
 from classifier.predictor import Predictor
 from classifier.serving import answers, compression, media_types, records
 from classifier.serving.batcher import BackendError, Batcher
@@ -26,6 +28,8 @@ from classifier.serving.settings import ServingSettings
 
 # A larger answer is kept in a temporary file until it is sent.
 ANSWER_BYTES_IN_MEMORY = 1 << 20
+# Of a text of which the encoder reads the beginning only, so many characters cost less than a token to prepare.
+CHARACTERS_A_TOKEN = 32
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Usage:
     records: int = 0
     bad_records: int = 0
     tokens: int = 0
+    explained_tokens: int = 0
     queued_seconds: float = 0.0
     computed_seconds: float = 0.0
 
@@ -120,7 +125,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         usage: Updated with what the request uses, also if it fails.
 
     Raises:
-        RequestError: 406, 415, 400 or 413, checked in this order.
+        RequestError: 406, 415, 400 or 413, checked in this order; of the limits on tokens, while it is computed.
 
     Example:
         >>> import io
@@ -144,6 +149,11 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     """
     settings = service.settings
     answer_type = media_types.choose_answer(invocation.accept, invocation.content_type, settings.default_accept)
+    if answer_type.explain and predictor.modality.is_array:
+        problem = (
+            f"explain in Accept is for models of texts, and this one reads {predictor.modality.name}s; leave it out"
+        )
+        raise RequestError(406, "not_acceptable", problem)
     requests = replace(OF[predictor.modality.name](settings.allowed_hosts), labels=_names(predictor.labels))
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
     compressed = compression.is_compressed(invocation.content_encoding)
@@ -165,7 +175,10 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         chunks = (_decoded(chunk, locations, requests, predictor, service) for chunk in _wanted(chunks, invocation))
         if refuses:
             chunks = _without_errors(chunks, usage)
-        answered = ((chunk, _predicted(chunk, predictor, service, usage)) for chunk in chunks)
+        predicted = functools.partial(
+            _predicted, predictor=predictor, service=service, usage=usage, explain=answer_type.explain
+        )
+        answered = ((chunk, *predicted(chunk)) for chunk in chunks)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output, predictor.thresholds)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
 
@@ -233,8 +246,13 @@ def _tried(step: Callable[[Any], Any], record: Record, location: str = "") -> Re
         raise BackendError(error) from None
 
 
-def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
-    """Return the probabilities of a chunk's good records, float32[good records, labels], and update the usage."""
+def _predicted(
+    chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage, *, explain: bool
+) -> tuple[NDArray[np.float32], list[list[Word]]]:
+    """Return the probabilities of a chunk's good records, float32[good records, labels], and update the usage.
+
+    The words that made their labels come with them, if they are to be explained; otherwise an empty list.
+    """
     inputs = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
     with service.preparing:
         encoded = _encoded(predictor, inputs)
@@ -245,13 +263,48 @@ def _predicted(chunk: Sequence[Record], predictor: Predictor, service: Service, 
     if most and usage.tokens > most:
         problem = f"the request exceeds {most} tokens (SERVING_MAX_TOKENS); send fewer or shorter records"
         raise RequestError(413, "too_many_tokens", problem)
+    spans = _spans(inputs, encoded, service, usage) if explain else []
+    probabilities = _computed(encoded, predictor, service, usage)
+    service.metrics.answered(encoded)
+    if not service.settings.multi_model:  # drift is one model's
+        service.metrics.predicted(predictor.labels, probabilities, encoded)
+
+    def predict(texts: Sequence[str]) -> NDArray[np.float32]:
+        size = max(1, records.CHUNK_BYTES // (len(texts[0]) + 1))  # other requests prepare their records in between
+        parts = []
+        for first in range(0, len(texts), size):
+            with service.preparing:
+                variants = _encoded(predictor, texts[first : first + size])
+            parts.append(_computed(variants, predictor, service, usage))
+        return np.concatenate(parts)
+
+    explained = zip(inputs, spans, probabilities, strict=True) if explain else ()
+    return probabilities, [explanation.explain(*of_text, predict) for of_text in explained]
+
+
+def _spans(texts: Sequence[str], encoded: Sequence[Encoded], service: Service, usage: Usage) -> list[list[Span]]:
+    """Return the words of texts, and refuse a request whose texts have more of them than may be explained."""
+    spans = [explanation.spans(text) for text in texts]
+    usage.explained_tokens += sum(
+        max(each.tokens, len(text) // CHARACTERS_A_TOKEN) * len(words)
+        for text, each, words in zip(texts, encoded, spans, strict=True)
+    )
+    most = service.settings.max_explained_tokens
+    if most and usage.explained_tokens > most:
+        problem = (
+            f"to explain the request takes more than {most} tokens, those of each record times its words "
+            "(SERVING_MAX_EXPLAINED_TOKENS); send fewer or shorter records, or leave explain out of Accept"
+        )
+        raise RequestError(413, "too_many_tokens", problem)
+    return spans
+
+
+def _computed(encoded: Sequence[Encoded], predictor: Predictor, service: Service, usage: Usage) -> NDArray[np.float32]:
+    """Return the probabilities of encoded records, float32[records, labels], and update the usage."""
     probabilities, timing = service.batcher.predict(predictor, encoded)
     usage.queued_seconds += timing.queued_seconds
     usage.computed_seconds += timing.computed_seconds
     service.metrics.queued(timing.queued_seconds)
-    service.metrics.answered(encoded)
-    if not service.settings.multi_model:  # drift is one model's
-        service.metrics.predicted(predictor.labels, probabilities, encoded)
     return probabilities
 
 

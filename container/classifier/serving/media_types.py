@@ -49,12 +49,14 @@ class AnswerType:
         verbose: Whether JSON also holds the labels.
         n_predictions: How many of the most probable labels to list, most probable first; None lists all, unsorted.
         threshold: What a label's probability must exceed for the label to be answered; None leaves that to the model.
+        explain: Whether JSON also holds the words that made the label, and all that ``verbose`` adds.
     """
 
     media_type: str
     verbose: bool = False
     n_predictions: int | None = None
     threshold: float | None = None
+    explain: bool = False
 
 
 def named_answer(name: str) -> AnswerType:
@@ -129,8 +131,8 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         default: One of :data:`ANSWER_NAMES` that decides instead, or empty.
 
     Raises:
-        RequestError: 406, if the header names no supported type, its ``n_predictions`` is not a number above 0, or its
-            ``threshold`` not one from 0 to 1.
+        RequestError: 406, if the header names no supported type, its ``n_predictions`` is not a number above 0, its
+            ``threshold`` not one from 0 to 1, or ``explain`` is a parameter of CSV.
     """
     usual = named_answer(default) if default else AnswerType(_usual(content_type))
     ranges = [_parse(part) for part in accept.split(",") if part.strip()] or [("*/*", {})]
@@ -151,12 +153,21 @@ def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType
     """Return the answers that match a type, or a range such as ``text/*``; of a range, the usual one comes first."""
     if media_range not in (*_RANGES, *ANSWER_TYPES):
         return []
-    verbose = parameters.get("verbose", "false").lower() in ("", "true", "1")
-    more = _n_predictions(parameters), _threshold(parameters)
+    explain = _is_set("explain", parameters)
+    verbose = explain or _is_set("verbose", parameters)
+    more = _n_predictions(parameters), _threshold(parameters), explain
     if media_range in ANSWER_TYPES:
-        return [AnswerType(media_range, verbose, *more)]
-    names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
-    return [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), *more) for name in names]
+        answers = [AnswerType(media_range, verbose, *more)]
+    else:
+        names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
+        answers = [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), *more) for name in names]
+    if explain and (answers := [answer for answer in answers if answer.media_type != CSV]) == []:
+        raise RequestError(406, "not_acceptable", f"CSV holds no words; use {JSON};explain or {JSON_LINES};explain")
+    return answers
+
+
+def _is_set(name: str, parameters: Mapping[str, str]) -> bool:
+    return parameters.get(name, "false").lower() in ("", "true", "1")
 
 
 def _n_predictions(parameters: Mapping[str, str]) -> int | None:

@@ -159,6 +159,7 @@ def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
         "port": settings.port,
         "max_payload_megabytes": settings.max_payload_megabytes,
         "proxy_timeout_seconds": settings.proxy_timeout_seconds,
+        "refuse_page": "" if settings.has_page else "return 404;",
     }
     configuration = folder / "nginx.conf"
     configuration.write_text(template.substitute(values), encoding="utf-8")

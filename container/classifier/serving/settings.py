@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from classifier import resources
+from classifier import explanation, resources
 from classifier.backends import GPU_BATCHES, Computing
 from classifier.backends.choice import AUTO, ENGINES
-from classifier.environment import base_folder, variables
+from classifier.environment import base_folder, is_mounted, variables
 from classifier.errors import UserError
 from classifier.kinds import Kind, boolean, choice, integer
 from classifier.serving import media_types
@@ -196,6 +196,21 @@ class ServingSettings:
         0,
         "The most tokens a request may hold; one with more is answered 413. 0 is no limit.",
     )
+    max_explained_tokens: int = setting(
+        ("SERVING_MAX_EXPLAINED_TOKENS",),
+        integer(0, 1_000_000_000),
+        1 << 18,
+        "The most tokens that are computed to find the words that made the labels of a request's records: the tokens "
+        "of each record, or a 32nd of its characters if that is more, times its words, of which "
+        f"{explanation.MOST_WORDS} count at most; a request with more is answered 413. 0 is no limit.",
+    )
+    page: str = setting(
+        ("SERVING_PAGE",),
+        choice("auto", "on", "off"),
+        "auto",
+        "Whether `GET /` is a page on which to try the model. `auto` is `off` where the model lies below `/opt/ml`, as "
+        "it always does on SageMaker.",
+    )
     bad_records: str = setting(
         ("SERVING_BAD_RECORDS",),
         choice("answer", "refuse"),
@@ -256,6 +271,12 @@ class ServingSettings:
         return self.predictions_at_once + self.queue_length
 
     @property
+    def has_page(self) -> bool:
+        """Whether there is a page on which to try the model."""
+        outside = not (self.multi_model or is_mounted(self.model_folder))
+        return outside if self.page == "auto" else self.page == "on"
+
+    @property
     def computing(self) -> Computing:
         """What the backend may use."""
         return Computing(self.engine, self.engine_threads, self.predictions_at_once, resources.has_gpu())
@@ -288,6 +309,8 @@ class ServingSettings:
                 set_by[name] = variable
             except (ValueError, KeyError, OverflowError):
                 problems.append(f"environment variable {variable}: must be {each.kind.words}")
+        if values["multi_model"] and values["page"] == "on":
+            problems.append("environment variable SERVING_PAGE: a multi-model endpoint has no page; leave it out")
         if problems:
             raise UserError(problems)
         base = base_folder(environ)
