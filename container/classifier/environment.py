@@ -45,6 +45,7 @@ class Environment:
         job_name: The training job's name, or "local".
         checkpoint_folder: Where checkpoints are kept, which SageMaker copies to and from S3 where the job says so.
         sharded: The channels of which each host gets a part of the objects only.
+        job_arn: The training job's ARN; empty outside of SageMaker.
     """
 
     base: Path
@@ -55,6 +56,7 @@ class Environment:
     job_name: str
     checkpoint_folder: Path
     sharded: frozenset[str] = frozenset()
+    job_arn: str = ""
 
     @property
     def model_folder(self) -> Path:
@@ -70,6 +72,11 @@ class Environment:
     def output_data_folder(self) -> Path:
         """Where results that are not the model go; SageMaker packs it as ``output.tar.gz``."""
         return self.output_folder / "data"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """Where event files go; SageMaker copies them to S3 while the job runs, if it has a TensorBoardOutputConfig."""
+        return self.output_folder / "tensorboard"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Environment":
@@ -106,6 +113,7 @@ class Environment:
             sharded=frozenset(
                 name for name, settings in input_data.items() if settings.get("S3DistributionType") == SHARDED
             ),
+            job_arn=environ.get("TRAINING_JOB_ARN", ""),
         )
 
 

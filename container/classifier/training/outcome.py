@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,14 @@ from classifier.training.loop.progress import Metrics
 from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopped
 from classifier.training.model import softmax
 from classifier.training.solving import ScoredNetwork
+from classifier.training.standard_files import mlflow_run, registry
+from classifier.training.standard_files.facts import facts_of
+from classifier.training.standard_files.readme import readme
+from classifier.training.standard_files.statistics import Predictions
 
 log = logging.getLogger(__name__)
 
+EVALUATION_FILE = "evaluation.json"
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
 
 Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
@@ -43,6 +48,7 @@ class Outcome:
         answer: Maps records to the model's probabilities, float32[records, labels].
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
         thresholds: Those below which no label is answered; None without ``target_precision``.
+        predictions: The predictions that the metrics of each label were computed from, by split.
     """
 
     trained: Trained
@@ -51,6 +57,7 @@ class Outcome:
     answer: Answer
     hyperparameters: Hyperparameters
     thresholds: Thresholds | None = None
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
 
 
 def outcome_of(
@@ -80,9 +87,11 @@ def outcome_of(
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
-    reports, manifest, thresholds = {}, {}, None
+    context.events.write(run.history)
+    reports, manifest, thresholds, predictions = {}, {}, None, {}
     if len(run.scores.rows):
         targets = evaluation["validation"].targets[run.scores.rows]
+        predictions["validation"] = Predictions(run.scores.probabilities, targets)
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
         reports["calibration"] = dict(scored.calibration)
         manifest["calibration"] = calibration.summary(scored.calibration)
@@ -108,7 +117,7 @@ def outcome_of(
         network.temperature,
         manifest,
     )
-    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds)
+    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds, predictions)
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is None or not len(scores.rows):
         return outcome
@@ -125,10 +134,18 @@ def tested(outcome: Outcome, rows: Data) -> Outcome:
 def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
     """Write the model and its metrics on the chief; no host returns before that is done."""
     if context.cluster.is_chief:
-        _write_evaluation(environ.output_data_folder, outcome, rows)
+        folder = environ.output_data_folder
+        evaluation = _evaluation(outcome)
+        _write_evaluation(folder, evaluation, outcome, rows)
+        sharded = "training" in context.sharded
+        facts = facts_of(environ, outcome.trained, rows, outcome.hyperparameters, evaluation, sharded=sharded)
+        files = registry.write(folder, facts, outcome.predictions)
         if context.previous is not None and not context.interruption.requested():
             warm_start.compare(context.previous, rows, outcome.answer)
-        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
+        card = readme(facts)
+        export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption, card)
+        files += [folder / EVALUATION_FILE, environ.model_folder / artifact.README_FILE]
+        mlflow_run.log_run(facts, files, folder / mlflow_run.FOLDER, stopped=context.interruption.requested())
     context.cluster.all_gather(b"done")
 
 
@@ -151,7 +168,8 @@ def _with_test_rows(
     if outcome.thresholds is not None:
         answered = abstention.answered(outcome.thresholds, Predicted.of(probabilities, targets))
         reports["abstention"] = reports["abstention"] | {"test": answered}
-    return replace(outcome, reports=reports)
+    predictions = {**outcome.predictions, "test": Predictions(probabilities, targets)}
+    return replace(outcome, reports=reports, predictions=predictions)
 
 
 def _checked(
@@ -170,15 +188,20 @@ def _checked(
     return some, answers, answers
 
 
-def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
+def _evaluation(outcome: Outcome) -> dict[str, Any]:
+    """Return the content of ``evaluation.json``."""
+    content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
+    report = dict(outcome.trained.report)
+    content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
+    content |= {"top_layer": report} if report else {}
+    return content
+
+
+def _write_evaluation(folder: Path, evaluation: Mapping[str, Any], outcome: Outcome, rows: Data) -> None:
     """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows."""
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        report = dict(outcome.trained.report)
-        content |= {"baseline": report.pop("baseline")} if "baseline" in report else {}
-        content |= {"top_layer": report} if report else {}
-        artifact.write_json(folder / "evaluation.json", content)
+        artifact.write_json(folder / EVALUATION_FILE, evaluation)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
             artifact.write_whole(folder / "misclassified.csv", table.to_csv(index=False))
