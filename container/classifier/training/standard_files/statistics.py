@@ -1,8 +1,8 @@
 """Statistics of a model's quality in the format of SageMaker Model Monitor, which SageMaker Model Registry shows.
 
-Source: SageMaker developer guide, "Model quality metrics and Amazon CloudWatch monitoring". The guide defines neither the
-best constant classifier nor the normalization of the standard deviation. Here, the former is the best value of a metric
-that predicting the same label for all rows gives, and the latter is that of a sample.
+Source: SageMaker developer guide, "Model quality metrics and Amazon CloudWatch monitoring". The guide defines neither
+the best constant classifier nor the normalization of the standard deviation. Here, the former is the best value of a
+metric that predicting the same label for all rows gives, and the latter is that of a sample.
 """
 
 from collections.abc import Mapping, Sequence
