@@ -48,12 +48,12 @@ def statistics(predictions: Predictions, labels: Sequence[Label], seed: int, tim
         time: When the model was evaluated, in UTC.
     """
     binary = len(labels) == 2
-    report = evaluate.report(predictions.probabilities, predictions.targets, labels)
-    values = (_binary if binary else _multiclass)(predictions, report)
-    deviations = _deviations(predictions, labels, seed, binary=binary)
+    report = evaluate.report(*predictions, labels)
+    deviations = _deviations(predictions, labels, seed)
     metrics: dict[str, Any] = {"confusion_matrix": _confusion_matrix(report, labels)}
     metrics |= {
-        name: {"value": value, "standard_deviation": deviations.get(name, UNKNOWN)} for name, value in values.items()
+        name: {"value": value, "standard_deviation": deviations.get(name, UNKNOWN)}
+        for name, value in _values(predictions, report).items()
     }
     metrics |= _curves(predictions) if binary else {}
     return {
@@ -66,7 +66,12 @@ def statistics(predictions: Predictions, labels: Sequence[Label], seed: int, tim
     }
 
 
-def _multiclass(_: Predictions, report: Mapping[str, Any]) -> dict[str, float]:
+def _values(predictions: Predictions, report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are single numbers."""
+    return _binary(predictions, report) if len(report["by_label"]) == 2 else _multiclass(report)
+
+
+def _multiclass(report: Mapping[str, Any]) -> dict[str, float]:
     """Return metrics over all labels, each label weighted by its share of the rows."""
     lines = report["by_label"]
     recall, precision, rows = (np.array([line[name] for line in lines]) for name in ("recall", "precision", "rows"))
@@ -117,17 +122,18 @@ def _f(beta: float, precision: Any, recall: Any) -> Any:
     return (1 + beta**2) * np.asarray(precision) * recall / np.where(below, below, 1.0)
 
 
-def _deviations(predictions: Predictions, labels: Sequence[Label], seed: int, *, binary: bool) -> dict[str, float]:
+def _deviations(predictions: Predictions, labels: Sequence[Label], seed: int) -> dict[str, float]:
     """Return the standard deviation of each metric over random samples; none where there are too few rows."""
     count = len(predictions.targets)
     if count < FEWEST_ROWS_OF_A_DEVIATION:
         return {}
     generator = np.random.default_rng(seed)
-    found: list[dict[str, float]] = []
-    for _ in range(SAMPLES):
+
+    def of_sample() -> dict[str, float]:
         sample = predictions.take(generator.permutation(count)[: int(SHARE_OF_A_SAMPLE * count)])
-        report = evaluate.report(sample.probabilities, sample.targets, labels)
-        found.append((_binary if binary else _multiclass)(sample, report))
+        return _values(sample, evaluate.report(*sample, labels))
+
+    found = [of_sample() for _ in range(SAMPLES)]
     everywhere = set.intersection(*map(set, found))
     return {name: float(np.std([values[name] for values in found], ddof=1)) for name in everywhere}
 
