@@ -92,5 +92,5 @@ def test_sdk_3_registers_a_model_by_the_lines_of_the_page_and_knows_every_part_o
     assert package["InferenceSpecification"]["Containers"] == [{"Image": IMAGE, "ModelDataUrl": ARTIFACT}]
     registered = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     assert registered == f"s3://bucket/{OUTPUT}/statistics.json"
-    content = aws.objects("bucket")[registered.removeprefix("s3://bucket/")]
-    assert json.loads(content) == json.loads((output / "statistics.json").read_text(encoding="utf-8"))
+    stored = aws.client("s3").get_object(Bucket="bucket", Key=registered.removeprefix("s3://bucket/"))
+    assert stored["Body"].read() == (output / "statistics.json").read_bytes()

@@ -25,6 +25,7 @@ SETTINGS: Mapping[str, str] = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_ALLOW_FILE_STORE": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it may hold a password
 }
 MOST_SHOWN = 300  # characters of an error
 METRICS_AT_ONCE, PARAMETERS_AT_ONCE = 1000, 100  # the most that the service accepts
