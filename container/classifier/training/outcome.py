@@ -87,7 +87,7 @@ def outcome_of(
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
-    context.events.write(run.history)
+    context.events.close(run.history)
     reports, manifest, thresholds, predictions = {}, {}, None, {}
     if len(run.scores.rows):
         targets = evaluation["validation"].targets[run.scores.rows]

@@ -49,8 +49,15 @@ class EpochEvents:
             self._writer.flush()
         except (OSError, tf.errors.OpError) as error:
             log.warning("event=tensorboard note=%r", f"no event files in {self._folder}: {type(error).__name__}")
-            self._folder = None
+            self._folder = self._writer = None
         self._written = len(history)
+
+    def close(self, history: Sequence[Metrics]) -> None:
+        """Write the epochs that are left, and close the files."""
+        self.write(history)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 def _scalar() -> tf.compat.v1.SummaryMetadata:
