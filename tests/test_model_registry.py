@@ -12,16 +12,14 @@ import pytest
 
 from aws_helpers import Aws, running_aws
 from classifier.training.standard_files import model_card
-from classifier.training.standard_files.facts import Facts
 from classifier.training.standard_files.statistics import statistics
 from jobs import ROOT
-from test_standard_files import facts_with
-from test_statistics import of_matrix
+from standard_file_helpers import facts_with, of_matrix
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/text-classification:latest"
 OUTPUT = "claims/job-1/output"
 ARTIFACT = f"s3://bucket/{OUTPUT}/model.tar.gz"
-FACTS: Facts = facts_with(3)
+FACTS = facts_with(3)
 
 
 @pytest.fixture

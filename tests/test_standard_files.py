@@ -18,13 +18,11 @@ import yaml
 from tensorflow.core.util import event_pb2
 
 from classifier import environment
-from classifier.training import evaluate
 from classifier.training.standard_files import mlflow_run, model_card
-from classifier.training.standard_files.facts import Facts
 from classifier.training.standard_files.readme import readme
 from classifier.training.standard_files.tensorboard import EpochEvents
 from jobs import ROWS, Job, rows
-from test_statistics import of_matrix
+from standard_file_helpers import facts_with
 
 LABELS = ["fire", "a|b *c*"]
 TEST_ROWS = [("fire", "the old car is new"), ("a|b *c*", "she left the door"), ("fire", "good")]
@@ -137,16 +135,6 @@ def test_a_job_without_rows_to_judge_by_has_a_card_and_no_statistics(tmp_path: P
 
 
 # --- of any model ---------------------------------------------------------------------------------------------------
-
-
-def facts_with(labels: int) -> Facts:
-    predictions = of_matrix([[int(row == column) for column in range(labels)] for row in range(labels)])
-    names = [f"{'long ' * 20}{index}" for index in range(labels)]
-    report = evaluate.report(*predictions, names)
-    evaluation = {"epochs": [{"loss": 0.5}, {"loss": 0.25}], "best": {"loss": 0.25}, "validation": report}
-    settings = {"seed": 1, "epochs": 2, "model_id": "x" * 300, "dropout": None}
-    names_of_encoder = "all-minilm-l6-v2", "bert"
-    return Facts("claims", "arn:aws:x", "1.0", "text", *names_of_encoder, names, 10, "ab" * 32, settings, evaluation)
 
 
 @pytest.mark.parametrize("labels", [2, 20, 21, 100, 101])

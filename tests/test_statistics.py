@@ -1,6 +1,5 @@
 """The statistics for SageMaker Model Registry, against the developer guide's examples and scikit-learn."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,19 +10,9 @@ import sklearn.metrics
 from classifier.training import evaluate
 from classifier.training.model import softmax
 from classifier.training.standard_files.statistics import MOST_POINTS_OF_A_CURVE, Predictions, statistics
+from standard_file_helpers import of_matrix
 
 NOW = datetime(2026, 11, 30, 5, 4, 3, 2000, tzinfo=UTC)
-
-
-def of_matrix(matrix: Sequence[Sequence[int]]) -> Predictions:
-    """Return predictions whose confusion matrix it is."""
-    cells = [
-        (row, column) for row, line in enumerate(matrix) for column, count in enumerate(line) for _ in range(count)
-    ]
-    targets, predicted = np.array(cells, np.int32).T
-    probabilities = np.full((len(targets), len(matrix)), 0.1, np.float32)
-    probabilities[np.arange(len(targets)), predicted] = 0.9
-    return Predictions(probabilities, targets)
 
 
 def random_predictions(rows: int, labels: int) -> Predictions:
