@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,15 @@ def test_a_card_keeps_to_the_schemas_limits_whatever_the_labels(labels: int) -> 
             assert all(len(name) <= 63 for name in names)
             assert len(metric["value"]) == len(names) if names else metric["type"] == "number"
     assert all(len(value) <= 1024 for value in card["additional_information"]["custom_details"].values())
+
+
+def test_rows_that_the_model_learnt_from_after_its_evaluation_are_said_to_be_so() -> None:
+    facts = facts_with(2)
+    words = "the model learnt from these rows, too"
+    for refit in (False, True):
+        found = replace(facts, evaluation={**facts.evaluation, "top_layer": {"refit": refit}})
+        assert (words in readme(found)) is refit
+        assert (words in json.dumps(model_card.model_card(found))) is refit
 
 
 def test_the_encoder_is_named_as_its_repository() -> None:

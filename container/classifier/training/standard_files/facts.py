@@ -63,6 +63,11 @@ class Facts:
         """The reports of :func:`classifier.training.evaluate.report` by split, the one that counts more first."""
         return {split: self.evaluation[split] for split in JUDGED_BY if split in self.evaluation}
 
+    def note(self, split: str) -> str:
+        """Return what to know about the metrics of a split; empty if there is nothing."""
+        learnt = split == "validation" and self.evaluation.get("top_layer", {}).get("refit", False)
+        return "After it was evaluated, the model learnt from these rows, too." if learnt else ""
+
     @property
     def shown_hyperparameters(self) -> dict[str, str]:
         """The hyperparameters that have a value, as text."""

@@ -50,6 +50,7 @@ def _evaluation(split: str, report: Mapping[str, Any], facts: Facts) -> dict[str
         groups.append({"name": "by label", "metric_data": _by_label(report, facts.labels)})
     return {
         "name": f"{split} rows",
+        **({"evaluation_observation": facts.note(split)} if facts.note(split) else {}),
         "metadata": {"rows": str(rows_of(report)), "job": facts.job_name},
         "metric_groups": groups,
     }

@@ -80,6 +80,8 @@ def _evaluation(facts: Facts) -> Iterator[str]:
         yield "The job had no rows to evaluate the model on.\n"
     for split, report in facts.reports.items():
         yield f"### {split.capitalize()} Rows\n"
+        if facts.note(split):
+            yield f"{facts.note(split)}\n"
         shown = [("rows", rows_of(report)), *((TYPES[name][1], value) for name, value in figures_of(report).items())]
         yield _table(("metric", "value"), shown)
         if len(facts.labels) <= MOST_LABELS:
