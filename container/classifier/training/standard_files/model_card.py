@@ -1,8 +1,8 @@
 """A model card for SageMaker Model Registry and SageMaker Model Cards.
 
-Source: the schema of model cards in sagemaker-core (``tools/model_card/model_card_schema.json``); SageMaker API reference,
-ModelPackageModelCard, by which the card of a model package may say less in ``model_overview``, so that this part is left
-out. What only a person knows, such as the risk, is left to that person.
+Source: the schema of model cards in sagemaker-core (``tools/model_card/model_card_schema.json``); SageMaker API
+reference, ModelPackageModelCard, by which the card of a model package may say less in ``model_overview``, so that this
+part is left out. What only a person knows, such as the risk, is left to that person.
 """
 
 from collections.abc import Mapping, Sequence
