@@ -58,6 +58,8 @@ def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(
     assert caplog.text.count("event=test rows=12") == 1  # of the chosen model only
     assert caplog.text.count("event=leaderboard") == 3
     assert 'id="candidates"' in (auto.base / "output" / "data" / "report.html").read_text(encoding="utf-8")
+    runs = {path.parent.name for path in (auto.base / "output" / "tensorboard").rglob("events.*")}
+    assert runs == {"linear", "top-layer", "whole-network"}
     assert predictor.load(auto.model).labels == (0, 1)
 
 

@@ -115,7 +115,9 @@ def test_channels_that_come_in_parts_are_known_T33(tmp_path: Path) -> None:
 
 
 def test_the_jobs_name_is_the_platforms_T50(tmp_path: Path) -> None:
-    assert read(tmp_path, TRAINING_JOB_NAME="claims-1").job_name == "claims-1"
+    given = read(tmp_path, TRAINING_JOB_NAME="claims-1", TRAINING_JOB_ARN="arn:aws:sagemaker:x:1:training-job/claims-1")
+    assert (given.job_name, given.job_arn) == ("claims-1", "arn:aws:sagemaker:x:1:training-job/claims-1")
+    assert read(tmp_path).job_arn == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "3"])

@@ -22,7 +22,7 @@ from classifier.pixels import ImageSource
 from classifier.report import __main__ as program
 from classifier.report import confusion
 from classifier.report.elements import interval, quoted
-from classifier.training import data_summary, examples, outcome
+from classifier.training import data_summary, examples, output
 from classifier.training.context import JobContext
 from classifier.training.data import Split
 from classifier.training.interruption import Interruption
@@ -332,7 +332,7 @@ def finished(job: Job, **hyperparameters: str) -> JobContext:
     context = JobContext(cast("Any", None), Interruption(), job.base, job.base)
     nothing = cast("Any", None)
     model = Outcome(nothing, [], {}, nothing, Hyperparameters.parse(hyperparameters))
-    outcome._report(Environment.from_environ(job.environ), model, nothing, context)
+    output._report(Environment.from_environ(job.environ), model, nothing, context)
     return context
 
 
@@ -377,7 +377,7 @@ def test_a_disk_without_room_for_the_cost_keeps_the_evaluation(
 
     monkeypatch.setattr(artifact, "write_json", full)
     before = (copied.base / "output" / "data" / "evaluation.json").read_bytes()
-    outcome._add_cost(Environment.from_environ(copied.environ), {"training": 1.0}, {})
+    output._add_cost(Environment.from_environ(copied.environ), {"training": 1.0}, {})
     assert "WARNING" in caplog.text
     assert "not written to evaluation.json: No space left on device" in caplog.text
     assert [path.read_bytes() for path in (copied.base / "output" / "data").iterdir()] == [before]

@@ -61,6 +61,7 @@ def test_the_model_folder_holds_what_serving_and_other_programs_need_T37(finishe
     job, _ = finished
     assert sorted(path.name for path in job.model.iterdir()) == [
         "1",
+        "README.md",
         "class_label_to_prediction_index.json",
         "encoder",
         "golden.json",

@@ -23,6 +23,7 @@ REFERENCE_FILE = "golden.json"
 ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
 NGRAMS_FILE = "ngrams.safetensors"
+README_FILE = "README.md"
 # The files and folders that serving reads of a model of this image.
 _SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 

@@ -46,6 +46,7 @@ class Environment:
         checkpoint_folder: Where checkpoints are kept, which SageMaker copies to and from S3 where the job says so.
         sharded: The channels of which each host gets a part of the objects only.
         instance_type: The type of the instance, such as ``ml.m5.xlarge``; empty where it is not known.
+        job_arn: The training job's ARN; empty outside of SageMaker.
     """
 
     base: Path
@@ -57,6 +58,7 @@ class Environment:
     checkpoint_folder: Path
     sharded: frozenset[str] = frozenset()
     instance_type: str = ""
+    job_arn: str = ""
 
     @property
     def model_folder(self) -> Path:
@@ -72,6 +74,11 @@ class Environment:
     def output_data_folder(self) -> Path:
         """Where results that are not the model go; SageMaker packs it as ``output.tar.gz``."""
         return self.output_folder / "data"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """Where event files go; SageMaker copies them to S3 while the job runs, if it has a TensorBoardOutputConfig."""
+        return self.output_folder / "tensorboard"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> "Environment":
@@ -109,6 +116,7 @@ class Environment:
                 name for name, settings in input_data.items() if settings.get("S3DistributionType") == SHARDED
             ),
             instance_type=str(resources.get("current_instance_type") or ""),
+            job_arn=environ.get("TRAINING_JOB_ARN", ""),
         )
 
 

@@ -30,7 +30,9 @@ from classifier.training.data import Data
 from classifier.training.interruption import StoppedError
 from classifier.training.loop import batches
 from classifier.training.loop.checkpoint import run_digest
-from classifier.training.outcome import Outcome, finish, tested
+from classifier.training.outcome import Outcome, tested
+from classifier.training.output import finish
+from classifier.training.standard_files.tensorboard import EpochEvents
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +143,8 @@ def run(
         context: The job's environment.
     """
     began = time.monotonic()
+    if context.cluster.is_chief:
+        context = replace(context, events=EpochEvents(environ.tensorboard_folder))
     if hyperparameters.model_id == AUTO_MODEL:
         best, trials = train(rows, hyperparameters, context)
         write(environ.output_data_folder, best, trials)
@@ -295,13 +299,18 @@ def _why_stopped(hyperparameters: Hyperparameters, context: JobContext) -> str:
 
 
 def _own(context: JobContext, trial: Trial) -> JobContext:
-    """Return a trial's context: a folder of its own, and the model channel, if it has a use for that."""
+    """Return a trial's context: folders of its own, and the model channel, if it has a use for that."""
     channel = None if trial.hyperparameters.model_id == LINEAR else context.channel
-    return replace(context, scratch=_scratch(context, trial.name), channel=channel)
+    events = context.events.below(_folder_name(trial.name))
+    return replace(context, scratch=_scratch(context, trial.name), channel=channel, events=events)
 
 
 def _scratch(context: JobContext, name: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '-')}-", dir=context.scratch))
+    return Path(tempfile.mkdtemp(prefix=f"{_folder_name(name)}-", dir=context.scratch))
+
+
+def _folder_name(name: str) -> str:
+    return name.replace(" ", "-")
 
 
 def _shown(settings: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, TimeLimit
+from classifier.training.standard_files.tensorboard import EpochEvents
 from classifier.training.warm_start import Previous
 
 # Of a job's time budget, what is kept for the steps after training: n-grams beside the network; scoring and export.
@@ -26,6 +27,7 @@ class JobContext:
         previous: The model of this image that the channel holds; None without one.
         sharded: The splits of which each host has rows of its own: ``training``, ``validation``, ``test``.
         started: When the job was started, as :func:`time.monotonic` gives it.
+        events: The event files of the chief; other hosts write none.
     """
 
     cluster: Cluster
@@ -36,6 +38,7 @@ class JobContext:
     previous: Previous | None = None
     sharded: frozenset[str] = frozenset()
     started: float = field(default_factory=time.monotonic)
+    events: EpochEvents = field(default_factory=EpochEvents)
 
     def left(self, budget: int | None, share: float = 1.0) -> float:
         """Return the seconds of a time budget that are left for training; there is no end of them without a budget.

@@ -218,7 +218,12 @@ def save(
 
 
 def export(
-    folder: Path, trained: Trained, data: Data, hyperparameters: Hyperparameters, interruption: Interruption
+    folder: Path,
+    trained: Trained,
+    data: Data,
+    hyperparameters: Hyperparameters,
+    interruption: Interruption,
+    readme: str = "",
 ) -> Predictor:
     """Write the model folder, which appears once it is complete and verified.
 
@@ -230,6 +235,7 @@ def export(
         data: The job's rows.
         hyperparameters: The job's hyperparameters.
         interruption: Tells whether the job was told to stop.
+        readme: The model card; empty to write none.
 
     Returns:
         A predictor for the exported model.
@@ -243,6 +249,8 @@ def export(
         artifact.write_labels(work, data.labels)
         _write_weights(work, trained)
         artifact.write_json(work / artifact.REFERENCE_FILE, _references(trained, data))
+        if readme:
+            artifact.write_whole(work / artifact.README_FILE, readme)
         manifest = _manifest(trained, data, hyperparameters)
         artifact.write_json(work / artifact.MANIFEST_FILE, manifest)
         exported = predictor.from_artifact(artifact.load(work), Computing(TENSORFLOW))

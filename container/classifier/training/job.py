@@ -114,7 +114,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             weights=_given_weights(encoder, kept, context, from_scratch=files is None),
         )
         limit = context.limit(hyperparameters.time_budget)
-        run_context = RunContext(cluster, Folder(context.checkpoints, digest), limit)
+        run_context = RunContext(cluster, Folder(context.checkpoints, digest), limit, context.events)
         task = _task(fit_spec, kept, rows, hyperparameters, context)
         solves = encoder.pooling == NO_VECTORS or (hyperparameters.solves_top_layer and not _augments(encoder))
         if solves:

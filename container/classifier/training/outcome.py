@@ -1,32 +1,26 @@
-"""The outcome of training: a model with its metrics, and the files that are written of both."""
+"""The outcome of training: a calibrated model with its metrics."""
 
-import json
 import logging
-import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import artifact, report, resources
 from classifier.artifact import Label
-from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
-from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
-from classifier.training import abstention, calibration, data_summary, evaluate, examples, hardware, warm_start
+from classifier.training import abstention, calibration, evaluate
 from classifier.training.abstention import Predicted, Thresholds
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
-from classifier.training.export import Trained, export
+from classifier.training.export import Trained
 from classifier.training.loop import batches
 from classifier.training.loop.progress import Metrics
 from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopped
 from classifier.training.model import softmax
 from classifier.training.solving import ScoredNetwork
+from classifier.training.standard_files.statistics import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +42,7 @@ class Outcome:
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
         thresholds: Those below which no label is answered; None without ``target_precision``.
         lengths: Statistics of the texts' lengths; empty for records that are not tokenized here.
+        predictions: The predictions that the metrics of each label were computed from, by split.
     """
 
     trained: Trained
@@ -57,6 +52,7 @@ class Outcome:
     hyperparameters: Hyperparameters
     thresholds: Thresholds | None = None
     lengths: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
 
 
 def outcome_of(
@@ -86,9 +82,11 @@ def outcome_of(
     def answer(records: Sequence[Any]) -> NDArray[np.float32]:
         return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
 
-    reports, manifest, thresholds = {}, {}, None
+    context.events.close(run.history)
+    reports, manifest, thresholds, predictions = {}, {}, None, {}
     if len(run.scores.rows):
         targets = evaluation["validation"].targets[run.scores.rows]
+        predictions["validation"] = Predictions(run.scores.probabilities, targets)
         reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
         reports["calibration"] = dict(scored.calibration)
         manifest["calibration"] = calibration.summary(scored.calibration)
@@ -114,7 +112,7 @@ def outcome_of(
         network.temperature,
         manifest,
     )
-    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds)
+    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds, predictions=predictions)
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is None or not len(scores.rows):
         return outcome
@@ -126,32 +124,6 @@ def tested(outcome: Outcome, rows: Data) -> Outcome:
     if not len(rows.test.records):
         return outcome
     return _with_test_rows(outcome, outcome.answer(rows.test.records), rows.test.targets, rows.labels)
-
-
-def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobContext, began: float) -> None:
-    """Write the model, its metrics and the report on the chief; no host returns before that is done.
-
-    Args:
-        environ: The files of the job.
-        outcome: The result of training.
-        rows: This host's rows.
-        context: The job's environment.
-        began: When training began, as :func:`time.monotonic` gives it.
-    """
-    if context.cluster.is_chief:
-        ended = time.monotonic()
-        _write_evaluation(environ.output_data_folder, outcome, rows)
-        if context.previous is not None and not context.interruption.requested():
-            warm_start.compare(context.previous, rows, outcome.answer)
-        exported = export(environ.model_folder, outcome.trained, rows, outcome.hyperparameters, context.interruption)
-        seconds = {
-            "preparation": round(began - context.started, 1),
-            "training": round(ended - began, 1),
-            "export": round(time.monotonic() - ended, 1),
-        }
-        _add_cost(environ, seconds, exported.manifest["answers_per_second"])
-        _report(environ, outcome, rows, context)
-    context.cluster.all_gather(b"done")
 
 
 def _with_test_rows(
@@ -173,7 +145,8 @@ def _with_test_rows(
     if outcome.thresholds is not None:
         answered = abstention.answered(outcome.thresholds, Predicted.of(probabilities, targets))
         reports["abstention"] = reports["abstention"] | {"test": answered}
-    return replace(outcome, reports=reports)
+    predictions = {**outcome.predictions, "test": Predictions(probabilities, targets)}
+    return replace(outcome, reports=reports, predictions=predictions)
 
 
 def _checked(
@@ -190,68 +163,3 @@ def _checked(
     some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
     answers = answer(some.records)
     return some, answers, answers
-
-
-def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows; remove an earlier report."""
-    report.remove(folder)
-    with resources.room_for("the model's metrics", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
-        chosen = dict(outcome.trained.report)
-        content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
-        content |= {"top_layer": chosen} if chosen else {}
-        content["data"] = data_summary.summary(rows, outcome.lengths)
-        artifact.write_json(folder / EVALUATION, content)
-        if "validation" in outcome.reports:
-            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
-
-
-def _add_cost(environ: Environment, seconds: Mapping[str, float], answers_per_second: Mapping[str, float]) -> None:
-    """Add what the job took to ``evaluation.json``, which was written before that was known, and is kept if that fails.
-
-    Args:
-        environ: The files of the job.
-        seconds: The seconds of each phase of this run.
-        answers_per_second: The answers per second of each engine.
-    """
-    path = environ.output_data_folder / EVALUATION
-    cost = {
-        "seconds": seconds,
-        "instance_type": environ.instance_type or None,
-        "hosts": len(environ.hosts),
-        "processors": resources.processors(),
-        "gpus": len(hardware.capabilities()),
-        "answers_per_second": answers_per_second,
-    }
-    new = path.with_name(f".{EVALUATION}")
-    try:
-        artifact.write_json(new, {**json.loads(path.read_text(encoding="utf-8")), "cost": cost})
-    except OSError as error:  # a full disk
-        log.warning("event=cost note=%r", f"not written to {EVALUATION}: {error.strerror}")
-        return
-    new.replace(path)
-
-
-def _report(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
-    """Write the report, if the job asks for it and has time; without one, the job has all that matters."""
-    hyperparameters, folder = outcome.hyperparameters, environ.output_data_folder
-    if not hyperparameters.report:
-        return
-    if context.interruption.requested():
-        log.info("event=report note='not written: the job was told to stop'")
-        return
-    started = time.monotonic()
-    try:
-        if hyperparameters.report_examples and "validation" in outcome.reports:
-            wrong = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_json(folder / EXAMPLES, {"validation": examples.worst(outcome.trained.checked, wrong)})
-        path = report.write(folder, environ.model_folder)
-    except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
-        locations = "".join(traceback.format_tb(error.__traceback__))
-        log.warning(
-            "event=report note='not written; the model is complete' error=%s\n%s", type(error).__name__, locations
-        )
-        return
-    log.info("event=report file=%s bytes=%d seconds=%.1f", path.name, path.stat().st_size, time.monotonic() - started)

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from classifier.training.loop.optimizers import LearningRate, build_optimizer
 from classifier.training.loop.progress import Metrics, Run, Watch, log_epoch
 from classifier.training.loop.resumption import captured, resumed
 from classifier.training.loop.scoring import EvaluationSplit, Scores, score_some, score_unless_stopped
+from classifier.training.standard_files.tensorboard import EpochEvents
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +64,13 @@ class RunContext:
         cluster: The hosts and devices.
         checkpoints: The checkpoints that the run is resumed from and writes.
         interruption: Tells whether the job was told to stop.
+        events: The event files of the chief; other hosts write none.
     """
 
     cluster: Cluster
     checkpoints: Folder
     interruption: Interruption
+    events: EpochEvents = field(default_factory=EpochEvents)
 
     def stop_requested(self) -> bool:
         """Return whether any host was told to stop; all hosts must call it at the same point."""
@@ -129,6 +132,7 @@ def _epoch(loop: "_Loop", fit_spec: FitSpec, hyperparameters: Hyperparameters, w
     _keep_best(run, fit_spec, hyperparameters, metrics, some)
     if cluster.is_chief:
         log_epoch(metrics, watch)
+        loop.run_context.events.write(run.history)
     if scores is not None:
         loop.save()
     return scores is not None
