@@ -17,7 +17,16 @@ from classifier.artifact import Label
 from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
 from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
-from classifier.training import abstention, calibration, data_summary, evaluate, examples, hardware, warm_start
+from classifier.training import (
+    abstention,
+    calibration,
+    data_summary,
+    evaluate,
+    examples,
+    hardware,
+    suspect_labels,
+    warm_start,
+)
 from classifier.training.abstention import Predicted, Thresholds
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
@@ -27,6 +36,7 @@ from classifier.training.loop.progress import Metrics
 from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopped
 from classifier.training.model import softmax
 from classifier.training.solving import ScoredNetwork
+from classifier.training.suspect_labels import Suspects
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +58,8 @@ class Outcome:
         hyperparameters: The job's hyperparameters, with the number of epochs that was chosen.
         thresholds: Those below which no label is answered; None without ``target_precision``.
         lengths: Statistics of the texts' lengths; empty for records that are not tokenized here.
+        suspects: The labelled rows, training rows before validation rows, whose labels are probably wrong; None if they
+            were not searched.
     """
 
     trained: Trained
@@ -57,6 +69,7 @@ class Outcome:
     hyperparameters: Hyperparameters
     thresholds: Thresholds | None = None
     lengths: Mapping[str, Any] = field(default_factory=dict)
+    suspects: Suspects | None = None
 
 
 def outcome_of(
@@ -114,7 +127,7 @@ def outcome_of(
         network.temperature,
         manifest,
     )
-    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds)
+    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds, suspects=scored.suspects)
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is None or not len(scores.rows):
         return outcome
@@ -193,7 +206,7 @@ def _checked(
 
 
 def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows; remove an earlier report."""
+    """Write ``evaluation.json`` and the lists of wrong answers and suspect labels, if any; remove an earlier report."""
     report.remove(folder)
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,6 +215,10 @@ def _write_evaluation(folder: Path, outcome: Outcome, rows: Data) -> None:
         content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
         content |= {"top_layer": chosen} if chosen else {}
         content["data"] = data_summary.summary(rows, outcome.lengths)
+        if outcome.suspects is not None:
+            content["suspect_labels"] = outcome.suspects.report
+            table = outcome.suspects.table(rows.training, rows.validation, rows.labels)
+            artifact.write_whole(folder / suspect_labels.FILE, table.to_csv(index=False))
         artifact.write_json(folder / EVALUATION, content)
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
