@@ -172,10 +172,10 @@ def test_files_are_searched_before_any_training(tmp_path: Path, tiny_encoder: Pa
     assert ended.returncode == 0, ended.stderr
     for index in SWAPPED:
         label = PAIRS[index][0]
-        assert f"{path}:{index + 1}: label {label}, which may be {1 - label}" in ended.stdout
+        assert f"{path}:{index + 1}: label {label}, which may be {1 - label} (score " in ended.stdout
     found = listed(list_path)
     assert {row["place"] for row in found[:2]} == {f"{path}:{index + 1}" for index in SWAPPED}
-    assert f"suspect labels: {len(found)} of 72 rows" in ended.stdout
+    assert f"event=suspect_labels rows=72 of=72 suspects={len(found)} " in ended.stdout
     assert "problems: 0" in ended.stdout
 
 
