@@ -1,8 +1,7 @@
-"""Suspect labels: found by confident learning, listed by a job, and by the check of files before one."""
+"""The search for suspect labels: what it finds, what it leaves alone, and when it is left out."""
 
-import csv
-import json
-from pathlib import Path
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,22 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier.encoders import ngrams
+from classifier.hyperparameters import Hyperparameters
 from classifier.training import suspect_labels
+from classifier.training.interruption import Interruption
+from classifier.training.solving import Task
 from classifier.training.top_layer import Records
-from jobs import Job, check_data, rows
 
 LABELS = 4
 CODES = ngrams.codes(50)
-TOP = {"train_only_top_layer": "True"}
-WORDS = (("good", "fine"), ("bad", "cold"))
-# Two labels, which one word tells, and two rows with the other's.
-SWAPPED = (11, 40)
-PAIRS = [
-    (index % 2 if index not in SWAPPED else 1 - index % 2, f"the {WORDS[index % 2][index // 2 % 2]} {word} {other}")
-    for index, (word, other) in enumerate(
-        [(word, other) for word in ("car", "door", "light", "film", "engine", "smoke") for other in ("red", "new")] * 6
-    )
-]
 
 
 def records(count: int, *, noise: float = 0.3, seed: int = 1) -> Records:
@@ -67,8 +58,8 @@ def test_right_labels_leave_the_list_short() -> None:
 @pytest.mark.parametrize("without", ["vectors", "bags"])
 def test_vectors_or_n_grams_alone_are_enough(without: str) -> None:
     changed, wrong = with_wrong_labels(records(400), 0.1)
-    parts = {"vectors": changed.vectors, "bags": changed.bags, without: None}
-    found = suspect_labels.find(Records(**parts, targets=changed.targets, weights=changed.weights), LABELS)
+    nothing: dict[str, Any] = {without: None}
+    found = suspect_labels.find(replace(changed, **nothing), LABELS)
     assert np.isin(found.rows, wrong).sum() >= 0.7 * len(wrong)
 
 
@@ -111,86 +102,23 @@ def test_of_too_many_rows_a_random_part_is_searched_and_few_rows_are_not(
     assert "event=suspect_labels note='not searched: 49 rows are too few'" in caplog.text
 
 
-# --- jobs
+def test_the_log_says_why_a_job_does_not_search(caplog: pytest.LogCaptureFixture) -> None:
+    def searches(*, alone: bool = True, stopped: bool = False, wanted: bool = True) -> bool:
+        cluster: Any = SimpleNamespace(alone=alone)
+        interruption = Interruption()
+        if stopped:
+            interruption.request()
+        settings = Hyperparameters.parse({"suspect_labels": str(wanted)})
+        nothing: Any = None
+        return Task(nothing, False, nothing, False, settings, None, cluster, interruption).searches_labels()
 
-
-def evaluation(job: Job) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((job.base / "output" / "data" / "evaluation.json").read_text())
-    return content
-
-
-def listed(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-SETTINGS = {
-    "solved": TOP,
-    "steps on vectors": {**TOP, "epochs": "1", "batch_size": "32"},
-    "whole network": {"epochs": "1", "batch_size": "32", "learning_rate": "0"},
-    "linear": {"model_id": "linear"},
-}
-
-
-@pytest.mark.parametrize("way", SETTINGS)
-def test_a_job_lists_the_rows_by_place_whatever_it_trains(job: Job, way: str, caplog: pytest.LogCaptureFixture) -> None:
-    if way == "linear":
-        (job.base / "input" / "data" / "model").rename(job.base / "unused")
-    job.channel("training", rows(PAIRS))
-    job.configure(hyperparameters=SETTINGS[way])
     with caplog.at_level("INFO"):
-        job.train()
-    found = listed(job.base / "output" / "data" / "suspect_labels.csv")
-    places = {row["place"]: row for row in found}
-    assert [list(row) for row in found[:1]] == [["place", "label", "suggested_label", "score"]]
-    for index in SWAPPED:
-        row = places[f"training/data.csv:{index + 1}"]
-        assert (row["label"], row["suggested_label"]) == (str(PAIRS[index][0]), str(1 - PAIRS[index][0]))
-    assert {row["place"] for row in found[:2]} == {f"training/data.csv:{index + 1}" for index in SWAPPED}
-    assert evaluation(job)["suspect_labels"] == {"rows": len(found), "checked": 72, "file": "suspect_labels.csv"}
-    assert f"event=suspect_labels rows=72 of=72 suspects={len(found)} " in caplog.text
-    assert not any(text in (job.base / "output" / "data" / "suspect_labels.csv").read_text() for _, text in PAIRS)
-
-
-def test_a_job_that_does_not_want_the_list_has_none(job: Job, caplog: pytest.LogCaptureFixture) -> None:
-    job.channel("training", rows(PAIRS))
-    job.configure(hyperparameters={**TOP, "suspect_labels": "False"})
-    with caplog.at_level("INFO"):
-        job.train()
-    assert not (job.base / "output" / "data" / "suspect_labels.csv").exists()
-    assert "suspect_labels" not in evaluation(job)
-    assert "event=suspect_labels" not in caplog.text
-
-
-# --- files
-
-
-def test_files_are_searched_before_any_training(tmp_path: Path, tiny_encoder: Path) -> None:
-    path, list_path = tmp_path / "data.csv", tmp_path / "list.csv"
-    path.write_text(rows(PAIRS), encoding="utf-8")
-    ended = check_data("check", path, "--model", tiny_encoder, "--deep", "--suspects", list_path)
-    assert ended.returncode == 0, ended.stderr
-    for index in SWAPPED:
-        label = PAIRS[index][0]
-        assert f"{path}:{index + 1}: label {label}, which may be {1 - label} (score " in ended.stdout
-    found = listed(list_path)
-    assert {row["place"] for row in found[:2]} == {f"{path}:{index + 1}" for index in SWAPPED}
-    assert f"event=suspect_labels rows=72 of=72 suspects={len(found)} " in ended.stdout
-    assert "problems: 0" in ended.stdout
-
-
-def test_files_with_problems_are_not_searched(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text(rows(PAIRS) + "2\n", encoding="utf-8")
-    ended = check_data("check", path, "--deep")
-    assert ended.returncode == 1
-    assert "problems: 1" in ended.stdout
-    assert "suspect" not in ended.stdout
-
-
-def test_a_list_without_a_search_is_wrong_usage(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_text(rows(PAIRS), encoding="utf-8")
-    ended = check_data("check", path, "--suspects", tmp_path / "list.csv")
-    assert ended.returncode == 2
-    assert "--suspects needs --deep" in ended.stderr
+        assert searches()
+        assert not searches(wanted=False)
+        assert not caplog.records
+        assert not searches(alone=False)
+        assert not searches(stopped=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        "event=suspect_labels note='not searched: the job has several hosts'",
+        "event=suspect_labels note='not searched: the job was told to stop, or has no time left'",
+    ]

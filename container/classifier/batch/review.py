@@ -4,14 +4,15 @@ A row's vector is the gradient that its most probable label would give the top l
 times the row's n-grams. It is long where the model is uncertain, and points elsewhere for other labels or other words.
 The rows are chosen one by one, each with a chance that grows with its distance from all that are chosen.
 
-Source: Ash, Zhang, Krishnamurthy, Langford and Agarwal, "Deep Batch Active Learning by Diverse, Uncertain Gradient Lower
-Bounds" (2020); n-grams take the place of the network's last vectors, which an exported model doesn't give.
+Source: Ash, Zhang, Krishnamurthy, Langford and Agarwal, "Deep Batch Active Learning by Diverse, Uncertain Gradient
+Lower Bounds" (2020); n-grams take the place of the network's last vectors, which an exported model doesn't give.
 """
 
 import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse
@@ -189,7 +190,7 @@ def _lacking(probabilities: Probabilities) -> NDArray[np.float32]:
 
 def _buckets(text: str) -> Iterator[int]:
     words = WORD.findall(text[:LONGEST_COMPARED].lower())
-    for part in (*words, *map(" ".join, zip(words, words[1:], strict=False))):
+    for part in (*words, *map(" ".join, pairwise(words))):
         yield zlib.crc32(part.encode("utf-8", "surrogatepass")) % BUCKETS
 
 
