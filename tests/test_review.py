@@ -87,7 +87,7 @@ def test_rows_that_can_not_be_read_are_left_out_with_a_warning(
     source.write_text("id,text\n1,the car is good\n2\n3,the film is old\n")
     assert run(tiny_model, source, tmp_path / "out", "--review", "5") == 0
     assert len(rows(tmp_path / "out" / "review.csv")) == 2
-    assert "1 rows can not be read; without --review, batch lists them" in capfd.readouterr().err
+    assert "1 of 3 rows can't be read; without --review, batch lists them" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_rows_that_can_not_be_read_are_left_out_with_a_warning(
         (("--probabilities",), "--probabilities"),
         (("--fail-on-rejects",), "--fail-on-rejects"),
         (("--shard", "0/2"), "a part of the rows"),
-        (("--review", "0"), "must be an integer from 1 to 10000"),
+        (("--review", "0"), "must be a whole number from 1 to 10,000"),
     ],
 )
 def test_options_of_predictions_are_refused(
@@ -105,7 +105,7 @@ def test_options_of_predictions_are_refused(
     source = tmp_path / "claims.csv"
     source.write_text("the car is good\nthe film is old\n")
     assert run(tiny_model, source, tmp_path / "out", "--review", "5", *options) == 1
-    assert named in capfd.readouterr().err
+    assert named in capfd.readouterr().out
     assert not (tmp_path / "out" / "review.csv").exists()
 
 
@@ -116,5 +116,5 @@ def test_a_file_that_is_no_table_ends_the_review_by_name(
     (tmp_path / "in" / "a.csv").write_text("the car is good\nthe film is old\n")
     (tmp_path / "in" / "b.csv").write_bytes(b"PAR1\0\0\0")
     assert run(tiny_model, tmp_path / "in", tmp_path / "out", "--review", "5") == 1
-    assert "b.csv: " in capfd.readouterr().err
+    assert "b.csv: " in capfd.readouterr().out
     assert visible(tmp_path / "out") == []

@@ -139,7 +139,8 @@ def write(job: Job, names: Sequence[str], count: int) -> Tally:
         unfinished.unlink(missing_ok=True)
     log.info("event=review file=%r rows=%d of=%d", job.results.address(FILE), len(picked), total.rows)
     if total.rejected:
-        log.warning("event=review note='%d rows can not be read; without --review, batch lists them'", total.rejected)
+        words = f"{total.rejected} of {total.total} rows can't be read; without --review, batch lists them"
+        log.warning("event=review note=%r", words)
     return total
 
 
