@@ -95,9 +95,13 @@ def test_files_with_problems_are_not_searched(tmp_path: Path) -> None:
     assert "suspect" not in ended.stdout
 
 
-def test_a_list_without_a_search_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_list_without_a_search_or_a_folder_is_wrong_usage(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text(rows(PAIRS), encoding="utf-8")
-    ended = check_data("check", path, "--suspects", tmp_path / "list.csv")
-    assert ended.returncode == 2
-    assert "--suspects needs --deep" in ended.stderr
+    for arguments, words in [
+        (("--suspects", tmp_path / "list.csv"), "--suspects needs --deep"),
+        (("--deep", "--suspects", tmp_path / "none" / "list.csv"), "not a file in a folder that exists"),
+    ]:
+        ended = check_data("check", path, *arguments)
+        assert ended.returncode == 2
+        assert words in ended.stderr

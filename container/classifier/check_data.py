@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         "train_only_top_layer",
     )
     command.add_argument(
-        "--suspects", type=Path, metavar="FILE", help="with --deep: where to write all of them, as CSV"
+        "--suspects", type=_new_file, metavar="FILE", help="with --deep: where to write all of them, as CSV"
     )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
@@ -201,6 +201,13 @@ def _existing(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"no such file or folder: {name}")
+    return path
+
+
+def _new_file(name: str) -> Path:
+    path = Path(name)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"not a file in a folder that exists: {name}")
     return path
 
 
