@@ -95,11 +95,13 @@ def test_of_too_many_rows_a_random_part_is_searched_and_few_rows_are_not(
     with caplog.at_level("INFO"):
         found = suspect_labels.search(400, changed.take, LABELS, seed=1)
         assert suspect_labels.search(49, changed.take, LABELS, seed=1) is None
+        assert suspect_labels.search(400, replace(changed, vectors=None, bags=None).take, LABELS, seed=1) is None
     assert found is not None
     assert found.checked == 300
     assert np.isin(found.rows, wrong).mean() >= 0.9
     assert f"event=suspect_labels rows=300 of=400 suspects={len(found.rows)} seconds=" in caplog.text
     assert "event=suspect_labels note='not searched: 49 rows are too few'" in caplog.text
+    assert "event=suspect_labels note='not searched: there are neither vectors nor n-grams to search by'" in caplog.text
 
 
 def test_the_log_says_why_a_job_does_not_search(caplog: pytest.LogCaptureFixture) -> None:

@@ -108,7 +108,7 @@ def search(rows: int, read: Read, labels: int, seed: int) -> Suspects | None:
     chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
     records = read(chosen)
     if records.vectors is None and records.bags is None:
-        log.info("event=suspect_labels note='not searched: the encoder has no vectors before it is trained'")
+        log.info("event=suspect_labels note='not searched: there are neither vectors nor n-grams to search by'")
         return None
     with threadpool_limits(resources.processors()):
         found = find(records, labels)
