@@ -22,7 +22,8 @@ SLOW_FILES = frozenset(
         "test_image_abuse", "test_image_hosts", "test_image_jobs", "test_image_network", "test_image_shades",
         "test_incremental", "test_keras_image", "test_linear", "test_long_text_jobs", "test_multi_model",
         "test_no_false_alarm", "test_openapi", "test_own_script", "test_page", "test_precision", "test_resume",
-        "test_serve_processes", "test_soak", "test_solved_jobs", "test_tokenization", "test_toy_extensions",
+        "test_serve_processes", "test_soak", "test_solved_jobs", "test_suspect_label_jobs", "test_tokenization",
+        "test_toy_extensions",
         "test_train_to_serve", "test_training_step", "test_tuning",
     }
 )  # fmt: skip

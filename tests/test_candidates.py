@@ -13,7 +13,7 @@ from classifier import predictor
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
-from classifier.training import candidates, program
+from classifier.training import candidates, program, suspect_labels
 from classifier.training import job as training
 from classifier.training.interruption import Interruption, StoppedError, TimeLimit
 from jobs import ROWS, Job, rows
@@ -39,8 +39,9 @@ def without_seconds(job: Job) -> list[dict[str, str]]:
 
 
 def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(
-    auto: Job, caplog: pytest.LogCaptureFixture
+    auto: Job, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(suspect_labels, "FEWEST_ROWS", 10)
     auto.channel("test", rows(ROWS))
     with caplog.at_level("INFO"):
         auto.train()
@@ -60,6 +61,8 @@ def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(
     assert 'id="candidates"' in (auto.base / "output" / "data" / "report.html").read_text(encoding="utf-8")
     runs = {path.parent.name for path in (auto.base / "output" / "tensorboard").rglob("events.*")}
     assert runs == {"linear", "top-layer", "whole-network"}
+    assert caplog.text.count("event=suspect_labels rows=48 of=48") == 2  # not before the whole network is trained
+    assert (auto.base / "output" / "data" / "suspect_labels.csv").exists()
     assert predictor.load(auto.model).labels == (0, 1)
 
 

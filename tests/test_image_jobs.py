@@ -19,7 +19,7 @@ from classifier import DEFAULT_IMAGE_ENCODER, predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.errors import UserError
-from classifier.training import data
+from classifier.training import data, suspect_labels
 from jobs import SHARED, Job
 
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -52,7 +52,10 @@ def test_folders_of_images_train_a_model_that_answers_as_it_did_in_training_T84(
     np.testing.assert_allclose(slow, fast, atol=1e-3)
 
 
-def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_the_image(tmp_path: Path) -> None:
+def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspect_labels, "FEWEST_ROWS", 18)
     job = job_of_images(tmp_path)
     job.configure(hyperparameters={})
     job.train()
@@ -73,6 +76,9 @@ def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_th
     ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (further, job))
     changed = {name.rpartition(".")[2] for name in ours if not np.array_equal(ours[name], theirs[name])}
     assert changed == {"weight", "bias"}, "means and variances are kept"
+    for each in (job, further):
+        report = json.loads((each.base / "output" / "data" / "evaluation.json").read_text(encoding="utf-8"))
+        assert report["suspect_labels"]["checked"] == 18
 
 
 def test_a_killed_job_that_trains_the_whole_encoder_in_the_image_ends_as_if_it_had_not_been(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ ALL = {
     "long_texts": "head_tail", "time_budget": "100000",
     "header": "false", "delimiter": "comma", "class_weights": "balanced", "label_smoothing": "0.1",
     "gradient_clip_norm": "1", "ngram_features": "true", "refit": "true", "calibrate": "false",
-    "target_precision": "0.9",
+    "target_precision": "0.9", "suspect_labels": "False",
     "encoder_learning_rate_decay": "0.9", "eval_metric": "auc", "mixed_precision": "bfloat16", "jit_compile": "false",
     "epoch_factor": "1", "power_decay": "false", "vocab_size": "100", "embed_size": "8", "hidden_size": "8",
     "n_layers": "2", "bidirectional": "False", "kernel_size": "3", "seed": "7",

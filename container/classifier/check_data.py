@@ -7,17 +7,19 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from classifier import MODALITY_NAMES, modalities
-from classifier.encoders import resolve
+from classifier import MODALITY_NAMES, artifact, environment, modalities
+from classifier.backends import VARIABLES
+from classifier.encoders import catalog, resolve
 from classifier.environment import shown
 from classifier.errors import UserError, at_most
-from classifier.hyperparameters import SCHEMA, Hyperparameters
+from classifier.hyperparameters import AUTO_MODEL, SCHEMA, Hyperparameters
 from classifier.modalities import Modality
 from classifier.tabular import files, layouts
 from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data, reading, warm_start
+from classifier.training.data import Data
 from classifier.training.reading import Reader
 
 GOOD, BAD = 0, 1
@@ -25,6 +27,8 @@ GROUPS_SHOWN = 20
 LINES_SHOWN = 8
 PREFIX = "event=data "
 DEFAULTS = Hyperparameters.parse({})
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result.problem(f"channel {role}", 0, wrong)
     if any(_repeats(named[role], read) for role, read in sources.items()):
         parser.error("a file is given twice")
-    problems = _problems(sources, found, modality, given)
+    if given.suspects and not given.deep:
+        parser.error("--suspects needs --deep, which searches for suspect labels")
+    rows, problems = _checked(sources, found, modality, given)
+    if rows is not None and given.deep:
+        problems = _searched(rows, given)
     # Problems are printed before the log lines on the same files.
     for line in [*at_most(_grouped(problems), GROUPS_SHOWN), *held_back.lines]:
         print(line)  # noqa: T201  the program's output
@@ -61,18 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return BAD if problems else GOOD
 
 
-def _problems(
+def _checked(
     sources: Mapping[str, Sequence[Source]],
     found: Mapping[str, ReadResult],
     modality: Modality,
     given: argparse.Namespace,
-) -> Sequence[Problem | str]:
-    """Read and check files as a job would before training, and return the problems that would end it."""
+) -> tuple[Data | None, Sequence[Problem | str]]:
+    """Read and check files as a job would before training; return their rows, or the problems that would end it."""
     try:
         tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
         labels = data.labels_of(tables)
         reader = "" if modality.is_array else _reader(given)
-        data.prepare(
+        rows = data.prepare(
             tables,
             labels,
             DEFAULTS.validation_split_ratio,
@@ -82,9 +90,39 @@ def _problems(
         if reader:
             reading.check(tables, reader, given.max_sequence_length, DEFAULTS.long_texts)
     except BadDataError as error:
-        return error.found
+        return None, error.found
+    except UserError as error:
+        return None, error.problems
+    return rows, ()
+
+
+def _searched(rows: Data, given: argparse.Namespace) -> Sequence[str]:
+    """Search the training and validation rows for suspect labels, and log and write them; return problems.
+
+    Suspects are no problems: whether a label is wrong is for a person to decide.
+    """
+    environment.set_defaults({**VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_USE_LEGACY_KERAS": "1"})
+    from classifier.training import label_check  # noqa: PLC0415  imports TensorFlow, which takes seconds
+
+    asked = {name: getattr(given, name) for name in ("model_id", "max_sequence_length")}
+    own = {name: value for name, value in asked.items() if value not in (getattr(DEFAULTS, name), AUTO_MODEL)}
+    defaults = catalog.defaults_of(rows.modality, brought=given.model is not None)
+    hyperparameters = Hyperparameters.from_values({**own, "modality": rows.modality.name}, defaults)
+    try:
+        suspects = label_check.in_files(rows, hyperparameters, given.model)
     except UserError as error:
         return error.problems
+    if suspects is None:
+        return ()
+    table = suspects.table(rows.training, rows.validation, rows.labels)
+    lines = [
+        f"{place}: label {label}, which may be {suggested} (score {score:.2f})"
+        for place, label, suggested, score in table.itertuples(index=False)
+    ]
+    for line in at_most(lines, GROUPS_SHOWN):
+        log.info("%s", line)
+    if given.suspects:
+        artifact.write_whole(given.suspects, table.to_csv(index=False))
     return ()
 
 
@@ -146,6 +184,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--model", type=_folder, metavar="FOLDER", help="the folder of the channel model, with the encoder's files"
     )
+    command.add_argument(
+        "--deep",
+        action="store_true",
+        help="also search for labels that are probably wrong; it runs the encoder, which takes as long as a job with "
+        "train_only_top_layer",
+    )
+    command.add_argument(
+        "--suspects", type=_new_file, metavar="FILE", help="with --deep: where to write all of them, as CSV"
+    )
     command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
     return parser
 
@@ -154,6 +201,13 @@ def _existing(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"no such file or folder: {name}")
+    return path
+
+
+def _new_file(name: str) -> Path:
+    path = Path(name)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"not a file in a folder that exists: {name}")
     return path
 
 

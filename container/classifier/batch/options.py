@@ -22,6 +22,7 @@ from classifier.tabular.dialect import Dialect
 CSV, JSON_LINES = "csv", "jsonl"
 PROCESSING = "processing"
 MOST_SHARDS = 10_000  # what an array job of AWS Batch may have
+MOST_REVIEWED = 10_000
 
 
 def _shard(text: str) -> Shard:
@@ -167,6 +168,14 @@ class Options:
         "is then 1.",
         default=False,
         default_in_words="off",
+    )
+    review: int | None = option(
+        "BATCH_REVIEW",
+        integer(1, MOST_REVIEWED),
+        "Instead of predictions, write `review.csv`: the N rows that are most worth labelling, with an empty label.",
+        "N",
+        None,
+        "predictions are written",
     )
     shard: Shard = option(
         "BATCH_SHARD",

@@ -64,25 +64,35 @@ def blocks(records: Iterable[Record]) -> Iterator[Block]:
 
 
 def predicted(
-    found: Iterable[Block], predictor: Predictor, added: Added, pool: Executor, at_once: int
-) -> Iterator[tuple[Block, list[Answer]]]:
-    """Yield the blocks in order, each with its rows and their predictions.
+    found: Iterable[Block], predictor: Predictor, pool: Executor, at_once: int
+) -> Iterator[tuple[Block, Probabilities]]:
+    """Yield the blocks in order, each with the probabilities, float32[rows, labels], of its rows.
 
     Args:
         found: The blocks; the next one is read while those before it are computed.
         predictor: The model.
-        added: What is added to each row.
         pool: The threads that compute, one per block.
         at_once: How many blocks are computed at the same time; one more is queued to keep the threads busy.
     """
 
-    def answered(block: Block) -> tuple[Block, list[Answer]]:
+    def with_probabilities(block: Block) -> tuple[Block, Probabilities]:
+        return block, predictor.predict([row.text for row in block.rows])
+
+    return in_order(with_probabilities, found, pool, at_once)
+
+
+def answered(
+    found: Iterable[Block], predictor: Predictor, added: Added, pool: Executor, at_once: int
+) -> Iterator[tuple[Block, list[Answer]]]:
+    """Yield the blocks as :func:`predicted` does, each with its rows and what is added to them."""
+
+    def with_answers(block: Block) -> tuple[Block, list[Answer]]:
         probabilities = predictor.predict([row.text for row in block.rows])
         return block, [
             _answer(row, numbers, predictor, added) for row, numbers in zip(block.rows, probabilities, strict=True)
         ]
 
-    return in_order(answered, found, pool, at_once)
+    return in_order(with_answers, found, pool, at_once)
 
 
 def in_order(

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from classifier import backends, environment
-from classifier.batch import images, inputs, model, storage, task
+from classifier.batch import images, inputs, model, review, storage, task
 from classifier.batch.job import Job
 from classifier.batch.options import Options
 from classifier.batch.progress import Tally
 from classifier.errors import UserError
+from classifier.modalities import Modality
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ def run(options: Options) -> int:
             modality = model.modality_of(folder, options.model)
             digest = model.digest(folder)
             job = Job(options, source, results, rejects, folder, digest, pool, Path(name))
+            if options.review is not None:
+                return _review(job, modality, options.review)
             return _all_images(job) if modality.in_files else _all_files(job)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -91,6 +94,17 @@ def _all_images(job: Job) -> int:
     tally = images.predict(job, names)
     log.info("event=done files=%d failed=0 rows=%d rejected=%d", len(names), tally.rows, tally.rejected)
     return REJECTED if tally.rejected else DONE
+
+
+def _review(job: Job, modality: Modality, count: int) -> int:
+    review.refuse_options_of_predictions(job.options)
+    if not modality.in_tables:
+        raise UserError(f"--review: the model classifies {modality.name}s, and rows of text are chosen; leave it out")
+    names = inputs.chosen(job.source.files(), job.options)
+    _log_start(job, len(names))
+    tally = review.write(job, names, count)
+    log.info("event=done files=%d failed=0 rows=%d rejected=%d", len(names), tally.rows, tally.rejected)
+    return DONE
 
 
 def _all_files(job: Job) -> int:

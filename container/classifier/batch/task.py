@@ -181,7 +181,7 @@ def _write(task: Task, source: Source, table: Table, own: range | None) -> Tally
             result.write(table.start)
         blocks = predicting.blocks(records)
         at_once = job.options.computing.batches_at_once
-        for block, answers in predicting.predicted(blocks, job.predictor, table.added, job.pool, at_once):
+        for block, answers in predicting.answered(blocks, job.predictor, table.added, job.pool, at_once):
             result.write(table.lines(answers))
             rejects.add(block.rejects)
             watch.count(len(block.rows), len(block.rejects))

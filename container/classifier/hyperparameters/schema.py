@@ -288,6 +288,12 @@ class Schema(BuiltIn):
         "validation rows, and a record whose highest probability is not above them is answered without a label.",
         "none: every record is answered",
     )
+    suspect_labels: bool = hyperparameter(
+        boolean(),
+        True,
+        "Search the labelled rows for labels that are probably wrong; `output/data/suspect_labels.csv` lists them.",
+        when="one host",
+    )
     time_budget: int | None = hyperparameter(
         integer(1, 10_000_000),
         None,

@@ -176,11 +176,13 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
     trials: list[Trial] = []
     best: Trial | None = None
     failures: list[UserError] = []
+    suspects = None  # of the last candidate that searched, which knew most of the texts
     for candidate in CANDIDATES:
         trial = _planned(candidate, rows, hyperparameters, context, trials)
         log.info("event=candidate name=%r %s note=%r", trial.name, _shown(trial.settings), trial.note)
         if not trial.note:
             trial = _tried(trial, untested, context, failures)
+        suspects = trial.outcome.suspects or suspects if trial.outcome else suspects
         if trial.outcome is not None and (best is None or trial.rank() > best.rank()):
             best = trial
         trials.append(replace(trial, outcome=None))
@@ -194,7 +196,7 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
             "event=leaderboard model=%r %s seconds=%.1f chosen=%s note=%r",
             trial.name, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
         )  # fmt: skip
-    return replace(best, outcome=tested(best.model, rows)), trials
+    return replace(best, outcome=replace(tested(best.model, rows), suspects=suspects)), trials
 
 
 def _planned(
@@ -209,6 +211,8 @@ def _planned(
     settings = {**candidate.settings, "model_id": defaults(candidate.settings["model_id"])["model_id"]}
     if chosen.train_only_top_layer:  # hyperparameters of steps are for the whole network
         chosen = replace(chosen, given=chosen.given - STEPWISE)
+    if not chosen.solves_top_layer:  # the candidates before it search for suspect labels
+        chosen = replace(chosen, suspect_labels=False)
     trial = Trial(candidate.name, settings, chosen)
     if context.interruption.requested() and any(each.metrics for each in trials):
         return replace(trial, note="skipped: the job was told to stop")

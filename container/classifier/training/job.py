@@ -24,6 +24,7 @@ from classifier.training import (
     evaluate,
     feature_cache,
     hardware,
+    label_check,
     load_encoder,
     reading,
     solving,
@@ -59,6 +60,7 @@ OF_OTHER_STEPS = frozenset(
         "refit",
         "report",
         "report_examples",
+        "suspect_labels",
         "target_precision",
         "time_budget",
     }
@@ -86,9 +88,8 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
     """
     cluster = context.cluster
     files = load_encoder.find(context.channel, context.previous, hyperparameters, context.scratch, rows.modality)
-    further = context.previous is not None
     counts = _rows_everywhere(rows, context), len(rows.labels)
-    chosen = choose_recipe(files, *counts, hyperparameters, further=further)
+    chosen = choose_recipe(files, *counts, hyperparameters, further=context.previous is not None)
     hyperparameters = chosen.hyperparameters
     precision = choose_precision(files, rows, hyperparameters, cluster, context.checkpoints)
     hardware.report(precision, cluster.replicas)
@@ -125,16 +126,17 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             if hyperparameters.train_only_top_layer:
                 fit_spec = _top_layer_fit_spec(fit_spec, network, context)
             log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
+            suspects = label_check.before_training(network, task, fit_spec)
             if chosen.share_encoded:
                 solving.start(network, task, min(chosen.share_encoded, 1.0))
             run = _fitted(fit_spec, hyperparameters, run_context, limit)
-            scored = ScoredNetwork(network, run, run.scores)
+            scored = ScoredNetwork(network, run, run.scores, suspects=suspects)
     if precision.name != "float32" or cluster.replicas > 1:
         scored = replace(scored, network=load_encoder.plain(scored.network, hyperparameters, context.scratch))
     if precision.name != "float32":
         scored = _scored_again(scored, evaluation["validation"], hyperparameters, context, solved=solves)
     if not solves:
-        scored = solving.with_ngrams(scored, task) or scored
+        scored = replace(solving.with_ngrams(scored, task) or scored, suspects=suspects)
     scored = _with_baseline(scored, rows, fit_spec.training.weights, hyperparameters, context)
     return replace(
         outcome_of(scored, rows, parts["validation"], evaluation, hyperparameters, context),

@@ -21,6 +21,7 @@ from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopp
 from classifier.training.model import softmax
 from classifier.training.solving import ScoredNetwork
 from classifier.training.standard_files.statistics import Predictions
+from classifier.training.suspect_labels import Suspects
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Outcome:
         thresholds: Those below which no label is answered; None without ``target_precision``.
         lengths: Statistics of the texts' lengths; empty for records that are not tokenized here.
         predictions: The predictions that the metrics of each label were computed from, by split.
+        suspects: The labelled rows, training rows before validation rows, whose labels are probably wrong; None if they
+            were not searched.
     """
 
     trained: Trained
@@ -53,6 +56,7 @@ class Outcome:
     thresholds: Thresholds | None = None
     lengths: Mapping[str, Any] = field(default_factory=dict)
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    suspects: Suspects | None = None
 
 
 def outcome_of(
@@ -112,7 +116,10 @@ def outcome_of(
         network.temperature,
         manifest,
     )
-    outcome = Outcome(trained, run.history, reports, answer, hyperparameters, thresholds, predictions=predictions)
+    outcome = Outcome(
+        trained, run.history, reports, answer, hyperparameters, thresholds,
+        predictions=predictions, suspects=scored.suspects,
+    )  # fmt: skip
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is None or not len(scores.rows):
         return outcome

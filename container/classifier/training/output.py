@@ -11,7 +11,7 @@ from typing import Any
 from classifier import artifact, report, resources
 from classifier.environment import Environment
 from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
-from classifier.training import data_summary, evaluate, examples, hardware, warm_start
+from classifier.training import data_summary, evaluate, examples, hardware, suspect_labels, warm_start
 from classifier.training.context import JobContext
 from classifier.training.data import Data
 from classifier.training.export import export
@@ -63,15 +63,19 @@ def _evaluation(outcome: Outcome, rows: Data) -> dict[str, Any]:
     content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
     content |= {"top_layer": chosen} if chosen else {}
     content["data"] = data_summary.summary(rows, outcome.lengths)
+    content |= {} if outcome.suspects is None else {"suspect_labels": outcome.suspects.report}
     return content
 
 
 def _write_evaluation(folder: Path, evaluation: Mapping[str, Any], outcome: Outcome, rows: Data) -> None:
-    """Write ``evaluation.json``, and ``misclassified.csv`` if there are validation rows; remove an earlier report."""
+    """Write ``evaluation.json`` and the lists of wrong answers and suspect labels, if any; remove an earlier report."""
     report.remove(folder)
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         artifact.write_json(folder / EVALUATION, evaluation)
+        if outcome.suspects is not None:
+            table = outcome.suspects.table(rows.training, rows.validation, rows.labels)
+            artifact.write_whole(folder / suspect_labels.FILE, table.to_csv(index=False))
         if "validation" in outcome.reports:
             table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
             artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))

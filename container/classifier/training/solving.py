@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from classifier.encoders import NO_VECTORS, ngrams
+from classifier.encoders import NO_VECTORS, Encoder, ngrams
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, top_layer, warm_start
+from classifier.training import evaluate, suspect_labels, top_layer, warm_start
 from classifier.training.baseline import Baseline
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
@@ -27,6 +27,7 @@ from classifier.training.loop.batches import Inputs, Rows
 from classifier.training.loop.progress import Metrics, Run, log_solved
 from classifier.training.loop.scoring import EvaluationSplit, Scores, gathered
 from classifier.training.model import Network, softmax
+from classifier.training.suspect_labels import Suspects
 from classifier.training.top_layer import NgramSide, Records, Solution, TopLayer, Wanted
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class ScoredNetwork:
         top_layer: Its top layer, if that was solved or has n-grams beside it.
         report: What was chosen.
         calibration: How its probabilities were calibrated; empty if they were not judged.
+        suspects: The labelled rows, training rows before validation rows, whose labels are probably wrong; None if they
+            were not searched.
     """
 
     network: Network
@@ -51,6 +54,7 @@ class ScoredNetwork:
     top_layer: TopLayer | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    suspects: Suspects | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,16 @@ class Task:
             self.interruption.requested,
         )
 
+    def searches_labels(self) -> bool:
+        """Return whether to search for suspect labels; the log says why not, if the job wants it."""
+        if not self.hyperparameters.suspect_labels:
+            return False
+        why = "" if self.cluster.alone else "has several hosts"
+        why = why or ("was told to stop, or has no time left" if self.interruption.requested() else "")
+        if why:
+            log.info("event=suspect_labels note='not searched: the job %s'", why)
+        return not why
+
     def mine(self) -> NDArray[np.int64]:
         """Return the indices of the training rows that this host contributes."""
         count = len(self.training.targets)
@@ -104,7 +118,12 @@ def solved(network: Network, task: Task) -> ScoredNetwork:
     network = _with_layer(network, solution)
     no_vectors = np.zeros((len(task.validation.inputs), 1), np.float32)
     logits = evaluate.compute(network.inference.classify, Inputs(no_vectors if held_out is None else held_out))
-    return _finished(network, Run(), task, solution, logits)
+    scored = _finished(network, Run(), task, solution, logits)
+    if not task.searches_labels():
+        return scored
+    everything = training.followed_by(validation) if len(validation.targets) else training
+    count, seed = len(everything.targets), task.hyperparameters.seed
+    return replace(scored, suspects=suspect_labels.search(count, everything.take, _labels(network), seed))
 
 
 def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -150,7 +169,7 @@ def with_ngrams(scored: ScoredNetwork, task: Task) -> ScoredNetwork | None:
     """
     network, run = scored.network, scored.run
     judged = 0 < len(task.validation.targets) == len(run.scores.rows)
-    if not _vocabulary_size(network) or not judged or task.cluster.any(task.interruption.requested()):
+    if not vocabulary_size(network.encoder) or not judged or task.cluster.any(task.interruption.requested()):
         return None
     logits = _logits_of_scores(network, run.scores, task)
     if logits is None:
@@ -197,9 +216,9 @@ def _labels(network: Network) -> int:
     return int(network.head.layers[-1].kernel.shape[1])
 
 
-def _vocabulary_size(network: Network) -> int:
-    """Return the number of token ids that the network reads; 0 where it reads none, or their number is not known."""
-    preprocessor = network.encoder.preprocessor
+def vocabulary_size(encoder: Encoder) -> int:
+    """Return the number of token ids that an encoder reads; 0 where it reads none, or their number is not known."""
+    preprocessor = encoder.preprocessor
     return (preprocessor.vocabulary_size or 0) if isinstance(preprocessor, TokenPreprocessor) else 0
 
 
@@ -210,7 +229,7 @@ def _set_head(network: Network, kernel: NDArray[np.float32], bias: NDArray[np.fl
 
 
 def _with_layer(network: Network, solution: Solution) -> Network:
-    return network.with_ngrams(solution.layer.ngram_layer(_vocabulary_size(network)))
+    return network.with_ngrams(solution.layer.ngram_layer(vocabulary_size(network.encoder)))
 
 
 def _finished(network: Network, run: Run, task: Task, solution: Solution, logits: NDArray[np.float32]) -> ScoredNetwork:
@@ -275,7 +294,7 @@ def _known(
 def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:
     """Return what is known of records, as arrays: their vectors, and the buckets and the number of their n-grams."""
     arrays: dict[str, NDArray[Any]] = {} if vectors is None else {"vectors": vectors}
-    if size := _vocabulary_size(network):
+    if size := vocabulary_size(network.encoder):
         bags = ngrams.bags(list(inputs.rows), ngrams.codes(size))
         arrays |= {"buckets": bags.indices, "counts": np.diff(bags.indptr)}
     return arrays

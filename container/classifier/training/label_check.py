@@ -1,0 +1,145 @@
+"""Suspect labels of rows whose vectors are not at hand: before a network is trained in steps, and in files."""
+
+import functools
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier.encoders import NO_VECTORS, Encoder, ngrams
+from classifier.encoders.resolve import opened
+from classifier.hyperparameters import Hyperparameters
+from classifier.training import evaluate, load_encoder, solving, suspect_labels, warm_start
+from classifier.training.cluster import local
+from classifier.training.data import Data
+from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.loop import batches
+from classifier.training.loop.batches import Inputs
+from classifier.training.loop.fit import FitSpec
+from classifier.training.model import Network
+from classifier.training.solving import Task
+from classifier.training.suspect_labels import Suspects
+from classifier.training.top_layer import Records
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Labelled rows of one split.
+
+    Attributes:
+        inputs: The inputs of the encoder.
+        vectors: The encoder's vectors; None where they are not at hand.
+        targets: int32[rows], the index of each row's label.
+    """
+
+    inputs: Inputs
+    vectors: Inputs | None
+    targets: NDArray[np.int32]
+
+
+def before_training(network: Network, task: Task, fit_spec: FitSpec) -> Suspects | None:
+    """Search the labelled rows of a network that is trained in steps, before it learns their labels.
+
+    Args:
+        network: The network.
+        task: What the job gives to the solver.
+        fit_spec: What is trained: the whole network, or its top layer on vectors.
+
+    Returns:
+        The suspects, by the index of the row among the training rows followed by the validation rows; None if the job
+        doesn't want them, or the log says why there are none.
+    """
+    if not task.searches_labels():
+        return None
+    cached = fit_spec.model is network.head
+    vectors = (fit_spec.training.inputs, fit_spec.validation.inputs) if cached else (None, None)
+    parts = [
+        _Part(task.training.inputs, vectors[0], task.training.targets),
+        _Part(task.validation.inputs, vectors[1], task.validation.targets),
+    ]
+    hurried = task.hyperparameters.time_budget is not None  # n-grams are enough then, if there are any
+    encode = None if hurried or not _is_pretrained(network.encoder) else network.inference.encode
+    labels = int(network.head.layers[-1].kernel.shape[1])
+    try:
+        return _search(network.encoder, encode, parts, labels, task.hyperparameters.seed, task.interruption)
+    except StoppedError:
+        log.info("event=suspect_labels note='not searched: the job was told to stop, or has no time left'")
+        return None
+
+
+def in_files(rows: Data, hyperparameters: Hyperparameters, channel: Path | None) -> Suspects | None:
+    """Search rows that were read from files, without a job.
+
+    Args:
+        rows: The rows.
+        hyperparameters: Those that choose and configure the encoder.
+        channel: The folder of the ``model`` channel; None without one.
+
+    Returns:
+        The suspects, by the index of the row among the training rows followed by the validation rows; None if the log
+        says why there are none.
+
+    Raises:
+        UserError: The encoder can't be loaded.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        unpacked = None if channel is None else opened(channel, scratch / "model")
+        previous = None if unpacked is None else warm_start.read(unpacked, rows.modality)
+        files = load_encoder.find(unpacked, previous, hyperparameters, scratch, rows.modality)
+        encoder = load_encoder.load(files, unpacked, hyperparameters, rows, local())
+        parts = [
+            _Part(batches.tokenize(encoder, split.records), None, split.targets)
+            for split in (rows.training, rows.validation)
+        ]
+        signature = encoder.preprocessor.signature
+        encode = evaluate.compiled(encoder.layer, signature) if _is_pretrained(encoder) else None
+        return _search(encoder, encode, parts, len(rows.labels), hyperparameters.seed)
+
+
+def _is_pretrained(encoder: Encoder) -> bool:
+    """Return whether an encoder's vectors mean something before it is trained."""
+    return encoder.pooling != NO_VECTORS and encoder.family not in load_encoder.FROM_SCRATCH_FAMILIES
+
+
+def _search(
+    encoder: Encoder,
+    encode: evaluate.Compute | None,
+    parts: Sequence[_Part],
+    labels: int,
+    seed: int,
+    interruption: Interruption | None = None,
+) -> Suspects | None:
+    """Search the rows of all parts, one part after another.
+
+    Raises:
+        StoppedError: The job was told to stop.
+    """
+    size = solving.vocabulary_size(encoder)
+
+    def known(part: _Part, chosen: NDArray[np.int64]) -> Records:
+        inputs = part.inputs.some(chosen)
+        vectors = None if part.vectors is None else np.asarray(part.vectors.some(chosen).rows)
+        if vectors is None and encode is not None:
+            vectors = evaluate.compute(encode, inputs, interruption)
+        bags = ngrams.bags(list(inputs.rows), ngrams.codes(size)) if size else None
+        return Records(vectors, bags, part.targets[chosen], np.ones(len(chosen), np.float32))
+
+    ends = np.cumsum([len(part.targets) for part in parts])
+
+    def read(chosen: NDArray[np.int64]) -> Records:
+        of_parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+        found = [
+            known(part, each - end + len(part.targets))
+            for part, each, end in zip(parts, of_parts, ends, strict=True)
+            if len(each)
+        ]
+        return functools.reduce(Records.followed_by, found)
+
+    return suspect_labels.search(int(ends[-1]), read, labels, seed)
