@@ -75,6 +75,16 @@ def test_with_many_labels_the_top_layer_starts_from_the_solved_one(
     assert chosen(tiny_encoder, {"epochs": epochs}, labels=labels).share_encoded == share
 
 
+@pytest.mark.parametrize(
+    ("labels", "given", "interpolated"),
+    [(77, {}, True), (6, {}, False), (77, {"epochs": "3"}, True), (77, {"dropout_rate": "0.3"}, False)],
+)
+def test_with_many_labels_an_encoder_before_the_fine_tuned_one_is_tried_unless_the_top_layer_is_the_users(
+    tiny_encoder: Path, labels: int, given: dict[str, str], *, interpolated: bool
+) -> None:
+    assert chosen(tiny_encoder, given, labels=labels).interpolated is interpolated
+
+
 def test_a_checkpoint_of_the_general_defaults_is_still_that_of_the_same_run(tiny_encoder: Path) -> None:
     assert chosen(tiny_encoder, {"learning_rate": "0.001"}).decisive == ()
     few, many = (chosen(tiny_encoder, {}, labels=labels).decisive for labels in (2, 77))

@@ -24,6 +24,7 @@ from classifier.training import (
     evaluate,
     feature_cache,
     hardware,
+    interpolation,
     label_check,
     load_encoder,
     reading,
@@ -32,6 +33,7 @@ from classifier.training import (
 from classifier.training.baseline import Texts
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
+from classifier.training.interpolation import Weights
 from classifier.training.interruption import StoppedError, TimeLimit
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Inputs, Rows
@@ -125,18 +127,14 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         else:
             if hyperparameters.train_only_top_layer:
                 fit_spec = _top_layer_fit_spec(fit_spec, network, context)
-            log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-            suspects = label_check.before_training(network, task, fit_spec)
-            if chosen.share_encoded:
-                solving.start(network, task, min(chosen.share_encoded, 1.0))
-            run = _fitted(fit_spec, hyperparameters, run_context, limit)
-            scored = ScoredNetwork(network, run, run.scores, suspects=suspects)
+            pretrained = interpolation.weights_of(encoder) if chosen.interpolated else None
+            scored = _trained_in_steps(network, fit_spec, task, chosen, run_context, limit)
     if precision.name != "float32" or cluster.replicas > 1:
         scored = replace(scored, network=load_encoder.plain(scored.network, hyperparameters, context.scratch))
     if precision.name != "float32":
         scored = _scored_again(scored, evaluation["validation"], hyperparameters, context, solved=solves)
     if not solves:
-        scored = replace(solving.with_ngrams(scored, task) or scored, suspects=suspects)
+        scored = _improved(scored, pretrained, task)
     scored = _with_baseline(scored, rows, fit_spec.training.weights, hyperparameters, context)
     return replace(
         outcome_of(scored, rows, parts["validation"], evaluation, hyperparameters, context),
@@ -156,6 +154,18 @@ def _lengths(encoder: Encoder, task: Task, evaluation: Mapping[str, EvaluationSp
     """Return statistics of the lengths of this host's texts."""
     inputs = {"training": task.training.inputs, **{name: split.inputs for name, split in evaluation.items()}}
     return data_summary.lengths(encoder.preprocessor, inputs)
+
+
+def _trained_in_steps(
+    network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe, run_context: RunContext, limit: TimeLimit
+) -> ScoredNetwork:
+    """Train a network, or its top layer, after what comes before: suspect labels, and the start of the top layer."""
+    log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
+    suspects = label_check.before_training(network, task, fit_spec)
+    if chosen.share_encoded:
+        solving.start(network, task, min(chosen.share_encoded, 1.0))
+    run = _fitted(fit_spec, chosen.hyperparameters, run_context, limit)
+    return ScoredNetwork(network, run, run.scores, suspects=suspects)
 
 
 def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext, limit: TimeLimit) -> Run:
@@ -179,6 +189,13 @@ def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: Ru
     return run
 
 
+def _improved(tuned: ScoredNetwork, pretrained: Weights | None, task: Task) -> ScoredNetwork:
+    """Return a network that was trained in steps with what makes it better on the validation rows."""
+    scored = solving.with_ngrams(tuned, task) or tuned
+    between = interpolation.better(scored, pretrained, task) if pretrained is not None else None
+    return replace(between or scored, suspects=tuned.suspects)
+
+
 def _augments(encoder: Encoder) -> bool:
     return isinstance(encoder, ConfigurableEncoder) and encoder.augments
 
@@ -190,8 +207,12 @@ def _with_baseline(
     hyperparameters: Hyperparameters,
     context: JobContext,
 ) -> ScoredNetwork:
-    """Report what n-grams alone achieve, where a network reads texts whose tokens are not known."""
-    if rows.modality.is_array or "baseline" in scored.report or not len(scored.run.scores.rows):
+    """Report what n-grams alone achieve; they are learnt here if the network reads texts whose tokens are not known."""
+    if scored.baseline is not None:
+        trained = None if scored.network.encoder.pooling == NO_VECTORS else scored.run.scores.probabilities
+        report = scored.baseline.report(trained, hyperparameters)
+        return replace(scored, report={**scored.report, "baseline": report})
+    if rows.modality.is_array or not len(scored.run.scores.rows):
         return scored
     if not context.cluster.alone or context.interruption.requested():
         why = "was told to stop" if context.cluster.alone else "has several hosts"

@@ -29,6 +29,7 @@ SHARE_ENCODED = 0.25
 ROWS_OF_A_RUN = 12_000  # seen in all epochs together, as far as the fewest and the most epochs allow
 # Whoever gives one of these has a recipe of their own, whose other values are left as they are.
 OF_THE_LEARNING_RATE = frozenset({"learning_rate", "epoch_factor", "power_decay"})
+OF_THE_TOP_LAYER = frozenset({"dropout_rate", "regularizers_l2"})
 OF_THE_EPOCHS = frozenset({"epochs", "early_stopping", "early_stopping_patience", "early_stopping_min_delta"})
 
 
@@ -41,11 +42,13 @@ class Recipe:
         learning_rate: The peak of the default learning rate of a whole transformer.
         share_encoded: The share of the training rows on whose vectors the top layer is solved, from which it starts; 0
             if it starts from random numbers.
+        interpolated: Whether an encoder between the pre-trained and the fine-tuned one is tried.
     """
 
     hyperparameters: Hyperparameters
     learning_rate: float = WHOLE_NETWORK_LEARNING_RATE
     share_encoded: float = 0.0
+    interpolated: bool = False
 
     @property
     def decisive(self) -> tuple[object, ...]:
@@ -74,7 +77,9 @@ def choose(
     if width > WIDEST_NARROW or hyperparameters.optimizer not in ADAMS or given & OF_THE_LEARNING_RATE:
         return unchanged
     chosen = hyperparameters if given & OF_THE_EPOCHS else replace(hyperparameters, epochs=epochs_for(rows, labels))
-    recipe = Recipe(chosen, NARROW_LEARNING_RATE, SHARE_ENCODED * chosen.epochs if labels >= MANY_LABELS else 0.0)
+    many = labels >= MANY_LABELS
+    share = SHARE_ENCODED * chosen.epochs if many else 0.0
+    recipe = Recipe(chosen, NARROW_LEARNING_RATE, share, interpolated=many and not given & OF_THE_TOP_LAYER)
     log.info(
         "event=recipe epochs=%d learning_rate=%.8f top_layer=%s reason=%r",
         chosen.epochs, recipe.learning_rate, "solved" if recipe.share_encoded else "random",

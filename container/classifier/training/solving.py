@@ -46,6 +46,7 @@ class ScoredNetwork:
         calibration: How its probabilities were calibrated; empty if they were not judged.
         suspects: The labelled rows, training rows before validation rows, whose labels are probably wrong; None if they
             were not searched.
+        baseline: The answers of n-grams alone, if they were learnt.
     """
 
     network: Network
@@ -55,6 +56,7 @@ class ScoredNetwork:
     report: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     suspects: Suspects | None = None
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,37 @@ class Task:
 
 def solved(network: Network, task: Task) -> ScoredNetwork:
     """Solve the top layer on vectors of the network's encoder, which is frozen and may have none, and on n-grams."""
-    vectors, held_out = (None, None) if network.encoder.pooling == NO_VECTORS else _encoded(network, task)
-    training, validation = _known(network, task, vectors, held_out)
-    solution = _of_chief(task.cluster, lambda: top_layer.solve(training, validation, task.wanted(_labels(network))))
-    _set_head(network, solution.layer.kernel, solution.layer.bias)
-    network = _with_layer(network, solution)
-    no_vectors = np.zeros((len(task.validation.inputs), 1), np.float32)
-    logits = evaluate.compute(network.inference.classify, Inputs(no_vectors if held_out is None else held_out))
-    scored = _finished(network, Run(), task, solution, logits)
+    training, validation = _all_known(network, task)
+    scored = _solved(network, task, Run(), training, validation)
     if not task.searches_labels():
         return scored
     everything = training.followed_by(validation) if len(validation.targets) else training
     count, seed = len(everything.targets), task.hyperparameters.seed
     return replace(scored, suspects=suspect_labels.search(count, everything.take, _labels(network), seed))
+
+
+def resolved(network: Network, task: Task, run: Run) -> ScoredNetwork:
+    """Solve the top layer of a network whose encoder was trained in steps, in the place of the one that was trained."""
+    return _solved(network, task, run, *_all_known(network, task))
+
+
+def _solved(network: Network, task: Task, run: Run, training: Records, validation: Records) -> ScoredNetwork:
+    solution = _of_chief(task.cluster, lambda: top_layer.solve(training, validation, task.wanted(_labels(network))))
+    _set_head(network, solution.layer.kernel, solution.layer.bias)
+    network = _with_layer(network, solution)
+    start = task.validation.start
+    here = slice(start, start + len(task.validation.inputs))
+    vectors = np.zeros((len(task.validation.inputs), 1), np.float32)  # of an encoder without any
+    if validation.vectors is not None:
+        vectors = validation.vectors[here]
+    logits = evaluate.compute(network.inference.classify, Inputs(vectors))
+    return _finished(network, run, task, solution, logits)
+
+
+def _all_known(network: Network, task: Task) -> tuple[Records, Records]:
+    """Return the training and the validation rows of all hosts, with their vectors if the encoder has any."""
+    vectors, held_out = (None, None) if network.encoder.pooling == NO_VECTORS else _encoded(network, task)
+    return _known(network, task, vectors, held_out)
 
 
 def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -254,18 +274,10 @@ def _finished(network: Network, run: Run, task: Task, solution: Solution, logits
         run = Run(epoch=1, history=[metrics], best=1)
         log_solved(metrics)
     run = replace(run, scores=scores, metrics={**run.metrics, **metrics})
-    of_ngrams = _baseline(network, solution, run, task)
-    return ScoredNetwork(network, run, exported, solution.layer, {**solution.report, **of_ngrams})
-
-
-def _baseline(network: Network, solution: Solution, run: Run, task: Task) -> dict[str, Any]:
-    """Report how good n-grams alone are, which a trained network should surpass."""
-    targets = task.validation.targets
-    if solution.alone is None or not len(targets):
-        return {}
-    found = Baseline(softmax(solution.alone), targets, solution.alone_seconds)
-    trained = None if network.encoder.pooling == NO_VECTORS else run.scores.probabilities
-    return {"baseline": found.report(trained, task.hyperparameters)}
+    ngrams_alone = None
+    if solution.alone is not None and len(targets):
+        ngrams_alone = Baseline(softmax(solution.alone), targets, solution.alone_seconds)
+    return ScoredNetwork(network, run, exported, solution.layer, solution.report, baseline=ngrams_alone)
 
 
 def _known(
