@@ -10,6 +10,7 @@ from serving_helpers import write_model
 
 MODULES = (
     "classifier.backends.padding",
+    "classifier.explanation",
     "classifier.hyperparameters",
     "classifier.predictor",
     "classifier.report.elements",

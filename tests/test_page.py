@@ -222,6 +222,8 @@ def test_of_many_labels_the_ten_most_probable_are_shown_and_none_is_read_as_html
     assert of_texts.text("#more") == "2 more labels"
     of_texts.click("summary")
     assert of_texts.text("#more").endswith("0.0000")
+    of_texts.value(f"showLabels({json.dumps({**answer, 'predicted_label': None})})")
+    assert of_texts.text("#label") == "None: the highest probability is not above its threshold"
 
 
 # --- images

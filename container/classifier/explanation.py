@@ -76,7 +76,7 @@ def explain(text: str, words: Sequence[Span], probabilities: NDArray[np.float32]
     Args:
         text: The text.
         words: Its words.
-        probabilities: Its probabilities, float32[labels]; its label is the one with the highest.
+        probabilities: Its probabilities, float32[labels]; its label is the most probable one, answered or not.
         predict: The model.
     """
     if not words:
