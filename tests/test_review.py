@@ -95,6 +95,8 @@ def test_rows_that_can_not_be_read_are_left_out_with_a_warning(
     [
         (("--probabilities",), "--probabilities"),
         (("--fail-on-rejects",), "--fail-on-rejects"),
+        (("--threshold", "0.5"), "--threshold"),
+        (("--explain",), "--explain"),
         (("--shard", "0/2"), "a part of the rows"),
         (("--review", "0"), "must be a whole number from 1 to 10,000"),
     ],
