@@ -516,6 +516,7 @@ class Constant:
     """A model that computes nothing."""
 
     labels = ("a", "b")
+    thresholds = np.zeros(2)
     backend_name = backend_reason = ""
 
     def predict(self, texts: Sequence[str]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":

@@ -77,7 +77,7 @@ class BuiltIn:
     epochs: int = hyperparameter(
         integer(1, 1000),
         10,
-        "Passes over the training rows. If it is not given and there are fewer than 20 labels, a whole BERT, "
+        "Passes over the training rows. If it is not given, a whole BERT, "
         f"DistilBERT or ELECTRA checkpoint of a width of at most {WIDEST_NARROW} takes {FEWEST_EPOCHS} to 10, "
         "the fewer the more rows there are.",
         aliases=("num_epoch",),

@@ -22,7 +22,8 @@ from classifier.hyperparameters.schema import (
 log = logging.getLogger(__name__)
 
 FAMILY = "bert"  # of the encoders that were measured
-# From so many on, three epochs are too few, and a solved top layer is a better start than random numbers.
+# From so many on, a solved top layer is a better start than random numbers, and an encoder between the pre-trained and
+# the fine-tuned one is tried.
 MANY_LABELS = 20
 # Of the training rows, for each epoch: the encoder runs over them for 8 % of the time that training takes.
 SHARE_ENCODED = 0.25
@@ -76,7 +77,7 @@ def choose(
     given = hyperparameters.given
     if width > WIDEST_NARROW or hyperparameters.optimizer not in ADAMS or given & OF_THE_LEARNING_RATE:
         return unchanged
-    chosen = hyperparameters if given & OF_THE_EPOCHS else replace(hyperparameters, epochs=epochs_for(rows, labels))
+    chosen = hyperparameters if given & OF_THE_EPOCHS else replace(hyperparameters, epochs=epochs_for(rows))
     many = labels >= MANY_LABELS
     share = SHARE_ENCODED * chosen.epochs if many else 0.0
     recipe = Recipe(chosen, NARROW_LEARNING_RATE, share, interpolated=many and not given & OF_THE_TOP_LAYER)
@@ -88,13 +89,11 @@ def choose(
     return recipe
 
 
-def epochs_for(rows: int, labels: int) -> int:
-    """Return the number of epochs for a number of training rows and of labels.
+def epochs_for(rows: int) -> int:
+    """Return the number of epochs for a number of training rows.
 
-    >>> [epochs_for(rows, labels=2) for rows in (500, 2_000, 50_000)]
+    >>> [epochs_for(rows) for rows in (500, 2_000, 50_000)]
     [10, 6, 3]
-    >>> epochs_for(50_000, labels=MANY_LABELS)
-    10
     """
     most: int = SCHEMA["epochs"].default
-    return most if labels >= MANY_LABELS else min(most, max(FEWEST_EPOCHS, math.ceil(ROWS_OF_A_RUN / rows)))
+    return min(most, max(FEWEST_EPOCHS, math.ceil(ROWS_OF_A_RUN / rows)))
