@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,9 +16,13 @@ import requests
 
 import image_model_helpers
 import serving_helpers
-from browser import CHROMIUM, Tab, browsing
 from classifier.serving import page
+from jobs import ROOT
 from serving_helpers import Server, model_folder, serving
+
+sys.path.insert(0, str(ROOT / "tools"))
+import chromium
+from chromium import Tab, browsing
 
 EXPLAIN = {"Accept": "application/json;verbose;explain", "Content-Type": "application/x-text"}
 NASTY = """it's "quoted" $HOME $(id) `id` \\ \\n !! #1 & | ; * ? ~ {a,b} % 'twice''
@@ -25,7 +30,7 @@ second line\ttab  two spaces
 Großes 東京 👍🏽 <b>&amp;</b> -d @x \u2028 """
 
 needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)")
+needs_chromium = pytest.mark.skipif(not chromium.is_installed(), reason="needs Chromium (apt-get install chromium)")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with browsing(tmp_path_factory.mktemp("profile")) as opened:
+def tab() -> Iterator[Tab]:
+    with browsing() as opened:
         yield opened
 
 

@@ -18,8 +18,8 @@ BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    with chromium.browser() as started:
+def browser() -> Iterator[chromium.Tab]:
+    with chromium.browsing() as started:
         yield started
 
 
@@ -31,13 +31,12 @@ def hostile(tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
-def test_a_jobs_page_opens_without_errors_and_asks_for_nothing_else(
-    browser: chromium.Browser, tiny_model: Path
-) -> None:
+def test_a_jobs_page_opens_without_errors_and_asks_for_nothing_else(browser: chromium.Tab, tiny_model: Path) -> None:
     page = tiny_model.parent / "output" / "data" / "report.html"
-    browser.show(page, 1280)
-    assert browser.errors == []
-    assert browser.others(page) == []
+    browser.look(1280)
+    browser.open(page.as_uri())
+    assert browser.problems == []
+    assert browser.others(page.as_uri()) == []
     assert browser.value("document.querySelector('#summary p').innerText").startswith(
         "The whole network of the encoder"
     )
@@ -47,29 +46,32 @@ def test_a_jobs_page_opens_without_errors_and_asks_for_nothing_else(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_fits_its_screen_and_runs_no_label(browser: chromium.Browser, hostile: Path, width: int) -> None:
-    browser.errors.clear()
-    browser.show(hostile, width)
-    assert browser.errors == []
+def test_a_page_fits_its_screen_and_runs_no_label(browser: chromium.Tab, hostile: Path, width: int) -> None:
+    browser.problems.clear()
+    browser.look(width)
+    browser.open(hostile.as_uri())
+    assert browser.problems == []
     assert browser.value(TOO_WIDE) <= 0
     assert browser.value("document.title") == "Training report"
     assert browser.value("document.scripts.length + document.images.length") == 0
 
 
-def test_a_page_is_dark_where_the_reader_likes_it_dark(browser: chromium.Browser, hostile: Path) -> None:
+def test_a_page_is_dark_where_the_reader_likes_it_dark(browser: chromium.Tab, hostile: Path) -> None:
     seen = []
     for dark in (False, True):
-        browser.show(hostile, 1280, dark=dark)
+        browser.look(1280, dark=dark)
+        browser.open(hostile.as_uri())
         seen.append(browser.value(BACKGROUND))
     assert seen == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
 
 
-def test_every_picture_opens_by_itself(browser: chromium.Browser, hostile: Path) -> None:
-    browser.errors.clear()
+def test_every_picture_opens_by_itself(browser: chromium.Tab, hostile: Path) -> None:
+    browser.problems.clear()
     pictures = sorted((hostile.parent / "report").glob("*.svg"))
     assert [path.stem for path in pictures] == ["confusion", "f1"]
     for path in pictures:
-        browser.show(path, 1280)
+        browser.look(1280)
+        browser.open(path.as_uri())
         assert browser.value("document.documentElement.tagName") == "svg"
         assert browser.value("document.querySelectorAll('text').length") > 20
-    assert browser.errors == []
+    assert browser.problems == []

@@ -1,102 +1,180 @@
-"""Pages in a headless Chromium, driven by its DevTools protocol over a pipe, so that no client library is needed.
+"""Pages in a headless Chromium: read, typed into and clicked as by a person.
 
-Source: https://chromedevtools.github.io/devtools-protocol/; over a pipe, messages are JSON that ends in NUL.
+It is driven by its DevTools protocol over a pipe (``--remote-debugging-pipe``), which needs no client library: JSON,
+with a zero byte after each message. Source: https://chromedevtools.github.io/devtools-protocol/.
 """
 
 import base64
+import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
 PROGRAM = "chromium"
+PATIENCE_SECONDS = 60
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-extensions", "--remote-debugging-pipe",
 )  # fmt: skip
-LOG_LEVELS = ("error", "warning")
+REPORTED = ("error", "warning")
+END = b"\0"
+# The protocol's ends of the pipes must be the descriptors 3 and 4.
+ON_3_AND_4 = 'exec "${@:3}" 3<&"$1" 4>&"$2"'
 
 
-@dataclass
-class Browser:
-    """A running browser with one page.
+@dataclass(eq=False)
+class Tab:
+    """A tab of a browser.
 
     Attributes:
-        to: Where messages are written.
-        answers: Where they are read.
-        session: The page's session.
-        errors: Console errors, exceptions and warnings so far, in words.
+        commands: The descriptor that commands are written to.
+        replies: The descriptor that replies and events are read from.
+        session: The protocol's name for the tab; empty for the browser itself.
+        problems: Exceptions, errors and warnings so far, in words.
         requests: The addresses that were asked for so far.
     """
 
-    to: BinaryIO
-    answers: Iterator[dict[str, Any]]
+    commands: int
+    replies: int
     session: str = ""
-    errors: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-    number: int = 0
+    _loads: int = 0
+    _received: bytearray = field(default_factory=bytearray)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the protocol, and return its result.
+        """Return the result of a method of the protocol.
 
         Raises:
-            RuntimeError: The browser refuses.
+            RuntimeError: The browser refuses, is silent, or ended.
         """
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        self.to.write(json.dumps(message | ({"sessionId": self.session} if self.session else {})).encode() + b"\0")
-        self.to.flush()
-        while (answer := self._next()).get("id") != self.number:
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": parameters}
+        os.write(
+            self.commands, json.dumps(message | ({"sessionId": self.session} if self.session else {})).encode() + END
+        )
+        while (reply := self._receive()).get("id") != number:
             pass
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']['message']}")
-        result: dict[str, Any] = answer.get("result", {})
+        if "error" in reply:
+            raise RuntimeError(f"{method}: {reply['error']['message']}")
+        result: dict[str, Any] = reply["result"]
         return result
 
-    def show(self, page: Path, width: int, *, dark: bool = False) -> None:
-        """Load a file in a window of this width, in pixels, and wait until it is loaded."""
+    def open(self, url: str) -> None:
+        """Load a page."""
+        before = self._loads
+        self.call("Page.navigate", url=url)
+        while self._loads == before:
+            self._receive()
+
+    def look(self, width: int, *, dark: bool = False) -> None:
+        """Show the page in a window of a width in pixels."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.call("Page.navigate", url=page.resolve().as_uri())
-        while self._next().get("method") != "Page.loadEventFired":
-            pass
 
     def value(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression in the page."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        """Return the value of an expression of JavaScript.
 
-    def picture(self) -> bytes:
-        """Return the whole page as a PNG."""
+        Raises:
+            RuntimeError: It throws an exception.
+        """
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in result:
+            raise RuntimeError(result["exceptionDetails"])
+        return result["result"].get("value")
+
+    def text(self, selector: str) -> str:
+        """Return the text that an element shows; empty where it is hidden."""
+        shown = "((element) => element.checkVisibility() ? element.innerText : '')"
+        return str(self.value(f"{shown}(document.querySelector({json.dumps(selector)}))"))
+
+    def wait_for(self, expression: str) -> None:
+        """Wait until an expression is true.
+
+        Raises:
+            TimeoutError: It does not become true.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.value(expression):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited in vain for {expression}")
+            time.sleep(0.02)
+
+    def write(self, selector: str, text: str) -> None:
+        """Replace the content of a field, as from the keyboard or the clipboard."""
+        self.value(f"document.querySelector({json.dumps(selector)}).select()")
+        self.call("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """Click the middle of an element."""
+        x, y = self._middle(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def drop(self, selector: str, file: Path) -> None:
+        """Drop a file on an element."""
+        x, y = self._middle(selector)
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def screenshot(self, path: Path) -> None:
+        """Write a picture of the whole page, a PNG."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"])
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
-    def others(self, page: Path) -> list[str]:
+    def others(self, url: str) -> list[str]:
         """Return the addresses that were asked for beside a page."""
-        return [each for each in self.requests if each != page.resolve().as_uri() and not each.startswith("data:")]
+        return [each for each in self.requests if each != url and not each.startswith("data:")]
 
-    def _next(self) -> dict[str, Any]:
+    def _middle(self, selector: str) -> tuple[float, float]:
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.value(f"{found}.scrollIntoView({{block: 'center'}})")
+        box = self.value(
+            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({found}.getBoundingClientRect())"
+        )
+        return box[0], box[1]
+
+    def _receive(self) -> dict[str, Any]:
         """Return the next message, and remember what it reports."""
-        message = next(self.answers)
-        parameters = message.get("params", {})
-        match message.get("method"):
+        while END not in self._received:
+            if not select.select([self.replies], [], [], PATIENCE_SECONDS)[0]:
+                raise RuntimeError("the browser is silent")
+            piece = os.read(self.replies, 1 << 16)
+            if not piece:
+                raise RuntimeError("the browser ended")
+            self._received += piece
+        message, _, self._received = self._received.partition(END)
+        received: dict[str, Any] = json.loads(message)
+        self._note(received.get("method", ""), received.get("params", {}))
+        return received
+
+    def _note(self, event: str, parameters: dict[str, Any]) -> None:
+        match event:
+            case "Page.loadEventFired":
+                self._loads += 1
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
             case "Runtime.exceptionThrown":
-                self.errors.append(str(parameters["exceptionDetails"]["text"]))
-            case "Log.entryAdded" if parameters["entry"]["level"] in LOG_LEVELS:
-                self.errors.append(str(parameters["entry"]["text"]))
-            case "Runtime.consoleAPICalled" if parameters["type"] in LOG_LEVELS:
-                self.errors.append(str(parameters["args"]))
-        return message
+                self.problems.append(str(parameters["exceptionDetails"]))
+            case "Log.entryAdded" if parameters["entry"]["level"] in REPORTED:
+                self.problems.append(str(parameters["entry"]["text"]))
+            case "Runtime.consoleAPICalled" if parameters["type"] in REPORTED:
+                self.problems.append(str(parameters["args"]))
 
 
 def is_installed() -> bool:
@@ -105,40 +183,30 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """Start a Chromium with an empty page, and end it."""
-    read_there, write_here = os.pipe()
-    read_here, write_there = os.pipe()
+def browsing() -> Iterator[Tab]:
+    """Run a Chromium with an empty profile, and give a tab."""
+    (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # The protocol is at the file descriptors 3 and 4.
-        script = f'exec "$0" "$@" 3<&{read_there} 4>&{write_there}'
+        command = [PROGRAM, *ARGUMENTS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(
-            ["bash", "-c", script, PROGRAM, *ARGUMENTS, f"--user-data-dir={profile}"],
-            pass_fds=(read_there, write_there),
+            ["bash", "-c", ON_3_AND_4, "bash", str(theirs_in), str(theirs_out), *command],
+            pass_fds=(theirs_in, theirs_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for end in (read_there, write_there):
-            os.close(end)
-        with os.fdopen(write_here, "wb") as to, os.fdopen(read_here, "rb") as source:
-            try:
-                yield _with_page(Browser(to, _messages(source)))
-            finally:
-                process.terminate()
-                process.wait()
+        os.close(theirs_in)
+        os.close(theirs_out)
+        try:
+            yield _opened(Tab(ours_out, ours_in))
+        finally:
+            os.close(ours_out)  # by which it ends
+            os.close(ours_in)
+            process.wait(PATIENCE_SECONDS)
 
 
-def _with_page(found: Browser) -> Browser:
-    target = found.call("Target.createTarget", url="about:blank")["targetId"]
-    found.session = found.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+def _opened(tab: Tab) -> Tab:
+    target = tab.call("Target.createTarget", url="about:blank")["targetId"]
+    tab.session = tab.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
     for domain in ("Page", "Network", "Runtime", "Log"):
-        found.call(f"{domain}.enable")
-    return found
-
-
-def _messages(source: BinaryIO) -> Iterator[dict[str, Any]]:
-    rest = b""
-    while content := os.read(source.fileno(), 1 << 16):
-        *whole, rest = (rest + content).split(b"\0")
-        yield from map(json.loads, whole)
-    raise RuntimeError("the browser ended")
+        tab.call(f"{domain}.enable")
+    return tab

@@ -17,20 +17,21 @@ def main() -> int:
     """Write the screenshots; return 1 if a page asks for another file, or reports an error."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     problems: list[str] = []
-    with chromium.browser() as browser:
+    with chromium.browsing() as tab:
         for job in map(Path, sys.argv[1:]):
             page = next(
                 path for path in (job / "output" / "data" / "report.html", job / "report.html") if path.exists()
             )
             for width in WIDTHS:
                 for scheme in ("light", "dark"):
-                    browser.show(page, width, dark=scheme == "dark")
+                    tab.look(width, dark=scheme == "dark")
+                    tab.open(page.resolve().as_uri())
                     path = FOLDER / f"{job.name}-{width}-{scheme}.png"
-                    path.write_bytes(browser.picture())
+                    tab.screenshot(path)
                     sys.stdout.write(f"{path.relative_to(ROOT)}\n")
-            problems += [f"{page}: {words}" for words in (*browser.errors, *browser.others(page))]
-            browser.errors.clear()
-            browser.requests.clear()
+            problems += [f"{page}: {words}" for words in (*tab.problems, *tab.others(page.resolve().as_uri()))]
+            tab.problems.clear()
+            tab.requests.clear()
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 1 if problems else 0
