@@ -19,7 +19,7 @@ from classifier.training import warm_start
 from classifier.training.data import Data, Split
 from jobs import ROWS, Job, rows
 
-NO_TOP_LAYER = warm_start.TopLayer(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
+NO_TOP_LAYER = warm_start.TopLayerWeights(np.zeros((1, 2), np.float32), np.zeros(2, np.float32))
 PLAIN = {"batch_size": "4", "validation_split_ratio": "0.34", "ngram_features": "false"}
 STILL = {**PLAIN, "epochs": "1", "learning_rate": "0"}
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import model
-from classifier.training.warm_start import TopLayer
+from classifier.training.warm_start import TopLayerWeights
 
 DEFAULTS = Hyperparameters.parse({})
 
@@ -35,7 +35,7 @@ def test_the_same_seed_makes_the_same_head() -> None:
 
 
 def test_a_kept_head_has_its_old_columns_and_new_ones_beside_them() -> None:
-    kept = TopLayer(np.ones((8, 2), np.float32), np.array([1.0, 2.0], np.float32))
+    kept = TopLayerWeights(np.ones((8, 2), np.float32), np.array([1.0, 2.0], np.float32))
     kernel, bias = model.build_head(3, DEFAULTS, kept).layers[-1].get_weights()
     np.testing.assert_array_equal(kernel[:, :2], kept.kernel)
     assert np.abs(kernel[:, 2]).max() > 0

@@ -48,7 +48,7 @@ from classifier.training.precision import choose as choose_precision
 from classifier.training.recipe import Recipe
 from classifier.training.recipe import choose as choose_recipe
 from classifier.training.solving import ScoredNetwork, Task
-from classifier.training.warm_start import TopLayer
+from classifier.training.warm_start import TopLayerWeights
 
 log = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ def _with_baseline(
 
 
 def _task(
-    fit_spec: FitSpec, kept: TopLayer | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
+    fit_spec: FitSpec, kept: TopLayerWeights | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
 ) -> Task:
     return Task(
         fit_spec.training,
@@ -256,7 +256,7 @@ def _decisive(hyperparameters: Hyperparameters, encoder: Encoder) -> dict[str, A
 
 
 def _given_weights(
-    encoder: Encoder, kept: TopLayer | None, context: JobContext, *, from_scratch: bool
+    encoder: Encoder, kept: TopLayerWeights | None, context: JobContext, *, from_scratch: bool
 ) -> list[NDArray[Any]]:
     """Return the weights that the job was given; weights that are initialized at random follow from the seed."""
     given = [] if from_scratch and context.channel is None else encoder.layer.get_weights()

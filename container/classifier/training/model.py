@@ -14,10 +14,10 @@ from classifier.encoders.dropout import Dropout
 from classifier.encoders.ngrams import NgramLayer
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate
-from classifier.training.warm_start import TopLayer
+from classifier.training.warm_start import TopLayerWeights
 
 
-def build_head(labels: int, hyperparameters: Hyperparameters, kept: TopLayer | None = None) -> Any:
+def build_head(labels: int, hyperparameters: Hyperparameters, kept: TopLayerWeights | None = None) -> Any:
     """Build the top layer, which maps vectors, float32[batch, width], to logits, float32[batch, labels].
 
     Args:

@@ -221,7 +221,7 @@ def _logits_of_scores(network: Network, scores: Scores, task: Task) -> NDArray[n
     return _joined(task.cluster, {"logits": here})["logits"]
 
 
-def prior(kept: warm_start.TopLayer, labels: int) -> TopLayer:
+def prior(kept: warm_start.TopLayerWeights, labels: int) -> TopLayer:
     """Return the top layer of a model that is trained further, with weights of 0 for new labels."""
     new = labels - kept.kernel.shape[1]
     widened = {

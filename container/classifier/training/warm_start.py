@@ -27,7 +27,7 @@ MOST_SHOWN = 20  # labels in a line of the log
 
 
 @dataclass(frozen=True)
-class TopLayer:
+class TopLayerWeights:
     """The weights of a trained top layer.
 
     Attributes:
@@ -78,7 +78,7 @@ class Previous:
     name: str
     encoder: Path
     labels: tuple[Label, ...]
-    top_layer: TopLayer
+    top_layer: TopLayerWeights
     max_sequence_length: int
     salt: str
     reference_rows: tuple[ReferenceRow, ...]
@@ -146,10 +146,10 @@ def _long_texts(manifest: Mapping[str, Any]) -> str:
     return manifest["hyperparameters"].get("long_texts", AUTO) if reads == TRUNCATE else reads
 
 
-def _top_layer(path: Path, labels: int) -> TopLayer:
+def _top_layer(path: Path, labels: int) -> TopLayerWeights:
     try:
         weights = load_file(path)
-        layer = TopLayer(weights["kernel"], weights["bias"])
+        layer = TopLayerWeights(weights["kernel"], weights["bias"])
         of_ngrams = path.with_name(artifact.NGRAMS_FILE)
         if of_ngrams.is_file():
             layer = _without_ngrams(layer, load_file(of_ngrams))
@@ -164,13 +164,13 @@ def _top_layer(path: Path, labels: int) -> TopLayer:
     return layer
 
 
-def _without_ngrams(mixed: TopLayer, ngrams: Mapping[str, NDArray[Any]]) -> TopLayer:
+def _without_ngrams(mixed: TopLayerWeights, ngrams: Mapping[str, NDArray[Any]]) -> TopLayerWeights:
     """Return the vectors' own layer: without their share, and without the n-grams' bias."""
     share = float(ngrams["share"][0])
     if not share:
-        return TopLayer(np.zeros_like(mixed.kernel), np.zeros_like(mixed.bias), ngrams)
+        return TopLayerWeights(np.zeros_like(mixed.kernel), np.zeros_like(mixed.bias), ngrams)
     bias = (mixed.bias - (1 - share) * ngrams["bias"]) / share
-    return TopLayer((mixed.kernel / share).astype(np.float32), bias.astype(np.float32), ngrams)
+    return TopLayerWeights((mixed.kernel / share).astype(np.float32), bias.astype(np.float32), ngrams)
 
 
 def _reference_rows(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
