@@ -171,6 +171,18 @@ def test_the_model_is_files_that_every_user_can_read_without_links_T37_X17(
     assert not [entry for entry in entries if not entry.stat().st_mode & 0o004]
 
 
+def test_the_report_and_the_files_for_other_programs_need_no_network(
+    isolated: tuple[Job, Ended, Mapping[str, Any]],
+) -> None:
+    job, ended, _ = isolated
+    output = job.base / "output"
+    wanted = {"report.html", "evaluation.json", "statistics.json", "model_card.json", "misclassified.csv"}
+    assert wanted <= {path.name for path in (output / "data").iterdir()}
+    assert list((output / "tensorboard").glob("events.*"))
+    assert (job.model / "README.md").exists()
+    assert "event=suspect_labels" in ended.log
+
+
 @dataclass(frozen=True)
 class Lives:
     """A job's folder that went through three containers.
