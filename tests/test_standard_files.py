@@ -168,6 +168,14 @@ def test_rows_that_the_model_learnt_from_after_its_evaluation_are_said_to_be_so(
         assert (words in json.dumps(model_card.model_card(found))) is refit
 
 
+def test_a_model_that_abstains_is_not_said_to_label_everything() -> None:
+    facts = facts_with(2)
+    for threshold, words in ((0.0, "Every input gets one of the labels"), (0.8, "get no label")):
+        found = replace(facts, evaluation={**facts.evaluation, "abstention": {"threshold": threshold}})
+        assert words in readme(found)
+        assert words in json.dumps(model_card.model_card(found))
+
+
 def test_the_encoder_is_named_as_its_repository() -> None:
     assert metadata(readme(facts_with(2)))["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
 

@@ -15,10 +15,14 @@ from classifier.training.export import Trained
 JUDGED_BY = ("test", "validation")
 FIGURES = ("accuracy", "macro_f1")
 
+ALWAYS_ANSWERS = "Every input gets one of the labels, also one that has nothing to do with any of them."
+ABSTAINS = (
+    "Inputs whose highest probability is not above a threshold get no label; above it, one that has nothing to do with "
+    "any of the labels may still get one."
+)
 LIMITATIONS = (
-    "Every input gets one of the labels, also one that has nothing to do with any of them. The metrics describe rows "
-    "like those of the job: compare them with what the model is used on, and train again when that changes. "
-    "Probabilities near each other mean that the model can't tell the labels apart."
+    "The metrics describe rows like those of the job: compare them with what the model is used on, and train again "
+    "when that changes. Probabilities near each other mean that the model can't tell the labels apart."
 )
 
 
@@ -57,6 +61,12 @@ class Facts:
         """What the model does, in a sentence."""
         records = "texts" if self.modality == TEXT else f"{self.modality}s"
         return f"Classifies {records} into {len(self.labels)} labels, with a probability for each."
+
+    @property
+    def limitations(self) -> str:
+        """What the model can't do, and what its metrics don't say."""
+        abstains = self.evaluation.get("abstention", {}).get("threshold", 0) > 0
+        return f"{ABSTAINS if abstains else ALWAYS_ANSWERS} {LIMITATIONS}"
 
     @property
     def reports(self) -> dict[str, Mapping[str, Any]]:

@@ -8,7 +8,7 @@ part is left out. What only a person knows, such as the risk, is left to that pe
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from classifier.training.standard_files.facts import LIMITATIONS, Facts, figures_of, rows_of
+from classifier.training.standard_files.facts import Facts, figures_of, rows_of
 
 FILE = "model_card.json"
 # Limits of the schema.
@@ -24,7 +24,7 @@ def model_card(facts: Facts) -> dict[str, Any]:
         "training_details": {"training_job_details": _training_job(facts)},
         "evaluation_details": [_evaluation(split, report, facts) for split, report in facts.reports.items()],
         "additional_information": {
-            "caveats_and_recommendations": LIMITATIONS,
+            "caveats_and_recommendations": facts.limitations,
             "custom_details": {name: _cut(value, LONGEST_DETAIL) for name, value in _details(facts).items()},
         },
     }

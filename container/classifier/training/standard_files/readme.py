@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifier.encoders import catalog
-from classifier.training.standard_files.facts import LIMITATIONS, Facts, figures_of, rows_of
+from classifier.training.standard_files.facts import Facts, figures_of, rows_of
 
 MOST_LABELS = 100
 # The types of metrics on Hugging Face, and the names that they are shown by.
@@ -27,7 +27,7 @@ def readme(facts: Facts) -> str:
     sections = {
         "Model Details": _table(("", ""), _details(facts)),
         "Uses": f"{facts.purpose}\n",
-        "Bias, Risks, and Limitations": f"{LIMITATIONS}\n",
+        "Bias, Risks, and Limitations": f"{facts.limitations}\n",
         "How to Get Started with the Model": _START,
         "Training Details": "\n".join(_training(facts)),
         "Evaluation": "\n".join(_evaluation(facts)),
@@ -97,4 +97,5 @@ def _table(columns: Sequence[str], rows: Any) -> str:
 
 def _cell(value: object) -> str:
     """Return a value as a cell: on one line, with the characters escaped that mean something in Markdown."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
