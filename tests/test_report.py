@@ -230,11 +230,11 @@ def test_hostile_labels_are_shown_as_they_are_written(tmp_path: Path) -> None:
         assert ET.fromstring(path.read_text(encoding="utf-8")).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  ours
 
 
-def test_nothing_in_a_page_or_a_picture_is_an_address(tmp_path: Path) -> None:
+def test_nothing_in_a_page_or_a_chart_is_an_address(tmp_path: Path) -> None:
     page = written(tmp_path, {"validation": of_split(["a", "b", "c"]), "test": of_split(["a", "b", "c"])})
-    pictures = [path.read_text(encoding="utf-8") for path in (tmp_path / "report").glob("*.svg")]
-    assert pictures
-    for content in (page, *pictures):
+    charts = [path.read_text(encoding="utf-8") for path in (tmp_path / "report").glob("*.svg")]
+    assert charts
+    for content in (page, *charts):
         assert set(re.findall(r"https?:[^\"'\s)]+", content)) <= {"http://www.w3.org/2000/svg"}
         assert not re.search(r"url\(|@import|<link(?! rel=\"icon\" href=\"data:,\">)|<script|<iframe|<object", content)
     assert re.findall(r'(?:src|href)="([^"#]+)', page) == ["data:,"]
@@ -377,7 +377,7 @@ def test_a_disk_without_room_for_the_cost_keeps_the_evaluation(
 
     monkeypatch.setattr(artifact, "write_json", full)
     before = (copied.base / "output" / "data" / "evaluation.json").read_bytes()
-    output._add_cost(Environment.from_environ(copied.environ), {"training": 1.0}, {})
+    output._add_cost(Environment.from_environ(copied.environ), {}, {"training": 1.0}, {})
     assert "WARNING" in caplog.text
     assert "not written to evaluation.json: No space left on device" in caplog.text
     assert [path.read_bytes() for path in (copied.base / "output" / "data").iterdir()] == [before]
@@ -414,7 +414,7 @@ def test_texts_are_shown_where_the_job_asks_for_them_and_gone_after_the_next(job
     assert not (folder / "report.html").exists()
 
 
-def test_examples_are_short_texts_and_small_pictures(tmp_path: Path) -> None:
+def test_examples_are_short_texts_and_thumbnails(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (900, 600, 3), np.uint8)).save(path)
     records = ("long " * 1000, ImageSource(path, "", 900, 600), ImageSource(tmp_path / "gone.png", ""), 7)

@@ -7,7 +7,6 @@ clinc150, the out-of-scope rows are left out of training, and it is counted how 
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy as np
 import scipy.stats
 
 from local_run import ROOT, train
+from results import DATA
 
 sys.path.insert(0, str(ROOT / "container"))
 
@@ -25,7 +25,6 @@ from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32
 
-DATA = Path(os.environ.get("DATA", ROOT.parent / "shared" / "data" / "text"))
 WORK = ROOT / "build" / "calibration"
 SETS = ("sst2", "trec6", "banking77", "20news4", "clinc150_imbalanced")
 SEEDS = ("123", "1")

@@ -7,7 +7,6 @@ chosen. Prints a table for `docs/evaluation.md`.
 """
 
 import csv
-import os
 import random
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local_run import ROOT
+from results import DATA
 
 sys.path.insert(0, str(ROOT / "container"))
 
@@ -29,7 +29,6 @@ from classifier.backends.choice import FLOAT32
 from classifier.explanation import Span
 from classifier.predictor import Predictor
 
-DATA = Path(os.environ.get("DATA", ROOT.parent / "shared" / "data" / "text"))
 ROWS = 200
 LEAST_WORDS = 3
 SUBSETS = 64

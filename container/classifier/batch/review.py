@@ -26,7 +26,7 @@ from classifier.batch.progress import Tally, Watch
 from classifier.batch.records import Added
 from classifier.batch.results import writing
 from classifier.batch.shards import WHOLE
-from classifier.batch.task import facts_of
+from classifier.batch.task import facts_of, table_of
 from classifier.errors import UserError
 from classifier.tabular.files import LENIENT, open_text
 
@@ -166,11 +166,7 @@ def _added(job: Job, name: str, candidates: Candidates) -> Tally:
     """Predict the rows of a file, and add them to the candidates."""
     path = job.source.fetch(name, job.scratch)
     try:
-        source = tables.source(path, name, job.options)
-        table = tables.read(source, job.options, Added(job.predictor.labels, each=False))
-        log.info("event=table file=%r %s", name, table)
-        for doubt in table.doubts:
-            log.warning("event=table file=%r note=%r", name, doubt)
+        source, table = table_of(job, name, path, Added(job.predictor.labels, each=False))
         watch, at_once = Watch(name), job.options.computing.batches_at_once
         with tables.reading(source), open_text(source, LENIENT) as file:
             blocks = predicting.blocks(table.records(file))

@@ -11,7 +11,7 @@ from pathlib import Path
 from classifier.batch import inputs, predicting, tables
 from classifier.batch.job import Job
 from classifier.batch.progress import Tally, Watch
-from classifier.batch.records import Record, Reject, Table
+from classifier.batch.records import Added, Record, Reject, Table
 from classifier.batch.results import RejectList, writing
 from classifier.batch.shards import Shard
 from classifier.batch.storage import Facts
@@ -120,11 +120,7 @@ def _predicted(task: Task, path: Path) -> Tally:
         UserError: It has bad rows and ``--fail-on-rejects`` is set.
     """
     options = task.job.options
-    source = tables.source(path, task.name, options)
-    table = tables.read(source, options, task.job.added)
-    log.info("event=table file=%r %s", task.name, table)
-    for doubt in table.doubts:
-        log.warning("event=table file=%r note=%r", task.name, doubt)
+    source, table = table_of(task.job, task.name, path, task.job.added)
     own = _own_rows(source, table, options.shard)
     if options.fail_on_rejects:
         _refuse_rejects(task, source, table, own)
@@ -135,6 +131,20 @@ def _predicted(task: Task, path: Path) -> Tally:
         task.job.rejects.remove(task.rejects)
     task.job.results.publish(task.unfinished_output, task.output, task.facts(tally))
     return tally
+
+
+def table_of(job: Job, name: str, path: Path, added: Added) -> tuple[Source, Table]:
+    """Return a local file and its table, and log what is known and what is doubtful of it.
+
+    Raises:
+        BrokenFileError: It can't be read.
+    """
+    source = tables.source(path, name, job.options)
+    table = tables.read(source, job.options, added)
+    log.info("event=table file=%r %s", name, table)
+    for doubt in table.doubts:
+        log.warning("event=table file=%r note=%r", name, doubt)
+    return source, table
 
 
 def _own_rows(source: Source, table: Table, shard: Shard) -> range | None:

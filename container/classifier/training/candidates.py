@@ -95,8 +95,7 @@ class Trial:
 
     def rank(self) -> tuple[float, float]:
         """Return what a better trial has more of."""
-        value = self.metrics.get(f"val_{self.hyperparameters.eval_metric}", -1.0)
-        return value, -self.metrics.get("val_loss", np.inf)
+        return evaluate.rank(self.metrics, self.hyperparameters.eval_metric) if self.metrics else (-1.0, -np.inf)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Evaluation: a model's outputs for many rows, and metrics of its probabilities."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -118,6 +118,11 @@ def metrics(probabilities: NDArray[np.float32], targets: NDArray[np.int32], eval
     if eval_metric == "auc":
         result["val_auc"] = area_under_curve(probabilities, targets)
     return result
+
+
+def rank(metrics: Mapping[str, float], eval_metric: str) -> tuple[float, float]:
+    """Return what a better model has more of: the metric on the validation rows, and among equals the lower loss."""
+    return metrics.get(f"val_{eval_metric}", 0.0), -metrics.get("val_loss", 0.0)
 
 
 def report(probabilities: NDArray[np.float32], targets: NDArray[np.int32], labels: Sequence[Label]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
-from classifier.training import solving
+from classifier.training import evaluate, solving
 from classifier.training.interruption import StoppedError
 from classifier.training.solving import ScoredNetwork, Task
 
@@ -56,7 +56,9 @@ def better(tuned: ScoredNetwork, pretrained: Weights, task: Task) -> ScoredNetwo
         found = solving.resolved(network, task, tuned.run)
     except StoppedError:
         found = None
-    is_better = found is not None and _rank(found, task) > _rank(tuned, task)
+    name = task.hyperparameters.eval_metric
+    before = evaluate.rank(tuned.run.metrics, name)
+    is_better = found is not None and evaluate.rank(found.run.metrics, name) > before
     log.info(
         "event=interpolated fine_tuned_share=%.1f better=%s seconds=%.1f", FINE_TUNED_SHARE, is_better,
         time.monotonic() - started,
@@ -76,8 +78,3 @@ def _between(pretrained: Weights, fine_tuned: Weights) -> Weights:
 def _assign(encoder: Encoder, weights: Weights) -> None:
     for variable, value in zip(encoder.layer.trainable_variables, weights, strict=True):
         variable.assign(value)
-
-
-def _rank(scored: ScoredNetwork, task: Task) -> tuple[float, float]:
-    metrics = scored.run.metrics
-    return metrics[f"val_{task.hyperparameters.eval_metric}"], -metrics["val_loss"]

@@ -1,6 +1,5 @@
 """What a job writes: its model, its metrics, the report, and the standard files beside them."""
 
-import json
 import logging
 import time
 import traceback
@@ -49,7 +48,7 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
             "training": round(ended - began, 1),
             "export": round(time.monotonic() - ended, 1),
         }
-        _add_cost(environ, seconds, exported.manifest["answers_per_second"])
+        _add_cost(environ, evaluation, seconds, exported.manifest["answers_per_second"])
         _report(environ, outcome, rows, context)
         files += [folder / EVALUATION, environ.model_folder / artifact.README_FILE]
         mlflow_run.log_run(facts, files, folder / mlflow_run.FOLDER, stopped=context.interruption.requested())
@@ -81,11 +80,17 @@ def _write_evaluation(folder: Path, evaluation: Mapping[str, Any], outcome: Outc
             artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
 
 
-def _add_cost(environ: Environment, seconds: Mapping[str, float], answers_per_second: Mapping[str, float]) -> None:
+def _add_cost(
+    environ: Environment,
+    evaluation: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    answers_per_second: Mapping[str, float],
+) -> None:
     """Add what the job took to ``evaluation.json``, which was written before that was known, and is kept if that fails.
 
     Args:
         environ: The files of the job.
+        evaluation: What was written.
         seconds: The seconds of each phase of this run.
         answers_per_second: The answers per second of each engine.
     """
@@ -100,7 +105,7 @@ def _add_cost(environ: Environment, seconds: Mapping[str, float], answers_per_se
     }
     new = path.with_name(f".{EVALUATION}")
     try:
-        artifact.write_json(new, {**json.loads(path.read_text(encoding="utf-8")), "cost": cost})
+        artifact.write_json(new, {**evaluation, "cost": cost})
     except OSError as error:  # a full disk
         log.warning("event=cost note=%r", f"not written to {EVALUATION}: {error.strerror}")
         return

@@ -247,15 +247,11 @@ def _keep_best(run: Run, fit_spec: FitSpec, hyperparameters: Hyperparameters, me
         targets = fit_spec.validation.targets[scores.rows]
         metrics.update(evaluate.metrics(scores.probabilities, targets, hyperparameters.eval_metric))
     run.history.append(metrics)
-    if not run.weights or _rank(metrics, hyperparameters.eval_metric) >= _rank(
+    if not run.weights or evaluate.rank(metrics, hyperparameters.eval_metric) >= evaluate.rank(
         run.metrics, hyperparameters.eval_metric
     ):
         run.best, run.weights, run.metrics = run.epoch, fit_spec.model.get_weights(), metrics
         run.scores = scores
-
-
-def _rank(metrics: Metrics, eval_metric: str) -> tuple[float, float]:
-    return metrics.get(f"val_{eval_metric}", 0.0), -metrics.get("val_loss", 0.0)
 
 
 def _has_stopped_improving(history: Sequence[Metrics], hyperparameters: Hyperparameters) -> bool:
