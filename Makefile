@@ -97,7 +97,7 @@ results: setup  ## accuracy on public data sets beside a TF-IDF baseline (the se
 bench: setup  ## this project beside its peers: serving, training, growth; an hour or two (SST-2 is in the folder DATA)
 	bench/run.sh
 
-report-screenshots: setup  ## pictures of reports, to look at: make report-screenshots JOB="build/demo ..." (needs Chromium)
+report-screenshots: setup  ## screenshots of reports, to look at: make report-screenshots JOB="build/demo ..." (needs Chromium)
 	python tools/report_screenshots.py $(JOB)
 
 soak: setup  ## ten minutes of load and abuse of a server, and a table of how it bore them

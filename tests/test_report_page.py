@@ -65,11 +65,11 @@ def test_a_page_is_dark_where_the_reader_likes_it_dark(browser: chromium.Tab, ho
     assert seen == ["rgb(255, 255, 255)", "rgb(20, 24, 29)"]
 
 
-def test_every_picture_opens_by_itself(browser: chromium.Tab, hostile: Path) -> None:
+def test_every_chart_opens_by_itself(browser: chromium.Tab, hostile: Path) -> None:
     browser.problems.clear()
-    pictures = sorted((hostile.parent / "report").glob("*.svg"))
-    assert [path.stem for path in pictures] == ["confusion", "f1"]
-    for path in pictures:
+    charts = sorted((hostile.parent / "report").glob("*.svg"))
+    assert [path.stem for path in charts] == ["confusion", "f1"]
+    for path in charts:
         browser.look(1280)
         browser.open(path.as_uri())
         assert browser.value("document.documentElement.tagName") == "svg"

@@ -444,7 +444,7 @@ class Schema(BuiltIn):
         boolean(),
         False,
         "Show the validation rows that are most confidently misclassified in the report: the beginning of a text, a "
-        "small picture of an image. Otherwise no text and no image is written.",
+        "thumbnail of an image. Otherwise no text and no image is written.",
         used_with=("report", (True,)),
     )
     seed: int = hyperparameter(

@@ -130,7 +130,7 @@ def label_mix(results: Results) -> Section | None:
     names = [by_label[index]["label"] for index in drawn]
     commonest = percent(next(iter(shares.values()))[drawn[0]])
     alt = f"{title} in each split; {quoted(names[0])} is the commonest, with {commonest}."
-    picture = bars(alt, names, [(split, [values[index] for index in drawn]) for split, values in shares.items()])
+    element = bars(alt, names, [(split, [values[index] for index in drawn]) for split, values in shares.items()])
     rows = [
         [
             shown(by_label[index]["label"]),
@@ -139,7 +139,7 @@ def label_mix(results: Results) -> Section | None:
         for index in order
     ]
     tables = opened("Rows of each label", ("label", *shares), rows)
-    chart = Chart("label-mix", title, picture)
+    chart = Chart("label-mix", title, element)
     return Section("label-mix", "Label mix", words, charts=[chart], tables=tables)
 
 

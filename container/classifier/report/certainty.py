@@ -62,8 +62,8 @@ def _reliability(split: str, by_time: Mapping[str, Any]) -> Chart:
     across = Axis("mean probability", min(0.9, low), 1, _percent)
     ideal = Line("ideal", [(across.low, across.low), (1, 1)], dots=False)
     alt = f"Reliability diagram of the {split} rows: {'; '.join(line.name for line in drawn)}."
-    picture = lines(alt, [*drawn, ideal], across, Axis("accuracy", 0, 1, _percent))
-    return Chart(f"reliability-{split}", f"Accuracy by probability, {split} rows", picture)
+    element = lines(alt, [*drawn, ideal], across, Axis("accuracy", 0, 1, _percent))
+    return Chart(f"reliability-{split}", f"Accuracy by probability, {split} rows", element)
 
 
 def _bins(bins: Sequence[Mapping[str, Any]]) -> list[list[str | int]]:

@@ -166,7 +166,7 @@ def bars(
 
 
 def heat_map(alt: str, names: Sequence[object], rows: Sequence[Sequence[int]], totals: Sequence[int]) -> ET.Element:
-    """Return a confusion matrix as a picture, each cell the stronger the greater its share of its row.
+    """Return a confusion matrix as a chart, each cell the stronger the greater its share of its row.
 
     Args:
         alt: What a reader who doesn't see it is told.

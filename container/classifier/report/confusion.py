@@ -34,7 +34,7 @@ class Confusions:
         return sorted(wrong, key=lambda each: (-each[2], -each[2] / max(self.totals[each[0]], 1), each[:2]))
 
     def drawn(self) -> list[int]:
-        """Return the labels of the picture in their order: all, or those that take part in the largest confusions.
+        """Return the labels of the chart in their order: all, or those that take part in the largest confusions.
 
         The labels are clustered by how often they are confused, and the leaves of the tree are put in the order with
         the shortest path (Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering", 2001).

@@ -44,18 +44,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture; the same numbers are in a table of its section.
+    """A chart; the same numbers are in a table of its section.
 
     Attributes:
         name: The name of its file, without ``.svg``.
         caption: What it shows.
-        picture: The ``svg`` element.
+        element: The ``svg`` element.
         wide: Whether it keeps its size, and a narrow screen scrolls it.
     """
 
     name: str
     caption: str
-    picture: ET.Element
+    element: ET.Element
     wide: bool = False
 
 
@@ -83,7 +83,7 @@ class Section:
         title: Its heading.
         words: Its paragraphs.
         points: A list below them.
-        charts: Its pictures.
+        charts: Its charts.
         tables: Its tables.
         examples: Rows with their texts or images.
     """

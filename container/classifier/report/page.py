@@ -55,8 +55,8 @@ def svg(chart: Chart) -> str:
     """Return a chart as the content of an SVG file, with its style."""
     style = ET.Element("style")
     style.text = _style("charts.css")
-    whole = ET.Element(chart.picture.tag, chart.picture.attrib)
-    whole.extend([style, *chart.picture])
+    whole = ET.Element(chart.element.tag, chart.element.attrib)
+    whole.extend([style, *chart.element])
     return ET.tostring(whole, "unicode") + "\n"
 
 
@@ -65,7 +65,7 @@ def _style(name: str) -> str:
 
 
 def _inline(chart: Chart) -> Markup:
-    return Markup(ET.tostring(chart.picture, "unicode"))  # noqa: S704  the library escapes what it writes
+    return Markup(ET.tostring(chart.element, "unicode"))  # noqa: S704  the library escapes what it writes
 
 
 def _cell(cell: str | int) -> str:

@@ -165,7 +165,7 @@ def confusions(results: Results) -> Section:
     words = [f"{count(wrong, 'mistake')} on {count(sum(found.totals), f'{results.split} row')}."]
     indices = found.drawn()
     if len(indices) < len(found.labels) and indices:
-        words.append(f"The picture has the {len(indices)} labels with the largest confusions of {len(found.labels)}.")
+        words.append(f"The chart has the {len(indices)} labels with the largest confusions of {len(found.labels)}.")
     if len(indices) > confusion.FEW:
         words.append("Labels that are confused with each other stand side by side.")
     charts, tables = [], []
