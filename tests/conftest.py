@@ -25,6 +25,9 @@ SLOW_FILES = (
     "test_deploy_template", "test_training_step",
 )  # fmt: skip
 
+# Would wait for test_sagemaker_sdk, as the SDKs' drivers run one at a time.
+LAST = "test_docker_images"
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the files of which no test would be run: to import all takes half a minute, in each worker."""
@@ -46,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(name: str) -> int:
+    if name == LAST:
+        return len(SLOW_FILES) + 1
     return SLOW_FILES.index(name) if name in SLOW_FILES else len(SLOW_FILES)
 
 
