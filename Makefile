@@ -63,7 +63,7 @@ fix: setup  ## mend what can be mended by itself
 
 test-image: setup image-cpu  ## build the image and test it in Docker, also with Amazon's SDKs
 	tests/sdk/setup.sh
-	IMAGE=$(IMAGE):cpu pytest -m image
+	IMAGE=$(IMAGE):cpu $(PYTEST) -m image $$(grep -l 'mark\.image' tests/test_*.py)
 
 image-cpu image-gpu: image-%:  ## build the image: image-cpu or image-gpu
 	docker build --file Dockerfile.$* --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \

@@ -1,11 +1,13 @@
 """Training jobs on a folder of their own, run as a process or in this one."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -117,6 +119,22 @@ class Job:
         """The failure file's text; empty where there is none."""
         path = self.base / "output" / "failure"
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """Collect the lines that are logged in this process, for fixtures that live longer than a test and its caplog."""
+    lines: list[str] = []
+    handler, root = logging.Handler(), logging.getLogger()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield lines
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
 
 
 def check_data(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

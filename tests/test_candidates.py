@@ -120,8 +120,8 @@ def test_a_candidate_that_fails_leaves_the_others(auto: Job) -> None:
     assert "True" in [row["chosen"] for row in found]
 
 
-def test_a_job_that_is_killed_ends_as_one_that_was_not(auto: Job, tmp_path: Path, tiny_encoder: Path) -> None:
-    killed = Job.create(tmp_path / "killed", encoder=tiny_encoder)
+def test_a_job_that_is_killed_ends_as_one_that_was_not(auto: Job, tmp_path: Path, shallow_encoder: Path) -> None:
+    killed = Job.create(tmp_path / "killed", encoder=shallow_encoder)
     killed.channel("training", rows(ROWS * 4))
     killed.configure(hyperparameters=SETTINGS)
     auto.train()

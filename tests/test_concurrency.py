@@ -37,8 +37,8 @@ THREADS = 64
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Iterator[Server]:
-    job = Job.create(tmp_path_factory.mktemp("concurrency") / "ml", encoder=tiny_encoder)
+def server(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Iterator[Server]:
+    job = Job.create(tmp_path_factory.mktemp("concurrency") / "ml", encoder=shallow_encoder)
     job.train()
     # In bfloat16, the rounding of an answer depends on the shape of its batch.
     with serving(job.model, {"SERVING_BATCH_TOKENS": "300", "SERVING_ENGINE": "openvino-float32"}) as running:

@@ -174,8 +174,8 @@ def drive(generation: int, work: Path) -> sdk.Run:
     for label in LABELS:
         (work / "transform" / f"{label}.png").write_bytes(drawn_images.encoded(label, NEW))
     python = sdk.ROOT / f".venv-sdk{generation}" / "bin" / "python"
-    command = [str(python), str(sdk.DRIVERS / f"images_v{generation}.py"), IMAGE, str(work), str(free_port())]
     with (work / "log").open("w+") as log, sdk.cleaned(work):
+        command = [str(python), str(sdk.DRIVERS / f"images_v{generation}.py"), IMAGE, str(work), str(free_port())]
         done = subprocess.run(
             command, env=sdk.environment(work), cwd=work, stdout=subprocess.PIPE, stderr=log, timeout=300, check=False
         )

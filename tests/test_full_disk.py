@@ -45,8 +45,9 @@ def mount() -> Iterator[Mount]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 @pytest.mark.parametrize("kind", TABLE)
 def test_a_full_disk_is_named_with_what_is_free_and_the_setting(
-    job: Job, mount: Mount, monkeypatch: pytest.MonkeyPatch, kind: str
+    deeper_job: Job, mount: Mount, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    job = deeper_job  # the sizes of the disks are for its files
     where, size, words = TABLE[kind]
     folder = job.base / where
     mount(folder, size)
@@ -70,8 +71,9 @@ def test_a_full_disk_is_named_with_what_is_free_and_the_setting(
 
 
 def test_a_job_whose_files_may_not_be_large_says_so_in_its_failure_file_and_loses_only_checkpoints_before(
-    job: Job,
+    deeper_job: Job,
 ) -> None:
+    job = deeper_job
     process = job.start("bash", "-c", f"ulimit -f 100; exec {TRAIN}")
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output

@@ -25,9 +25,9 @@ STILL = {**PLAIN, "epochs": "1", "learning_rate": "0"}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Path:
     """A model of two labels that has learnt something."""
-    job = Job.create(tmp_path_factory.mktemp("trained") / "ml", encoder=tiny_encoder)
+    job = Job.create(tmp_path_factory.mktemp("trained") / "ml", encoder=shallow_encoder)
     job.configure(hyperparameters={**PLAIN, "epochs": "3", "learning_rate": "0.01"})
     job.train()
     return job.model

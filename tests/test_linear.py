@@ -201,9 +201,9 @@ def test_n_grams_can_not_be_left_out(linear_job: Callable[..., Job]) -> None:
         linear_job(ngram_features="False").train()
 
 
-def test_a_model_channel_with_something_else_is_refused(linear_job: Callable[..., Job], tiny_encoder: Path) -> None:
+def test_a_model_channel_with_something_else_is_refused(linear_job: Callable[..., Job], shallow_encoder: Path) -> None:
     job = linear_job()
-    copytree(tiny_encoder, job.base / "input" / "data" / "model")
+    copytree(shallow_encoder, job.base / "input" / "data" / "model")
     with pytest.raises(UserError, match="model_id=linear: is trained from scratch, and there is a model channel"):
         job.train()
 

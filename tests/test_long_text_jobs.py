@@ -48,8 +48,8 @@ def assert_same_weights(job: Job, other: Job) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Job:
-    job = new_job(tmp_path_factory.mktemp("trained") / "ml", tiny_encoder)
+def trained(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Job:
+    job = new_job(tmp_path_factory.mktemp("trained") / "ml", shallow_encoder)
     job.train()
     return job
 
@@ -70,9 +70,9 @@ KINDS: Mapping[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_backend_answers_as_the_trained_model_does(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+def test_every_backend_answers_as_the_trained_model_does(kind: str, shallow_encoder: Path, tmp_path: Path) -> None:
     job = new_job(
-        tmp_path / "ml", None if "model_id" in KINDS[kind] else tiny_encoder, **{"epochs": "1", **KINDS[kind]}
+        tmp_path / "ml", None if "model_id" in KINDS[kind] else shallow_encoder, **{"epochs": "1", **KINDS[kind]}
     )
     job.train()  # compares TensorFlow's and OpenVINO's answers with its own
     assert job.manifest["engines"]["openvino-float32"]["accepted"]
@@ -119,9 +119,9 @@ def test_a_text_of_a_hundred_thousand_characters_is_answered(trained: Job, backe
 
 
 def test_a_killed_job_goes_on_with_the_windows_that_it_would_have_chosen(
-    trained: Job, tiny_encoder: Path, tmp_path: Path
+    trained: Job, shallow_encoder: Path, tmp_path: Path
 ) -> None:
-    job = new_job(tmp_path / "ml", tiny_encoder)
+    job = new_job(tmp_path / "ml", shallow_encoder)
     job.stop_at("-0001-00000000.safetensors", signal.SIGKILL)
     again = job.run()
     assert again.returncode == 0, again.stdout
@@ -130,9 +130,9 @@ def test_a_killed_job_goes_on_with_the_windows_that_it_would_have_chosen(
 
 
 def test_a_checkpoint_of_truncated_texts_is_not_gone_on_from(
-    trained: Job, tiny_encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Job, shallow_encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = new_job(tmp_path / "ml", tiny_encoder, long_texts="truncate")
+    job = new_job(tmp_path / "ml", shallow_encoder, long_texts="truncate")
     copytree(trained.base / "checkpoints", job.base / "checkpoints")
     with caplog.at_level("INFO"):
         job.train()
@@ -150,10 +150,10 @@ FURTHER: Mapping[str, tuple[dict[str, str], dict[str, str], str]] = {
 
 @pytest.mark.parametrize("kind", FURTHER)
 def test_a_model_that_is_trained_further_reads_long_texts_as_before(
-    kind: str, tiny_encoder: Path, tmp_path: Path
+    kind: str, shallow_encoder: Path, tmp_path: Path
 ) -> None:
     first, settings, expected = FURTHER[kind]
-    job = Job.create(tmp_path / "first", encoder=tiny_encoder)
+    job = Job.create(tmp_path / "first", encoder=shallow_encoder)
     if "max_sequence_length" in first and first["max_sequence_length"] == "8":
         job.channel("training", rows(LONG))
     job.configure(hyperparameters={"epochs": "1", "validation_split_ratio": "0.34", **first})

@@ -151,9 +151,9 @@ def test_a_folder_that_cannot_be_written_ends_no_job(
 
 
 def test_a_job_that_is_stopped_goes_on_in_the_numbers_it_began_with_C10(
-    tried: Tried, tiny_encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tried: Tried, shallow_encoder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    straight, job = (Job.create(tmp_path / name, encoder=tiny_encoder) for name in ("straight", "stopped"))
+    straight, job = (Job.create(tmp_path / name, encoder=shallow_encoder) for name in ("straight", "stopped"))
     for each in (straight, job):
         each.channel("training", rows(ROWS * 4))
         each.configure(hyperparameters=SETTINGS)
@@ -179,12 +179,12 @@ def test_a_trial_computes_both_and_leaves_no_trace(tiny_encoder: Path) -> None:
 
 
 def test_a_job_with_a_trial_ends_as_one_that_was_given_the_same_numbers(
-    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shallow_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "STEPS_WORTH_A_BENCHMARK", 1)
     monkeypatch.setattr(precision, "SMALLEST_GAIN", 1e9)  # whatever the trial comes to, it is float32
     monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: True)
-    jobs = [Job.create(tmp_path / name, encoder=tiny_encoder) for name in ("tried", "given")]
+    jobs = [Job.create(tmp_path / name, encoder=shallow_encoder) for name in ("tried", "given")]
     for job, settings in zip(jobs, ({}, {"mixed_precision": "float32"}), strict=True):
         job.configure(hyperparameters={**SETTINGS, **settings})
         job.train()

@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import numpy as np
 import pytest
@@ -75,17 +75,24 @@ def checkpoints(job: Job) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Job:
+def straight(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Job:
     """A job that nothing interrupts."""
-    job = new_job(tmp_path_factory.mktemp("straight") / "ml", tiny_encoder)
+    job = new_job(tmp_path_factory.mktemp("straight") / "ml", shallow_encoder)
     job.train()
     return job
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path, tiny_encoder: Path) -> Callable[..., Job]:
+def finished(tmp_path: Path, straight: Job) -> Job:
+    """The same in a folder of its own."""
+    copytree(straight.base, tmp_path / "finished")
+    return Job(tmp_path / "finished")
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, shallow_encoder: Path) -> Callable[..., Job]:
     def make(**settings: str) -> Job:
-        return new_job(tmp_path / "ml", tiny_encoder, **settings)
+        return new_job(tmp_path / "ml", shallow_encoder, **settings)
 
     return make
 
@@ -132,30 +139,27 @@ def test_a_job_that_is_stopped_while_it_scores_goes_on_with_the_scoring_C10(
 
 
 def test_a_broken_newest_checkpoint_costs_an_epoch_and_no_more_C08(
-    straight: Job, interrupted: Callable[..., Job], caplog: pytest.LogCaptureFixture
+    straight: Job, finished: Job, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = interrupted()
-    job.train()
-    newest = checkpoints(job)[-1]
+    newest = checkpoints(finished)[-1]
     newest.write_bytes(newest.read_bytes()[:-1000])
+    rmtree(finished.model)
     with caplog.at_level("INFO"):
-        job.train()
+        finished.train()
     assert "note='broken" in caplog.text
     assert EPOCH.findall(caplog.text) == ["3"]
-    assert_same_outcome(job, straight)
+    assert_same_outcome(finished, straight)
 
 
 def test_a_finished_job_exports_its_model_again_without_training_C04(
-    straight: Job, interrupted: Callable[..., Job], caplog: pytest.LogCaptureFixture
+    straight: Job, finished: Job, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = interrupted()
-    job.train()
-    rmtree(job.model)
+    rmtree(finished.model)
     with caplog.at_level("INFO"):
-        job.train()
+        finished.train()
     assert EPOCH.findall(caplog.text) == []
-    assert_same_outcome(job, straight)
-    assert len(checkpoints(job)) == 3
+    assert_same_outcome(finished, straight)
+    assert len(checkpoints(finished)) == 3
 
 
 @pytest.mark.parametrize("change", ["data", "hyperparameters"])
@@ -184,13 +188,10 @@ def test_checkpoints_go_to_the_folder_that_their_configuration_names_C02(
     assert not (job.base / "checkpoints").exists()
 
 
-def test_the_top_layer_alone_goes_on_too_C12(
-    interrupted: Callable[..., Job], tmp_path: Path, tiny_encoder: Path
-) -> None:
-    whole = new_job(tmp_path / "whole", tiny_encoder, train_only_top_layer="True")
+def test_the_top_layer_alone_goes_on_too_C12(tmp_path: Path, shallow_encoder: Path) -> None:
+    whole = new_job(tmp_path / "whole", shallow_encoder, train_only_top_layer="True")
     whole.train()
-    job = interrupted(train_only_top_layer="True")
-    job.train()
+    job = Job(copytree(whole.base, tmp_path / "interrupted"))
     for path in checkpoints(job)[1:]:
         path.unlink()
     rmtree(job.model)
@@ -198,10 +199,10 @@ def test_the_top_layer_alone_goes_on_too_C12(
     assert_same_outcome(job, whole)
 
 
-def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, shallow_encoder: Path) -> None:
     jobs = []
     for name in ("straight", "interrupted"):
-        job = new_job(tmp_path / name, tiny_encoder)
+        job = new_job(tmp_path / name, shallow_encoder)
         job.channel("training", rows(many_labels(recipe.MANY_LABELS)))
         job.configure(hyperparameters={"epochs": "3", "batch_size": "16", "validation_split_ratio": "0.34"})
         jobs.append(job)

@@ -5,10 +5,12 @@ everything once and prints a line of JSON a step; a test here looks at one step.
 """
 
 import csv
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 DRIVERS = Path(__file__).parent / "sdk"
 IMAGE = os.environ.get("IMAGE", "text-classification:cpu")
 NETWORK = "sagemaker-local"
+LOCK = Path(tempfile.gettempdir()) / f"{NETWORK}.lock"
 LABELS = ["body", "brakes", "electrical", "fire", "no_fault_found"]
 CLAIMS = ["brake noise from the rear", "paint peeling, roof and bonnet", "battery flat every morning"]
 SETTINGS = """\
@@ -92,27 +95,36 @@ def environment(work: Path) -> dict[str, str]:
 
 @contextmanager
 def cleaned(work: Path) -> Iterator[None]:
-    """Remove what the SDKs leave: containers, their network, and folders that belong to the container's root."""
-    networks = docker("network", "ls", "--format", "{{.Name}}")
+    """Remove what the SDKs leave: containers, their network, and folders that belong to the container's root.
+
+    Their network has one name, and each of them removes it: one at a time.
+    """
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        networks = docker("network", "ls", "--format", "{{.Name}}")
+        try:
+            yield
+        finally:
+            _clean(work, networks)
+
+
+def _clean(work: Path, networks: list[str]) -> None:
     folder = "com.docker.compose.project.working_dir"
-    try:
-        yield
-    finally:
-        ours = docker("ps", "--all", "--format", f'{{{{.ID}}}} {{{{.Label "{folder}"}}}}')
-        for container, _, place in (line.partition(" ") for line in ours):
-            if place.startswith(str(work)):
-                docker("rm", "--force", "--volumes", container)
-        if NETWORK not in networks and NETWORK in docker("network", "ls", "--format", "{{.Name}}"):
-            docker("network", "rm", NETWORK)
-        docker("run", "--rm", "--volume", f"{work}:/work", IMAGE, "find", "/work", "-mindepth", "1", "-delete")
+    ours = docker("ps", "--all", "--format", f'{{{{.ID}}}} {{{{.Label "{folder}"}}}}')
+    for container, _, place in (line.partition(" ") for line in ours):
+        if place.startswith(str(work)):
+            docker("rm", "--force", "--volumes", container)
+    if NETWORK not in networks and NETWORK in docker("network", "ls", "--format", "{{.Name}}"):
+        docker("network", "rm", NETWORK)
+    docker("run", "--rm", "--volume", f"{work}:/work", IMAGE, "find", "/work", "-mindepth", "1", "-delete")
 
 
 def drive(sdk: int, work: Path) -> Run:
     subprocess.run([DRIVERS / "setup.sh", str(sdk)], check=True, timeout=400)
     write_channels(work)
     python = ROOT / f".venv-sdk{sdk}" / "bin" / "python"
-    command = [str(python), str(DRIVERS / f"v{sdk}.py"), IMAGE, str(work), str(free_port())]
     with (work / "log").open("w+") as log, cleaned(work):
+        command = [str(python), str(DRIVERS / f"v{sdk}.py"), IMAGE, str(work), str(free_port())]
         done = subprocess.run(
             command, env=environment(work), cwd=work, stdout=subprocess.PIPE, stderr=log, timeout=500, check=False
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors.numpy import load_file
 from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
-from jobs import Job, rows
+from jobs import Job, logged, rows
 
 TOP = {"train_only_top_layer": "True"}
 # The label is told by a pair of words, which the mean of an untrained encoder's vectors hardly knows.
@@ -37,10 +38,25 @@ def train(job: Job, data: list[tuple[int, str]] = PAIRS, settings: Mapping[str, 
     job.train()
 
 
-def test_a_frozen_encoder_without_settings_of_steps_is_solved(job: Job, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
+@dataclass(frozen=True)
+class Solved:
+    """A job whose top layer was solved, which nobody changes, and what it logged."""
+
+    job: Job
+    lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Solved:
+    """Of an encoder of two layers, whose vectors hardly know the order of words: n-grams do."""
+    job = Job.create(tmp_path_factory.mktemp("solved") / "ml", encoder=tiny_encoder)
+    with logged() as lines:
         train(job)
-    lines = [record.getMessage() for record in caplog.records]
+    return Solved(job, lines)
+
+
+def test_a_frozen_encoder_without_settings_of_steps_is_solved(solved: Solved) -> None:
+    job, lines = solved.job, solved.lines
     assert any(line.startswith("event=solved features=vectors width=32") for line in lines)
     assert any(line.startswith("event=solved features=ngrams") for line in lines)
     assert sum(line.startswith("event=epoch epoch=1/1 loss=") for line in lines) == 1
@@ -65,9 +81,9 @@ def test_a_job_that_says_how_to_train_in_steps_is_obeyed(
     assert "event=baseline accuracy=" in caplog.text
 
 
-def test_every_backend_answers_what_was_trained(job: Job) -> None:
-    train(job, settings={**TOP, "ngram_features": "true"})
-    answers = [predictor.load(job.model, Computing(name)).predict(TEST) for name in (TENSORFLOW, FLOAT32)]
+def test_every_backend_answers_what_was_trained(solved: Solved) -> None:
+    assert solved.job.manifest["top_layer"]["ngram_features"] is True
+    answers = [predictor.load(solved.job.model, Computing(name)).predict(TEST) for name in (TENSORFLOW, FLOAT32)]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
     assert (answers[0][:20].argmax(axis=1) == [label for label, _ in PAIRS[:20]]).all()
 
@@ -118,15 +134,14 @@ def test_without_validation_rows_everything_is_learnt_and_nothing_is_reported(
     assert predictor.load(job.model).predict(TEST).shape == (len(TEST), 2)
 
 
-def test_a_solved_model_is_trained_further_with_its_n_grams(job: Job, tmp_path: Path) -> None:
-    train(job)
-    further = Job.create(tmp_path / "further", encoder=job.model)
+def test_a_solved_model_is_trained_further_with_its_n_grams(solved: Solved, tmp_path: Path) -> None:
+    further = Job.create(tmp_path / "further", encoder=solved.job.model)
     # Rows of one old label and a new one; the other old label must not be forgotten.
     train(further, [(label or 2, text.replace("the film was", "a car is")) for label, text in PAIRS])
     model = predictor.load(further.model)
     assert model.labels == (0, 1, 2)
     known = ["the film was good car", "the film was old door"]
-    before = predictor.load(job.model).predict(known)[:, 0]
+    before = predictor.load(solved.job.model).predict(known)[:, 0]
     assert (before > 0.5).all()
     assert (model.predict(known)[:, 0] > 1e-4).all()
     new = model.predict(["a car is good car", "a car is old door"]).argmax(axis=1)
@@ -143,11 +158,10 @@ def test_the_kept_network_of_a_model_with_n_grams_starts_without_their_share(job
     np.testing.assert_allclose(first, second, atol=1e-4)
 
 
-def test_the_same_job_twice_gives_the_same_model(job: Job, tmp_path: Path, tiny_encoder: Path) -> None:
-    other = Job.create(tmp_path / "other", encoder=tiny_encoder)
-    for each in (job, other):
-        train(each)
-    first, second = (predictor.load(each.model).predict(TEST) for each in (job, other))
+def test_the_same_job_twice_gives_the_same_model(solved: Solved, tmp_path: Path, tiny_encoder: Path) -> None:
+    job = Job.create(tmp_path / "ml", encoder=tiny_encoder)
+    train(job)
+    first, second = (predictor.load(each.model).predict(TEST) for each in (solved.job, job))
     np.testing.assert_array_equal(first, second)
 
 

@@ -40,7 +40,10 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("way", SETTINGS)
-def test_a_job_lists_the_rows_by_place_whatever_it_trains(job: Job, way: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_lists_the_rows_by_place_whatever_it_trains(
+    deeper_job: Job, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = deeper_job
     if way == "linear":
         (job.base / "input" / "data" / "model").rename(job.base / "unused")
     job.channel("training", rows(PAIRS))

@@ -371,13 +371,13 @@ def test_training_learns_what_can_be_learnt(job: Job) -> None:
     assert json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"] == 1.0
 
 
-def test_training_only_the_top_layer_leaves_the_encoder_as_it_was(job: Job, tiny_encoder: Path) -> None:
+def test_training_only_the_top_layer_leaves_the_encoder_as_it_was(job: Job, shallow_encoder: Path) -> None:
     job.configure(hyperparameters={"epochs": "2", "train_only_top_layer": "True"})
     job.train()
-    assert (job.model / "encoder" / "vocab.txt").read_bytes() == (tiny_encoder / "vocab.txt").read_bytes()
+    assert (job.model / "encoder" / "vocab.txt").read_bytes() == (shallow_encoder / "vocab.txt").read_bytes()
     from safetensors.numpy import load_file
 
-    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_encoder, job.model / "encoder"))
+    before, after = (load_file(folder / "model.safetensors") for folder in (shallow_encoder, job.model / "encoder"))
     for name, value in after.items():
         np.testing.assert_array_equal(value, before[name])
 

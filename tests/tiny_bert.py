@@ -14,13 +14,14 @@ WORDS = (
     "old works broken loud quiet red blue left right front rear he she it they we i ##s ##ing ##ed ##ly . , ! ? - ' # "
     "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9"
 )
+LAYERS = 2
 VOCABULARY = list(dict.fromkeys(WORDS.split()))
 
 CONFIG: dict[str, Any] = {
     "model_type": "bert",
     "vocab_size": len(VOCABULARY),
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": LAYERS,
     "num_attention_heads": 4,
     "intermediate_size": 64,
     "hidden_act": "gelu",
@@ -38,7 +39,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "model_type": "distilbert",
         "vocab_size": len(VOCABULARY),
         "dim": 32,
-        "n_layers": 2,
+        "n_layers": LAYERS,
         "n_heads": 4,
         "hidden_dim": 64,
         "activation": "gelu",
@@ -77,7 +78,7 @@ def _norm(name: str, width: int) -> Iterator[Weight]:
     yield f"{name}.bias", (width,), 0.0
 
 
-def _weights(kind: str) -> Iterator[Weight]:
+def _weights(kind: str, layers: int) -> Iterator[Weight]:
     hidden, inner, words = CONFIG["hidden_size"], CONFIG["intermediate_size"], CONFIGS[kind].get("embedding_size", 32)
     yield "embeddings.word_embeddings.weight", (CONFIG["vocab_size"], words), 0.0
     yield "embeddings.position_embeddings.weight", (CONFIG["max_position_embeddings"], words), 0.0
@@ -87,7 +88,7 @@ def _weights(kind: str) -> Iterator[Weight]:
     if words != hidden:
         yield from _dense("embeddings_project", hidden, words)
     block, attention, (attention_norm, first, second, output_norm) = BLOCKS[kind]
-    for index in range(CONFIG["num_hidden_layers"]):
+    for index in range(layers):
         for part in attention:
             yield from _dense(f"{block}.{index}.{part}", hidden, hidden)
         yield from _norm(f"{block}.{index}.{attention_norm}", hidden)
@@ -98,20 +99,22 @@ def _weights(kind: str) -> Iterator[Weight]:
         yield from _dense("pooler.dense", hidden, hidden)
 
 
-def tensors(seed: int = 0, kind: str = "bert") -> dict[str, NDArray[np.float32]]:
+def tensors(seed: int = 0, kind: str = "bert", layers: int = LAYERS) -> dict[str, NDArray[np.float32]]:
     """Return every weight under its name in the Hugging Face format."""
     generator = np.random.default_rng(seed)
     return {
-        name: (mean + 0.3 * generator.standard_normal(shape)).astype(np.float32) for name, shape, mean in _weights(kind)
+        name: (mean + 0.3 * generator.standard_normal(shape)).astype(np.float32)
+        for name, shape, mean in _weights(kind, layers)
     }
 
 
-def write(folder: Path, *, pooling: str = "mean", kind: str = "bert") -> Path:
+def write(folder: Path, *, pooling: str = "mean", kind: str = "bert", layers: int = LAYERS) -> Path:
     """Write a checkpoint folder of a kind of network whose texts are pooled by ``mean``, ``cls`` or ``pooler``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIGS[kind]), encoding="utf-8")
+    config = CONFIGS[kind] | {"n_layers" if kind == "distilbert" else "num_hidden_layers": layers}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    weights = tensors(kind=kind)
+    weights = tensors(kind=kind, layers=layers)
     if pooling == "mean":
         (folder / "1_Pooling").mkdir(exist_ok=True)
         (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}', encoding="utf-8")

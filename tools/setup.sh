@@ -33,5 +33,8 @@ fi
 say "making .venv"
 "$python" -m venv --clear .venv
 # --no-deps: the lock is complete, and leaves out the second TensorFlow that tf-keras and others would bring.
-.venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
+.venv/bin/python -m pip install --quiet --no-deps --no-compile --require-hashes --requirement requirements/dev.txt
+# pip would compile on one processor, and also a third of code that is never imported: the packages' own tests.
+# A few packages have files for other versions of Python, which do not compile.
+.venv/bin/python -m compileall -qq --workers 0 -x '/tests?/' .venv/lib || true
 touch .venv/.ready

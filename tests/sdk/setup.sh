@@ -17,6 +17,7 @@ for sdk in "$@"; do
     echo "Installing $lock in $environment"
     "${PYTHON:-python3.11}" -m venv --clear "$environment"
     # --no-deps: the lock is complete, and leaves out what requirements/sdk3.override names.
-    "$environment/bin/python" -m pip install --quiet --no-deps --require-hashes --requirement "$lock"
+    # --no-compile: two programs import little of it, and Python then compiles that.
+    "$environment/bin/python" -m pip install --quiet --no-deps --no-compile --require-hashes --requirement "$lock"
     printf '%s\n' "$sum" >"$environment/lock.sha256"
 done

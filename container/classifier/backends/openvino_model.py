@@ -163,7 +163,8 @@ def _mapped(path: Path) -> set[tuple[int, int]]:
         lines = MAPPINGS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return set()
-    columns = [line.split(maxsplit=5) for line in lines if line.endswith(f" {path.resolve()}")]
+    ending = f" {path.resolve()}"
+    columns = [line.split(maxsplit=5) for line in lines if line.endswith(ending)]
     ranges = [addresses.split("-") for addresses, permissions, *_ in columns if "w" not in permissions]
     return {(int(start, 16), int(end, 16)) for start, end in ranges}
 

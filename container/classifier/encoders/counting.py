@@ -19,7 +19,7 @@ def count(texts: Iterable[str], split: Callable[[tf.Tensor], tf.RaggedTensor]) -
         split: Maps string[batch] to string[batch, (words)], as TensorFlow operations.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # type: ignore[untyped-decorator]
     def count_some(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         words, _, times = tf.unique_with_counts(split(some).flat_values)
         return words, times

@@ -114,7 +114,9 @@ class Cluster:
             return context.all_gather(tf.identity(words), axis=0), counts
 
         function: Callable[[tf.Tensor], Any] = tf.function(
-            lambda words: self.strategy.run(gather, args=(words,)), input_signature=[tf.TensorSpec([None], tf.int32)]
+            lambda words: self.strategy.run(gather, args=(words,)),
+            input_signature=[tf.TensorSpec([None], tf.int32)],
+            autograph=False,
         )
         return function
 

@@ -47,7 +47,9 @@ class Inference:
 
 def compiled(model: Any, signature: tf.TensorSpec) -> Compute:
     """Return a model in inference mode as one TensorFlow function."""
-    function: Compute = tf.function(lambda rows: model(rows, training=False), input_signature=[signature])
+    function: Compute = tf.function(
+        lambda rows: model(rows, training=False), input_signature=[signature], autograph=False
+    )
     return function
 
 

@@ -140,7 +140,7 @@ class ServingModule(_Module):
         self.tokenizer = preprocessor.tokenizer
         self._tokenize = preprocessor.tokenize
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")], autograph=False)  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Map string[batch] to float32[batch, labels]."""
         return self._probabilities(self._tokenize(texts))
@@ -161,7 +161,7 @@ class TwoStepModule(ServingModule):
         unknown_id = cast("TokenPreprocessor", encoder.preprocessor).unknown_id
         self._unknown_id = NO_ID if unknown_id is None else unknown_id
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")], autograph=False)  # type: ignore[untyped-decorator]
     def tokenize(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Map string[batch] to token ids, int32[batch, length], padded with 0, and unknown tokens, int32[batch]."""
         token_ids = self._tokenize(texts)
@@ -169,13 +169,14 @@ class TwoStepModule(ServingModule):
         return {"token_ids": token_ids, "unknown_tokens": tf.reduce_sum(tf.cast(unknown, tf.int32), axis=1)}
 
     @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, None], tf.int32, name="token_ids")]
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name="token_ids")],
+        autograph=False,
     )
     def classify(self, token_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Map token ids, int32[batch, length], to float32[batch, labels]; padding with 0 doesn't affect the result."""
         return self._probabilities(token_ids)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="texts")], autograph=False)  # type: ignore[untyped-decorator]
     def serve(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Map string[batch] to float32[batch, labels] by calling both steps, so that the network is stored once."""
         answer: dict[str, tf.Tensor] = self.classify(self.tokenize(texts)["token_ids"])
@@ -194,7 +195,7 @@ class ArraysModule(_Module):
         super().__init__(encoder, head, ngrams)
         signature = encoder.preprocessor.signature
         self.portable = "" if signature.dtype == tf.string else "serving_default"
-        self.serve = tf.function(self._probabilities, input_signature=[signature])
+        self.serve = tf.function(self._probabilities, input_signature=[signature], autograph=False)
 
     @property
     def functions(self) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def _lengths(preprocessor: TokenPreprocessor, limit: int, texts: Sequence[Any]) 
     count = tf.function(
         lambda some: tf.math.count_nonzero(higher.tokenize(some), axis=1),
         input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
     )
     looked_at = [texts[index] for index in _sample(len(texts))]
     pieces = (looked_at[start : start + TOKENIZED_AT_ONCE] for start in range(0, len(looked_at), TOKENIZED_AT_ONCE))

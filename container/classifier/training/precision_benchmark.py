@@ -65,7 +65,7 @@ def _step(name: str, work: Workload) -> Callable[[], None]:
     no_padding = tf.zeros([work.rows, 1, 1, work.length], block.compute_dtype)
     block(hidden, no_padding)
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def gradients() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(hidden)

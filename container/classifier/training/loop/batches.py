@@ -111,7 +111,7 @@ def tokenize(
 def _compiled(preprocessor: TokenPreprocessor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return a tokenizer as a TensorFlow function, which is traced once."""
     function: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-        preprocessor.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
+        preprocessor.tokenize, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
     )
     return function
 

@@ -72,11 +72,11 @@ def build_step(model: Any, optimizer: Any, loss: Loss, cluster: Cluster, spec: A
         sums = [tf.reduce_sum(losses * weights), tf.reduce_sum(weights), tf.reduce_sum(hits * counted), rows]
         return tf.stack([*sums, stop / cluster.replicas_here])
 
-    compiled = tf.function(on_replica, jit_compile=True) if jit_compile else on_replica
+    compiled = tf.function(on_replica, jit_compile=True, autograph=False) if jit_compile else on_replica
 
     def step(element: Any, stop: tf.Tensor) -> tf.Tensor:
         results = cluster.strategy.run(compiled, args=(*element, stop))
         return cluster.strategy.reduce(total, results, axis=None)
 
-    function: Step = tf.function(step, input_signature=[spec, tf.TensorSpec([], tf.float32)])
+    function: Step = tf.function(step, input_signature=[spec, tf.TensorSpec([], tf.float32)], autograph=False)
     return function
