@@ -16,7 +16,7 @@ export SAGEMAKER_BIND_TO_PORT = $(PORT)
 SHELL_SCRIPTS = build_and_push.sh .ci/run $(wildcard bench/*.sh deploy/*.sh local_test/*.sh tests/sdk/*.sh tools/*.sh)
 
 .PHONY: help setup demo demo-images test test-slow test-all check fix test-image image-cpu image-gpu train serve batch predict check-data docs results bench \
-    report-screenshots \
+    screenshots \
     soak deploy deploy-check undeploy lock clean
 
 help:  ## this list
@@ -97,8 +97,8 @@ results: setup  ## accuracy on public data sets beside a TF-IDF baseline (the se
 bench: setup  ## this project beside its peers: serving, training, growth; an hour or two (SST-2 is in the folder DATA)
 	bench/run.sh
 
-report-screenshots: setup  ## screenshots of reports, to look at: make report-screenshots JOB="build/demo ..." (needs Chromium)
-	python tools/report_screenshots.py $(JOB)
+screenshots: setup  ## screenshots of reports and of the page, to look at: make screenshots JOB="build/demo ..." (needs Chromium)
+	python tools/screenshots.py $(JOB)
 
 soak: setup  ## ten minutes of load and abuse of a server, and a table of how it bore them
 	python tools/soak.py

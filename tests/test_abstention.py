@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import serving_helpers
 from batch_helpers import objects, rows, run
-from classifier import predictor
+from classifier import predictor, shares
 from classifier.backends import Encoded
 from classifier.errors import UserError
 from classifier.training import abstention
@@ -97,7 +97,7 @@ def test_a_label_that_is_wrong_too_often_has_a_higher_threshold_of_its_own(caplo
 def test_intervals_are_those_of_clopper_and_pearson() -> None:
     for right, count in ((0, 5), (5, 5), (3, 7), (950, 1_000)):
         expected = scipy.stats.binomtest(right, count).proportion_ci(0.95, "exact")
-        assert abstention.interval(right, count) == pytest.approx([expected.low, expected.high], abs=1e-9)
+        assert shares.interval(right, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_the_curve_has_the_share_that_each_threshold_answers_and_how_many_of_that_are_right() -> None:

@@ -5,24 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, interpolation
-from classifier.training.cluster import Cluster
 from classifier.training.interpolation import FINE_TUNED_SHARE, Weights
-from classifier.training.interruption import Interruption
-from classifier.training.loop import batches
-from classifier.training.loop.batches import Rows
-from classifier.training.loop.progress import Run
-from classifier.training.loop.scoring import evaluation_split, gathered
 from classifier.training.model import Network, assemble, build_head, softmax
 from classifier.training.solving import ScoredNetwork, Task
-from jobs import ROWS
+from scored_networks import scored_on_rows
 
-TEXTS = [text for _, text in ROWS]
-TARGETS = np.array([label for label, _ in ROWS], np.int32)
 SETTINGS = Hyperparameters.parse({})
 
 
@@ -34,16 +25,8 @@ def tuned(tiny_encoder: Path) -> tuple[ScoredNetwork, Task, Weights]:
     generator = np.random.default_rng(1)
     for variable in encoder.layer.trainable_variables:
         variable.assign_add(generator.normal(0, 0.1, variable.shape))
-    network = assemble(encoder, build_head(2, SETTINGS))
-    cluster = Cluster(tf.distribute.get_strategy())
-    inputs = batches.tokenize(encoder, TEXTS)
-    split = evaluation_split(inputs, TARGETS, cluster)
-    scores = gathered(np.arange(len(TEXTS)), evaluate.compute(network.inference, inputs), split, cluster)
-    metrics = evaluate.metrics(scores.probabilities, TARGETS, "accuracy")
-    run = Run(scores=scores, history=[metrics], metrics=metrics)
-    training = Rows(inputs, TARGETS, np.ones(len(TEXTS), np.float32))
-    task = Task(training, False, split, True, SETTINGS, None, cluster, Interruption())
-    return ScoredNetwork(network, run, scores), task, interpolation.weights_of(pretrained)
+    scored, task = scored_on_rows(assemble(encoder, build_head(2, SETTINGS)), SETTINGS)
+    return scored, task, interpolation.weights_of(pretrained)
 
 
 def answers(network: Network, task: Task) -> Any:

@@ -21,8 +21,8 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.pixels import ImageSource
 from classifier.report import __main__ as program
 from classifier.report import confusion
-from classifier.report.elements import interval, quoted
-from classifier.training import data_summary, examples, output
+from classifier.report.elements import quoted
+from classifier.training import data_summary, evaluate, examples, output
 from classifier.training.context import JobContext
 from classifier.training.data import Split
 from classifier.training.interruption import Interruption
@@ -213,8 +213,38 @@ def test_a_model_that_was_not_calibrated_has_one_line(tmp_path: Path) -> None:
     known = {"method": "none", "temperature": 1.0, "rows": 40, "validation": {"before": bins, "after": bins}}
     text = words_of(written(tmp_path, {"calibration": known}))
     assert "the log says why they were not calibrated" in text
-    assert "validation, without calibration 5.00 %" in text
+    assert "validation, not calibrated 5.00 %" in text
     assert "after" not in text
+
+
+def test_labels_that_are_never_answered_are_counted(tmp_path: Path) -> None:
+    found = {"target_precision": 0.9, "threshold": 0.5, "rows": 9, "coverage": 0.9, "precision": 0.95}
+    thresholds = {"thresholds": {"a": 1.0, "b": 0.7}, "curve": [{"threshold": 0.0, "coverage": 1.0, "precision": 0.9}]}
+    text = words_of(written(tmp_path, {"abstention": {**found, **thresholds}}))
+    assert "1 label with a threshold of 1, which no probability exceeds: never answered." in text
+
+
+def test_a_search_without_suspects_says_that_there_are_none(tmp_path: Path) -> None:
+    page = written(tmp_path, {"suspect_labels": {"rows": 0, "checked": 27, "file": "suspect_labels.csv"}})
+    assert "None of 27 rows was suspected." in words_of(page)
+    assert "Correct those" not in page
+
+
+def test_a_model_that_answers_one_label_only_and_a_label_without_rows_are_told(tmp_path: Path) -> None:
+    probabilities = np.tile(np.array([[0.6, 0.3, 0.1]], np.float32), (20, 1))
+    known = evaluate.report(probabilities, np.arange(20, dtype=np.int32) % 2, ["a", "b", "c"])
+    text = words_of(written(tmp_path, {"validation": known}))
+    assert "“ b ” predicted as “ a ”, 10 times (100 % of that label" in text
+    assert "1 label without a validation row, of which nothing is known" in text
+    assert "c – – – 0" in text
+
+
+def test_long_labels_that_differ_at_their_ends_are_told_apart(tmp_path: Path) -> None:
+    labels = [f"appliances > kitchen > {'small > ' * 20}spare parts {number}" for number in (1, 2)]
+    page = written(tmp_path, {"validation": of_split(labels)})
+    for number in (1, 2):
+        assert re.search(f'<td dir="auto">appliances .*….* spare parts {number}</td>', page)
+        assert f"… parts {number}<title>" in page
 
 
 def test_hostile_labels_are_shown_as_they_are_written(tmp_path: Path) -> None:
@@ -282,14 +312,6 @@ def test_a_matrix_of_random_confusions_is_ordered_and_complete() -> None:
     drawn = found.drawn()
     assert sorted(drawn) == list(range(50))
     assert found.matrix(drawn).sum() == sum(cells.values())
-
-
-def test_intervals_are_wilsons() -> None:
-    assert interval(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    low, high = interval(1.0, 10)
-    assert low == pytest.approx(0.7225, abs=1e-4)
-    assert high == pytest.approx(1.0)
-    assert interval(0.0, 10)[0] == 0.0
 
 
 def test_a_label_in_a_sentence_does_not_turn_it_around() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from numpy.typing import NDArray
 
 from classifier.encoders import ngrams
@@ -75,6 +76,14 @@ def test_scores_are_those_of_a_regression_that_has_not_seen_the_row() -> None:
         kernel = np.linalg.solve(products, centered.T @ (wanted - wanted.mean(axis=0)))
         expected = (inputs[row] - mean) @ kernel + wanted.mean(axis=0)
         np.testing.assert_allclose(scores[row], expected, atol=1e-3)
+
+
+def test_scores_of_sparse_features_are_those_of_the_same_dense_ones() -> None:
+    given = records(200)
+    sparse: Any = suspect_labels.features(replace(given, vectors=None))
+    assert scipy.sparse.issparse(sparse)
+    one, other = (suspect_labels.left_out(each, given.targets, LABELS) for each in (sparse, sparse.toarray()))
+    np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_a_label_keeps_a_row_and_one_without_rows_is_never_suggested() -> None:

@@ -1,4 +1,7 @@
-"""How good suspect labels and the choice of rows to label are: `python tools/labelling.py suspects|review SET ...`.
+"""How good suspect labels and the choice of rows to label are: `python tools/labelling.py MEASURE SET ...`.
+
+A measure is `suspects`, on vectors and n-grams; `suspects-linear`, on the n-grams of `model_id=linear` alone; or
+`review`. With the first two, a set may name the seeds of the changes, as `20news4:11,12`.
 
 Needs the sets of texts as SET/train/data.csv and SET/test/data.csv below the folder DATA, by default
 `../shared/data/text`; the vectors of the encoder in the image are kept in `build/labelling`. It prints lines for the
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from local_run import ROOT
@@ -22,16 +26,18 @@ sys.path.insert(0, str(ROOT / "container"))
 
 from classifier import DEFAULT_ENCODER
 from classifier.batch import review
-from classifier.encoders import family, ngrams
+from classifier.encoders import Encoder, family, linear, ngrams
 from classifier.environment import PRETRAINED_FOLDER
-from classifier.training import evaluate, suspect_labels, top_layer
+from classifier.hyperparameters import Hyperparameters
+from classifier.training import evaluate, solving, suspect_labels, top_layer
 from classifier.training.loop import batches
+from classifier.training.loop.batches import Inputs
 from classifier.training.model import softmax
 from classifier.training.top_layer import Records, Wanted
 
 WORK = ROOT / "build" / "labelling"
 SHARE_CHANGED = 0.1
-FLIPS, SEEDS = (1, 2, 3), (1, 2, 3, 4, 5)
+FLIPS, SEEDS = "1,2,3", (1, 2, 3, 4, 5)
 ADDED = 200
 FIRST_OF_A_LABEL, FIRST_ROWS = 5, 300  # rows that are labelled at the start: the larger number
 
@@ -56,12 +62,26 @@ def main() -> None:
         measure(name)
 
 
-def suspects(name: str) -> None:
+def suspects(run: str) -> None:
+    """Print the measures of the list on vectors and n-grams."""
+    name, _, seeds = run.partition(":")
+    _measured(name, known(name, "train").records, seeds or FLIPS)
+
+
+def suspects_linear(run: str) -> None:
+    """Print the measures of the list on the n-grams of ``model_id=linear`` alone."""
+    name, _, seeds = run.partition(":")
+    labels, texts = read(name, "train")
+    encoder = linear.build(texts, Hyperparameters.parse({"model_id": "linear"}), None)
+    bags = bags_of(encoder, batches.tokenize(encoder, texts))
+    _measured(name, Records(None, bags, np.array(labels, np.int32), np.ones(len(texts), np.float32)), seeds or FLIPS)
+
+
+def _measured(name: str, rows: Records, seeds: str) -> None:
     """Print precision and recall of the list for labels that were changed, and its length where none was."""
-    rows = known(name, "train").records
     labels = int(rows.targets.max()) + 1
     print(f"{name}: {len(suspect_labels.find(rows, labels).rows)} of {len(rows.targets)} rows without a change")  # noqa: T201
-    for seed in FLIPS:
+    for seed in map(int, seeds.split(",")):
         generator = np.random.default_rng(seed)
         changed = generator.permutation(len(rows.targets))[: round(SHARE_CHANGED * len(rows.targets))]
         targets = rows.targets.copy()
@@ -117,29 +137,43 @@ def _answers(training: Records, asked: Records, seed: int) -> NDArray[np.float32
 @functools.cache
 def known(name: str, split: str) -> Known:
     """Return the rows of a split, encoded once and kept."""
-    csv.field_size_limit(10**9)
-    with (DATA / name / split / "data.csv").open(encoding="utf-8", newline="") as file:
-        labels, texts = zip(*csv.reader(file), strict=True)
+    labels, texts = read(name, split)
     path = WORK / f"{name}.{split}.npz"
     if not path.exists():
-        _encode(list(texts), path)
+        _encode(texts, path)
     arrays = np.load(path)
     bags = ngrams.bags_of(arrays["buckets"], arrays["counts"])
     targets = np.array(labels, np.int32)
-    return Known(list(texts), Records(arrays["vectors"], bags, targets, np.ones(len(targets), np.float32)))
+    return Known(texts, Records(arrays["vectors"], bags, targets, np.ones(len(targets), np.float32)))
+
+
+def read(name: str, split: str) -> tuple[list[str], list[str]]:
+    """Return the labels and the texts of a split."""
+    csv.field_size_limit(10**9)
+    with (DATA / name / split / "data.csv").open(encoding="utf-8", newline="") as file:
+        labels, texts = zip(*csv.reader(file), strict=True)
+    return list(labels), list(texts)
 
 
 def _encode(texts: list[str], path: Path) -> None:
     encoder = family("bert").load(PRETRAINED_FOLDER / DEFAULT_ENCODER, DEFAULT_ENCODER, 256, 0)
     inputs = batches.tokenize(encoder, texts)
     vectors = evaluate.compute(evaluate.compiled(encoder.layer, encoder.preprocessor.signature), inputs)
-    size = getattr(encoder.preprocessor, "vocabulary_size", None) or 0
-    bags = ngrams.bags(list(inputs.rows), ngrams.codes(size))
+    bags = bags_of(encoder, inputs)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, vectors=vectors, buckets=bags.indices, counts=np.diff(bags.indptr))
 
 
-MEASURES: Mapping[str, Callable[[str], None]] = {"suspects": suspects, "review": reviewed}
+def bags_of(encoder: Encoder, inputs: Inputs) -> scipy.sparse.csr_matrix:
+    """Return the n-grams of texts that are tokenized."""
+    return ngrams.bags(list(inputs.rows), ngrams.codes(solving.vocabulary_size(encoder)))
+
+
+MEASURES: Mapping[str, Callable[[str], None]] = {
+    "suspects": suspects,
+    "suspects-linear": suspects_linear,
+    "review": reviewed,
+}
 
 if __name__ == "__main__":
     main()

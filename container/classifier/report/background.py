@@ -49,9 +49,11 @@ def suspects(results: Results) -> Section | None:
     found = results.evaluation.get("suspect_labels")
     if not found:
         return None
+    if not found["rows"]:
+        return Section("suspects", "Suspect labels", [f"None of {count(found['checked'], 'row')} was suspected."])
     words = [
         f"{count(found['rows'], 'row')} of {found['checked']:,} may have a wrong label. Correct those that do.",
-        "They were judged by models that had not learnt from them.",
+        "Each row was judged by a model that had learnt from all others.",
     ]
     columns = ("place", "label", "suggested label", "score")
     rows = [
@@ -59,7 +61,7 @@ def suspects(results: Results) -> Section | None:
         for row in results.suspects
     ]
     tables = opened(SUSPECTS, columns, rows, more=len(rows) == MOST_ROWS)
-    return Section("suspects", "Suspect labels", words, tables=tables if rows else [])
+    return Section("suspects", "Suspect labels", words, tables=tables)
 
 
 def lengths(results: Results) -> Section | None:
@@ -78,7 +80,7 @@ def lengths(results: Results) -> Section | None:
     edges = found["edges"]
     drawn = [Line(name, _steps(edges, found[name]), dots=False) for name in splits]
     highest = max(y for line in drawn for _, y in line.points)
-    axes = Axis("tokens", 0, edges[-1], "{:g}".format), Axis("share of texts", 0, 1.05 * highest, "{:.0%}".format)
+    axes = Axis("tokens", 0, edges[-1], "{:g}".format), Axis("share of texts", 0, 1.05 * highest, _percent)
     alt = f"Lengths of texts in tokens: half of the training texts have {training['median']:g} or fewer."
     marks = [Mark(limit, "limit")] if limit <= FAR_BEYOND * edges[-1] else []
     chart = Chart("lengths", "Lengths of texts", lines(alt, drawn, *axes, marks))
@@ -104,6 +106,10 @@ def _steps(edges: Sequence[int], found: Mapping[str, Any]) -> list[tuple[float, 
         for index, share in enumerate(shares)
         for point in ((float(edges[index]), share), (float(edges[index + 1]), share))
     ]
+
+
+def _percent(value: float) -> str:
+    return percent(value, 0)
 
 
 def label_mix(results: Results) -> Section | None:

@@ -28,32 +28,32 @@ def calibration(results: Results) -> Section | None:
         else "The probabilities are as the model computed them: the log says why they were not calibrated."
     )
     measured = {
-        split: {when: found[split][when] for when in ("before", "after") if when in found[split]}
+        split: {f"{when} calibration": found[split][when] for when in ("before", "after") if when in found[split]}
         for split in ("validation", "test")
         if found.get(split)
     }
     if not changed:
-        measured = {split: {"without": next(iter(by_time.values()))} for split, by_time in measured.items()}
+        measured = {split: {"not calibrated": next(iter(by_time.values()))} for split, by_time in measured.items()}
     errors = [
-        [f"{split}, {when} calibration", percent(each["ece"], 2)]
+        [f"{split}, {when}", percent(each["ece"], 2)]
         for split, by_time in measured.items()
         for when, each in by_time.items()
     ]
     tables = [Table("Expected calibration error", ("rows", "ECE"), errors)]
     tables += [
-        Table(f"Reliability on the {split} rows, {when} calibration", BIN_COLUMNS, _bins(each["bins"]), folded=True)
+        Table(f"Reliability on the {split} rows, {when}", BIN_COLUMNS, _bins(each["bins"]), folded=True)
         for split, by_time in measured.items()
         for when, each in by_time.items()
     ]
     charts = [_reliability(split, by_time) for split, by_time in measured.items()]
-    return Section("calibration", "Probabilities", words, charts=charts, tables=tables)
+    return Section("calibration", "Calibration", words, charts=charts, tables=tables)
 
 
 def _reliability(split: str, by_time: Mapping[str, Any]) -> Chart:
     """Return the reliability diagram of a split, before and after calibration."""
     drawn = [
         Line(
-            f"{when}, ECE {percent(each['ece'])}",
+            f"{when.removesuffix(' calibration')}, ECE {percent(each['ece'])}",
             [(single["confidence"], single["accuracy"]) for single in each["bins"] if single["rows"]],
         )
         for when, each in by_time.items()
@@ -89,14 +89,13 @@ def coverage(results: Results) -> Section | None:
     if found.get("threshold") is not None:
         words += _chosen(found)
         marks = [Mark(found["coverage"], "chosen")]
-    points = sorted((each["coverage"], each["precision"]) for each in curve)
+    points = sorted({(each["coverage"], each["precision"]) for each in curve})
     (_, surest), (_, all_of_them) = points[0], points[-1]
     alt = f"Precision by the share of rows answered: {percent(all_of_them)} of all, {percent(surest)} of the surest."
     low = max(0.0, min(precision for _, precision in points) - 0.05)
     axes = Axis("share of rows answered", 0, 1, _percent), Axis("precision", low, 1, _percent)
-    chart = Chart(
-        "coverage", "Precision of what is answered", lines(alt, [Line("precision", points, dots=False)], *axes, marks)
-    )
+    line = Line("precision", points, dots=len(points) == 1)
+    chart = Chart("coverage", "Precision of what is answered", lines(alt, [line], *axes, marks))
     rows = [
         [rounded(each["threshold"], 3), percent(each["coverage"]), percent(each["precision"])]
         for each in curve[:: max(1, len(curve) // (MOST_THRESHOLDS - 1))]
@@ -105,7 +104,7 @@ def coverage(results: Results) -> Section | None:
     if found.get("thresholds"):
         single = [[shown(label), rounded(value, 3)] for label, value in found["thresholds"].items()]
         tables.append(Table("Thresholds of single labels", ("label", "threshold"), single, folded=True))
-    return Section("coverage", "Answering less", words, charts=[chart], tables=tables)
+    return Section("coverage", "Abstaining", words, charts=[chart], tables=tables)
 
 
 def _chosen(found: Mapping[str, Any]) -> list[str]:
@@ -115,6 +114,9 @@ def _chosen(found: Mapping[str, Any]) -> list[str]:
         return [f"No threshold surely reaches the precision of {target} that was asked for: no label is answered."]
     words = [f"For a precision of {target}, the threshold {found['threshold']:.3f} was chosen. {_answered(found)}"]
     test = found.get("test")
+    never = sum(threshold >= 1 for threshold in found.get("thresholds", {}).values())
+    if never:
+        words.append(f"{count(never, 'label')} with a threshold of 1, which no probability exceeds: never answered.")
     return [*words, f"Of the test rows: {_answered(test)}"] if test and test["precision"] is not None else words
 
 

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from classifier.report.elements import percent, shown
+from classifier.report.elements import percent, shortened, shown
 
 WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 22, 40, 44  # the margins of a chart of lines
@@ -240,8 +240,7 @@ def _named(written: str, whole: object, **attributes: object) -> ET.Element:
 
 
 def _short(name: object) -> str:
-    whole = shown(name)
-    return whole if len(whole) <= LONGEST_NAME else f"{whole[: LONGEST_NAME - 1]}…"
+    return shortened(shown(name), LONGEST_NAME)
 
 
 def _width(text: str) -> float:

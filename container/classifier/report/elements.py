@@ -1,6 +1,5 @@
 """The parts of a report: sections of sentences, charts and tables, and how values are written in them."""
 
-import math
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from typing import Any
 NOT_SHOWN = frozenset({"Cc", "Cs", "Co", "Cn"})
 LONGEST_SHOWN = 100  # characters of a label
 ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-CONFIDENCE = 1.96  # standard errors on either side, of a 95 % interval
 
 
 class Number(str):
@@ -103,7 +101,7 @@ def is_text(cell: str | int) -> bool:
 
 
 def shown(label: object) -> str:
-    r"""Return a label, or another value of the data, as one line without control characters, shortened if it is long.
+    r"""Return a label, or another value of the data, as one line without control characters; shortened if it is long.
 
     >>> shown("a\nb")
     'a\\nb'
@@ -114,9 +112,19 @@ def shown(label: object) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in str(label)
     )
-    if len(text) > LONGEST_SHOWN:
-        return f"{text[: LONGEST_SHOWN - 1]}…"
-    return text if text.strip() else repr(text)
+    return shortened(text, LONGEST_SHOWN) if text.strip() else repr(text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text of so many characters at most; of a longer one the beginning and the end, where it may differ.
+
+    >>> shortened("appliances, small, spare parts", 20)
+    'appliances, …e parts'
+    """
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) * 2 // 5
+    return f"{text[: longest - 1 - end]}…{text[-end:]}"
 
 
 def quoted(label: object) -> str:
@@ -140,19 +148,6 @@ def count(number: int, noun: str, plural: str = "") -> str:
     ('1 row', '1,200 rows')
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def interval(right: float, rows: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927).
-
-    Args:
-        right: The share that was measured.
-        rows: The number of rows that it was measured on, above 0.
-    """
-    square = CONFIDENCE**2 / rows
-    centre = (right + square / 2) / (1 + square)
-    half = CONFIDENCE * math.sqrt(right * (1 - right) / rows + square / (4 * rows)) / (1 + square)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def rounded(value: Any, digits: int = 4) -> Number:

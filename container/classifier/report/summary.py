@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from classifier.report import confusion
-from classifier.report.elements import Section, count, interval, percent, quoted
+from classifier.report.elements import Section, count, percent, quoted
 from classifier.report.results import Results
+from classifier.shares import interval
 
 FEW_ROWS = 300  # on which an accuracy is known to within a few points only
 FEWEST_OF_A_LABEL = 10  # rows by which a label's F1 is judged
@@ -77,7 +78,7 @@ def _good(results: Results) -> Iterator[str]:
         if name in evaluation:
             report = evaluation[name]
             rows, right = rows_of(report), report["accuracy"]
-            low, high = (percent(each) for each in interval(right, rows))
+            low, high = (percent(each) for each in _interval(report))
             yield (
                 f"It is right for {percent(right)} of {count(rows, f'{words} row')} (95 % interval: {low} to {high}); "
                 f"the mean F1 of the labels is {report['macro_f1']:.3f}. Always answering the commonest label would be "
@@ -99,6 +100,12 @@ def _fewer_mistakes(right: float | None, baseline: float) -> str:
     if right is None or right <= baseline:
         return ""
     return f": the model makes {percent((right - baseline) / (1 - baseline), 0)} fewer mistakes"
+
+
+def _interval(report: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the 95 % interval of the accuracy."""
+    rows = rows_of(report)
+    return interval(round(report["accuracy"] * rows), rows)
 
 
 def _of_commonest(report: Mapping[str, Any]) -> float:
@@ -125,8 +132,8 @@ def _of_split(results: Results, report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Only {count(rows, f'{results.split} row')} were scored: small differences between models mean nothing."
     validation = results.evaluation.get("validation")
     if results.split == "test" and validation:
-        low, _ = interval(validation["accuracy"], rows_of(validation))
-        if interval(report["accuracy"], rows)[1] < low:
+        low, _ = _interval(validation)
+        if _interval(report)[1] < low:
             yield "On the test rows it is clearly worse than on the validation rows: are they of another kind?"
     yield from _of_labels(results, report)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
+from classifier import shares
 from classifier.artifact import Label
+from classifier.shares import CONFIDENCE
 
 log = logging.getLogger(__name__)
 
-CONFIDENCE = 0.95
 FEWEST_OF_LABEL = 50  # answers with a label, for a threshold of its own
 FEWEST_ABOVE = 20  # of these, above that threshold
 NOTHING = 1.0  # the threshold that no probability exceeds
@@ -87,7 +87,7 @@ class Thresholds:
 def choose(rows: Predicted, target: float) -> Thresholds:
     """Return the lowest thresholds with which the precision is at least a target.
 
-    The general threshold reaches it with :data:`CONFIDENCE`. A label of whose answers many are known, and too many of
+    The general threshold reaches it with 95 % confidence. A label of whose answers many are known, and too many of
     them wrong, gets a higher one, above which enough of them are right.
 
     Args:
@@ -95,7 +95,7 @@ def choose(rows: Predicted, target: float) -> Thresholds:
         target: The wanted share of right labels among those that are answered.
     """
     counts, right = rows.counts()
-    surely = surely_right(right, counts)
+    surely = shares.lower_limit(right, counts)
     enough = counts[surely >= target]
     if not len(enough):
         log.warning(
@@ -153,9 +153,9 @@ def answered(thresholds: Thresholds, rows: Predicted) -> dict[str, Any]:
     return {
         "rows": len(rows),
         "coverage": len(some) / len(rows),
-        "coverage_interval": interval(len(some), len(rows)),
+        "coverage_interval": list(shares.interval(len(some), len(rows))),
         "precision": right / len(some) if len(some) else None,
-        "precision_interval": interval(right, len(some)) if len(some) else None,
+        "precision_interval": list(shares.interval(right, len(some))) if len(some) else None,
     }
 
 
@@ -168,18 +168,3 @@ def curve(rows: Predicted) -> list[dict[str, float]]:
         {"threshold": threshold, "coverage": count / len(rows), "precision": hits / count}
         for threshold, count, hits in points
     ]
-
-
-def surely_right(right: Any, rows: Any, confidence: float = CONFIDENCE) -> Any:
-    """Return the lower limit of the share of which ``right`` of ``rows`` are a sample.
-
-    Source: Clopper and Pearson, "The Use of Confidence or Fiducial Limits" (1934).
-    """
-    limit = scipy.special.betaincinv(np.maximum(right, 1), rows - right + 1, 1 - confidence)
-    return np.where(right > 0, limit, 0.0)
-
-
-def interval(right: int, rows: int) -> list[float]:
-    """Return the 95 % interval of the share of which ``right`` of ``rows`` are a sample, by the same method."""
-    each = (1 + 0.95) / 2
-    return [float(surely_right(right, rows, each)), 1 - float(surely_right(rows - right, rows, each))]

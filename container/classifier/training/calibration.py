@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 from numpy.typing import NDArray
 
 from classifier.hyperparameters import Hyperparameters
@@ -18,6 +17,7 @@ from classifier.training import evaluate
 from classifier.training.loop.scoring import Scores
 from classifier.training.model import softmax
 from classifier.training.solving import ScoredNetwork
+from classifier.training.temperature import best_temperature
 
 log = logging.getLogger(__name__)
 
@@ -89,27 +89,13 @@ def scaled(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np
 
 
 def fit(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
-    """Return the temperature with the lowest loss on rows.
-
-    As if there were one more row, whose label is not known, so that it stays above 0 where all answers are right.
-    Source of that: Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
+    """Return the temperature that suits rows, from :data:`SMALLEST` to :data:`LARGEST`.
 
     Args:
         probabilities: float32[rows, labels].
         targets: int32[rows], the index of each row's label.
     """
-    logits = np.log(np.maximum(probabilities, SMALLEST_FLOAT))
-    unknown = 1 / (len(targets) + 1)
-    wanted = (1 - unknown) * logits[np.arange(len(targets)), targets] + unknown * logits.mean(axis=1)
-
-    def loss(log_temperature: float) -> float:
-        divided = logits / np.float32(np.exp(log_temperature))
-        highest = divided.max(axis=1)
-        normalizers = highest + np.log(np.exp(divided - highest[:, np.newaxis]).sum(axis=1))
-        return float(np.mean(normalizers - wanted / np.exp(log_temperature)))
-
-    bounds = float(np.log(SMALLEST)), float(np.log(LARGEST))
-    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded").x))
+    return best_temperature(np.log(np.maximum(probabilities, SMALLEST_FLOAT)), targets, SMALLEST, LARGEST)
 
 
 def reliability(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> dict[str, Any]:

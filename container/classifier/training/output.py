@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from classifier import artifact, report, resources
 from classifier.environment import Environment
 from classifier.report import EVALUATION, EXAMPLES, MISCLASSIFIED
@@ -35,7 +37,8 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
     if context.cluster.is_chief:
         ended = time.monotonic()
         folder, evaluation = environ.output_data_folder, _evaluation(outcome, rows)
-        _write_evaluation(folder, evaluation, outcome, rows)
+        mistakes = _mistakes(outcome, rows)
+        _write_evaluation(folder, evaluation, mistakes, outcome, rows)
         sharded = "training" in context.sharded
         facts = facts_of(environ, outcome.trained, rows, outcome.hyperparameters, evaluation, sharded=sharded)
         files = registry.write(folder, facts, outcome.predictions)
@@ -49,7 +52,7 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
             "export": round(time.monotonic() - ended, 1),
         }
         _add_cost(environ, evaluation, seconds, exported.manifest["answers_per_second"])
-        _report(environ, outcome, rows, context)
+        _report(environ, outcome, mistakes, context)
         files += [folder / EVALUATION, environ.model_folder / artifact.README_FILE]
         mlflow_run.log_run(facts, files, folder / mlflow_run.FOLDER, stopped=context.interruption.requested())
     context.cluster.all_gather(b"done")
@@ -66,7 +69,16 @@ def _evaluation(outcome: Outcome, rows: Data) -> dict[str, Any]:
     return content
 
 
-def _write_evaluation(folder: Path, evaluation: Mapping[str, Any], outcome: Outcome, rows: Data) -> None:
+def _mistakes(outcome: Outcome, rows: Data) -> pd.DataFrame | None:
+    """Return the validation rows that the model gets wrong; None without scored validation rows."""
+    if "validation" not in outcome.reports:
+        return None
+    return evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
+
+
+def _write_evaluation(
+    folder: Path, evaluation: Mapping[str, Any], mistakes: pd.DataFrame | None, outcome: Outcome, rows: Data
+) -> None:
     """Write ``evaluation.json`` and the lists of wrong answers and suspect labels, if any; remove an earlier report."""
     report.remove(folder)
     with resources.room_for("the model's metrics", folder):
@@ -75,9 +87,8 @@ def _write_evaluation(folder: Path, evaluation: Mapping[str, Any], outcome: Outc
         if outcome.suspects is not None:
             table = outcome.suspects.table(rows.training, rows.validation, rows.labels)
             artifact.write_whole(folder / suspect_labels.FILE, table.to_csv(index=False))
-        if "validation" in outcome.reports:
-            table = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_whole(folder / MISCLASSIFIED, table.to_csv(index=False))
+        if mistakes is not None:
+            artifact.write_whole(folder / MISCLASSIFIED, mistakes.to_csv(index=False))
 
 
 def _add_cost(
@@ -112,7 +123,7 @@ def _add_cost(
     new.replace(path)
 
 
-def _report(environ: Environment, outcome: Outcome, rows: Data, context: JobContext) -> None:
+def _report(environ: Environment, outcome: Outcome, mistakes: pd.DataFrame | None, context: JobContext) -> None:
     """Write the report, if the job asks for it and has time; without one, the job has all that matters."""
     hyperparameters, folder = outcome.hyperparameters, environ.output_data_folder
     if not hyperparameters.report:
@@ -122,9 +133,8 @@ def _report(environ: Environment, outcome: Outcome, rows: Data, context: JobCont
         return
     started = time.monotonic()
     try:
-        if hyperparameters.report_examples and "validation" in outcome.reports:
-            wrong = evaluate.misclassified(outcome.trained.checked, outcome.trained.judged, rows.labels)
-            artifact.write_json(folder / EXAMPLES, {"validation": examples.worst(outcome.trained.checked, wrong)})
+        if hyperparameters.report_examples and mistakes is not None:
+            artifact.write_json(folder / EXAMPLES, {"validation": examples.worst(outcome.trained.checked, mistakes)})
         path = report.write(folder, environ.model_folder)
     except Exception as error:  # noqa: BLE001  its message may quote a text, so only its type and traceback are logged
         locations = "".join(traceback.format_tb(error.__traceback__))

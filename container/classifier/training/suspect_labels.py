@@ -14,21 +14,21 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
-import scipy.optimize
+import scipy.sparse
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from classifier import resources
 from classifier.artifact import Label
 from classifier.encoders.ngrams import Vocabulary
-from classifier.training import evaluate
 from classifier.training.data import Split
 from classifier.training.model import softmax
+from classifier.training.temperature import best_temperature
 from classifier.training.top_layer import Records, Standardization
 
 log = logging.getLogger(__name__)
@@ -39,12 +39,17 @@ MOST_ROWS = 20_000  # searched; the time grows with the rows, by 0.3 s of a proc
 MOST_SCORES = 1 << 25  # rows by labels, several times in memory, 128 MB each
 # Chosen on the training rows of TREC-6 and Banking77 with a tenth of the labels changed (docs/evaluation.md).
 MOST_NGRAMS = 1_500
+# Without vectors; chosen on the training rows of 20 Newsgroups and clinc150, likewise.
+MOST_NGRAMS_ALONE = 3_000
+FURTHER_ALONE = 0.3  # by which another label's probability must exceed that of a row's own
 NGRAMS_TO_VECTORS = 0.7  # the norm of a text's n-grams, where that of its vector is about 1
 PENALTY = 1.0
-SHARPEST = 100.0  # what scores are multiplied by at most to become logits
+SHARPEST = 0.01  # the smallest temperature of the scores
 ROWS_AT_ONCE = 4_096
 
 Read = Callable[[NDArray[np.int64]], Records]
+Features: TypeAlias = NDArray[np.float32] | scipy.sparse.csr_matrix
+"""float32[rows, features]; n-grams alone are sparse."""
 
 
 @dataclass(frozen=True)
@@ -128,54 +133,71 @@ def find(records: Records, labels: int) -> Suspects:
     probabilities = calibrated(left_out(features(records), targets, labels), targets)
     rows = suspects(probabilities, targets)
     own = probabilities[np.arange(len(targets)), targets]
+    if records.vectors is None:
+        rows = rows[probabilities[rows].max(axis=1) - own[rows] >= FURTHER_ALONE]
     rows = rows[np.argsort(own[rows], kind="stable")]
     return Suspects(rows, probabilities[rows].argmax(axis=1), 1 - own[rows], len(targets))
 
 
-def features(records: Records) -> NDArray[np.float32]:
-    """Return the standardized vectors and the most frequent n-grams side by side, float32[rows, features]."""
+def features(records: Records) -> Features:
+    """Return the standardized vectors and the most frequent n-grams side by side; of n-grams alone, more of them."""
+    if records.vectors is None and records.bags is not None:
+        return _of_ngrams(records.bags, MOST_NGRAMS_ALONE)
     parts = []
     if records.vectors is not None:
         scaled = Standardization.of(records.vectors).features(records.vectors)
         parts.append(scaled / np.float32(np.sqrt(scaled.shape[1])))
     if records.bags is not None:
-        of_ngrams = Vocabulary.of(records.bags, MOST_NGRAMS).features(records.bags)
-        parts.append(np.float32(NGRAMS_TO_VECTORS) * of_ngrams.toarray())
+        parts.append(_of_ngrams(records.bags, MOST_NGRAMS).toarray())
     return np.concatenate(parts, axis=1)
 
 
-def left_out(inputs: NDArray[np.float32], targets: NDArray[np.int32], labels: int) -> NDArray[np.float32]:
+def _of_ngrams(bags: scipy.sparse.csr_matrix, most: int) -> scipy.sparse.csr_matrix:
+    of_norm_1: scipy.sparse.csr_matrix = Vocabulary.of(bags, most).features(bags)
+    return of_norm_1 * np.float32(NGRAMS_TO_VECTORS)
+
+
+def left_out(inputs: Features, targets: NDArray[np.int32], labels: int) -> NDArray[np.float32]:
     """Return the scores, float32[rows, labels], that a ridge regression to zeros and ones learnt from all other rows.
 
     Args:
-        inputs: float32[rows, features].
+        inputs: The features of each row; they are centred here.
         targets: int32[rows], the index of each row's label.
         labels: The number of labels.
     """
     rows = len(targets)
     wanted = np.zeros((rows, labels), np.float32)
     wanted[np.arange(rows), targets] = 1
-    centered, mean = inputs - inputs.mean(axis=0), wanted.mean(axis=0)
-    products = (centered.T @ centered).astype(np.float64)
+    centre, mean = np.asarray(inputs.mean(axis=0, dtype=np.float64)).ravel(), wanted.mean(axis=0)
+    products = _dense(inputs.T @ inputs) - (rows * np.outer(centre, centre)).astype(np.float32)
     products[np.diag_indices(len(products))] += PENALTY
     lower = scipy.linalg.cholesky(products, lower=True)
-    kernel = scipy.linalg.cho_solve((lower, True), (centered.T @ (wanted - mean)).astype(np.float64))
-    residuals = wanted - mean - centered @ kernel.astype(np.float32)
-    whitening = scipy.linalg.solve_triangular(lower, np.eye(len(lower)), lower=True).astype(np.float32).T
-    pieces = (centered[start : start + ROWS_AT_ONCE] for start in range(0, rows, ROWS_AT_ONCE))
-    leverages = np.concatenate([np.square(piece @ whitening).sum(axis=1) for piece in pieces]) + 1 / rows
-    scores: NDArray[np.float32] = wanted - residuals / np.maximum(1 - leverages, 1e-6)[:, np.newaxis]
-    return scores.astype(np.float32)
+    # As the mean of what is multiplied is 0, the inputs need not be centred.
+    kernel = scipy.linalg.cho_solve((lower, True), inputs.T @ (wanted - mean))
+    residuals = wanted - mean - _centred(inputs, centre, kernel)
+    inverse, _ = scipy.linalg.lapack.strtri(lower, lower=1)
+    pieces = (inputs[start : start + ROWS_AT_ONCE] for start in range(0, rows, ROWS_AT_ONCE))
+    leverages = [np.square(_centred(piece, centre, inverse.T)).sum(axis=1) for piece in pieces]
+    own = np.maximum(1 - np.concatenate(leverages) - 1 / rows, 1e-6)
+    scores: NDArray[np.float32] = (wanted - residuals / own[:, np.newaxis]).astype(np.float32)
+    return scores
+
+
+def _dense(matrix: Features) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+    return array
+
+
+def _centred(inputs: Features, centre: NDArray[np.float64], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the product of the inputs less their means and a matrix, float32[rows, columns]."""
+    product: NDArray[np.float32] = inputs @ kernel - (centre @ kernel).astype(np.float32)
+    return product
 
 
 def calibrated(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the softmax of the scores, multiplied by what makes the rows' own labels most probable."""
-
-    def loss(exponent: float) -> float:
-        return evaluate.cross_entropy(softmax(scores * np.float32(np.exp(exponent))), targets)
-
-    best = scipy.optimize.minimize_scalar(loss, bounds=(0, np.log(SHARPEST)), method="bounded", options={"xatol": 0.05})
-    return softmax(scores * np.float32(np.exp(best.x)))
+    """Return the probabilities of scores at the temperature that suits the rows' own labels."""
+    found = best_temperature(scores, targets, SHARPEST, 1.0)
+    return softmax(scores / np.float32(found))
 
 
 def suspects(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> NDArray[np.int64]:
