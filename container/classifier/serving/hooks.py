@@ -1,14 +1,31 @@
-"""gunicorn's configuration file: its server hooks."""
+"""gunicorn's configuration file: its server hooks and its log."""
 
 import time
 from pathlib import Path
 from typing import Any
 
+from gunicorn import glogging
+
 from classifier import environment
 from classifier.errors import RequestError
-from classifier.serving import readiness
+from classifier.serving import logs, readiness
 
 _POLL_SECONDS = 0.05
+
+
+class GunicornLogger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log, written by our handler."""
+
+    def setup(self, cfg: Any) -> None:
+        """Use gunicorn's level, and pass its records on to the root logger."""
+        super().setup(cfg)
+        logs.configure(self.loglevel)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
+logger_class = GunicornLogger
 
 
 def post_worker_init(worker: Any) -> None:
