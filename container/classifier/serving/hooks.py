@@ -1,5 +1,6 @@
 """gunicorn's configuration file: its server hooks and its log."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from classifier.errors import RequestError
 from classifier.serving import logs, readiness
 
 _POLL_SECONDS = 0.05
+_CONVERTER = "openvino.tools.ovc"
 
 
 class GunicornLogger(glogging.Logger):  # type: ignore[misc]
@@ -26,6 +28,11 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc]
 
 
 logger_class = GunicornLogger
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Keep OpenVINO from importing its converter of models: an optional part that takes 8 MB and only training uses."""
+    sys.modules.setdefault(_CONVERTER, None)  # type: ignore[arg-type]  # how Python marks what can't be imported
 
 
 def post_worker_init(worker: Any) -> None:
