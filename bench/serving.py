@@ -1,7 +1,7 @@
 """Serving, ours beside peers: `python bench/serving.py --help`. Results go to build/bench/serving.jsonl.
 
 One fine-tuned classifier, the test texts of SST-2, one server after the other in each round, and beside them loops
-over the same model without HTTP. A run that was broken off goes on where it was.
+over the same model without HTTP, and `batch`. A run that was broken off goes on where it was.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bare
+import batch_rows
 import machine
 from kit import (
     PEER_PROGRAMS,
@@ -35,6 +36,7 @@ from local_run import train
 from servers import OURS, Contender, contenders
 from soak_report import say
 from start import running
+from targets import BATCH
 
 RESULTS = WORK / "serving.jsonl"
 CONNECTIONS = (1, 8, 32)
@@ -118,6 +120,7 @@ def turns(trial: Trial, only: Sequence[str]) -> Iterator[tuple[str, Callable[[],
         for name, contender in contenders().items()
     }
     all_turns |= {f"{bare.NAME}{loop}": lambda loop=loop: looped(loop, trial) for loop in bare.LOOPS}  # type: ignore[misc]
+    all_turns[BATCH] = lambda: batch_rows.predicted(trial.model, trial.rows.texts, trial.reference)
     for name, measure in all_turns.items():
         if not only or any(name.startswith(each) for each in only):
             yield name, measure
@@ -167,7 +170,7 @@ def looped(loop: str, trial: Trial) -> Record:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    names = "names, or their beginnings: ours,flask,bare"
+    names = "names, or their beginnings: ours,flask,bare,batch"
     return load_option_parser("Measure servers beside each other.", names, "SST-2").parse_args(arguments)
 
 

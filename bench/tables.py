@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from kit import Record
-from targets import BARE, NONE, Figure, at, good, most_memory, of
+from targets import BARE, BATCH, NONE, WITHOUT_HTTP, Figure, at, good, most_memory, of
 
 MEGABYTE = 2**20
 
@@ -36,7 +36,7 @@ def serving_table(records: Sequence[Record], titles: Mapping[str, str]) -> str:
         "accuracy",
     )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    servers = [who for who in _names(records) if not who.startswith(BARE)]
+    servers = [who for who in _names(records) if not who.startswith(WITHOUT_HTTP)]
     lines += [f"| {_title(records, who, titles)} | {' | '.join(_cells(records, who))} |" for who in servers]
     return "\n".join(lines)
 
@@ -69,13 +69,14 @@ def _title(records: Sequence[Record], who: str, titles: Mapping[str, str]) -> st
 
 
 def bare_table(records: Sequence[Record]) -> str:
-    """Return the table of loops without HTTP."""
+    """Return the table of loops without HTTP, and of `batch`."""
     lines = ["| loop without HTTP | texts/s | labels as PyTorch's in float32 |", "|---|---|---|"]
     for who in _names(records):
-        if who.startswith(BARE):
+        if who.startswith(WITHOUT_HTTP):
             speed, equal = (middle(records, who, of(name)) for name in ("texts_per_second", "labels_equal"))
             lines.append(
-                f"| {_title(records, who, {who: who.removeprefix(BARE)})} | {shown(speed)} | {shown(equal, 4)} |"
+                f"| {_title(records, who, {BATCH: '`batch`', who: who.removeprefix(BARE)})} | {shown(speed)} "
+                f"| {shown(equal, 4)} |"
             )
     return "\n".join(lines)
 

@@ -155,6 +155,24 @@ def test_the_application_starts_without_tensorflow_H32() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(SERVE.parent)}, timeout=30)
 
 
+def test_the_process_that_supervises_imports_little() -> None:
+    heavy = {"numpy", "flask", "gunicorn", "email", "pandas", "boto3"}
+    program = f"import sys, classifier.serving.program; print(sorted({heavy} & sys.modules.keys()))"
+    environ = {"PYTHONPATH": str(SERVE.parent)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_worker_uses_openvino_without_its_converter() -> None:
+    program = (
+        "import sys; from classifier.serving import hooks; hooks.post_fork(None, None); import openvino; "
+        "print('CPU' in openvino.Core().available_devices, 'absl' in sys.modules)"
+    )
+    environ = {"PYTHONPATH": str(SERVE.parent)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True, text=True)
+    assert done.stdout == "True False\n"
+
+
 def test_a_text_is_answered_as_the_built_in_algorithm_answers_it_H19_H20(client: FlaskClient) -> None:
     headers = {"Content-Type": "application/x-text", "Accept": "application/json;verbose"}
     answer = client.post("/invocations", data="abc", headers=headers)

@@ -15,8 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
+from serving_helpers import model_folder
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 import bare
+import batch_rows
 import growth
 import growth_tables
 import images
@@ -95,11 +98,15 @@ def test_a_loop_that_changes_labels_is_no_limit() -> None:
 
 
 def test_every_target_of_a_round_of_servers_and_loops_is_told() -> None:
-    records = [served(1, "flask", 10), served(1, "toolkit", 5), served(1, "ours", 80), looped(1, "bare-a", 100, 1.0)]
-    for record in records[:3]:
+    records = [served(1, "flask", 10), served(1, "toolkit", 5), served(1, "ours", 80)]
+    for record in records:
         record |= {"ready_seconds": 2.0}
+    records += [looped(1, "bare-a", 100, 1.0), looped(1, "batch", 80, 1.0)]
     lines = targets.table(records, targets.SERVING)
-    assert lines[0] == "| requests/s, 8 connections, ÷ Flask's | ≥ 3.00 | 8.00 (one round) | reached |"
+    assert lines[0] == "| requests/s, 8 connections, ÷ Flask's | ≥ 4.00 | 8.00 (one round) | reached |"
+    assert any(line.startswith("| rows/s of `batch` ÷") and "| 0.80 (one round) | **not" in line for line in lines)
+    written = tables.serving_table(records, {}), tables.bare_table(records)
+    assert ["batch" in table for table in written] == [False, True]
     assert not any("not measured" in line for line in lines)
 
 
@@ -213,6 +220,13 @@ def test_a_loop_computes_every_text_once_a_pass_in_batches_of_like_lengths(monke
     _, labels = bare.speed(bare.Engine(list, len, compute), texts, at_once=1)
     assert labels == [len(text) for text in texts]
     assert seen == [list(range(1, 33)), list(range(33, 65))]
+
+
+@pytest.mark.slow  # it loads TensorFlow
+def test_batch_is_asked_for_its_speed_and_labels() -> None:
+    found = batch_rows.predicted(model_folder(), ["a", "some words"], ["neutral, or so", "negative"])
+    assert found["texts_per_second"] > 0
+    assert found["labels_equal"] == 0.5
 
 
 def test_the_share_of_equal_labels_is_of_those_that_were_asked() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from classifier.serving import logs
+from classifier.serving import hooks, logs
 from serving_helpers import SERVE, wait_until
 
 own = logging.getLogger("classifier.serving.something")
@@ -127,7 +127,7 @@ def test_a_second_configuration_replaces_the_first_H34(lines: Lines, capsys: pyt
 
 APPLICATION = """
 import logging
-from classifier.serving import logs
+from classifier.serving import hooks, logs
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/break":
@@ -156,7 +156,7 @@ def test_every_line_of_gunicorn_and_its_application_is_json_on_standard_output_H
     listens, output = tmp_path / "socket", tmp_path / "output"
     command = [
         *(sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind=unix:{listens}", "--log-level=info"),
-        *(f"--pythonpath={SERVE.parent},{tmp_path}", f"--logger-class={logs.__name__}.GunicornLogger"),
+        *(f"--pythonpath={SERVE.parent},{tmp_path}", f"--logger-class={hooks.__name__}.GunicornLogger"),
         "application:create()",
     ]
     environ = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

@@ -1,5 +1,6 @@
 """How ``serve`` starts, is limited, is replaced in part, and stops: real processes, real signals."""
 
+import itertools
 import json
 import os
 import shutil
@@ -118,6 +119,19 @@ def test_the_knobs_reach_gunicorn_and_nginx_H12_H30(tight: Server) -> None:
     assert tight.events() == []
 
 
+def kept_connections(server: Server) -> int:
+    """How many connections from nginx the workers have open, beside the sockets that they listen on."""
+    sockets = [psutil.Process(worker).net_connections("unix") for worker in server.workers()]
+    return sum(str(each.laddr).endswith("gunicorn.sock") for each in itertools.chain(*sockets)) - len(sockets)
+
+
+def test_a_connection_to_the_only_worker_serves_many_requests(tight: Server) -> None:
+    assert tight.ask("x", Content_Type="text/csv").status_code == 200
+    kept = kept_connections(tight)
+    assert [tight.ask("x", Content_Type="text/csv").status_code for _ in range(5)] == [200] * 5
+    assert 1 <= kept_connections(tight) <= kept
+
+
 def test_there_is_no_page_where_it_is_off(tight: Server) -> None:
     answer = requests.get(f"{tight.url}/", timeout=10)
     assert (answer.status_code, code_of(answer)) == (404, "not_found")
@@ -166,6 +180,11 @@ def test_each_worker_answers_H32(pair: Server) -> None:
         os.kill(stopped, signal.SIGSTOP)
         assert pair.ask("x").json()["probabilities"] == pytest.approx(probabilities("x"))
         os.kill(stopped, signal.SIGCONT)
+
+
+def test_of_two_workers_either_may_take_the_next_request_so_no_connection_is_kept_H32(pair: Server) -> None:
+    assert [pair.ask("x").status_code for _ in range(5)] == [200] * 5
+    wait_until(lambda: kept_connections(pair) == 0)
 
 
 def test_a_killed_worker_is_replaced_and_the_other_answers_meanwhile_H28(pair: Server) -> None:
@@ -273,6 +292,27 @@ def test_a_stop_does_not_wait_longer_than_the_platform_does_H27(model: Path) -> 
             assert running.stop() == 0
         # The processes of a killed group end when the kernel gets to them, not before ``serve`` has gone.
         wait_until(lambda: not any(alive(process) for process in family), 5)
+
+
+def test_no_request_is_lost_on_a_connection_that_was_idle_for_as_long_as_nginx_keeps_it_H28(model: Path) -> None:
+    """Requests come when connections are about to end, also while nginx is held up, and so sees both at once."""
+    hasty = "import sys; from classifier.serving import program as p; p.IDLE_SECONDS = 1; sys.exit(p.main())"
+    environ = {"PYTHONPATH": str(SERVE.parent)}
+    with serving(model, environ, (sys.executable, "-c", hasty)) as running, requests.Session() as session:
+        nginx = running.children("nginx")[1]
+
+        def ask(pause: float) -> int:
+            time.sleep(pause)
+            return session.post(f"{running.url}/invocations", data="x", timeout=PATIENCE_SECONDS).status_code
+
+        assert [ask(pause) for pause in (0, 0.98, 0.99, 1.0, 1.01, 1.02)] == [200] * 6
+        with ThreadPoolExecutor(1) as pool:
+            time.sleep(0.7)
+            nginx.suspend()
+            answer = pool.submit(ask, 0)
+            time.sleep(1.8)
+            nginx.resume()
+            assert answer.result() == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

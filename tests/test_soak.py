@@ -23,12 +23,14 @@ needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs ng
 
 TINY = Sizes(
     texts(8),
+    [b"an image", b"another"],
     fuzz_requests=80,
     slow_connections=2,
     slow_seconds=0.6,
     resets=50,
     load_minutes=0.015,
     load_connections=4,
+    image_minutes=0.015,
     busy_connections=100,
     busy_records=3,
 )
@@ -172,14 +174,19 @@ def test_what_odd_requests_do_to_a_bad_server_is_found(fault: str, problem: str,
     [
         ("500", "failed under load: "),
         ("resets", "failed under load: "),
-        ("grows", "memory grew by more than 5%"),
-        ("mixes answers up", "an answer was another text's"),
+        ("grows", "memory grew by more than 2%"),
+        ("mixes answers up", "an answer was another record's"),
         ("drops at the stop", "lost at the stop: "),
         ("none", "ended with -15"),
     ],
 )
 def test_what_load_does_to_a_bad_server_is_found(fault: str, problem: str, tmp_path: Path) -> None:
     assert any(found.startswith(problem) for found in phase("load", bad(fault, tmp_path)).problems)
+
+
+def test_images_are_asked_as_files_and_their_answers_compared(tmp_path: Path) -> None:
+    assert "an answer was another record's" in phase("images", bad("mixes answers up", tmp_path)).problems
+    assert any(found.startswith("failed under load: ") for found in phase("images", bad("500", tmp_path)).problems)
 
 
 @pytest.mark.parametrize(

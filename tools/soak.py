@@ -12,12 +12,14 @@ import soak_clients
 import soak_load
 from local_run import ROOT, train
 from soak_report import Row, Sizes, say
-from soak_requests import read_texts, texts
+from soak_requests import read_images, read_texts, texts
 from soak_server import Start, container, program
 
 PAGE = ROOT / "docs" / "operations.md"
 MARKS = ("<!-- soak -->\n", "<!-- /soak -->")
 DEMO = ROOT / "build" / "soak"
+TEXTS_DEMO = ROOT / "local_test" / "test_dir"
+IMAGES_DEMO = ROOT / "local_test" / "test_dir_images"
 MOST_TEXTS = 256
 
 PHASES: Mapping[str, Callable[[Start, Sizes], Row]] = {
@@ -27,22 +29,38 @@ PHASES: Mapping[str, Callable[[Start, Sizes], Row]] = {
     "kills": soak_load.kills,
     "load": soak_load.load,
     "busy": soak_load.busy,
+    "images": soak_load.images,
 }
+OF_IMAGES = ("images",)
+"""The phases of a server with a model of images; the others have one with a model of texts."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the phases; return 1 where one failed."""
     options = _options(arguments)
-    model = options.model or _demo_model()
-    start: Start = partial(container, options.image, model) if options.image else partial(program, model)
-    some = read_texts(options.texts)[:MOST_TEXTS] if options.texts else texts(MOST_TEXTS)
-    sizes = Sizes(some, fuzz_requests=options.fuzz, load_minutes=options.minutes, busy_records=options.records)
-    rows = [run(name, start, sizes) for name in options.only]
+    sizes = Sizes(
+        read_texts(options.texts)[:MOST_TEXTS] if options.texts else texts(MOST_TEXTS),
+        read_images(IMAGES_DEMO / "input" / "data" / "test"),
+        fuzz_requests=options.fuzz,
+        load_minutes=options.minutes,
+        busy_records=options.records,
+        image_minutes=options.image_minutes,
+    )
+    rows = [run(name, _start(name, options), sizes) for name in options.only]
     written = table(rows)
     sys.stdout.write(written)
     if options.write:
         write(PAGE, written)
     return 1 if any(row.problems for row in rows) else 0
+
+
+def _start(name: str, options: argparse.Namespace) -> Start:
+    """Return what starts the server of a phase."""
+    if name in OF_IMAGES:
+        model = options.image_model or _demo_model(IMAGES_DEMO)
+    else:
+        model = options.model or _demo_model(TEXTS_DEMO)
+    return partial(container, options.image, model) if options.image else partial(program, model)
 
 
 def run(name: str, start: Start, sizes: Sizes) -> Row:
@@ -83,10 +101,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, help="folder with a finished model; without it one is trained on the demo"
     )
+    parser.add_argument("--image-model", type=Path, help="the same for images")
     parser.add_argument("--image", help="run this Docker image, as root, instead of container/serve")
     parser.add_argument("--only", type=_names, default=list(PHASES), help=f"some of {','.join(PHASES)}")
     parser.add_argument("--fuzz", type=int, default=5_000, help="odd requests (5000)")
     parser.add_argument("--minutes", type=float, default=10, help="of load (10)")
+    parser.add_argument("--image-minutes", type=float, default=4, help="of load with images (4)")
     parser.add_argument("--records", type=int, default=30, help="texts of each long request (30)")
     parser.add_argument("--texts", type=Path, help="CSV file whose last column is asked, instead of made-up texts")
     parser.add_argument("--write", action="store_true", help="write the table in docs/operations.md")
@@ -101,13 +121,14 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _demo_model() -> Path:
-    if not (DEMO / "model" / "manifest.json").exists():
-        say("no --model: training one on the bundled data")
-        shutil.rmtree(DEMO, ignore_errors=True)
-        shutil.copytree(ROOT / "local_test" / "test_dir" / "input", DEMO / "input")
-        train(DEMO)
-    return DEMO / "model"
+def _demo_model(demo: Path) -> Path:
+    base = DEMO / demo.name
+    if not (base / "model" / "manifest.json").exists():
+        say(f"no model is given: training one on {demo.relative_to(ROOT)}")
+        shutil.rmtree(base, ignore_errors=True)
+        shutil.copytree(demo / "input", base / "input")
+        train(base)
+    return base / "model"
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ from soak_report import (
     slowest,
     works,
 )
-from soak_requests import INVOCATIONS, LINES, TEXT, records
+from soak_requests import IMAGE, INVOCATIONS, LINES, TEXT, records
 from soak_server import ENDS_WITHIN_SECONDS, READY_WITHIN_SECONDS, Answer, Server, Start, ask, port_is_free, wait_until
 
 BACK_WITHIN_SECONDS = 5
-LOAD_GROWTH = 0.05
+LOAD_GROWTH = 0.02
 SAMPLE_SECONDS = 5
 # The texts that others ask at the same time may change how an answer's numbers are rounded.
 TOLERANCE = 0.01
@@ -101,11 +101,11 @@ def _runs(process: psutil.Process) -> bool:
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of a text that was asked.
+    """What became of a record that was asked.
 
     Attributes:
         status: Of the answer; 0 where none came whole.
-        right: Whether the probabilities are the text's own.
+        right: Whether the probabilities are the record's own.
         began: When it was asked, by the monotonic clock.
         seconds: How long it took.
     """
@@ -117,16 +117,28 @@ class Asked:
 
 
 def load(start: Start, sizes: Sizes) -> Row:
-    """Ask on all connections without a pause, and stop the server in the middle of it."""
+    """Ask texts on all connections without a pause, and stop the server in the middle of it."""
+    bodies = [text.encode() for text in sizes.texts]
+    return _load("load", start, bodies, TEXT, sizes.load_connections, sizes.load_minutes)
+
+
+def images(start: Start, sizes: Sizes) -> Row:
+    """Do the same with images, each a file."""
+    return _load("load of images", start, sizes.images, IMAGE, sizes.load_connections, sizes.image_minutes)
+
+
+def _load(
+    what: str, start: Start, bodies: Sequence[bytes], headers: Mapping[str, str], connections: int, minutes: float
+) -> Row:
     stopping = threading.Event()
-    with start() as server, ThreadPoolExecutor(sizes.load_connections) as pool:
-        expected = {text: _probabilities(server, text) for text in sizes.texts}
-        say(f"load: {sizes.load_connections} connections for {sizes.load_minutes} minutes")
-        clients = [pool.submit(_client, server, expected, seed, stopping) for seed in range(sizes.load_connections)]
+    with start() as server, ThreadPoolExecutor(connections) as pool:
+        expected = {body: _probabilities(server, body, headers) for body in bodies}
+        say(f"{what}: {connections} connections for {minutes:g} minutes")
+        clients = [pool.submit(_client, server, expected, headers, seed, stopping) for seed in range(connections)]
         try:
-            watched, found = _watch(server, sizes.load_minutes * 60)
+            watched, found = _watch(server, minutes * 60)
         finally:  # else the clients would ask for ever
-            say("load: stopping")
+            say(f"{what}: stopping")
             stopped = time.monotonic()
             stopping.set()
             status, seconds = _stop(server)
@@ -135,17 +147,17 @@ def load(start: Start, sizes: Sizes) -> Row:
     rest = [one for one in asked if one.began + one.seconds >= stopped]
     found |= _judge_served(served) | _judge_stop(rest, stopped, status, seconds)
     result = (
-        f"{len(served):,} answers, about {len(served) / (sizes.load_minutes * 60):.0f}/s here, "
+        f"{len(served):,} answers, about {len(served) / (minutes * 60):.0f}/s here, "
         f"median {percentile(served, 0.5):.3f} s, p99 {percentile(served, 0.99):.3f} s; {watched}; SIGTERM: "
         f"{counts(one.status or 'turned away' for one in rest)}, ended with {status} after {seconds:.1f} s"
     )
-    amount = f"{sizes.load_connections} connections, {sizes.load_minutes:g} minutes"
-    return Row("load, then SIGTERM", amount, result, problems(found))
+    amount = f"{connections} connections, {minutes:g} minutes"
+    return Row(f"{what}, then SIGTERM", amount, result, problems(found))
 
 
-def _probabilities(server: Server, text: str) -> list[float]:
+def _probabilities(server: Server, body: bytes, headers: Mapping[str, str]) -> list[float]:
     with contextlib.closing(server.connection(60)) as connection:
-        return _read(ask(connection, "POST", INVOCATIONS, text.encode(), TEXT))
+        return _read(ask(connection, "POST", INVOCATIONS, body, headers))
 
 
 def _read(answer: Answer) -> list[float]:
@@ -153,16 +165,20 @@ def _read(answer: Answer) -> list[float]:
 
 
 def _client(
-    server: Server, expected: Mapping[str, Sequence[float]], seed: int, stopping: threading.Event
+    server: Server,
+    expected: Mapping[bytes, Sequence[float]],
+    headers: Mapping[str, str],
+    seed: int,
+    stopping: threading.Event,
 ) -> list[Asked]:
     """Ask on one connection until it is turned away by a server that was told to stop."""
     chance = random.Random(seed)  # noqa: S311
-    texts, asked = list(expected), []
+    bodies, asked = list(expected), []
     with contextlib.closing(server.connection()) as connection:
         while True:
-            text = chance.choice(texts)
-            answer = ask(connection, "POST", INVOCATIONS, text.encode(), TEXT)
-            right = _alike(_read(answer), expected[text])
+            body = chance.choice(bodies)
+            answer = ask(connection, "POST", INVOCATIONS, body, headers)
+            right = _alike(_read(answer), expected[body])
             asked.append(Asked(answer.status, right, answer.began, answer.seconds))
             if answer.status != 200 and stopping.wait(0.1):
                 return asked
@@ -180,7 +196,7 @@ def _watch(server: Server, seconds: float) -> tuple[str, dict[str, bool]]:
     with repeating(server.memory, every) as memory, repeating(server.ping, PING_EVERY_SECONDS) as pings:
         time.sleep(first)
         before = level(memory)
-        say(f"load: {before / MEGABYTE:.0f} MB after {first:.0f} s")
+        say(f"memory: {before / MEGABYTE:.0f} MB after {first:.0f} s")
         time.sleep(seconds - first)
     growth = level(memory) / before - 1 if before else 0.0
     found = {
@@ -208,7 +224,7 @@ def _judge_served(served: Sequence[Asked]) -> dict[str, bool]:
     return {
         "nothing was answered": not served,
         f"failed under load: {counts(failed)}": bool(failed),
-        "an answer was another text's": any(one.status == 200 and not one.right for one in served),
+        "an answer was another record's": any(one.status == 200 and not one.right for one in served),
     }
 
 

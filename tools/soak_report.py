@@ -25,15 +25,17 @@ PING_EVERY_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done, and with which texts."""
+    """How much is done, and with which texts and images; an image is a file's content."""
 
     texts: Sequence[str]
+    images: Sequence[bytes] = ()
     fuzz_requests: int = 5_000
     slow_connections: int = 200
     slow_seconds: float = 30
     resets: int = 1_000
     load_minutes: float = 10
     load_connections: int = 32
+    image_minutes: float = 4
     busy_connections: int = 200
     busy_records: int = 30
     seed: int = 0

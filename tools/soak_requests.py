@@ -10,6 +10,7 @@ from pathlib import Path
 SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "xo", "zu", "ß", "中", "é")
 INVOCATIONS = "/invocations"
 TEXT = {"Content-Type": "application/x-text", "Accept": "application/json"}
+IMAGE = {"Content-Type": "application/x-image", "Accept": "application/json"}
 LINES = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
 CONTENT_TYPES = (
     "application/x-text",
@@ -65,6 +66,11 @@ def read_texts(path: Path) -> list[str]:
     """Read the last column of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return [row[-1] for row in csv.reader(file) if row]
+
+
+def read_images(folder: Path) -> list[bytes]:
+    """Read all files of a folder and of the folders in it."""
+    return [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def records(some: Sequence[str], count: int) -> bytes:

@@ -4,15 +4,19 @@ This is occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolution
 nothing but a model's probabilities, so that every backend, and other programs' models, can be explained.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # supervising processes don't import numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_WORDS = 64
 """The most words of a text that are left out in turn; of more, neighbours are left out together."""
@@ -20,7 +24,7 @@ MOST_WORDS = 64
 Span = tuple[int, int]
 """The indices of a word's first character and of the one after its last, in Unicode code points, from 0."""
 
-Predict = Callable[[Sequence[str]], NDArray[np.float32]]
+Predict = Callable[[Sequence[str]], "NDArray[np.float32]"]
 """Returns the probabilities of texts, float32[texts, labels]."""
 
 _LETTER, _NUMBER, _SINGLE, _MARK, _JOINER = "lnwmj"  # the kinds of characters that words consist of

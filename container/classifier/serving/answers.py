@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from classifier.artifact import Label
@@ -64,15 +65,15 @@ class _Prediction:
         best: The index of the most probable label; the first one of a tie.
         answered: Whether its probability is above its threshold.
         probability: The probability of that label.
-        probabilities: The probabilities that the answer lists.
+        probabilities: The probabilities that the answer lists, float32[listed labels].
         order: The indices of their labels; None if all labels are listed in the model's order.
         words: The words that made the label, if they are asked for.
     """
 
     best: int
     answered: bool
-    probability: float
-    probabilities: list[float]
+    probability: np.float32
+    probabilities: NDArray[np.float32]
     order: list[int] | None
     words: Sequence[Word] = ()
 
@@ -140,17 +141,17 @@ def _predictions(
     limits: NDArray[np.float64],
     most: int | None,
 ) -> Iterator[_Prediction]:
-    """Yield the prediction of each record as plain Python values."""
+    """Yield the prediction of each record."""
     best = probabilities.argmax(axis=1)
     order = None if most is None else np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
     listed = probabilities if order is None else np.take_along_axis(probabilities, order, axis=1)
     for index, label in enumerate(best.tolist()):
-        probability = float(probabilities[index, label])
+        probability = probabilities[index, label]
         yield _Prediction(
             label,
-            probability > limits[label],
+            bool(probability > limits[label]),
             probability,
-            listed[index].tolist(),
+            listed[index],
             None if order is None else order[index].tolist(),
             words[index] if words else (),
         )
@@ -202,13 +203,18 @@ def _json_writers(labels: Sequence[Label]) -> Mapping[str, _Writer]:
     names, every_name = _json_names(tuple(labels))
     return {
         "predicted_label": lambda row: names[row.best] if row.answered else "null",
-        "probability": lambda row: json.dumps(row.probability),
-        "probabilities": lambda row: json.dumps(row.probabilities),
+        "probability": lambda row: _json_number(row.probability),
+        "probabilities": lambda row: _json_number(row.probabilities).replace(",", ", "),
         "labels": lambda row: (
             every_name if row.order is None else f"[{', '.join(names[index] for index in row.order)}]"
         ),
         "words": lambda row: json.dumps([vars(word) for word in row.words]),
     }
+
+
+def _json_number(value: np.float32 | NDArray[np.float32]) -> str:
+    """Return a probability, or a list of them, as JSON, exactly: with all digits of a float64."""
+    return orjson.dumps(value.astype(np.float64), option=orjson.OPT_SERIALIZE_NUMPY).decode("ascii")
 
 
 @functools.lru_cache(maxsize=64)

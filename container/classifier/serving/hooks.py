@@ -1,14 +1,38 @@
-"""gunicorn's configuration file: its server hooks."""
+"""gunicorn's configuration file: its server hooks and its log."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from gunicorn import glogging
+
 from classifier import environment
 from classifier.errors import RequestError
-from classifier.serving import readiness
+from classifier.serving import logs, readiness
 
 _POLL_SECONDS = 0.05
+_CONVERTER = "openvino.tools.ovc"
+
+
+class GunicornLogger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log, written by our handler."""
+
+    def setup(self, cfg: Any) -> None:
+        """Use gunicorn's level, and pass its records on to the root logger."""
+        super().setup(cfg)
+        logs.configure(self.loglevel)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
+logger_class = GunicornLogger
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Keep OpenVINO from importing its converter of models: an optional part that takes 8 MB and only training uses."""
+    sys.modules.setdefault(_CONVERTER, None)  # type: ignore[arg-type]  # how Python marks what can't be imported
 
 
 def post_worker_init(worker: Any) -> None:

@@ -154,7 +154,7 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
             f"explain in Accept is for models of texts, and this one reads {predictor.modality.name}s; leave it out"
         )
         raise RequestError(406, "not_acceptable", problem)
-    requests = replace(OF[predictor.modality.name](settings.allowed_hosts), labels=_names(predictor.labels))
+    requests = _requests(predictor.modality.name, settings.allowed_hosts, tuple(predictor.labels))
     kind = media_types.request_type(invocation.content_type, must_name_one=settings.batch, requests=requests)
     compressed = compression.is_compressed(invocation.content_encoding)
     streamed = kind in STREAMED
@@ -184,8 +184,9 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
 
 
 @functools.lru_cache(maxsize=64)
-def _names(labels: tuple[Label, ...]) -> frozenset[str]:
-    return frozenset(map(str, labels))
+def _requests(modality: str, allowed_hosts: frozenset[str], labels: tuple[Label, ...]) -> Requests:
+    """Return how requests to a model are read; cached, because all requests to it are read alike."""
+    return replace(OF[modality](allowed_hosts), labels=frozenset(map(str, labels)))
 
 
 class _Complete:

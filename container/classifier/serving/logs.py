@@ -1,19 +1,17 @@
 """The log of ``serve``: one JSON object per line on standard output, for our records and for those of libraries."""
 
+import json
 import logging
 import math
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
-
-from gunicorn import glogging
-from pythonjsonlogger.json import JsonFormatter
 
 OWN_LOGGER = "classifier"
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
-class EventFormatter(JsonFormatter):
+class EventFormatter(logging.Formatter):
     """Writes a record as ``{"time": ..., "level": ..., "event": ..., <its extra fields>}``.
 
     The message of our own loggers is the event's name. A library's record is the event "log", with the fields
@@ -21,30 +19,16 @@ class EventFormatter(JsonFormatter):
     or the event.
     """
 
-    def __init__(self) -> None:
-        # ASCII only, so that neither a message nor the locale can break the output's encoding.
-        super().__init__([], json_ensure_ascii=True, rename_fields={"exc_info": "exception", "stack_info": "stack"})
-
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Fill in the fields of the line, in the order in which they are written."""
-        fields: dict[str, Any] = {}
-        super().add_fields(fields, record, message_dict)
-        log_data["time"] = _time(record.created)
-        log_data["level"] = record.levelname.lower()
-        log_data.update(_event(record))
-        log_data.update({name: _plain(value) for name, value in fields.items() if name not in log_data})
-
-
-class GunicornLogger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log, written by our handler; the value of its option ``logger-class``."""
-
-    def setup(self, cfg: Any) -> None:
-        """Use gunicorn's level, and pass its records on to the root logger."""
-        super().setup(cfg)
-        configure(self.loglevel)
-        for logger in (self.error_log, self.access_log):
-            logger.handlers.clear()
-            logger.propagate = True
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record: ASCII only, so that neither a message nor the locale can break its encoding."""
+        line: dict[str, object] = {"time": _time(record.created), "level": record.levelname.lower(), **_event(record)}
+        extra = (name for name in vars(record) if name not in _STANDARD and name not in line)
+        line |= {name: _plain(getattr(record, name)) for name in extra}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(line)
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -71,10 +55,12 @@ def _event(record: logging.LogRecord) -> dict[str, str]:
 
 def _plain(value: object) -> object:
     """Return a value as JSON can represent it: NaN and infinity as strings, keys as strings."""
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(member) for member in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, str | int) else str(value)
+    return str(value)

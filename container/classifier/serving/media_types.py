@@ -1,5 +1,6 @@
 """Content negotiation: what the request's Content-Type and Accept headers ask for."""
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ def _csv(header: str, *, in_parts: bool) -> str:
     raise RequestError(415, "unsupported_media_type", problem)
 
 
+@functools.lru_cache(maxsize=64)
 def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
     """Return the answer type that an Accept header prefers: the one with the highest weight, then the first.
 

@@ -34,6 +34,10 @@ LEAST_TIMEOUT_SECONDS = 30
 # Threads beyond those of admitted requests.
 SPARE_THREADS = 4
 WAITING_CONNECTIONS = 1000
+# How long nginx keeps an idle connection to gunicorn, and how much longer gunicorn does: nginx, even if it is delayed,
+# never sends a request on a connection that gunicorn is closing.
+IDLE_SECONDS = 60
+SPARE_IDLE_SECONDS = 15
 SOCKET = "gunicorn.sock"
 LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
 
@@ -133,11 +137,11 @@ def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
         "threads": threads(settings),
         # Connections that wait for a thread to refuse them; pings don't queue behind them.
         "worker-connections": threads(settings) + WAITING_CONNECTIONS,
+        "keep-alive": IDLE_SECONDS + SPARE_IDLE_SECONDS,
         "timeout": max(settings.timeout_seconds, LEAST_TIMEOUT_SECONDS),
         "graceful-timeout": GRACEFUL_SECONDS,
         "worker-tmp-dir": folder,
         "log-level": _LOG_LEVELS[settings.log_level // 10],
-        "logger-class": "classifier.serving.logs.GunicornLogger",
         "config": "python:classifier.serving.hooks",
         # nginx limits these already, and answers with JSON.
         "limit-request-line": 0,
@@ -151,11 +155,14 @@ def gunicorn_command(settings: ServingSettings, folder: Path) -> list[str]:
 def nginx_command(settings: ServingSettings, folder: Path) -> list[str]:
     """Fill in nginx's configuration, in this folder, and return the command that runs with it."""
     template = string.Template((environment.PROGRAM_FOLDER / "nginx.conf").read_text(encoding="utf-8"))
+    kept = threads(settings) if settings.workers == 1 else 0
     values = {
         # Staying root needs no privilege; becoming another user needs one that a container may not have.
         "user_directive": "user root;" if os.geteuid() == 0 else "",
         "folder": folder,
         "open": folder / readiness.OPEN,
+        "keep_connections": f"keepalive {kept}; keepalive_timeout {IDLE_SECONDS}s;" if kept else "",
+        "connection": "" if kept else "close",
         "port": settings.port,
         "max_payload_megabytes": settings.max_payload_megabytes,
         "proxy_timeout_seconds": settings.proxy_timeout_seconds,
