@@ -62,6 +62,20 @@ def test_the_solution_is_that_of_scikit_learn(*, sparse: bool) -> None:
     np.testing.assert_allclose(mine, theirs.predict_proba(features), atol=0.01)
 
 
+def test_the_solution_of_many_weights_is_almost_that_of_scikit_learn() -> None:
+    generator = np.random.default_rng(1)
+    width = logistic.MANY // 3
+    targets = generator.integers(0, 3, 300).astype(np.int32)
+    columns = generator.integers(10, width, (300, 8))
+    columns[:, 0] = targets  # which tells the labels apart
+    columns[:30, 0] = generator.integers(0, 3, 30)
+    cells = np.repeat(np.arange(300), 8), columns.ravel()
+    features = scipy.sparse.csr_matrix((np.full(2400, 0.3, np.float32), cells), (300, width))
+    found = logistic.fit(Examples(features, targets, np.ones(300, np.float32)), 10.0, Linear.zeros(width, 3))
+    theirs = LogisticRegression(C=10.0, tol=1e-6).fit(features, targets)
+    np.testing.assert_allclose(softmax(found.logits(features)), theirs.predict_proba(features), atol=0.05)
+
+
 def test_the_weights_of_rows_count() -> None:
     rows = records(200, 2)
     features = Standardization.of(vectors_of(rows)).features(vectors_of(rows))

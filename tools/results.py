@@ -2,7 +2,8 @@
 
 Needs the sets of texts as SET/train/data.csv and SET/test/data.csv below the folder DATA, by default
 `../shared/data/text`, and those of images as SET/train/LABEL/ and SET/test/LABEL/ below `images` beside that; trains in
-`build/results` and rewrites the lines of `docs/results.md` for the sets it ran.
+`build/results` and rewrites the lines of `docs/results.md` for the sets it ran. `clinc150_uneven` is made of
+clinc150_imbalanced: 50 labels with 1 to 900 training rows.
 """
 
 import csv
@@ -31,6 +32,8 @@ WORK = ROOT / "build" / "results"
 PAGE = ROOT / "docs" / "results.md"
 IMAGES = DATA.parent / "images"
 IMAGE_SETS = ("flowers5",)
+UNEVEN, SOURCE_OF_UNEVEN = "clinc150_uneven", "clinc150_imbalanced"
+UNEVEN_LABELS, MOST_ROWS_OF_A_LABEL = 50, 900
 SEEDS = ("123", "1", "2")  # of the runs that are averaged
 TOP = {"train_only_top_layer": "True"}
 LINEAR = {"model_id": "linear"}
@@ -67,6 +70,7 @@ RUNS: Mapping[str, Mapping[str, str]] = {
     "clinc150_imbalanced:top": TOP,
     "clinc150_imbalanced:linear": LINEAR,
     "clinc150_imbalanced:top-balanced": {**TOP, **BALANCED},
+    "clinc150_uneven:top": TOP,
     "flowers5": {},
     "flowers5:whole": {"train_only_top_layer": "False"},
     "flowers5:cnn": {"model_id": "cnn"},
@@ -167,7 +171,39 @@ def _tf_idf(name: str) -> list[int]:
 
 
 def _folder(name: str) -> Path:
+    if name == UNEVEN:
+        return _uneven(WORK / "data" / name)
     return (IMAGES if name in IMAGE_SETS else DATA) / name
+
+
+def _uneven(folder: Path) -> Path:
+    """Write :data:`UNEVEN`, unless it is there.
+
+    The numbers of training rows of its labels are a geometric series from 1 to 900. As no intent of the source has more
+    than 100, a label is one intent or several, drawn at random, with a random part of their training rows and all of
+    their test rows.
+    """
+    if folder.exists():
+        return folder
+    generator = np.random.default_rng(0)
+    parts = {part: _rows(SOURCE_OF_UNEVEN, part) for part in ("train", "test")}
+    of_intent = {part: np.array(rows.labels) for part, rows in parts.items()}
+    intents = generator.permutation(np.unique(of_intent["train"]))
+    sizes = np.geomspace(MOST_ROWS_OF_A_LABEL, 1, UNEVEN_LABELS).round().astype(int)
+    lines: dict[str, list[tuple[int, str]]] = {part: [] for part in parts}
+    for label, size in enumerate(sizes):
+        together = np.cumsum([np.sum(of_intent["train"] == intent) for intent in intents])
+        count = int(np.searchsorted(together, size)) + 1
+        mine, intents = intents[:count], intents[count:]
+        for part, known in parts.items():
+            found = np.flatnonzero(np.isin(of_intent[part], mine))
+            chosen = np.sort(generator.permutation(found)[:size]) if part == "train" else found
+            lines[part] += [(label, known.records[row]) for row in chosen]
+    for part, content in lines.items():
+        (folder / part).mkdir(parents=True)
+        with (folder / part / "data.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerows(content)
+    return folder
 
 
 def _rows(name: str, part: str) -> Rows:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # Inverse penalties, tried in this order until the loss on the held-out rows rises.
 OF_VECTORS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-OF_NGRAMS = (30.0, 100.0, 300.0)
+OF_NGRAMS = (10.0, 30.0, 100.0, 300.0)
 SHARES = tuple(tenths / 10 for tenths in range(1, 11))  # of the vectors; the n-grams have the rest
 HELD_OUT_SHARE = 0.2  # of the training rows, to choose by where a job has no validation rows
 SMALLEST_DEVIATION = 1e-6
