@@ -87,7 +87,7 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
     known = replace(known, smoke_predictions=np.tile(np.array([[0.6, 0.4]], np.float32), (len(SMOKE_TEXTS), 1)))
     monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
     exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
-    evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
+    evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), {"folds_case": False})
     assert (evidence.accepted, evidence.equal_labels) == (accepted, 1.0)
     assert accepted or "by 0.040" in evidence.reason
 

@@ -19,6 +19,7 @@ from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
 from classifier.encoders.ngrams import NgramLayer
+from classifier.encoders.packed import SIGNATURE, Pack
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
@@ -109,11 +110,13 @@ class _Module(tf.Module):  # type: ignore[misc]
     Attributes:
         portable: The name of the signature from token ids or pixels to probabilities, which other backends can run
             too; empty without one.
+        packed: The function from packed texts to probabilities, for other backends; None without one.
         functions: The exported functions by name.
         temperature: What the logits are divided by.
     """
 
     portable = ""
+    packed: Any = None
     temperature = 1.0
 
     def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
@@ -123,9 +126,13 @@ class _Module(tf.Module):  # type: ignore[misc]
         self.ngrams = ngrams
 
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self.head(self.encoder(inputs, training=False), training=False)
-        if self.ngrams is not None:
-            logits += self.ngrams(inputs)
+        ngrams = None if self.ngrams is None else self.ngrams(inputs)
+        return self._classified(self.encoder(inputs, training=False), ngrams)
+
+    def _classified(self, vectors: tf.Tensor, ngrams: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        logits = self.head(vectors, training=False)
+        if ngrams is not None:
+            logits += ngrams
         if self.temperature != 1:
             logits /= self.temperature
         return {"probabilities": tf.nn.softmax(logits)}
@@ -186,6 +193,21 @@ class TwoStepModule(ServingModule):
     def functions(self) -> dict[str, Any]:
         """The exported functions by name."""
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
+
+    @property
+    def packed(self) -> Any:
+        """The function from packed texts to float32[slots, labels], for other backends; None without one.
+
+        It is not part of the SavedModel.
+        """
+        if not getattr(self.encoder, "packs", False):
+            return None
+        return tf.function(self._packed, input_signature=SIGNATURE).get_concrete_function()
+
+    def _packed(self, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
+        pack = Pack(*arrays)
+        ngrams = None if self.ngrams is None else self.ngrams.packed(pack)
+        return self._classified(self.encoder.packed(pack), ngrams)
 
 
 class ArraysModule(_Module):
@@ -267,9 +289,9 @@ def export(
         if module.portable:
             # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
-            network = saved.model.signatures[module.portable]
+            networks = optimized_exports.Networks(saved.model.signatures[module.portable], module.packed)
             manifest["engines"] = optimized_exports.write(
-                work, network, trained.encoder, exported, checked, interruption
+                work, networks, trained.encoder, exported, checked, interruption
             )
         rates = {TENSORFLOW: comparison.answers_per_second, **optimized_exports.rates(manifest.get("engines", {}))}
         manifest["answers_per_second"] = {name: round(rate, 1) for name, rate in rates.items()}
