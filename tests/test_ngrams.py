@@ -9,8 +9,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier import hashing
+from classifier.backends.packing import Packing
 from classifier.encoders import ngrams
 from classifier.encoders.ngrams import NgramLayer, Vocabulary
+from classifier.encoders.packed import Pack
 from classifier.hashing import BUCKETS
 
 VOCABULARY_SIZE = 1000
@@ -111,6 +113,16 @@ def test_an_answer_does_not_depend_on_the_other_texts(length: int) -> None:
     together = layer(padded(TEXTS, length)).numpy()
     alone = [layer(np.array([text], np.int32)).numpy()[0] for text in TEXTS]
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_packed_texts_have_the_logits_that_they_have_padded() -> None:
+    texts = (*TEXTS, (5,), (500, 501), (5, 0, 5, 6, 0), tuple(range(1, 90)) * 2)  # a token 0 is a spelled-out [PAD]
+    layer, _, _ = layer_of(texts)
+    packing = Packing(256, vocabulary=VOCABULARY_SIZE)
+    arrays = packing.pack([np.array(text, np.int32) for text in texts])
+    found = layer.packed(Pack(*(tf.constant(arrays[name]) for name in Pack._fields))).numpy()
+    np.testing.assert_allclose(found[: len(texts)], layer(padded(texts, 200)).numpy(), atol=1e-5)
+    assert not found[len(texts) :].any()
 
 
 @pytest.mark.parametrize("length", [64, 65, 1000])

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 
-from classifier.backends import Encoded, openvino_model
+from classifier import predictor
+from classifier.backends import Computing, Encoded, openvino_model
 from classifier.backends.choice import BFLOAT16, FLOAT32
 from classifier.modalities.text import SMOKE_TEXTS
 from classifier.predictor import Predictor
@@ -110,6 +112,24 @@ def test_without_validation_rows_no_form_that_rounds_is_accepted_and_the_manifes
     assert "no validation rows" in backends[BFLOAT16]["reason"]
 
 
+def test_a_transformer_that_can_not_be_converted_packed_is_exported_padded(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = openvino.convert_model
+
+    def convert_padded(network: Any) -> Any:
+        if len(network.inputs) - len(network.captured_inputs) > 1:
+            raise RuntimeError
+        return convert(network)
+
+    monkeypatch.setattr(openvino, "convert_model", convert_padded)
+    job.train()
+    backends = job.manifest["engines"]
+    assert backends[FLOAT32]["accepted"]
+    assert "packed" not in backends
+    predictor.load(job.model, Computing(FLOAT32))  # compares with the answers that training left
+
+
 def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:
     job = Job.create(tmp_path / "ml")
     job.channel("training", rows([(index % 2, f"word{index % 2} common tail {index}") for index in range(40)]))
@@ -117,6 +137,7 @@ def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:
     job.train()
     assert job.manifest["engines"][FLOAT32]["accepted"]
     assert job.manifest["engines"]["folds_case"]
+    assert "packed" not in job.manifest["engines"]
 
 
 def test_a_text_network_of_tensorflow_hub_that_takes_texts_has_none(tmp_path: Path) -> None:
