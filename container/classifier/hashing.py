@@ -37,8 +37,8 @@ def buckets(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:
     return np.concatenate([alone, (first[:-1] + second[1:]) % BUCKETS])
 
 
-def found(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the buckets of all texts, each once for a text, and the number of each one's text.
+def features(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the buckets of all texts' n-grams, each once for a text, and the number of each one's text.
 
     A token 0, which is padding or stands for it, is in no n-gram.
 

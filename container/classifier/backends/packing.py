@@ -17,9 +17,8 @@ FINE_STEP, FINE, STEP = 8, 64, 32  # tokens
 # Attention takes the square of a row's length, so that more tokens than these are put in several rows.
 SHORT_ROW = 256
 SHORTEST_OF_SEVERAL = 128
-TOKENS_A_SLOT = (
-    4  # an empty text has two tokens, an average one 20 to 30; so many slots are enough for nearly all packs
-)
+# An empty text has two tokens, and an average one 20 to 30: so many slots are enough for nearly all packs.
+TOKENS_A_SLOT = 4
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Packing:
         owners[places] = np.repeat(np.arange(len(sequences)), lengths)
         owners[token_ids == 0] = -1  # of a text that spells [PAD] out: every form of a network ignores it
         slots = max(rows * length // TOKENS_A_SLOT, _power(len(sequences)))
-        found, of_texts = hashing.found(texts, self.codes) if self.vocabulary else (_NONE, _NONE)
+        found, of_texts = hashing.features(texts, self.codes) if self.vocabulary else (_NONE, _NONE)
         features = max(2 * rows * length, _power(len(found)))
         windows = np.array([len(each) for each in divided])
         sizes = np.maximum(lengths - 2 * self.special_tokens, 1).astype(np.float32)

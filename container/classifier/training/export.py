@@ -110,13 +110,11 @@ class _Module(tf.Module):  # type: ignore[misc]
     Attributes:
         portable: The name of the signature from token ids or pixels to probabilities, which other backends can run
             too; empty without one.
-        packed: The function from packed texts to probabilities, for other backends; None without one.
         functions: The exported functions by name.
         temperature: What the logits are divided by.
     """
 
     portable = ""
-    packed: Any = None
     temperature = 1.0
 
     def __init__(self, encoder: Encoder, head: Any, ngrams: NgramLayer | None = None) -> None:
@@ -128,6 +126,13 @@ class _Module(tf.Module):  # type: ignore[misc]
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         ngrams = None if self.ngrams is None else self.ngrams(inputs)
         return self._classified(self.encoder(inputs, training=False), ngrams)
+
+    def packed(self) -> Any:
+        """Return the function from packed texts to probabilities, for other backends; None without one.
+
+        It is no attribute, as it would then be stored in the SavedModel.
+        """
+        return None
 
     def _classified(self, vectors: tf.Tensor, ngrams: tf.Tensor | None) -> dict[str, tf.Tensor]:
         logits = self.head(vectors, training=False)
@@ -194,12 +199,8 @@ class TwoStepModule(ServingModule):
         """The exported functions by name."""
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
 
-    @property
     def packed(self) -> Any:
-        """The function from packed texts to float32[slots, labels], for other backends; None without one.
-
-        It is not part of the SavedModel.
-        """
+        """Return the function from packed texts to float32[slots, labels]; None where the encoder reads none."""
         if not getattr(self.encoder, "packs", False):
             return None
         return tf.function(self._packed, input_signature=SIGNATURE).get_concrete_function()
@@ -289,7 +290,7 @@ def export(
         if module.portable:
             # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
-            networks = optimized_exports.Networks(saved.model.signatures[module.portable], module.packed)
+            networks = optimized_exports.Networks(saved.model.signatures[module.portable], module.packed())
             manifest["engines"] = optimized_exports.write(
                 work, networks, trained.encoder, exported, checked, interruption
             )
