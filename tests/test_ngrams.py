@@ -12,6 +12,7 @@ from classifier import hashing
 from classifier.backends.packing import Packing
 from classifier.encoders import ngrams
 from classifier.encoders.ngrams import NgramLayer, Vocabulary
+from classifier.encoders.packed import SIGNATURE as PACK_SIGNATURE
 from classifier.encoders.packed import Pack
 from classifier.hashing import BUCKETS
 
@@ -118,9 +119,12 @@ def test_an_answer_does_not_depend_on_the_other_texts(length: int) -> None:
 def test_packed_texts_have_the_logits_that_they_have_padded() -> None:
     texts = (*TEXTS, (5,), (500, 501), (5, 0, 5, 6, 0), tuple(range(1, 90)) * 2)  # a token 0 is a spelled-out [PAD]
     layer, _, _ = layer_of(texts)
-    packing = Packing(256, vocabulary=VOCABULARY_SIZE)
+    packing = Packing(256, ngrams_of=VOCABULARY_SIZE)
     arrays = packing.pack([np.array(text, np.int32) for text in texts])
-    found = layer.packed(Pack(*(tf.constant(arrays[name]) for name in Pack._fields))).numpy()
+    function = tf.function(lambda *given: layer.packed(Pack(*given)), input_signature=PACK_SIGNATURE)
+    model = openvino.convert_model(function.get_concrete_function())
+    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (found,) = compiled([arrays[name] for name in Pack._fields]).values()
     np.testing.assert_allclose(found[: len(texts)], layer(padded(texts, 200)).numpy(), atol=1e-5)
     assert not found[len(texts) :].any()
 

@@ -128,7 +128,7 @@ class OpenVinoBackend:
         arrays = self.record_encoder.collate(batch)
         if isinstance(arrays, np.ndarray):
             inputs = dict.fromkeys(self.inputs, arrays)
-        else:  # all that a network might read; this one may have no n-grams, or no windows
+        else:
             inputs = {name: arrays[name] for name in self.inputs}
         request = self.requests.get()
         try:

@@ -29,17 +29,17 @@ class Packing:
         window: The number of tokens that it reads at once: those of the longest sequence.
         long_texts: How longer texts are read, a key of :data:`DIVISIONS`.
         special_tokens: The number of special tokens at each end of a text, which each of its sequences has.
-        vocabulary: The number of token ids, of which n-grams are made.
+        ngrams_of: The number of token ids of which it reads n-grams; 0 without n-grams.
     """
 
     window: int
     long_texts: str = "truncate"
     special_tokens: int = 1
-    vocabulary: int = 0
+    ngrams_of: int = 0
     codes: NDArray[np.int32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", hashing.codes(self.vocabulary))
+        object.__setattr__(self, "codes", hashing.codes(self.ngrams_of))
 
     @property
     def longest_row(self) -> int:
@@ -64,7 +64,7 @@ class Packing:
         owners[places] = np.repeat(np.arange(len(sequences)), lengths)
         owners[token_ids == 0] = -1  # of a text that spells [PAD] out: every form of a network ignores it
         slots = max(rows * length // TOKENS_A_SLOT, _power(len(sequences)))
-        found, of_texts = hashing.features(texts, self.codes) if self.vocabulary else (_NONE, _NONE)
+        found, of_texts = hashing.features(texts, self.codes) if self.ngrams_of else (_NONE, _NONE)
         features = max(2 * rows * length, _power(len(found)))
         windows = np.array([len(each) for each in divided])
         sizes = np.maximum(lengths - 2 * self.special_tokens, 1).astype(np.float32)

@@ -290,7 +290,8 @@ def export(
         if module.portable:
             # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
-            networks = optimized_exports.Networks(saved.model.signatures[module.portable], module.packed())
+            padded = saved.model.signatures[module.portable]
+            networks = optimized_exports.Networks(padded, module.packed(), _ngrams_of(trained))
             manifest["engines"] = optimized_exports.write(
                 work, networks, trained.encoder, exported, checked, interruption
             )
@@ -303,6 +304,13 @@ def export(
     )
     log.info("Exported - %s", colons)
     return replace(exported, manifest=manifest)
+
+
+def _ngrams_of(trained: Trained) -> int:
+    """Return the number of token ids of which n-grams are made; 0 without n-grams."""
+    preprocessor = trained.encoder.preprocessor
+    reads_tokens = isinstance(preprocessor, TokenPreprocessor) and trained.ngrams is not None
+    return cast("TokenPreprocessor", preprocessor).vocabulary_size or 0 if reads_tokens else 0
 
 
 def _write_weights(work: Path, trained: Trained) -> None:

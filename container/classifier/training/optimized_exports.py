@@ -95,10 +95,12 @@ class Networks:
     Attributes:
         padded: From token ids or pixels to probabilities.
         packed: From packed texts to probabilities; None without one.
+        ngrams_of: The number of token ids of which it reads n-grams; 0 without n-grams.
     """
 
     padded: Any
     packed: Any = None
+    ngrams_of: int = 0
 
 
 def write(
@@ -129,8 +131,7 @@ def write(
     entries: dict[str, Any] = {"folds_case": folds_case}
     model = None if networks.packed is None else _converted(networks.packed)
     if model is not None and isinstance(preprocessor, TokenPreprocessor):
-        vocabulary = preprocessor.vocabulary_size or 0
-        entries["packed"] = {"special_tokens": preprocessor.special_tokens, "vocabulary": vocabulary}
+        entries["packed"] = {"special_tokens": preprocessor.special_tokens, "ngrams_of": networks.ngrams_of}
     elif (model := _converted(networks.padded)) is None:
         shutil.rmtree(folder)
         return {}
