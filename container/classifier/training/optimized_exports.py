@@ -177,6 +177,8 @@ def _evidence(
         interruption: A job that is told to stop stops comparing.
         entries: What the manifest says of the export.
     """
+    if name != FLOAT32 and not checked.held_out:
+        return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
     manifest = {**exported.manifest, "engines": entries}
     try:
         backend = BACKENDS[name].load(Stored(work, work / artifact.SAVED_MODEL_FOLDER, manifest), Computing())
@@ -184,8 +186,6 @@ def _evidence(
         return Evidence(accepted=False, reason=str(error))
     if isinstance(backend, OpenVinoBackend) and backend.precision != PRECISIONS[name]:
         return Evidence(accepted=False, reason=f"the training machine's processor does not support {PRECISIONS[name]}")
-    if name != FLOAT32 and not checked.held_out:
-        return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
     predictor = Predictor(backend, exported.labels, exported.manifest)
     difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.smoke_predictions).max())
     answers, started = np.zeros_like(checked.answers), time.monotonic()
