@@ -54,6 +54,11 @@ class LongTextPreprocessor(TokenPreprocessor):
     tokenizer: Any
 
     @property
+    def special_tokens(self) -> int:
+        """The number of special tokens at each end of a text."""
+        return self.inner.special_tokens
+
+    @property
     def unknown_id(self) -> int | None:
         """The id of the encoder's unknown token."""
         return self.inner.unknown_id

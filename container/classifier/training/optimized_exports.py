@@ -252,7 +252,8 @@ def _keep_precise(network: Path) -> None:
     """
     tree = ET.parse(network)  # noqa: S314  it was written a moment ago
     for layer in tree.iter("layer"):
-        if layer.get("type") in _KEPT_PRECISE or SUMS in layer.get("name", ""):
+        kind, name = layer.get("type", ""), layer.get("name", "")
+        if kind in _KEPT_PRECISE or (kind == "MatMul" and SUMS in name):
             marks = ET.Element("rt_info")
             ET.SubElement(marks, "attribute", {"name": "precise", "version": "0"})
             layer.insert(0, marks)
