@@ -1,7 +1,8 @@
 """A loop over an engine, tokenization and no HTTP: what a server could at best answer.
 
-`python bench/bare.py LOOP MODEL CONVERTED TEXTS LABELS` prints a line of JSON. Batches of 32 texts sorted by length;
-one batch at a time on all cores, and a batch a core at a time on one core each: the faster of the two counts.
+`python bench/bare.py LOOP MODEL CONVERTED TEXTS LABELS` prints a line of JSON. Batches of 32 texts sorted by length, or
+packs of up to 512 tokens where the model reads packed texts; one batch at a time on all cores, and a batch a core at a
+time on one core each: the faster of the two counts.
 """
 
 import json
@@ -24,7 +25,8 @@ TEXTS = 640
 BATCH = 32
 SECONDS = 2.5
 LONGEST_TOKENS = 256
-LENGTH_STEP = 8  # tokens; lengths are rounded up where an engine keeps kernels for each
+PACK = 512  # tokens of a batch without padding
+CONTAINER = Path(__file__).resolve().parents[1] / "container"
 
 Compute = Callable[[list[Any]], NDArray[np.int64]]
 
@@ -37,11 +39,13 @@ class Engine:
         tokenize: Texts to whatever it computes with, one each.
         length: How many tokens one of them has.
         compute: A batch of them to the labels' indices.
+        packs: Whether texts of any lengths share a batch without padding.
     """
 
     tokenize: Callable[[Sequence[str]], list[Any]]
     length: Callable[[Any], int]
     compute: Compute
+    packs: bool = False
 
 
 def main() -> int:
@@ -80,8 +84,8 @@ def speed(engine: Engine, texts: Sequence[str], at_once: int) -> tuple[float, li
 
 def _pass(engine: Engine, texts: Sequence[str], pool: ThreadPoolExecutor) -> list[int]:
     tokens = engine.tokenize(texts)
-    order = sorted(range(len(texts)), key=lambda index: engine.length(tokens[index]))
-    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    lengths = [engine.length(each) for each in tokens]
+    batches = _packs(lengths) if engine.packs else _of_similar_lengths(lengths)
     answers = pool.map(lambda batch: engine.compute([tokens[index] for index in batch]), batches)
     found = np.empty(len(texts), np.int64)
     for batch, labels in zip(batches, answers, strict=True):
@@ -90,8 +94,25 @@ def _pass(engine: Engine, texts: Sequence[str], pool: ThreadPoolExecutor) -> lis
     return indices
 
 
-def _padded(batch: list[Any], step: int = 1) -> NDArray[np.int64]:
-    longest = -(-max(map(len, batch)) // step) * step
+def _of_similar_lengths(lengths: Sequence[int]) -> list[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+
+
+def _packs(lengths: Sequence[int]) -> list[list[int]]:
+    packs: list[list[int]] = []
+    free = 0
+    for index, length in enumerate(lengths):
+        if not packs or length > free:
+            packs.append([])
+            free = PACK
+        packs[-1].append(index)
+        free -= length
+    return packs
+
+
+def _padded(batch: list[Any]) -> NDArray[np.int64]:
+    longest = max(map(len, batch))
     return np.array([[*tokens, *[0] * (longest - len(tokens))] for tokens in batch], np.int64)
 
 
@@ -99,8 +120,9 @@ def _engine(loop: str, model: Path, converted: Path, at_once: int) -> Engine:
     kind, _, precision = loop.partition("-")
     if kind == "tensorflow":
         return _tensorflow(model)
-    compute = _pytorch(converted, precision, at_once) if kind == "pytorch" else _openvino(model, precision, at_once)
-    return Engine(_word_pieces(converted), len, compute)
+    if kind == "openvino":
+        return _openvino(model, precision, at_once)
+    return Engine(_word_pieces(converted), len, _pytorch(converted, precision, at_once))
 
 
 def _word_pieces(converted: Path) -> Callable[[Sequence[str]], list[Any]]:
@@ -132,36 +154,30 @@ def _pytorch(converted: Path, precision: str, at_once: int) -> Compute:
 
 
 def _tensorflow(model: Path) -> Engine:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "container"))
+    sys.path.insert(0, str(CONTAINER))
     from classifier.backends import saved_model  # noqa: PLC0415
 
     engine = saved_model.load(model / "1", LONGEST_TOKENS)
     return Engine(engine.encode, lambda text: text.tokens, lambda batch: engine.run_batch(batch).argmax(axis=1))
 
 
-def _openvino(model: Path, precision: str, at_once: int) -> Compute:
-    import openvino  # noqa: PLC0415
+def _openvino(model: Path, precision: str, at_once: int) -> Engine:
+    sys.path.insert(0, str(CONTAINER))
+    from classifier import artifact  # noqa: PLC0415
+    from classifier.backends import Computing, openvino_model  # noqa: PLC0415
+    from classifier.backends.choice import FOLDER, Stored  # noqa: PLC0415
 
-    settings = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-        "NUM_STREAMS": str(at_once),
-        "INFERENCE_NUM_THREADS": str(len(os.sched_getaffinity(0))),
-    }
-    compiled = openvino.Core().compile_model(str(model / "openvino" / "model.xml"), "CPU", settings)
-    requests = [compiled.create_infer_request() for _ in range(at_once)]
+    manifest = artifact.load(model).manifest
+    stored = Stored(model, model / artifact.SAVED_MODEL_FOLDER, manifest)
+    texts = openvino_model.Reading(stored.longest, bool(manifest["engines"]["folds_case"]), stored.packing)
+    computing = Computing(threads=len(os.sched_getaffinity(0)), batches_at_once=at_once)
+    engine = openvino_model.load(model / FOLDER, precision, computing, texts)
 
     def compute(batch: list[Any]) -> NDArray[np.int64]:
-        ids = _padded(batch, LENGTH_STEP)
-        request = requests.pop()
-        given = [
-            (ids != 0 if "mask" in port.any_name else ids).astype(port.element_type.to_dtype())
-            for port in compiled.inputs
-        ]
-        labels: NDArray[np.int64] = next(iter(request.infer(given).values())).argmax(axis=1)
-        requests.append(request)
+        labels: NDArray[np.int64] = engine.run_batch(batch).argmax(axis=1)
         return labels
 
-    return compute
+    return Engine(engine.encode, lambda text: text.tokens, compute, packs=stored.packing is not None)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from classifier.backends import Encoded
+from classifier.backends import PACK_TOKENS, Encoded
 from classifier.predictor import Predictor
 from classifier.serving.batcher import BackendError, Batcher
 from serving_helpers import wait_until
@@ -22,12 +22,13 @@ class Backend:
 
     may_go: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
+    padded: bool = True
 
     def __post_init__(self) -> None:
         self.may_go.set()
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        return [Encoded(text, len(text)) for text in texts]
+        return [Encoded(text, len(text), padded=self.padded) for text in texts]
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         self.batches.append([text.content for text in batch])
@@ -111,6 +112,19 @@ def test_little_of_a_batch_is_padding_whatever_the_lengths() -> None:
     for batch in bench.backend.batches:
         assert max(map(len, batch)) * len(batch) <= 1.3 * sum(map(len, batch))
     assert len(bench.backend.batches) < 40
+
+
+def test_a_batch_of_packed_texts_costs_their_tokens_whatever_their_lengths() -> None:
+    bench = Bench(budget=100, backend=Backend(padded=False))
+    lengths = (60, 3, 30, 7, 50, 9)
+    assert bench.while_busy(*(["x" * length] for length in lengths)) == [[length] for length in lengths]
+    assert [list(map(len, batch)) for batch in bench.backend.batches[1:]] == [[60, 3, 30, 7], [50, 9]]
+
+
+def test_no_budget_makes_a_pack_larger_than_is_any_faster() -> None:
+    bench = Bench(budget=10_000, backend=Backend(padded=False))
+    assert bench.ask(["x" * 10] * 200) == [10] * 200
+    assert {sum(map(len, batch)) for batch in bench.backend.batches[:-1]} == {PACK_TOKENS // 10 * 10}
 
 
 def test_a_text_over_the_budget_is_a_batch_of_its_own() -> None:

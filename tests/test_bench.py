@@ -229,6 +229,20 @@ def test_batch_is_asked_for_its_speed_and_labels() -> None:
     assert found["labels_equal"] == 0.5
 
 
+def test_a_loop_over_packed_texts_fills_every_pack_in_the_order_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bare, "SECONDS", 0.0)
+    seen: list[list[int]] = []
+
+    def compute(batch: Sequence[str]) -> Any:
+        seen.append([len(text) for text in batch])
+        return np.array([len(text) for text in batch])
+
+    lengths = [200, 300, 12, 1, 500, 12, 600, 3]
+    _, labels = bare.speed(bare.Engine(list, len, compute, packs=True), ["x" * each for each in lengths], at_once=1)
+    assert labels == lengths
+    assert seen == [[200, 300, 12], [1, 500], [12], [600], [3]]
+
+
 def test_the_share_of_equal_labels_is_of_those_that_were_asked() -> None:
     assert bare.share_equal(["a", "b"], ["a", "c", "d"]) == 0.5
 

@@ -8,8 +8,13 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from classifier import hashing
+from classifier.backends.packing import Packing
 from classifier.encoders import ngrams
-from classifier.encoders.ngrams import BUCKETS, NgramLayer, Vocabulary
+from classifier.encoders.ngrams import NgramLayer, Vocabulary
+from classifier.encoders.packed import SIGNATURE as PACK_SIGNATURE
+from classifier.encoders.packed import Pack
+from classifier.hashing import BUCKETS
 
 VOCABULARY_SIZE = 1000
 TEXTS = ((5, 7, 5, 7, 9), (5,), (9, 8, 7), (5, 7, 11, 12, 13, 5, 7))
@@ -25,7 +30,7 @@ def padded(texts: tuple[tuple[int, ...], ...], length: int) -> NDArray[np.int32]
 
 
 def layer_of(texts: tuple[tuple[int, ...], ...], labels: int = 3) -> tuple[NgramLayer, Vocabulary, NDArray[np.float32]]:
-    vocabulary = Vocabulary.of(ngrams.bags(rows_of(texts), ngrams.codes(VOCABULARY_SIZE)), 100)
+    vocabulary = Vocabulary.of(ngrams.bags(rows_of(texts), hashing.codes(VOCABULARY_SIZE)), 100)
     kernel = np.random.default_rng(0).normal(size=(len(vocabulary.buckets), labels)).astype(np.float32)
     return NgramLayer(vocabulary, kernel, VOCABULARY_SIZE), vocabulary, kernel
 
@@ -33,16 +38,16 @@ def layer_of(texts: tuple[tuple[int, ...], ...], labels: int = 3) -> tuple[Ngram
 def expected(
     vocabulary: Vocabulary, kernel: NDArray[np.float32], texts: tuple[tuple[int, ...], ...]
 ) -> NDArray[np.float32]:
-    bags = ngrams.bags(rows_of(texts), ngrams.codes(VOCABULARY_SIZE))
+    bags = ngrams.bags(rows_of(texts), hashing.codes(VOCABULARY_SIZE))
     return np.asarray(vocabulary.features(bags) @ kernel)
 
 
 def test_codes_are_the_same_on_every_machine() -> None:
-    assert ngrams.codes(3).tolist() == [[118191, 235441, 139432], [91636, 174619, 161950], [83279, 100352, 181341]]
+    assert hashing.codes(3).tolist() == [[118191, 235441, 139432], [91636, 174619, 161950], [83279, 100352, 181341]]
 
 
 def test_tokens_and_pairs_have_buckets_of_their_own() -> None:
-    bags = ngrams.bags(rows_of(((1, 2), (2, 1), (1,), (2,))), ngrams.codes(VOCABULARY_SIZE))
+    bags = ngrams.bags(rows_of(((1, 2), (2, 1), (1,), (2,))), hashing.codes(VOCABULARY_SIZE))
     first, second, one, two = (set(bags[row].indices) for row in range(4))
     assert len(one) == len(two) == 1
     assert first & second == one | two
@@ -50,30 +55,31 @@ def test_tokens_and_pairs_have_buckets_of_their_own() -> None:
 
 
 def test_a_bag_counts_a_repeated_n_gram_once() -> None:
-    bags = ngrams.bags(rows_of(((5, 5, 5, 5),)), ngrams.codes(VOCABULARY_SIZE))
+    bags = ngrams.bags(rows_of(((5, 5, 5, 5),)), hashing.codes(VOCABULARY_SIZE))
     assert bags.nnz == 2
     assert set(bags.data) == {1.0}
 
 
 def test_no_texts_have_no_features() -> None:
-    assert ngrams.bags([], ngrams.codes(VOCABULARY_SIZE)).shape == (0, BUCKETS)
+    assert ngrams.bags([], hashing.codes(VOCABULARY_SIZE)).shape == (0, BUCKETS)
 
 
 def test_features_have_norm_1_and_rare_ones_weigh_more() -> None:
-    bags = ngrams.bags(rows_of(TEXTS), ngrams.codes(VOCABULARY_SIZE))
+    bags = ngrams.bags(rows_of(TEXTS), hashing.codes(VOCABULARY_SIZE))
     vocabulary = Vocabulary.of(bags, 100)
     features = vocabulary.features(bags)
     assert np.linalg.norm(features.toarray(), axis=1) == pytest.approx(np.ones(len(TEXTS)))
     common, rare = (
-        vocabulary.weights[list(vocabulary.buckets).index(ngrams.codes(VOCABULARY_SIZE)[token, 0])] for token in (5, 11)
+        vocabulary.weights[list(vocabulary.buckets).index(hashing.codes(VOCABULARY_SIZE)[token, 0])]
+        for token in (5, 11)
     )
     assert common == pytest.approx(np.log(5 / 4) + 1)
     assert rare == pytest.approx(np.log(5 / 2) + 1)
 
 
 def test_the_features_in_most_texts_are_kept_where_there_are_too_many() -> None:
-    bags = ngrams.bags(rows_of(TEXTS), ngrams.codes(VOCABULARY_SIZE))
-    code_of = ngrams.codes(VOCABULARY_SIZE)
+    bags = ngrams.bags(rows_of(TEXTS), hashing.codes(VOCABULARY_SIZE))
+    code_of = hashing.codes(VOCABULARY_SIZE)
     assert set(Vocabulary.of(bags, 2).buckets) <= {code_of[5, 0], code_of[7, 0]}
 
 
@@ -108,6 +114,19 @@ def test_an_answer_does_not_depend_on_the_other_texts(length: int) -> None:
     together = layer(padded(TEXTS, length)).numpy()
     alone = [layer(np.array([text], np.int32)).numpy()[0] for text in TEXTS]
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_packed_texts_have_the_logits_that_they_have_padded() -> None:
+    texts = (*TEXTS, (5,), (500, 501), (5, 0, 5, 6, 0), tuple(range(1, 90)) * 2)  # a token 0 is a spelled-out [PAD]
+    layer, _, _ = layer_of(texts)
+    packing = Packing(256, ngrams_of=VOCABULARY_SIZE)
+    arrays = packing.pack([np.array(text, np.int32) for text in texts])
+    function = tf.function(lambda *given: {"logits": layer.packed(Pack(*given))}, input_signature=PACK_SIGNATURE)
+    model = openvino.convert_model(function.get_concrete_function())
+    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled(arrays)["logits"]
+    np.testing.assert_allclose(found[: len(texts)], layer(padded(texts, 200)).numpy(), atol=1e-5)
+    assert not found[len(texts) :].any()
 
 
 @pytest.mark.parametrize("length", [64, 65, 1000])

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 
-from classifier.backends import Encoded, openvino_model
+from classifier import predictor
+from classifier.backends import Computing, Encoded, openvino_model
 from classifier.backends.choice import BFLOAT16, FLOAT32
 from classifier.modalities.text import SMOKE_TEXTS
 from classifier.predictor import Predictor
@@ -87,7 +89,7 @@ def test_a_form_that_serve_might_take_for_a_damaged_model_is_not_accepted(
     known = replace(known, smoke_predictions=np.tile(np.array([[0.6, 0.4]], np.float32), (len(SMOKE_TEXTS), 1)))
     monkeypatch.setattr(openvino_model, "load", lambda *_, **__: Shifted(off))
     exported = Predictor(Shifted(0), ("a", "b"), {"encoder": {}})
-    evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), folds_case=False)
+    evidence = optimized_exports._evidence(BFLOAT16, Path(), exported, known, Interruption(), {"folds_case": False})
     assert (evidence.accepted, evidence.equal_labels) == (accepted, 1.0)
     assert accepted or "by 0.040" in evidence.reason
 
@@ -110,6 +112,24 @@ def test_without_validation_rows_no_form_that_rounds_is_accepted_and_the_manifes
     assert "no validation rows" in backends[BFLOAT16]["reason"]
 
 
+def test_a_transformer_that_can_not_be_converted_packed_is_exported_padded(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = openvino.convert_model
+
+    def convert_padded(network: Any) -> Any:
+        if len(network.inputs) - len(network.captured_inputs) > 1:
+            raise RuntimeError
+        return convert(network)
+
+    monkeypatch.setattr(openvino, "convert_model", convert_padded)
+    job.train()
+    backends = job.manifest["engines"]
+    assert backends[FLOAT32]["accepted"]
+    assert "packed" not in backends
+    predictor.load(job.model, Computing(FLOAT32))  # compares with the answers that training left
+
+
 def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:
     job = Job.create(tmp_path / "ml")
     job.channel("training", rows([(index % 2, f"word{index % 2} common tail {index}") for index in range(40)]))
@@ -117,6 +137,7 @@ def test_a_word_network_has_the_faster_forms_too(tmp_path: Path) -> None:
     job.train()
     assert job.manifest["engines"][FLOAT32]["accepted"]
     assert job.manifest["engines"]["folds_case"]
+    assert "packed" not in job.manifest["engines"]
 
 
 def test_a_text_network_of_tensorflow_hub_that_takes_texts_has_none(tmp_path: Path) -> None:

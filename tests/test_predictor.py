@@ -20,13 +20,14 @@ from jobs import Job
 class LengthBackend:
     """Answers how long a text is, and remembers what it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, padded: bool = True) -> None:
+        self.padded = padded
         self.pieces: list[int] = []
         self.batches: list[list[int]] = []
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         self.pieces.append(len(texts))
-        return [Encoded(text, len(text)) for text in texts]
+        return [Encoded(text, len(text), padded=self.padded) for text in texts]
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         self.batches.append([text.tokens for text in batch])
@@ -50,6 +51,15 @@ def test_a_batch_holds_no_more_tokens_than_it_may_but_for_one_text_alone() -> No
     backend = LengthBackend()
     Predictor(backend, ("a", "b")).predict(["x" * length for length in (1, 9000, 100, 2048, 1000, 2048, 1025, 1000)])
     assert backend.batches == [[1, 100, 1000, 1000], [1025, 2048], [2048], [9000]]
+
+
+def test_texts_that_are_packed_share_a_batch_of_any_lengths_but_a_long_one() -> None:
+    backend = LengthBackend(padded=False)
+    Predictor(backend, ("a", "b")).predict(["x" * length for length in (300, 5, 600, 205, 2, 301)])
+    assert backend.batches == [[2, 5, 205, 300], [301], [600]]
+    backend.batches.clear()
+    Predictor(backend, ("a", "b")).predict(["x" * 10] * 60)
+    assert list(map(len, backend.batches)) == [51, 9]
 
 
 def test_thousands_of_texts_are_prepared_some_hundreds_at_once() -> None:

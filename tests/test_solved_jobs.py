@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import tiny_bert
 from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
@@ -86,6 +87,7 @@ def test_every_backend_answers_what_was_trained(solved: Solved) -> None:
     answers = [predictor.load(solved.job.model, Computing(name)).predict(TEST) for name in (TENSORFLOW, FLOAT32)]
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
     assert (answers[0][:20].argmax(axis=1) == [label for label, _ in PAIRS[:20]]).all()
+    assert solved.job.manifest["engines"]["packed"]["ngrams_of"] == len(tiny_bert.VOCABULARY)
 
 
 def test_without_n_grams_the_model_is_dropout_and_a_dense_layer(job: Job) -> None:

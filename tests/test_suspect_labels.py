@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from numpy.typing import NDArray
 
+from classifier import hashing
 from classifier.encoders import ngrams
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import suspect_labels
@@ -17,7 +18,7 @@ from classifier.training.solving import Task
 from classifier.training.top_layer import Records
 
 LABELS = 4
-CODES = ngrams.codes(50)
+CODES = hashing.codes(50)
 
 
 def records(count: int, *, noise: float = 0.3, seed: int = 1) -> Records:

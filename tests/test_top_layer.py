@@ -8,13 +8,14 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from classifier import hashing
 from classifier.encoders import ngrams
 from classifier.training import logistic, top_layer
 from classifier.training.logistic import Examples, Linear
 from classifier.training.model import softmax
 from classifier.training.top_layer import NgramSide, Records, Solution, Standardization, TopLayer, Wanted
 
-CODES = ngrams.codes(50)
+CODES = hashing.codes(50)
 
 
 def records(rows: int, seed: int, *, noise: float = 0.5, told_by: str = "both") -> Records:

@@ -125,7 +125,7 @@ def gradients(folder: Path) -> Weigh:
             hidden = embeddings.layer_norm(steps + embeddings.position[: tf.shape(words)[0]] + embeddings.segment[0])
             for block in network.blocks:
                 hidden = block(hidden, tf.zeros([STEPS, 1, 1, 1]))
-            vectors = network.pool(network, hidden, tf.ones(tf.shape(hidden)[:2]))
+            vectors = network.pool.padded(network, hidden, tf.ones(tf.shape(hidden)[:2]))
             logits = (tf.matmul(vectors, head["kernel"]) + head["bias"])[:, label]
         return tf.reduce_sum(tf.reduce_mean(tape.gradient(logits, steps), axis=0) * words, axis=1)
 

@@ -24,7 +24,7 @@ from results import DATA
 
 sys.path.insert(0, str(ROOT / "container"))
 
-from classifier import DEFAULT_ENCODER
+from classifier import DEFAULT_ENCODER, hashing
 from classifier.batch import review
 from classifier.encoders import Encoder, family, linear, ngrams
 from classifier.environment import PRETRAINED_FOLDER
@@ -166,7 +166,7 @@ def _encode(texts: list[str], path: Path) -> None:
 
 def bags_of(encoder: Encoder, inputs: Inputs) -> scipy.sparse.csr_matrix:
     """Return the n-grams of texts that are tokenized."""
-    return ngrams.bags(list(inputs.rows), ngrams.codes(solving.vocabulary_size(encoder)))
+    return ngrams.bags(list(inputs.rows), hashing.codes(solving.vocabulary_size(encoder)))
 
 
 MEASURES: Mapping[str, Callable[[str], None]] = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from classifier import artifact, modalities
 from classifier.artifact import Artifact, Label
-from classifier.backends import Backend, Computing, Encoded, choice
+from classifier.backends import PACK_TOKENS, Backend, Computing, Encoded, choice, cost
 from classifier.backends.choice import TENSORFLOW, Stored
 from classifier.errors import UserError
 from classifier.modalities import Modality
@@ -92,7 +92,7 @@ class Predictor:
     def answer(self, encoded: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(encoded), labels], of any number of records.
 
-        They are run in batches of similar lengths.
+        They are run in batches of similar lengths, or packed.
 
         Raises:
             ArithmeticError: The model's output is not finite, or has a wrong shape.
@@ -115,12 +115,16 @@ class Predictor:
 def _batches(encoded: Sequence[Encoded]) -> Iterator[list[int]]:
     """Yield the indices of all records in batches of similar lengths, the shortest first."""
     batch: list[int] = []
+    tokens = 0
     for index in sorted(range(len(encoded)), key=lambda index: encoded[index].tokens):
-        full = len(batch) == BATCH_SIZE or encoded[index].tokens * (len(batch) + 1) > BATCH_TOKENS
+        each = encoded[index]
+        expected = cost(tokens + each.tokens, each.tokens, len(batch) + 1, padded=each.padded)
+        full = expected > BATCH_TOKENS or len(batch) == BATCH_SIZE if each.padded else expected > PACK_TOKENS
         if batch and full:
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(index)
+        tokens += each.tokens
     if batch:
         yield batch
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # supervising processes don't import numpy
     import numpy as np
     from numpy.typing import NDArray
 
+# The most tokens of a batch of texts that are packed: larger packs are not computed faster, and are answered later.
+PACK_TOKENS = 512
+
 # Concurrent batches on a GPU: one is computed while another is transferred; not measured.
 GPU_BATCHES = 2
 
@@ -37,12 +40,14 @@ class Encoded:
         tokens: The cost in a batch, in tokens, 1 or more; an estimate from the record's size if not ``counted``.
         unknown: The number of unknown tokens.
         counted: Whether the text was tokenized, so that ``tokens`` and ``unknown`` are exact.
+        padded: Whether it costs as much as the longest record of its batch, and not only its own tokens.
     """
 
     content: Any
     tokens: int
     unknown: int = 0
     counted: bool = True
+    padded: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,21 @@ class Computing:
     threads: int = 0
     batches_at_once: int = 1
     gpu: bool = False
+
+
+def cost(tokens: int, longest: int, count: int, *, padded: bool) -> int:
+    """Return the cost of a batch in tokens.
+
+    >>> cost(10, 6, 3, padded=True), cost(10, 6, 3, padded=False)
+    (18, 10)
+
+    Args:
+        tokens: The sum of its records' tokens.
+        longest: The tokens of its longest record.
+        count: The number of its records.
+        padded: Whether its records are padded to the longest one.
+    """
+    return longest * count if padded else tokens
 
 
 class Backend(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from classifier import modalities
 from classifier.backends import Backend, Computing, processor
+from classifier.backends.packing import Packing
 from classifier.errors import UserError
 from classifier.modalities import Modality
 
@@ -51,6 +52,15 @@ class Stored:
         """The number of tokens of the longest text that it reads; 0 where that is not known."""
         encoder = self.manifest.get("encoder", {})
         return int(encoder.get("longest_text", encoder.get("max_sequence_length", 0)))
+
+    @property
+    def packing(self) -> Packing | None:
+        """How the network of the faster export reads packed texts; None if it doesn't."""
+        packed = self.manifest.get("engines", {}).get("packed")
+        if packed is None:
+            return None
+        encoder = self.manifest["encoder"]
+        return Packing(encoder["max_sequence_length"], encoder["long_texts"], **packed)
 
     @property
     def modality(self) -> Modality:
@@ -151,9 +161,10 @@ def _openvino(precision: str) -> Callable[[Stored, Computing], Backend]:
     def load_export(stored: Stored, computing: Computing) -> Backend:
         from classifier.backends import openvino_model  # noqa: PLC0415  its import takes a third of a second
 
-        folds_case, is_array = bool(stored.manifest["engines"]["folds_case"]), stored.modality.is_array
+        folds_case = bool(stored.manifest["engines"]["folds_case"])
+        texts = openvino_model.Reading(stored.longest, folds_case, stored.packing)
         return openvino_model.load(
-            stored.folder / FOLDER, stored.longest, precision, computing, folds_case=folds_case, is_array=is_array
+            stored.folder / FOLDER, precision, computing, None if stored.modality.is_array else texts
         )
 
     return load_export

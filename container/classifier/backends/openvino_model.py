@@ -1,6 +1,7 @@
 """A backend that runs OpenVINO models (token ids or pixels to probabilities) on CPUs, without TensorFlow.
 
-A network that reads token ids comes with a tokenizer of the ``tokenizers`` library.
+A network that reads token ids comes with a tokenizer of the ``tokenizers`` library. It reads them packed
+(:mod:`classifier.backends.packing`) or padded (:mod:`classifier.backends.padding`).
 """
 
 import ctypes
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from classifier.backends import Computing, Encoded, tokenization
 from classifier.backends.arrays import Arrays
+from classifier.backends.packing import Packing
 from classifier.backends.padding import LENGTH_STEP, padded
 from classifier.backends.tokenization import Tokenization
 from classifier.errors import UserError
@@ -33,9 +35,24 @@ class RecordEncoder(Protocol):
         """Return each record encoded."""
         ...
 
-    def collate(self, batch: Sequence[Encoded]) -> NDArray[Any]:
-        """Return encoded records as one array for the network."""
+    def collate(self, batch: Sequence[Encoded]) -> Mapping[str, NDArray[Any]] | NDArray[Any]:
+        """Return encoded records as what the network reads: one array, or several by name."""
         ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a network reads texts.
+
+    Attributes:
+        longest: The number of tokens of the longest text that it reads.
+        folds_case: Whether texts are case-folded before they are tokenized.
+        packing: How it reads packed texts; None if it reads padded ones.
+    """
+
+    longest: int
+    folds_case: bool = False
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,27 @@ class Texts:
         return padded([text.content for text in batch], LENGTH_STEP, self.longest)
 
 
+@dataclass(frozen=True)
+class PackedTexts:
+    """Encodes texts, and packs them.
+
+    Attributes:
+        tokenization: The tokenizer.
+        packing: How the network reads packed texts.
+    """
+
+    tokenization: Tokenization
+    packing: Packing
+
+    def encode(self, records: Sequence[str]) -> list[Encoded]:
+        """Return each text's token ids."""
+        return self.tokenization.encode(records)
+
+    def collate(self, batch: Sequence[Encoded]) -> Mapping[str, NDArray[Any]]:
+        """Return the texts packed."""
+        return self.packing.pack([text.content for text in batch])
+
+
 @dataclass(frozen=True, eq=False)
 class OpenVinoBackend:
     """A compiled network.
@@ -66,11 +104,13 @@ class OpenVinoBackend:
     Attributes:
         record_encoder: Encodes and collates its records.
         compiled: The network, compiled for this processor.
+        inputs: The names of its inputs.
         requests: Idle inference requests, each of which runs one batch at a time.
     """
 
     record_encoder: RecordEncoder
     compiled: Any
+    inputs: Collection[str]
     requests: "queue.SimpleQueue[Any]" = field(default_factory=queue.SimpleQueue)
 
     @property
@@ -85,38 +125,32 @@ class OpenVinoBackend:
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
         """Return the probabilities, float32[len(batch), labels], of one batch."""
-        inputs = self.record_encoder.collate(batch)
+        arrays = self.record_encoder.collate(batch)
+        if isinstance(arrays, np.ndarray):
+            inputs = dict.fromkeys(self.inputs, arrays)
+        else:
+            inputs = {name: arrays[name] for name in self.inputs}
         request = self.requests.get()
         try:
-            probabilities: NDArray[np.float32] = request.infer({0: inputs}, share_inputs=True)[0]
+            probabilities: NDArray[np.float32] = request.infer(inputs, share_inputs=True)[0]
         finally:
             self.requests.put(request)
-        return probabilities
+        return probabilities[: len(batch)]
 
 
-def load(
-    folder: Path,
-    longest: int,
-    precision: str,
-    computing: Computing,
-    *,
-    folds_case: bool = False,
-    is_array: bool = False,
-) -> OpenVinoBackend:
+def load(folder: Path, precision: str, computing: Computing, reading: Reading | None) -> OpenVinoBackend:
     """Load a model and compile it for this processor.
 
     Args:
         folder: The folder with the network's two files, and a tokenizer if it reads token ids.
-        longest: The number of tokens of the longest text that it reads, if it reads texts.
         precision: One of :data:`PRECISIONS`; the weights are always float32.
         computing: The resources it may use.
-        folds_case: Whether texts are case-folded before they are tokenized.
-        is_array: Whether it reads arrays instead of texts.
+        reading: How it reads texts; None if it reads arrays.
 
     Raises:
         UserError: A file is missing or broken.
     """
-    record_encoder = Arrays() if is_array else _texts(folder, longest, folds_case=folds_case)
+    record_encoder = Arrays() if reading is None else _texts(folder, reading)
     _check_whole(folder, NETWORK, WEIGHTS)
     config = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
@@ -131,21 +165,26 @@ def load(
         compiled = core.compile_model(core.read_model(folder / NETWORK), "CPU", config)
     except RuntimeError as error:
         raise UserError(f"{folder}: the network does not load ({type(error).__name__}); copy it again") from error
-    backend = OpenVinoBackend(record_encoder, compiled)
+    backend = OpenVinoBackend(record_encoder, compiled, tuple(port.any_name for port in compiled.inputs))
     for _ in range(computing.batches_at_once):
         backend.requests.put(compiled.create_infer_request())
-    backend.run_batch([_smallest(compiled.inputs[0])])  # lays out the weights anew, which no request should wait for
+    backend.run_batch([_smallest(compiled, reading)])  # lays out the weights anew, which no request should wait for
     _release(_mapped(folder / WEIGHTS) - others)
     return backend
 
 
-def _texts(folder: Path, longest: int, *, folds_case: bool) -> Texts:
+def _texts(folder: Path, reading: Reading) -> Texts | PackedTexts:
     _check_whole(folder, TOKENIZER)
-    return Texts(tokenization.load(folder / TOKENIZER, folds_case=folds_case), longest)
+    packing = reading.packing
+    loaded = tokenization.load(folder / TOKENIZER, folds_case=reading.folds_case, padded=packing is None)
+    return Texts(loaded, reading.longest) if packing is None else PackedTexts(loaded, packing)
 
 
-def _smallest(network_input: Any) -> Encoded:
+def _smallest(compiled: Any, reading: Reading | None) -> Encoded:
     """Return the smallest record that a network reads, filled with zeros."""
+    if reading is not None:
+        return Encoded(np.zeros(1, np.int32), 1)
+    (network_input,) = compiled.inputs
     _, *sizes = network_input.partial_shape
     shape = [size.get_length() if size.is_static else 1 for size in sizes]
     return Encoded(np.zeros(shape, network_input.element_type.to_dtype()), 1)

@@ -39,12 +39,14 @@ class Tokenization:
         unknown_id: The id of the unknown token, which also stands for a text without any token.
         longest: The largest number of tokens of a text; the rest is truncated.
         folds_case: Whether texts are case-folded first.
+        padded: Whether the network pads the texts of a batch.
     """
 
     tokenizer: Tokenizer
     unknown_id: int
     longest: int
     folds_case: bool
+    padded: bool
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Return each text's token ids, int32[tokens], as ``saved_model.TokensBackend`` does."""
@@ -70,15 +72,17 @@ class Tokenization:
 
     def _prepared(self, token_ids: list[int]) -> Encoded:
         token_ids = token_ids or [self.unknown_id]
-        return Encoded(np.array(token_ids, np.int32), len(token_ids), token_ids.count(self.unknown_id))
+        unknown = token_ids.count(self.unknown_id)
+        return Encoded(np.array(token_ids, np.int32), len(token_ids), unknown, padded=self.padded)
 
 
-def load(path: Path, *, folds_case: bool) -> Tokenization:
+def load(path: Path, *, folds_case: bool, padded: bool = True) -> Tokenization:
     """Load an exported tokenizer.
 
     Args:
         path: A ``tokenizer.json`` with an unknown token and truncation.
         folds_case: Whether texts are case-folded before they are tokenized.
+        padded: Whether the network pads the texts of a batch.
 
     Raises:
         UserError: The file is broken, or isn't such a tokenizer.
@@ -88,7 +92,7 @@ def load(path: Path, *, folds_case: bool) -> Tokenization:
         tokenizer, unknown_id, longest = _read(path)
     except Exception as error:  # the library raises no narrower exception
         raise UserError(f"{path}: not a tokenizer of this image ({type(error).__name__}); copy it again") from error
-    return Tokenization(tokenizer, unknown_id, longest, folds_case)
+    return Tokenization(tokenizer, unknown_id, longest, folds_case, padded)
 
 
 def _read(path: Path) -> tuple[Tokenizer, int, int]:

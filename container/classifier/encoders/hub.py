@@ -10,7 +10,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
@@ -56,10 +56,14 @@ class HubTokenizer(TokenPreprocessor):
         folder: The folder it was loaded from.
     """
 
-    special_tokens: ClassVar[int] = 1
     tokenizer: Any
     folder: Path
     max_sequence_length: int
+
+    @property
+    def special_tokens(self) -> int:
+        """The number of special tokens, such as [CLS], at each end of a text."""
+        return 1
 
     @property
     def unknown_id(self) -> int | None:

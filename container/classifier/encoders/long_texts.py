@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, cast
 import tensorflow as tf
 import tf_keras
 
-from classifier.encoders import Encoder, PortableTokenizer
+from classifier.encoders import Encoder, PortableTokenizer, packed
 from classifier.encoders.dropout import RandomLayer
+from classifier.encoders.packed import Pack
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import HEAD_TAIL, WINDOWS, Hyperparameters
 
@@ -51,6 +52,11 @@ class LongTextPreprocessor(TokenPreprocessor):
     long_texts: str
     max_sequence_length: int
     tokenizer: Any
+
+    @property
+    def special_tokens(self) -> int:
+        """The number of special tokens at each end of a text."""
+        return self.inner.special_tokens
 
     @property
     def unknown_id(self) -> int | None:
@@ -156,6 +162,15 @@ class HeadTail(tf_keras.layers.Layer):  # type: ignore[misc]
         places += tf.where(places < (self.window + 1) // 2, 0, left_out)
         return self.encoder(tf.gather(token_ids, places, batch_dims=1), training=training)
 
+    @property
+    def packs(self) -> bool:
+        """Whether the encoder reads packed texts."""
+        return bool(getattr(self.encoder, "packs", False))
+
+    def packed(self, pack: Pack) -> tf.Tensor:
+        """Encode packed texts, whose middle is left out already: float32[slots, width]."""
+        return self.encoder.packed(pack)
+
 
 class Divided(NamedTuple):
     """Texts in windows of equal size, each with the special tokens of its text around it.
@@ -206,6 +221,16 @@ class Windows(RandomLayer):
         weights = tf.cast(tf.maximum(windows.tokens, 1), tf.float32) * tf.cast(windows.present, tf.float32)
         shares = weights / tf.reduce_sum(weights, axis=1, keepdims=True)
         return tf.reduce_sum(tf.reshape(scattered, [batch, most, size]) * shares[:, :, tf.newaxis], axis=1)
+
+    @property
+    def packs(self) -> bool:
+        """Whether the encoder reads packed texts."""
+        return bool(getattr(self.encoder, "packs", False))
+
+    def packed(self, pack: Pack) -> tf.Tensor:
+        """Encode packed windows, and average their vectors by text: float32[slots, width]."""
+        vectors = self.encoder.packed(pack) * pack.shares[:, tf.newaxis]
+        return packed.sums(vectors, pack.texts, tf.shape(pack.texts)[0])
 
     def divide(self, token_ids: tf.Tensor, training: bool | None = None) -> Divided:
         """Divide texts into windows; in training, only the windows that are used are returned."""

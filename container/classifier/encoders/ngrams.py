@@ -6,8 +6,8 @@ scaled to Euclidean norm 1. :meth:`Vocabulary.features` returns them for trainin
 :class:`NgramLayer` computes the same in the exported model, with operations that every backend has: gather, sort,
 scatter, sum.
 
-Source of binary features: Wang and Manning, "Baselines and Bigrams" (2012). Source of the hashing: Weinberger et al.,
-"Feature Hashing for Large Scale Multitask Learning" (2009).
+Source of binary features: Wang and Manning, "Baselines and Bigrams" (2012). The hashing is that of
+:mod:`classifier.hashing`.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,11 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
-BUCKETS = 1 << 18
+from classifier import hashing
+from classifier.encoders import packed
+from classifier.encoders.packed import Pack
+from classifier.hashing import BUCKETS
+
 LARGEST_TABLE = 8 << 20  # bytes of an exported model's weights; the rarest features beyond it are left out
 # Tokens. OpenVINO's time for sorting grows with the square of the length: 140 ms of a processor for 4,096 tokens. What
 # is done with longer texts takes 0.8 ms for as many, and memory for all features, for each text of a batch.
@@ -33,28 +37,14 @@ def most_features(labels: int) -> int:
     return LARGEST_TABLE // (np.dtype(np.float16).itemsize * (labels + 1))
 
 
-def codes(vocabulary_size: int) -> NDArray[np.int32]:
-    """Return pseudo-random numbers below :data:`BUCKETS` for each token id, int32[vocabulary_size, 3].
-
-    They are for the token alone, as the first of a pair and as the second, and the same on every machine: the mixing
-    function of SplitMix64 (Steele, Lea and Flood, 2014).
-    """
-    values = np.arange(1, vocabulary_size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    values = values ^ (values >> np.uint64(31))
-    parts = [(values >> np.uint64(shift)) % np.uint64(BUCKETS) for shift in (0, 20, 40)]
-    return np.stack(parts, axis=1).astype(np.int32)
-
-
 def bags(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> scipy.sparse.csr_matrix:
     """Return which buckets occur in each text, as zeros and ones, float32[texts, BUCKETS].
 
     Args:
         texts: The token ids of each text, int32[length], without padding.
-        code_of: What :func:`codes` returned.
+        code_of: What :func:`classifier.hashing.codes` returned.
     """
-    found = [np.unique(_hashed(code_of[ids])) for ids in texts]
+    found = [np.unique(hashing.buckets(code_of[ids])) for ids in texts]
     return bags_of(np.concatenate([np.zeros(0, np.int32), *found]), [len(each) for each in found])
 
 
@@ -67,12 +57,6 @@ def bags_of(buckets: NDArray[np.int32], counts: Sequence[int] | NDArray[np.integ
     """
     ones, ends = np.ones(len(buckets), np.float32), np.cumsum([0, *counts])
     return scipy.sparse.csr_matrix((ones, buckets, ends), (len(counts), BUCKETS))
-
-
-def _hashed(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the buckets of a text's tokens and pairs of tokens, from the tokens' codes, int32[length, 3]."""
-    alone, first, second = of_tokens.T
-    return np.concatenate([alone, (first[:-1] + second[1:]) % BUCKETS])
 
 
 @dataclass(frozen=True)
@@ -126,7 +110,7 @@ class NgramLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         rows = np.zeros(BUCKETS + 1, np.int32)
         rows[vocabulary.buckets] = np.arange(1, len(table))
         # Constants of the graph, not variables: they are never trained, and the same on every device.
-        self._arrays = table, rows, codes(vocabulary_size)
+        self._arrays = table, rows, hashing.codes(vocabulary_size)
 
     def call(self, token_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Score the features; a text without any has logits of 0, and training changes nothing."""
@@ -138,8 +122,18 @@ class NgramLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         sorted_texts = tf.where(length <= LONGEST_SORTED, texts, 0)
         ways = _once_by_sorting(rows[:sorted_texts]), _once_by_place(rows[sorted_texts:], len(self._arrays[0]))
         once = tf.concat(ways, axis=0)
-        sums = tf.reduce_sum(tf.cast(tf.gather(table, once), tf.float32), axis=1)
-        return sums[:, :-1] * tf.math.rsqrt(tf.maximum(sums[:, -1:], 1e-6))
+        return _logits(tf.reduce_sum(tf.cast(tf.gather(table, once), tf.float32), axis=1))
+
+    def packed(self, pack: Pack) -> tf.Tensor:
+        """Score the features of packed texts, float32[slots, labels]; whoever packs them finds their buckets."""
+        table, row_of, _ = map(tf.constant, self._arrays)
+        scores = tf.cast(tf.gather(table, tf.gather(row_of, pack.buckets)), tf.float32)
+        return _logits(packed.sums(scores, pack.bucket_texts, tf.shape(pack.texts)[0]))
+
+
+def _logits(sums: tf.Tensor) -> tf.Tensor:
+    """Return logits, float32[batch, labels], from sums of the table's rows, float32[batch, labels + 1]."""
+    return sums[:, :-1] * tf.math.rsqrt(tf.maximum(sums[:, -1:], 1e-6))
 
 
 def _once_by_sorting(rows: tf.Tensor) -> tf.Tensor:

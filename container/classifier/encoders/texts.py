@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,12 +19,9 @@ class TokenPreprocessor(ABC):
     It is a dataclass, so that a copy with a higher limit can be made.
 
     Attributes:
-        special_tokens: The number of special tokens, such as [CLS], at each end of a text.
         max_sequence_length: The most tokens of a text that are read, special tokens included.
         tokenizer: The object whose resources :meth:`tokenize` uses, which TensorFlow must track to export it.
     """
-
-    special_tokens: ClassVar[int] = 0
 
     max_sequence_length: int
     tokenizer: Any
@@ -33,6 +30,11 @@ class TokenPreprocessor(ABC):
     @abstractmethod
     def unknown_id(self) -> int | None:
         """The id of the token for what the vocabulary lacks; None where there is no such token."""
+
+    @property
+    def special_tokens(self) -> int:
+        """The number of special tokens, such as [CLS], at each end of a text."""
+        return 0
 
     @property
     def vocabulary_size(self) -> int | None:

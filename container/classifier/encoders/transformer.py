@@ -5,14 +5,16 @@ Gurevych, "Sentence-BERT" (2019). Weights are float32; the layers compute in the
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from classifier.encoders import packed
 from classifier.encoders.architectures import Shape
 from classifier.encoders.dropout import Dropout
+from classifier.encoders.packed import Pack
 
 HIDDEN = -1e4  # added to the attention's score of a padding token; within float16's range
 
@@ -60,10 +62,17 @@ class Embeddings(tf_keras.layers.Layer):  # type: ignore[misc]
         self.dropout = Dropout(shape.embedding_dropout, seed)
         self.project: Any = _dense(shape.width, "project") if shape.embedding_width != shape.width else None
 
-    def call(self, token_ids: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Sum the embeddings of the token, of its position, and of the first segment."""
+    def call(self, token_ids: tf.Tensor, positions: tf.Tensor | None = None, training: bool | None = None) -> tf.Tensor:
+        """Sum the embeddings of the token, of its position, and of the first segment.
+
+        Args:
+            token_ids: int32[batch, length].
+            positions: The tokens' positions, int32[batch, length]; None where each row begins at position 0.
+            training: Whether to drop values out.
+        """
         length = tf.shape(token_ids)[1]
-        embedded = tf.gather(self.word, token_ids) + self.position[tf.newaxis, :length]
+        at_positions = self.position[:length] if positions is None else tf.gather(self.position, positions)
+        embedded = tf.gather(self.word, token_ids) + at_positions
         if self.segment is not None:
             embedded += self.segment[0]
         embedded = self.dropout(self.layer_norm(embedded), training=training)
@@ -92,7 +101,13 @@ class Block(tf_keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, hidden: tf.Tensor, bias: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Map [batch, length, width] to the same shape; ``bias`` [batch, 1, 1, length] hides padding."""
+        """Map [batch, length, width] to the same shape.
+
+        Args:
+            hidden: The tokens' vectors.
+            bias: What hides tokens, [batch, 1, 1, length], or from each token others, [batch, 1, length, length].
+            training: Whether to drop values out.
+        """
         attended = self.attention_output(self.attend(hidden, bias, training))
         hidden = self.attention_norm(hidden + self.attended_dropout(attended, training=training))
         expanded = self.activation(self.intermediate(hidden))
@@ -121,6 +136,8 @@ class BertLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         pooler: The dense layer on top; None where pooling has no weights.
     """
 
+    packs = True
+
     def __init__(self, shape: Shape, pooling: str, seed: int = 0) -> None:
         super().__init__(name="bert")
         self.embeddings = Embeddings(shape, seed)
@@ -140,21 +157,61 @@ class BertLayer(tf_keras.layers.Layer):  # type: ignore[misc]
         bias = tf.cast((1.0 - mask[:, tf.newaxis, tf.newaxis, :]) * HIDDEN, hidden.dtype)
         for block in self.blocks:
             hidden = block(hidden, bias, training=training)
-        return tf.cast(self.pool(self, hidden, mask), tf.float32)
+        return tf.cast(self.pool.padded(self, hidden, mask), tf.float32)
+
+    def packed(self, pack: Pack) -> tf.Tensor:
+        """Encode packed sequences, each masked from the others, and pool each: float32[slots, width]."""
+        hidden = self.embeddings(pack.token_ids, pack.positions)
+        same = tf.equal(pack.sequences[:, tf.newaxis, :, tf.newaxis], pack.sequences[:, tf.newaxis, tf.newaxis, :])
+        bias = tf.cast(1.0 - tf.cast(same, tf.float32), hidden.dtype) * HIDDEN
+        for block in self.blocks:
+            hidden = block(hidden, bias)
+        return tf.cast(self.pool.packed(self, tf.reshape(hidden, [-1, hidden.shape[-1]]), pack), tf.float32)
 
 
-def _pool_mean(_: BertLayer, hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+class Pooling(NamedTuple):
+    """How the vectors of a text's tokens become one.
+
+    Attributes:
+        padded: Maps the layer, [batch, length, width] and a mask of the tokens, float32[batch, length], to
+            [batch, width].
+        packed: Maps the layer, [tokens of all rows, width] and the pack to [slots, width].
+    """
+
+    padded: Callable[[BertLayer, tf.Tensor, tf.Tensor], tf.Tensor]
+    packed: Callable[[BertLayer, tf.Tensor, Pack], tf.Tensor]
+
+
+def _mean(_: BertLayer, hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     # In float32 whatever the policy: in half precision a sum of hundreds of values loses the small ones.
     hidden = tf.cast(hidden, tf.float32)
     return tf.reduce_sum(hidden * mask[:, :, tf.newaxis], axis=1) / tf.reduce_sum(mask, axis=1, keepdims=True)
 
 
-def _pool_first(_: BertLayer, hidden: tf.Tensor, __: tf.Tensor) -> tf.Tensor:
+def _packed_mean(_: BertLayer, hidden: tf.Tensor, pack: Pack) -> tf.Tensor:
+    owners, slots = tf.reshape(pack.sequences, [-1]), tf.shape(pack.starts)[0]
+    counts = tf.reduce_sum(tf.cast(tf.equal(tf.range(slots)[:, tf.newaxis], owners), tf.float32), axis=1, keepdims=True)
+    return packed.sums(tf.cast(hidden, tf.float32), owners, slots) / tf.maximum(counts, 1.0)
+
+
+def _first(_: BertLayer, hidden: tf.Tensor, __: tf.Tensor) -> tf.Tensor:
     return hidden[:, 0]
 
 
-def _pool_dense(layer: BertLayer, hidden: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+def _packed_first(_: BertLayer, hidden: tf.Tensor, pack: Pack) -> tf.Tensor:
+    return tf.gather(hidden, pack.starts)
+
+
+def _dense_first(layer: BertLayer, hidden: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
     return tf.tanh(layer.pooler(hidden[:, 0]))
 
 
-_POOLINGS = {"mean": _pool_mean, "cls": _pool_first, "pooler": _pool_dense}
+def _packed_dense_first(layer: BertLayer, hidden: tf.Tensor, pack: Pack) -> tf.Tensor:
+    return tf.tanh(layer.pooler(tf.gather(hidden, pack.starts)))
+
+
+_POOLINGS: Mapping[str, Pooling] = {
+    "mean": Pooling(_mean, _packed_mean),
+    "cls": Pooling(_first, _packed_first),
+    "pooler": Pooling(_dense_first, _packed_dense_first),
+}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_text
@@ -33,7 +33,6 @@ class WordPiece(TokenPreprocessor):
         lower_case: Whether letters are lower-cased and lose their accents first.
     """
 
-    special_tokens: ClassVar[int] = 1
     vocabulary: tuple[str, ...] = field(repr=False)  # may be words of texts, which TensorFlow would put in warnings
     lower_case: bool
     max_sequence_length: int
@@ -58,6 +57,11 @@ class WordPiece(TokenPreprocessor):
             lower_case_nfd_strip_accents=False,
         )
         return cls(pieces.vocabulary, pieces.lower_case, max_sequence_length, tokenizer)
+
+    @property
+    def special_tokens(self) -> int:
+        """The number of special tokens, such as [CLS], at each end of a text."""
+        return 1
 
     @property
     def unknown_id(self) -> int:

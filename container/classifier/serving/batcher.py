@@ -1,8 +1,9 @@
 """Dynamic batching: joins the records of waiting requests into batches for the backend.
 
 There is no batching delay: an idle backend takes the records that are waiting, and those that arrive while it computes
-make up the next batch. The cost of a batch is the length of its longest record times its number of records; it is kept
-within a budget, and records of similar lengths are batched together. Requests contribute records in turn, so a request
+make up the next batch. The cost of a batch is kept within a budget: the sum of its records' tokens where the backend
+packs them, and where it pads them the length of its longest record times their number, so that records of similar
+lengths are batched together. Requests contribute records in turn, so a request
 of a hundred thousand records takes no more of a batch than a request of three.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier.backends import Encoded
+from classifier.backends import PACK_TOKENS, Encoded, cost
 from classifier.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ class Batcher:
 
     Args:
         at_once: How many batches are computed at the same time.
-        budget: The most tokens in a batch, with padding; a longer record is computed alone.
+        budget: The most tokens in a batch, with padding; of packed texts, :data:`classifier.backends.PACK_TOKENS` at
+            most. A longer record is computed alone.
         observe: Called after every batch with its number of records, their tokens without padding, and the seconds it
             took.
 
@@ -200,20 +202,24 @@ class Batcher:
 def _take(waiting: list[_Request], budget: int) -> _Rows:
     """Take a batch for the model of the longest-waiting request: one row of each request to that model, in turn.
 
-    The first row is taken whatever its cost, and rows of similar length follow. A row that would add too much padding
-    waits for a batch of similar rows. Requests that contributed move to the end of the queue, or leave it.
+    The first row is taken whatever its cost. Where texts are padded, rows of similar length follow, and a row that
+    would add too much padding waits for a batch of similar rows. Requests that contributed move to the end of the
+    queue, or leave it.
     """
     first = waiting[0]
-    like = first.next.tokens
+    like, padded = first.next.tokens, first.next.padded
+    budget = budget if padded else min(budget, PACK_TOKENS)
     sharing = [request for request in waiting if request.predictor is first.predictor]
     rows: _Rows = []
     longest = tokens = 0
     gave: set[_Request] = set()
     while sharing:
         still = []
-        for request in sorted(sharing, key=lambda request: abs(request.next.tokens - like)):
+        if padded:
+            sharing.sort(key=lambda request: abs(request.next.tokens - like))
+        for request in sharing:
             length, sum_of_lengths = max(longest, request.next.tokens), tokens + request.next.tokens
-            if rows and not _fits(length, sum_of_lengths, len(rows) + 1, budget):
+            if rows and not _fits(length, sum_of_lengths, len(rows) + 1, budget, padded=padded):
                 continue
             longest, tokens = length, sum_of_lengths
             rows.append((request, request.order[request.taken]))
@@ -227,10 +233,10 @@ def _take(waiting: list[_Request], budget: int) -> _Rows:
     return rows
 
 
-def _fits(longest: int, tokens: int, count: int, budget: int) -> bool:
+def _fits(longest: int, tokens: int, count: int, budget: int, *, padded: bool) -> bool:
     """Return whether records may share a batch: within the budget, and with little padding."""
-    padded = longest * count
-    return padded <= budget and (longest <= PADDED_ANYWAY or padded <= MOST_PADDED * tokens)
+    expected = cost(tokens, longest, count, padded=padded)
+    return expected <= budget and (longest <= PADDED_ANYWAY or expected <= MOST_PADDED * tokens)
 
 
 def _computed(rows: _Rows) -> list[tuple[_Rows, NDArray[np.float32] | Exception]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier import explanation, resources
-from classifier.backends import GPU_BATCHES, Computing
+from classifier.backends import GPU_BATCHES, PACK_TOKENS, Computing
 from classifier.backends.choice import AUTO, ENGINES
 from classifier.environment import base_folder, is_mounted, variables
 from classifier.errors import UserError
@@ -127,8 +127,9 @@ class ServingSettings:
         ("SERVING_BATCH_TOKENS",),
         integer(1, 1_000_000),
         lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
-        "The budget of a batch: the tokens of its longest text times the number of texts. A larger budget keeps the "
-        "backend busier, and small requests wait longer behind large ones.",
+        "The budget of a batch: the tokens of its longest text times the number of texts, or of packed texts the sum "
+        f"of their tokens, at most {PACK_TOKENS}. A larger budget keeps the backend busier, and small requests wait "
+        "longer behind large ones.",
         f"{BATCH_TOKENS}; {GPU_BATCH_TOKENS} with a GPU",
     )
     queue_length: int = setting(

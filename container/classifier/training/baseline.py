@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier import hashing
 from classifier.encoders import linear, ngrams
 from classifier.hyperparameters import AUTO, LINEAR, WINDOWS, Hyperparameters
 from classifier.training import evaluate, top_layer
@@ -124,7 +125,7 @@ def learned(
     learnt, judged = training.take(some), validation.take(held_out)
     settings = Hyperparameters.from_values({"model_id": LINEAR})
     encoder = linear.build(learnt.records, settings, None)
-    codes = ngrams.codes(encoder.preprocessor.vocabulary_size)
+    codes = hashing.codes(encoder.preprocessor.vocabulary_size)
 
     def read(texts: Texts) -> Records:
         bags = ngrams.bags(list(batches.tokenize(encoder, texts.records).rows), codes)

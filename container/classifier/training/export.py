@@ -19,6 +19,7 @@ from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
 from classifier.encoders.ngrams import NgramLayer
+from classifier.encoders.packed import SIGNATURE, Pack
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
@@ -123,9 +124,20 @@ class _Module(tf.Module):  # type: ignore[misc]
         self.ngrams = ngrams
 
     def _probabilities(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self.head(self.encoder(inputs, training=False), training=False)
-        if self.ngrams is not None:
-            logits += self.ngrams(inputs)
+        ngrams = None if self.ngrams is None else self.ngrams(inputs)
+        return self._classified(self.encoder(inputs, training=False), ngrams)
+
+    def packed(self) -> Any:
+        """Return the function from packed texts to probabilities, for other backends; None without one.
+
+        It is no attribute, as it would then be stored in the SavedModel.
+        """
+        return None
+
+    def _classified(self, vectors: tf.Tensor, ngrams: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        logits = self.head(vectors, training=False)
+        if ngrams is not None:
+            logits += ngrams
         if self.temperature != 1:
             logits /= self.temperature
         return {"probabilities": tf.nn.softmax(logits)}
@@ -186,6 +198,17 @@ class TwoStepModule(ServingModule):
     def functions(self) -> dict[str, Any]:
         """The exported functions by name."""
         return {"serving_default": self.serve, "tokenize": self.tokenize, "classify": self.classify}
+
+    def packed(self) -> Any:
+        """Return the function from packed texts to float32[slots, labels]; None where the encoder reads none."""
+        if not getattr(self.encoder, "packs", False):
+            return None
+        return tf.function(self._packed, input_signature=SIGNATURE).get_concrete_function()
+
+    def _packed(self, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
+        pack = Pack(*arrays)
+        ngrams = None if self.ngrams is None else self.ngrams.packed(pack)
+        return self._classified(self.encoder.packed(pack), ngrams)
 
 
 class ArraysModule(_Module):
@@ -267,9 +290,10 @@ def export(
         if module.portable:
             # The exported network, as the one in memory may be in a form that can't be converted.
             saved: Any = exported.backend
-            network = saved.model.signatures[module.portable]
+            padded = saved.model.signatures[module.portable]
+            networks = optimized_exports.Networks(padded, module.packed(), _ngrams_of(trained))
             manifest["engines"] = optimized_exports.write(
-                work, network, trained.encoder, exported, checked, interruption
+                work, networks, trained.encoder, exported, checked, interruption
             )
         rates = {TENSORFLOW: comparison.answers_per_second, **optimized_exports.rates(manifest.get("engines", {}))}
         manifest["answers_per_second"] = {name: round(rate, 1) for name, rate in rates.items()}
@@ -280,6 +304,13 @@ def export(
     )
     log.info("Exported - %s", colons)
     return replace(exported, manifest=manifest)
+
+
+def _ngrams_of(trained: Trained) -> int:
+    """Return the number of token ids of which n-grams are made; 0 without n-grams."""
+    preprocessor = trained.encoder.preprocessor
+    reads_tokens = isinstance(preprocessor, TokenPreprocessor) and trained.ngrams is not None
+    return cast("TokenPreprocessor", preprocessor).vocabulary_size or 0 if reads_tokens else 0
 
 
 def _write_weights(work: Path, trained: Trained) -> None:

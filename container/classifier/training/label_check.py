@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier import hashing
 from classifier.encoders import NO_VECTORS, Encoder, ngrams
 from classifier.encoders.resolve import opened
 from classifier.hyperparameters import Hyperparameters
@@ -128,7 +129,7 @@ def _search(
         vectors = None if part.vectors is None else np.asarray(part.vectors.some(chosen).rows)
         if vectors is None and encode is not None:
             vectors = evaluate.compute(encode, inputs, interruption)
-        bags = ngrams.bags(list(inputs.rows), ngrams.codes(size)) if size else None
+        bags = ngrams.bags(list(inputs.rows), hashing.codes(size)) if size else None
         return Records(vectors, bags, part.targets[chosen], np.ones(len(chosen), np.float32))
 
     ends = np.cumsum([len(part.targets) for part in parts])

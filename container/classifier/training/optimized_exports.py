@@ -18,6 +18,7 @@ from classifier.backends import Computing, openvino_model
 from classifier.backends.choice import BACKENDS, FLOAT32, FOLDER, PRECISIONS, TENSORFLOW, Stored
 from classifier.backends.openvino_model import OpenVinoBackend
 from classifier.encoders import Encoder
+from classifier.encoders.packed import SUMS
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.errors import UserError
 from classifier.predictor import Predictor
@@ -87,14 +88,29 @@ class Evidence:
     answers_per_second: float = 0.0
 
 
+@dataclass(frozen=True)
+class Networks:
+    """The trained network as functions that can be converted.
+
+    Attributes:
+        padded: From token ids or pixels to probabilities.
+        packed: From packed texts to probabilities; None without one.
+        ngrams_of: The number of token ids of which it reads n-grams; 0 without n-grams.
+    """
+
+    padded: Any
+    packed: Any = None
+    ngrams_of: int = 0
+
+
 def write(
-    work: Path, network: Any, encoder: Encoder, exported: Predictor, checked: Checked, interruption: Interruption
+    work: Path, networks: Networks, encoder: Encoder, exported: Predictor, checked: Checked, interruption: Interruption
 ) -> dict[str, Any]:
     """Write optimized exports, and compare their predictions with the trained model's.
 
     Args:
         work: The model folder that is being written.
-        network: The exported signature from token ids or pixels to probabilities.
+        networks: The network.
         encoder: The trained encoder.
         exported: A predictor that runs the model with TensorFlow.
         checked: The predictions to compare with.
@@ -112,12 +128,11 @@ def write(
     if tokenizer is not None:
         (folder / openvino_model.TOKENIZER).write_text(tokenizer.definition, encoding="utf-8")
     folds_case = tokenizer is not None and tokenizer.folds_case
-    level = logging.getLogger().level
-    try:
-        model = openvino.convert_model(network)
-    except Exception as error:  # noqa: BLE001  the library has no exception types; this export is optional
-        logging.getLogger().setLevel(level)  # the library leaves it at ERROR
-        log.warning("event=engine name=%s accepted=False note=%r", FLOAT32, f"not converted: {type(error).__name__}")
+    entries: dict[str, Any] = {"folds_case": folds_case}
+    model = None if networks.packed is None else _converted(networks.packed)
+    if model is not None and isinstance(preprocessor, TokenPreprocessor):
+        entries["packed"] = {"special_tokens": preprocessor.special_tokens, "ngrams_of": networks.ngrams_of}
+    elif (model := _converted(networks.padded)) is None:
         shutil.rmtree(folder)
         return {}
     openvino.save_model(model, folder / openvino_model.NETWORK, compress_to_fp16=False)
@@ -126,26 +141,51 @@ def write(
     for name in (each for each in BACKENDS if each != TENSORFLOW):
         if all(evidence.accepted for evidence in found.values()):
             some = checked.sample(MOST_COMPARED if name == FLOAT32 else MOST_JUDGED)
-            found[name] = _evidence(name, work, exported, some, interruption, folds_case=folds_case)
+            found[name] = _evidence(name, work, exported, some, interruption, entries)
             _log(name, found[name])
     if not found[FLOAT32].accepted:
         shutil.rmtree(folder)
-    return {"folds_case": folds_case, **{name: asdict(evidence) for name, evidence in found.items()}}
+    return {**entries, **{name: asdict(evidence) for name, evidence in found.items()}}
+
+
+def _converted(network: Any) -> Any:
+    """Return a network as an OpenVINO model; None if it can't be converted."""
+    level = logging.getLogger().level
+    try:
+        return openvino.convert_model(network)
+    except Exception as error:  # noqa: BLE001  the library has no exception types; this export is optional
+        logging.getLogger().setLevel(level)  # the library leaves it at ERROR
+        log.warning("event=engine name=%s accepted=False note=%r", FLOAT32, f"not converted: {type(error).__name__}")
+        return None
 
 
 def _evidence(
-    name: str, work: Path, exported: Predictor, checked: Checked, interruption: Interruption, *, folds_case: bool
+    name: str,
+    work: Path,
+    exported: Predictor,
+    checked: Checked,
+    interruption: Interruption,
+    entries: Mapping[str, Any],
 ) -> Evidence:
-    """Compare an optimized export's predictions with the trained model's."""
-    manifest = {**exported.manifest, "engines": {"folds_case": folds_case}}
+    """Compare an optimized export's predictions with the trained model's.
+
+    Args:
+        name: The backend that runs it.
+        work: The model folder.
+        exported: A predictor that runs the model with TensorFlow.
+        checked: The predictions to compare with.
+        interruption: A job that is told to stop stops comparing.
+        entries: What the manifest says of the export.
+    """
+    if name != FLOAT32 and not checked.held_out:
+        return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
+    manifest = {**exported.manifest, "engines": entries}
     try:
         backend = BACKENDS[name].load(Stored(work, work / artifact.SAVED_MODEL_FOLDER, manifest), Computing())
     except UserError as error:
         return Evidence(accepted=False, reason=str(error))
     if isinstance(backend, OpenVinoBackend) and backend.precision != PRECISIONS[name]:
         return Evidence(accepted=False, reason=f"the training machine's processor does not support {PRECISIONS[name]}")
-    if name != FLOAT32 and not checked.held_out:
-        return Evidence(accepted=False, reason="there are no validation rows to verify its labels with")
     predictor = Predictor(backend, exported.labels, exported.manifest)
     difference = float(np.abs(predictor.predict(exported.modality.smoke_inputs()) - checked.smoke_predictions).max())
     answers, started = np.zeros_like(checked.answers), time.monotonic()
@@ -201,7 +241,7 @@ def rates(engines: Mapping[str, Any]) -> dict[str, float]:
     Args:
         engines: What :func:`write` returned.
     """
-    entries = {name: entry for name, entry in engines.items() if isinstance(entry, dict) and entry["accepted"]}
+    entries = {name: entry for name, entry in engines.items() if name in BACKENDS and entry["accepted"]}
     return {name: entry["answers_per_second"] for name, entry in entries.items() if entry["rows"]}
 
 
@@ -212,7 +252,8 @@ def _keep_precise(network: Path) -> None:
     """
     tree = ET.parse(network)  # noqa: S314  it was written a moment ago
     for layer in tree.iter("layer"):
-        if layer.get("type") in _KEPT_PRECISE:
+        kind, name = layer.get("type", ""), layer.get("name", "")
+        if kind in _KEPT_PRECISE or (kind == "MatMul" and SUMS in name):
             marks = ET.Element("rt_info")
             ET.SubElement(marks, "attribute", {"name": "precise", "version": "0"})
             layer.insert(0, marks)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from classifier import hashing
 from classifier.encoders import NO_VECTORS, Encoder, ngrams
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
@@ -307,7 +308,7 @@ def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None)
     """Return what is known of records, as arrays: their vectors, and the buckets and the number of their n-grams."""
     arrays: dict[str, NDArray[Any]] = {} if vectors is None else {"vectors": vectors}
     if size := vocabulary_size(network.encoder):
-        bags = ngrams.bags(list(inputs.rows), ngrams.codes(size))
+        bags = ngrams.bags(list(inputs.rows), hashing.codes(size))
         arrays |= {"buckets": bags.indices, "counts": np.diff(bags.indptr)}
     return arrays
 
