@@ -9,12 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from classifier import artifact, predictor
-from classifier.backends import Computing, Encoded
-from classifier.backends.choice import BFLOAT16, ENGINES, FLOAT32, TENSORFLOW
+from classifier.backends import Computing, Encoded, processor
+from classifier.backends.choice import BFLOAT16, FLOAT32, TENSORFLOW
 from classifier.errors import UserError
 from classifier.modalities.text import LONGEST, SMOKE_TEXTS
 from classifier.predictor import Predictor
 from jobs import Job
+
+# The largest difference to TensorFlow's probabilities, of each backend that this processor can verify in training.
+TOLERANCES = {TENSORFLOW: 0.0, FLOAT32: 1e-5} | ({BFLOAT16: 0.02} if processor.multiplies_bfloat16() else {})
 
 
 class LengthBackend:
@@ -96,14 +99,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Pat
     return job.model
 
 
-@pytest.mark.parametrize(("backend", "difference"), [(TENSORFLOW, 1e-6), (FLOAT32, 1e-6), (BFLOAT16, 2e-3)])
-def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, backend: str, difference: float) -> None:
+@pytest.mark.parametrize("backend", TOLERANCES)
+def test_a_trained_model_answers_alone_as_in_a_batch(trained: Path, backend: str) -> None:
     model = predictor.load(trained, Computing(backend))
     texts = ["good film", "", "the car door light is broken and the engine is cold", "\ud800 lone surrogate"]
     together = model.predict(texts)
     np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
     for text, answer in zip(texts, together, strict=True):
-        np.testing.assert_allclose(model.predict([text])[0], answer, atol=difference)
+        np.testing.assert_allclose(model.predict([text])[0], answer, atol=2e-3 if backend == BFLOAT16 else 1e-6)
 
 
 def test_a_trained_model_tells_what_it_was_trained_on(trained: Path) -> None:
@@ -156,12 +159,12 @@ def test_a_faster_form_that_is_not_whole_is_refused_H08(trained: Path, tmp_path:
 
 def test_every_engine_gives_the_same_answers(trained: Path) -> None:
     texts = ["the film was good", "", "so bad", "a " * 500, *SMOKE_TEXTS]
-    answers = {name: predictor.load(trained, Computing(name)).predict(texts) for name in ENGINES}
-    assert np.allclose(answers["openvino-float32"], answers["tensorflow"], atol=1e-5)
-    assert np.allclose(answers["openvino-bfloat16"], answers["tensorflow"], atol=0.02)
+    answers = {name: predictor.load(trained, Computing(name)).predict(texts) for name in TOLERANCES}
+    for name, tolerance in TOLERANCES.items():
+        np.testing.assert_allclose(answers[name], answers[TENSORFLOW], atol=tolerance, rtol=0, err_msg=name)
 
 
 def test_the_engine_that_is_asked_for_runs_the_model_and_says_so(trained: Path) -> None:
-    for name in ENGINES:
+    for name in TOLERANCES:
         model = predictor.load(trained, Computing(name))
         assert (model.backend_name, model.backend_reason) == (name, "asked for")
