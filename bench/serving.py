@@ -101,14 +101,14 @@ def prepare(options: argparse.Namespace) -> Trial:
 
 
 def trained(base: Path) -> Path:
-    """Return the folder of the model, trained once with three epochs."""
+    """Return the folder of the model, trained once with three epochs, without n-grams, which peers can't compute."""
     model = base / "model"
     if not (model / "manifest.json").exists():
         say("serving: trains the model, once")
         write(base / "input" / "data" / "training" / "data.csv", sst2("train"))
         settings = base / "input" / "config" / "hyperparameters.json"
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps({"epochs": "3"}), encoding="utf-8")
+        settings.write_text(json.dumps({"epochs": "3", "ngram_features": "False"}), encoding="utf-8")
         train(base, base / "log")
     return model
 
