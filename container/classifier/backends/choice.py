@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from classifier import modalities
 from classifier.backends import Backend, Computing, processor
-from classifier.backends.packing import Packing
 from classifier.errors import UserError
 from classifier.modalities import Modality
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # supervising processes, which know the backends' names, don't import numpy
+    from classifier.backends.packing import Packing
     from classifier.backends.saved_model import ForeignBackend
 
 TENSORFLOW, FLOAT32, BFLOAT16 = "tensorflow", "openvino-float32", "openvino-bfloat16"
@@ -54,8 +54,10 @@ class Stored:
         return int(encoder.get("longest_text", encoder.get("max_sequence_length", 0)))
 
     @property
-    def packing(self) -> Packing | None:
+    def packing(self) -> "Packing | None":
         """How the network of the faster export reads packed texts; None if it doesn't."""
+        from classifier.backends.packing import Packing  # noqa: PLC0415
+
         packed = self.manifest.get("engines", {}).get("packed")
         if packed is None:
             return None
