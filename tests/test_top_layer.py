@@ -188,6 +188,13 @@ def test_n_grams_beside_a_trained_network_keep_its_logits_where_they_do_not_help
     np.testing.assert_array_equal(found.logits, perfect)
 
 
+def test_n_grams_that_do_not_help_with_a_high_penalty_are_tried_with_lower_ones() -> None:
+    rows, validation = records(300, 28, told_by="tokens"), records(200, 29, told_by="tokens")
+    sure = np.eye(3, dtype=np.float32)[validation.targets] * 10  # better alone than mixed with any n-grams
+    found = top_layer.beside_network(rows, validation, sure, Wanted(3))
+    assert found.report["ngrams_inverse_penalty"] == top_layer.OF_NGRAMS[-1]
+
+
 def test_n_grams_beside_a_trained_network_correct_it_where_they_help() -> None:
     rows, validation = records(300, 28, told_by="tokens"), records(200, 29, told_by="tokens")
     weak = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)

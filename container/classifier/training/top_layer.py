@@ -254,6 +254,11 @@ class _Candidate:
     share: float
     mixed_loss: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What is to be low: beside logits that are better alone, the mixed losses of all candidates are the same."""
+        return self.mixed_loss, self.loss
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -273,8 +278,8 @@ class _Side:
 
     @property
     def best(self) -> _Candidate:
-        """The candidate with the lowest loss together with the logits beside it."""
-        return min(self.candidates, key=lambda each: each.mixed_loss)
+        """The candidate with the lowest loss together with the logits beside it, then with the lowest of its own."""
+        return min(self.candidates, key=lambda each: each.rank)
 
     @property
     def alone(self) -> _Candidate:
@@ -403,7 +408,7 @@ def _fitted(
         logits = layer.logits(of_held_out)
         share, mixed_loss = _best_share(beside, logits, targets)
         candidates.append(_Candidate(penalty, layer, logits, _loss(logits, targets), share, mixed_loss))
-        if wanted.stopped() or (len(candidates) > 1 and mixed_loss >= candidates[-2].mixed_loss):
+        if wanted.stopped() or (len(candidates) > 1 and candidates[-1].rank >= candidates[-2].rank):
             break
     side = _Side(scale, examples, candidates, time.monotonic() - started)
     log.info(
