@@ -60,7 +60,7 @@ KINDS: Mapping[str, dict[str, str]] = {
     "windows, the top layer solved, with n-grams": {
         "train_only_top_layer": "True", "epochs": "", "learning_rate": "", "ngram_features": "True",
     },
-    "windows in a step that XLA compiles": {"jit_compile": "true"},
+    "windows in a step that XLA compiles": {"jit_compile": "true", "batch_size": "32"},  # of one shape
     "windows in bfloat16": {"mixed_precision": "bfloat16"},
     "windows that the lengths ask for": {"long_texts": "auto"},
     "windows of words": {"model_id": "cnn"},
