@@ -121,7 +121,7 @@ def _engine(loop: str, model: Path, converted: Path, at_once: int) -> Engine:
     if kind == "tensorflow":
         return _tensorflow(model)
     if kind == "openvino":
-        return _openvino(model, precision, at_once)
+        return _openvino(model, loop, at_once)
     return Engine(_word_pieces(converted), len, _pytorch(converted, precision, at_once))
 
 
@@ -161,17 +161,15 @@ def _tensorflow(model: Path) -> Engine:
     return Engine(engine.encode, lambda text: text.tokens, lambda batch: engine.run_batch(batch).argmax(axis=1))
 
 
-def _openvino(model: Path, precision: str, at_once: int) -> Engine:
+def _openvino(model: Path, loop: str, at_once: int) -> Engine:
     sys.path.insert(0, str(CONTAINER))
     from classifier import artifact  # noqa: PLC0415
-    from classifier.backends import Computing, openvino_model  # noqa: PLC0415
-    from classifier.backends.choice import FOLDER, Stored  # noqa: PLC0415
+    from classifier.backends import Computing  # noqa: PLC0415
+    from classifier.backends.choice import BACKENDS, Stored  # noqa: PLC0415
 
-    manifest = artifact.load(model).manifest
-    stored = Stored(model, model / artifact.SAVED_MODEL_FOLDER, manifest)
-    texts = openvino_model.Reading(stored.longest, bool(manifest["engines"]["folds_case"]), stored.packing)
+    stored = Stored(model, model / artifact.SAVED_MODEL_FOLDER, artifact.load(model).manifest)
     computing = Computing(threads=len(os.sched_getaffinity(0)), batches_at_once=at_once)
-    engine = openvino_model.load(model / FOLDER, precision, computing, texts)
+    engine = BACKENDS[loop].load(stored, computing)
 
     def compute(batch: list[Any]) -> NDArray[np.int64]:
         labels: NDArray[np.int64] = engine.run_batch(batch).argmax(axis=1)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -208,16 +208,21 @@ def test_points_of_one_curve_differ_in_what_grows() -> None:
     assert {point.plot for point in growth.POINTS} == {"start", *growth_tables.PLOTS}
 
 
-def test_a_loop_computes_every_text_once_a_pass_in_batches_of_like_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bare, "SECONDS", 0.0)
-    seen: list[list[int]] = []
+def lengths_seen(seen: list[list[int]]) -> Callable[[Sequence[str]], Any]:
+    """Return what computes the lengths of a batch's texts, and notes each batch."""
 
     def compute(batch: Sequence[str]) -> Any:
         seen.append([len(text) for text in batch])
-        return np.array([len(text) for text in batch])
+        return np.array(seen[-1])
 
+    return compute
+
+
+def test_a_loop_computes_every_text_once_a_pass_in_batches_of_like_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bare, "SECONDS", 0.0)
+    seen: list[list[int]] = []
     texts = ["x" * (37 * number % 64 + 1) for number in range(64)]
-    _, labels = bare.speed(bare.Engine(list, len, compute), texts, at_once=1)
+    _, labels = bare.speed(bare.Engine(list, len, lengths_seen(seen)), texts, at_once=1)
     assert labels == [len(text) for text in texts]
     assert seen == [list(range(1, 33)), list(range(33, 65))]
 
@@ -232,13 +237,10 @@ def test_batch_is_asked_for_its_speed_and_labels() -> None:
 def test_a_loop_over_packed_texts_fills_every_pack_in_the_order_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bare, "SECONDS", 0.0)
     seen: list[list[int]] = []
-
-    def compute(batch: Sequence[str]) -> Any:
-        seen.append([len(text) for text in batch])
-        return np.array([len(text) for text in batch])
-
     lengths = [200, 300, 12, 1, 500, 12, 600, 3]
-    _, labels = bare.speed(bare.Engine(list, len, compute, packs=True), ["x" * each for each in lengths], at_once=1)
+    _, labels = bare.speed(
+        bare.Engine(list, len, lengths_seen(seen), packs=True), ["x" * each for each in lengths], at_once=1
+    )
     assert labels == lengths
     assert seen == [[200, 300, 12], [1, 500], [12], [600], [3]]
 

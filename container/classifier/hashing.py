@@ -34,7 +34,7 @@ def buckets(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         of_tokens: The codes of the text's tokens, int32[length, 3].
     """
     alone, first, second = of_tokens.T
-    return np.concatenate([alone, (first[:-1] + second[1:]) % BUCKETS])
+    return np.concatenate([alone, _of_pairs(first[:-1], second[1:])])
 
 
 def features(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -51,7 +51,11 @@ def features(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> 
     there = token_ids != 0
     pairs = np.flatnonzero(there[:-1] & there[1:] & (owners[:-1] == owners[1:]))
     alone, first, second = code_of[token_ids].T
-    of_pairs = (first[pairs] + second[pairs + 1]) % BUCKETS
+    of_pairs = _of_pairs(first[pairs], second[pairs + 1])
     keys = np.concatenate([owners[there] * BUCKETS + alone[there], owners[pairs] * BUCKETS + of_pairs])
     of_texts, buckets_of_texts = np.divmod(np.unique(keys), BUCKETS)
     return buckets_of_texts, of_texts
+
+
+def _of_pairs(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
+    return (first + second) % BUCKETS

@@ -1,7 +1,8 @@
 """Packing: the tokens of many texts one after another in rows, for networks that keep the texts of a row apart."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,11 @@ class Packing:
     long_texts: str = "truncate"
     special_tokens: int = 1
     ngrams_of: int = 0
-    codes: NDArray[np.int32] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", hashing.codes(self.ngrams_of))
+    @cached_property
+    def codes(self) -> NDArray[np.int32]:
+        """What :func:`classifier.hashing.codes` returns for these token ids."""
+        return hashing.codes(self.ngrams_of)
 
     @property
     def longest_row(self) -> int:

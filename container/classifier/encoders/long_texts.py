@@ -165,7 +165,7 @@ class HeadTail(tf_keras.layers.Layer):  # type: ignore[misc]
     @property
     def packs(self) -> bool:
         """Whether the encoder reads packed texts."""
-        return bool(getattr(self.encoder, "packs", False))
+        return packed.reads_packed(self.encoder)
 
     def packed(self, pack: Pack) -> tf.Tensor:
         """Encode packed texts, whose middle is left out already: float32[slots, width]."""
@@ -225,7 +225,7 @@ class Windows(RandomLayer):
     @property
     def packs(self) -> bool:
         """Whether the encoder reads packed texts."""
-        return bool(getattr(self.encoder, "packs", False))
+        return packed.reads_packed(self.encoder)
 
     def packed(self, pack: Pack) -> tf.Tensor:
         """Encode packed windows, and average their vectors by text: float32[slots, width]."""

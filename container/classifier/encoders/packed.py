@@ -4,7 +4,7 @@ A layer that reads them has ``packs``, which is true, and a method ``packed``; b
 :mod:`classifier.backends.packing` packs the texts.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -45,6 +45,13 @@ SIGNATURE = Pack(
         for name in Pack._fields
     )
 )
+
+
+def reads_packed(layer: Any) -> bool:
+    """Return whether an encoder's layer reads packed texts."""
+    return bool(getattr(layer, "packs", False))
+
+
 SUMS = "sums_of_members"  # in the names of the operations of :func:`sums`
 
 

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classifier.report.charts import Axis, Line, Mark, bars, lines
-from classifier.report.elements import Chart, Example, Number, Section, Table, count, percent, quoted, rounded, shown
+from classifier.report.elements import (
+    Chart,
+    Example,
+    Number,
+    Section,
+    Table,
+    count,
+    percent,
+    quoted,
+    rounded,
+    shown,
+    whole_percent,
+)
 from classifier.report.quality import MOST_BARS, opened
 from classifier.report.results import MISCLASSIFIED, MOST_ROWS, SUSPECTS, Results, Row
 from classifier.report.summary import label_shares
@@ -80,7 +92,7 @@ def lengths(results: Results) -> Section | None:
     edges = found["edges"]
     drawn = [Line(name, _steps(edges, found[name]), dots=False) for name in splits]
     highest = max(y for line in drawn for _, y in line.points)
-    axes = Axis("tokens", 0, edges[-1], "{:g}".format), Axis("share of texts", 0, 1.05 * highest, _percent)
+    axes = Axis("tokens", 0, edges[-1], "{:g}".format), Axis("share of texts", 0, 1.05 * highest, whole_percent)
     alt = f"Lengths of texts in tokens: half of the training texts have {training['median']:g} or fewer."
     marks = [Mark(limit, "limit")] if limit <= FAR_BEYOND * edges[-1] else []
     chart = Chart("lengths", "Lengths of texts", lines(alt, drawn, *axes, marks))
@@ -106,10 +118,6 @@ def _steps(edges: Sequence[int], found: Mapping[str, Any]) -> list[tuple[float, 
         for index, share in enumerate(shares)
         for point in ((float(edges[index]), share), (float(edges[index + 1]), share))
     ]
-
-
-def _percent(value: float) -> str:
-    return percent(value, 0)
 
 
 def label_mix(results: Results) -> Section | None:

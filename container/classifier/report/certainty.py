@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classifier.report.charts import Axis, Line, Mark, lines
-from classifier.report.elements import Chart, Section, Table, count, percent, rounded, shown
+from classifier.report.elements import Chart, Section, Table, count, percent, rounded, shown, whole_percent
 from classifier.report.results import Results
 
 BIN_COLUMNS = ("probability", "mean probability", "accuracy", "rows")
@@ -59,10 +59,10 @@ def _reliability(split: str, by_time: Mapping[str, Any]) -> Chart:
         for when, each in by_time.items()
     ]
     low = int(10 * min([x for line in drawn for x, _ in line.points], default=0.0)) / 10
-    across = Axis("mean probability", min(0.9, low), 1, _percent)
+    across = Axis("mean probability", min(0.9, low), 1, whole_percent)
     ideal = Line("ideal", [(across.low, across.low), (1, 1)], dots=False)
     alt = f"Reliability diagram of the {split} rows: {'; '.join(line.name for line in drawn)}."
-    element = lines(alt, [*drawn, ideal], across, Axis("accuracy", 0, 1, _percent))
+    element = lines(alt, [*drawn, ideal], across, Axis("accuracy", 0, 1, whole_percent))
     return Chart(f"reliability-{split}", f"Accuracy by probability, {split} rows", element)
 
 
@@ -93,7 +93,7 @@ def coverage(results: Results) -> Section | None:
     (_, surest), (_, all_of_them) = points[0], points[-1]
     alt = f"Precision by the share of rows answered: {percent(all_of_them)} of all, {percent(surest)} of the surest."
     low = max(0.0, min(precision for _, precision in points) - 0.05)
-    axes = Axis("share of rows answered", 0, 1, _percent), Axis("precision", low, 1, _percent)
+    axes = Axis("share of rows answered", 0, 1, whole_percent), Axis("precision", low, 1, whole_percent)
     line = Line("precision", points, dots=len(points) == 1)
     chart = Chart("coverage", "Precision of what is answered", lines(alt, [line], *axes, marks))
     rows = [
@@ -130,7 +130,3 @@ def _answered(found: Mapping[str, Any]) -> str:
 
 def _between(found: Sequence[float] | None) -> str:
     return f" (95 % interval: {percent(found[0])} to {percent(found[1])})" if found else ""
-
-
-def _percent(value: float) -> str:
-    return percent(value, 0)

@@ -141,6 +141,11 @@ def percent(share: float, digits: int = 1) -> Number:
     return Number(f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%")
 
 
+def whole_percent(share: float) -> Number:
+    """Return a share in percent without digits after the point, for the ticks of an axis."""
+    return percent(share, 0)
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun.
 

@@ -19,11 +19,11 @@ from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.encoders import Encoder
 from classifier.encoders.ngrams import NgramLayer
-from classifier.encoders.packed import SIGNATURE, Pack
+from classifier.encoders.packed import SIGNATURE, Pack, reads_packed
 from classifier.encoders.texts import TokenPreprocessor
 from classifier.hyperparameters import Hyperparameters
 from classifier.predictor import Predictor
-from classifier.training import optimized_exports
+from classifier.training import optimized_exports, solving
 from classifier.training.data import Data, Split
 from classifier.training.interruption import Interruption
 from classifier.training.loop.progress import in_both_forms
@@ -201,7 +201,7 @@ class TwoStepModule(ServingModule):
 
     def packed(self) -> Any:
         """Return the function from packed texts to float32[slots, labels]; None where the encoder reads none."""
-        if not getattr(self.encoder, "packs", False):
+        if not reads_packed(self.encoder):
             return None
         return tf.function(self._packed, input_signature=SIGNATURE).get_concrete_function()
 
@@ -308,9 +308,7 @@ def export(
 
 def _ngrams_of(trained: Trained) -> int:
     """Return the number of token ids of which n-grams are made; 0 without n-grams."""
-    preprocessor = trained.encoder.preprocessor
-    reads_tokens = isinstance(preprocessor, TokenPreprocessor) and trained.ngrams is not None
-    return cast("TokenPreprocessor", preprocessor).vocabulary_size or 0 if reads_tokens else 0
+    return 0 if trained.ngrams is None else solving.vocabulary_size(trained.encoder)
 
 
 def _write_weights(work: Path, trained: Trained) -> None:
