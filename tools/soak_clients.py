@@ -184,7 +184,10 @@ def _finish(client: socket.socket, number: int) -> int:
 
 
 def resets(start: Start, sizes: Sizes) -> Row:
-    """Break off connections with RST at every point of a request; the server keeps nothing of them."""
+    """Break off connections with RST at every point of a request; the server keeps nothing of them.
+
+    Between nginx and gunicorn, it may keep one connection for each client at a time, open at both ends.
+    """
     steps = list(_reset_steps(sizes).items())
     with start() as server:
         _reset_many(server, steps, len(steps) * RESET_THREADS)
@@ -193,7 +196,7 @@ def resets(start: Start, sizes: Sizes) -> Row:
         workers, before = server.workers(), min(calming)
         say(f"resets: {before} descriptors before")
         _reset_many(server, steps, sizes.resets)
-        calm = wait_until(lambda: server.descriptors() <= before, CALM_WITHIN_SECONDS)
+        calm = wait_until(lambda: server.descriptors() <= before + 2 * RESET_THREADS, CALM_WITHIN_SECONDS)
         after = server.descriptors()
         found = {
             "descriptors were left open": calm is None,
