@@ -33,14 +33,14 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def two(tmp_path: Path, tiny_encoder: Path) -> Callable[..., list[Job]]:
+def two(tmp_path: Path, shallow_encoder: Path) -> Callable[..., list[Job]]:
     """Make a job of two hosts: a folder each, as SageMaker mounts it."""
 
     def make(**settings: str) -> list[Job]:
         hosts = [f"127.0.0.1:{port}" for port in free_ports(2)]
         jobs = []
         for number, host in enumerate(hosts):
-            job = Job.create(tmp_path / f"host-{number}", encoder=tiny_encoder)
+            job = Job.create(tmp_path / f"host-{number}", encoder=shallow_encoder)
             job.channel("training", rows(ROWS * 8))
             # The list is not sorted, and the chief is the first by name.
             resources = {"current_host": host, "hosts": sorted(hosts, reverse=True)}
@@ -189,8 +189,8 @@ program.train(Environment.from_environ({"SAGEMAKER_BASE_DIR": sys.argv[1]}), Int
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_two_devices_of_a_host_share_each_batch(tmp_path: Path, tiny_encoder: Path, precision: str) -> None:
-    job = Job.create(tmp_path / "ml", encoder=tiny_encoder)
+def test_two_devices_of_a_host_share_each_batch(tmp_path: Path, shallow_encoder: Path, precision: str) -> None:
+    job = Job.create(tmp_path / "ml", encoder=shallow_encoder)
     job.channel("training", rows(ROWS * 8))
     job.configure(hyperparameters={**SETTINGS, "mixed_precision": precision})
     for _ in range(2):

@@ -52,48 +52,73 @@ def test_folders_of_images_train_a_model_that_answers_as_it_did_in_training_T84(
     np.testing.assert_allclose(slow, fast, atol=1e-3)
 
 
-def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_the_image(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(suspect_labels, "FEWEST_ROWS", 18)
-    job = job_of_images(tmp_path)
+@pytest.fixture(scope="module")
+def by_default(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job without hyperparameters."""
+    job = job_of_images(tmp_path_factory.mktemp("by-default"))
     job.configure(hyperparameters={})
-    job.train()
-    assert {name: job.manifest["encoder"][name] for name in ("family", "name", "height")} == {
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suspect_labels, "FEWEST_ROWS", 18)
+        job.train()
+    return job
+
+
+def job_on_the_whole_encoder(base: Path, first: Job) -> Job:
+    """Return a job that goes on with the first one's model, every weight of it."""
+    job = job_of_images(base)
+    job.configure(hyperparameters={**SETTINGS, "epochs": "2", "train_only_top_layer": "False"})
+    copytree(first.model, base / "input" / "data" / "model")
+    return job
+
+
+@pytest.fixture(scope="module")
+def further(tmp_path_factory: pytest.TempPathFactory, by_default: Job) -> Job:
+    job = job_on_the_whole_encoder(tmp_path_factory.mktemp("further"), by_default)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suspect_labels, "FEWEST_ROWS", 18)
+        job.train()
+    return job
+
+
+def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_the_image(by_default: Job) -> None:
+    manifest = by_default.manifest
+    assert {name: manifest["encoder"][name] for name in ("family", "name", "height")} == {
         "family": "efficientnet", "name": DEFAULT_IMAGE_ENCODER, "height": 256
     }  # fmt: skip
-    assert job.manifest["hyperparameters"]["train_only_top_layer"] is True
-    assert job.manifest["engines"][FLOAT32]["accepted"]
+    assert manifest["hyperparameters"]["train_only_top_layer"] is True
+    assert manifest["engines"][FLOAT32]["accepted"]
     asked = [drawn_images.encoded(label, number) for label in drawn_images.LABELS for number in range(50, 54)]
-    slow, fast = (predictor.load(job.model, Computing(backend)).predict(asked) for backend in (TENSORFLOW, FLOAT32))
+    slow, fast = (
+        predictor.load(by_default.model, Computing(backend)).predict(asked) for backend in (TENSORFLOW, FLOAT32)
+    )
     np.testing.assert_allclose(slow, fast, atol=1e-3)
     assert np.mean(slow.argmax(axis=1) == np.repeat([0, 1, 2], 4)) >= 0.9
-    further = job_of_images(tmp_path / "further")
-    further.configure(hyperparameters={**SETTINGS, "train_only_top_layer": "False"})
-    copytree(job.model, tmp_path / "further" / "input" / "data" / "model")
-    further.train()
-    assert further.manifest["encoder"] == job.manifest["encoder"]
-    ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (further, job))
+
+
+def test_the_whole_encoder_in_the_image_is_trained_further(by_default: Job, further: Job) -> None:
+    assert further.manifest["encoder"] == by_default.manifest["encoder"]
+    ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (further, by_default))
     changed = {name.rpartition(".")[2] for name in ours if not np.array_equal(ours[name], theirs[name])}
     assert changed == {"weight", "bias"}, "means and variances are kept"
-    for each in (job, further):
+
+
+def test_images_of_which_a_label_may_be_wrong_are_sought_by_either(by_default: Job, further: Job) -> None:
+    for each in (by_default, further):
         report = json.loads((each.base / "output" / "data" / "evaluation.json").read_text(encoding="utf-8"))
         assert report["suspect_labels"]["checked"] == 18
 
 
-def test_a_killed_job_that_trains_the_whole_encoder_in_the_image_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    weights = []
-    for name in ("straight", "killed"):
-        job = job_of_images(tmp_path / name)
-        job.configure(hyperparameters={**SETTINGS, "epochs": "2", "train_only_top_layer": "False"})
-        if name == "killed":
-            job.stop_at("-0001-00000000.safetensors", signal.SIGKILL)
-        ended = job.run()
-        assert ended.returncode == 0, ended.stdout
-        assert ("resumed from it" in ended.stdout) == (name == "killed")
-        weights.append(load_file(job.model / "encoder" / "model.safetensors"))
-    for name, value in weights[0].items():
-        np.testing.assert_allclose(value, weights[1][name], atol=1e-4, err_msg=name)
+def test_a_killed_job_that_trains_the_whole_encoder_in_the_image_ends_as_if_it_had_not_been(
+    tmp_path: Path, by_default: Job, further: Job
+) -> None:
+    job = job_on_the_whole_encoder(tmp_path, by_default)
+    job.stop_at("-0001-00000000.safetensors", signal.SIGKILL)
+    ended = job.run()
+    assert ended.returncode == 0, ended.stdout
+    assert "resumed from it" in ended.stdout
+    ours, theirs = (load_file(each.model / "encoder" / "model.safetensors") for each in (job, further))
+    for name, value in ours.items():
+        np.testing.assert_allclose(value, theirs[name], atol=1e-4, err_msg=name)
 
 
 def test_the_wrong_ones_of_the_images_held_out_are_listed_by_their_files_the_surest_first(tmp_path: Path) -> None:

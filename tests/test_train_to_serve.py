@@ -61,21 +61,21 @@ def test_real_files_of_tensorflow_hub_on_the_model_channel_train_and_serve_T80(
         assert len(ask(server, ["a good film", "", "word " * 1000])) == 3
 
 
-def test_the_top_layer_alone_reaches_four_fifths_on_sst2_through_the_server_as_training_reported(
+def test_the_top_layer_alone_reaches_nine_tenths_on_trec6_through_the_server_as_training_reported(
     tmp_path: Path, shared: Callable[[str], Path]
 ) -> None:
-    test_file = shared("data/text/sst2/test/data.csv")
+    test_file = shared("data/text/trec6/test/data.csv")
     job = Job.create(tmp_path / "ml")
-    copyfile(shared("data/text/sst2/train/data.csv"), job.base / "input" / "data" / "training" / "data.csv")
+    copyfile(shared("data/text/trec6/train/data.csv"), job.base / "input" / "data" / "training" / "data.csv")
     job.channel("validation", test_file.read_bytes())
-    job.configure(hyperparameters={"epochs": "3", "train_only_top_layer": "True"})
+    job.configure(hyperparameters={"train_only_top_layer": "True"})
     job.train()
     with test_file.open(encoding="utf-8", newline="") as file:
         pairs = [(int(label), text) for label, text in csv.reader(file)]
     with serving(job.model) as server:
         answers = ask(server, [text for _, text in pairs])
     accuracy = np.mean([answer["predicted_label"] == label for answer, (label, _) in zip(answers, pairs, strict=True)])
-    assert accuracy >= 0.80
+    assert accuracy >= 0.90
     reported = json.loads((job.model / "manifest.json").read_text())["metrics"]["val_accuracy"]
     assert accuracy == pytest.approx(reported, abs=0.001)
 
