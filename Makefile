@@ -39,13 +39,14 @@ demo: setup  ## train on the bundled texts, serve, ask three questions
 demo-images: setup  ## the same on the bundled images
 	python tools/demo.py images
 
-PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST = pytest --dist loadfile --no-loadscope-reorder --numprocesses
 
 test: setup  ## the tests to run before every commit: every module's behaviour, real processes
-	$(PYTEST) -m "not image and not slow"
+	$(PYTEST) 2 -m "not image and not slow"
 
+# Three at a time: they also wait, for servers and hosts that start, and for clients that are slow.
 test-slow: setup  ## the others that need no Docker: whole jobs by the dozen, several hosts, load
-	$(PYTEST) -m slow --durations 30
+	$(PYTEST) 3 -m slow --durations 30
 
 test-all: test test-slow  ## all tests that need no Docker
 
@@ -63,7 +64,7 @@ fix: setup  ## mend what can be mended by itself
 
 test-image: setup image-cpu  ## build the image and test it in Docker, also with Amazon's SDKs
 	tests/sdk/setup.sh
-	IMAGE=$(IMAGE):cpu $(PYTEST) -m image $$(grep -l 'mark\.image' tests/test_*.py)
+	IMAGE=$(IMAGE):cpu $(PYTEST) 2 -m image $$(grep -l 'mark\.image' tests/test_*.py)
 
 image-cpu image-gpu: image-%:  ## build the image: image-cpu or image-gpu
 	docker build --file Dockerfile.$* --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \

@@ -14,7 +14,7 @@ import tiny_bert
 from jobs import SHARED, Job
 
 # Whole jobs by the dozen, several hosts, real encoders, minutes of load: not what one waits for before every commit.
-# The longest first, about: two workers then end at about the same time.
+# The longest first, about: the workers then end at about the same time.
 SLOW_FILES = (
     "test_candidates", "test_cluster", "test_solved_jobs", "test_image_jobs", "test_serve_processes", "test_resume",
     "test_long_text_jobs", "test_tuning", "test_linear", "test_hosting_modes", "test_keras_image", "test_image_hosts",
