@@ -35,6 +35,8 @@ WHO = {
     "numpy": "both programs",
     "pandas": "training: reads the data",
     "pillow": "images, in both programs",
+    "scipy": "training: solves top layers",
+    "h5py": "training: reads weights in the formats of Keras",
     "setuptools": "tensorflow-hub, which imports pkg_resources",
 }
 

@@ -3,8 +3,8 @@
 There is no batching delay: an idle backend takes the records that are waiting, and those that arrive while it computes
 make up the next batch. The cost of a batch is kept within a budget: the sum of its records' tokens where the backend
 packs them, and where it pads them the length of its longest record times their number, so that records of similar
-lengths are batched together. Requests contribute records in turn, so a request
-of a hundred thousand records takes no more of a batch than a request of three.
+lengths are batched together. Requests contribute records in turn, so a request of a hundred thousand records takes no
+more of a batch than a request of three.
 """
 
 import logging
