@@ -27,16 +27,6 @@ def codes(vocabulary_size: int) -> NDArray[np.int32]:
     return np.stack(parts, axis=1).astype(np.int32)
 
 
-def buckets(of_tokens: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the buckets of a text's tokens, and then of its pairs of tokens, int32[2 * length - 1].
-
-    Args:
-        of_tokens: The codes of the text's tokens, int32[length, 3].
-    """
-    alone, first, second = of_tokens.T
-    return np.concatenate([alone, _of_pairs(first[:-1], second[1:])])
-
-
 def features(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the buckets of all texts' n-grams, each once for a text, and the number of each one's text.
 
@@ -51,11 +41,7 @@ def features(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> 
     there = token_ids != 0
     pairs = np.flatnonzero(there[:-1] & there[1:] & (owners[:-1] == owners[1:]))
     alone, first, second = code_of[token_ids].T
-    of_pairs = _of_pairs(first[pairs], second[pairs + 1])
+    of_pairs = (first[pairs] + second[pairs + 1]) % BUCKETS
     keys = np.concatenate([owners[there] * BUCKETS + alone[there], owners[pairs] * BUCKETS + of_pairs])
     of_texts, buckets_of_texts = np.divmod(np.unique(keys), BUCKETS)
     return buckets_of_texts, of_texts
-
-
-def _of_pairs(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int32]:
-    return (first + second) % BUCKETS

@@ -29,7 +29,8 @@ LARGEST_TABLE = 8 << 20  # bytes of an exported model's weights; the rarest feat
 # Tokens. OpenVINO's time for sorting grows with the square of the length: 140 ms of a processor for 4,096 tokens. What
 # is done with longer texts takes 0.8 ms for as many, and memory for all features, for each text of a batch.
 LONGEST_SORTED = 64
-PADDING = 0  # the token id after a text's end
+PADDING = 0  # the token id after a text's end, and of a text that spells it out
+TEXTS_AT_ONCE = 1000  # hashing takes memory for all of their tokens, several times
 
 
 def most_features(labels: int) -> int:
@@ -41,11 +42,16 @@ def bags(texts: Sequence[NDArray[np.int32]], code_of: NDArray[np.int32]) -> scip
     """Return which buckets occur in each text, as zeros and ones, float32[texts, BUCKETS].
 
     Args:
-        texts: The token ids of each text, int32[length], without padding.
+        texts: The token ids of each text, int32[length]; :data:`PADDING` is in no n-gram.
         code_of: What :func:`classifier.hashing.codes` returned.
     """
-    found = [np.unique(hashing.buckets(code_of[ids])) for ids in texts]
-    return bags_of(np.concatenate([np.zeros(0, np.int32), *found]), [len(each) for each in found])
+    buckets, counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        some = texts[first : first + TEXTS_AT_ONCE]
+        found, owners = hashing.features(some, code_of)
+        buckets.append(found.astype(np.int32))
+        counts.append(np.bincount(owners, minlength=len(some)))
+    return bags_of(np.concatenate(buckets), np.concatenate(counts))
 
 
 def bags_of(buckets: NDArray[np.int32], counts: Sequence[int] | NDArray[np.integer[Any]]) -> scipy.sparse.csr_matrix:
