@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import sklearn.metrics
+import tensorflow as tf
 
 from classifier.training import evaluate
 from classifier.training.interruption import Interruption, StoppedError
@@ -98,3 +99,17 @@ class FakeTensor:
 
     def numpy(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         return self.values
+
+
+def test_the_vector_of_a_row_is_computed_once_when_it_is_first_asked_for() -> None:
+    asked: list[int] = []
+
+    def encode(rows: np.ndarray) -> tf.Tensor:
+        asked.extend(rows[:, 0].tolist())
+        return tf.constant(rows * 10.0)
+
+    vectors = evaluate.Vectors(encode, Inputs(np.arange(6, dtype=np.float32)[:, np.newaxis]))
+    assert vectors.of(np.array([4, 1])).tolist() == [[40], [10]]
+    assert vectors.of(np.array([1, 2, 4])).tolist() == [[10], [20], [40]]
+    assert vectors.of(np.array([2])).tolist() == [[20]]
+    assert sorted(asked) == [1, 2, 4]

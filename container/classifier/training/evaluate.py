@@ -77,6 +77,36 @@ def compute(
     return np.zeros((0, 0), np.float32) if outputs is None else outputs
 
 
+class Vectors:
+    """A frozen encoder's vectors of rows, each of which is computed once, when it is first asked for.
+
+    Args:
+        encode: The encoder.
+        inputs: The rows.
+        interruption: Checked between batches, if given.
+    """
+
+    def __init__(self, encode: Compute, inputs: Inputs, interruption: Interruption | None = None) -> None:
+        self._encode, self._inputs, self._interruption = encode, inputs, interruption
+        self._known = np.zeros(len(inputs), bool)
+        self._vectors: NDArray[np.float32] | None = None
+
+    def of(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors of the rows with these indices, float32[len(indices), width].
+
+        Raises:
+            StoppedError: The job was told to stop.
+        """
+        missing = indices[~self._known[indices]]
+        if len(missing) or self._vectors is None:
+            computed = compute(self._encode, self._inputs.some(missing), self._interruption)
+            if self._vectors is None:
+                self._vectors = in_memory(len(self._inputs), computed.shape[1])  # takes memory where it is written
+            self._vectors[missing] = computed
+            self._known[missing] = True
+        return self._vectors[indices]
+
+
 def accuracy(probabilities: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
     """Return the share of rows whose most probable label is correct."""
     return float((probabilities.argmax(axis=1) == targets).mean())

@@ -33,6 +33,7 @@ from classifier.training import (
 from classifier.training.baseline import Texts
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
+from classifier.training.evaluate import Vectors
 from classifier.training.interpolation import Weights
 from classifier.training.interruption import StoppedError, TimeLimit
 from classifier.training.loop import batches
@@ -48,6 +49,7 @@ from classifier.training.precision import choose as choose_precision
 from classifier.training.recipe import Recipe
 from classifier.training.recipe import choose as choose_recipe
 from classifier.training.solving import ScoredNetwork, Task
+from classifier.training.suspect_labels import Suspects
 from classifier.training.warm_start import TopLayerWeights
 
 log = logging.getLogger(__name__)
@@ -159,13 +161,20 @@ def _lengths(encoder: Encoder, task: Task, evaluation: Mapping[str, EvaluationSp
 def _trained_in_steps(
     network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe, run_context: RunContext, limit: TimeLimit
 ) -> ScoredNetwork:
-    """Train a network, or its top layer, after what comes before: suspect labels, and the start of the top layer."""
+    """Train a network, or its top layer, after what comes before."""
     log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-    suspects = label_check.before_training(network, task, fit_spec)
-    if chosen.share_encoded:
-        solving.start(network, task, min(chosen.share_encoded, 1.0))
+    suspects = _before_steps(network, fit_spec, task, chosen)
     run = _fitted(fit_spec, chosen.hyperparameters, run_context, limit)
     return ScoredNetwork(network, run, run.scores, suspects=suspects)
+
+
+def _before_steps(network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe) -> Suspects | None:
+    """Search for suspect labels, and solve the start of the top layer if there is to be one, on the same vectors."""
+    vectors = Vectors(network.inference.encode, task.training.inputs, task.interruption)
+    suspects = label_check.before_training(network, task, fit_spec, vectors)
+    if chosen.share_encoded:
+        solving.start(network, task, min(chosen.share_encoded, 1.0), vectors)
+    return suspects
 
 
 def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext, limit: TimeLimit) -> Run:

@@ -3,7 +3,7 @@
 import functools
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, load_encoder, solving, suspect_labels, warm_start
 from classifier.training.cluster import local
 from classifier.training.data import Data
-from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.evaluate import Vectors
+from classifier.training.interruption import StoppedError
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Inputs
 from classifier.training.loop.fit import FitSpec
@@ -29,28 +30,32 @@ from classifier.training.top_layer import Records
 log = logging.getLogger(__name__)
 
 
+Lookup = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class _Part:
     """Labelled rows of one split.
 
     Attributes:
         inputs: The inputs of the encoder.
-        vectors: The encoder's vectors; None where they are not at hand.
+        vectors: Returns the encoder's vectors of the rows with some indices; None where they are not used.
         targets: int32[rows], the index of each row's label.
     """
 
     inputs: Inputs
-    vectors: Inputs | None
+    vectors: Lookup | None
     targets: NDArray[np.int32]
 
 
-def before_training(network: Network, task: Task, fit_spec: FitSpec) -> Suspects | None:
+def before_training(network: Network, task: Task, fit_spec: FitSpec, vectors: Vectors) -> Suspects | None:
     """Search the labelled rows of a network that is trained in steps, before it learns their labels.
 
     Args:
         network: The network.
         task: What the job gives to the solver.
         fit_spec: What is trained: the whole network, or its top layer on vectors.
+        vectors: The encoder's vectors of the training rows.
 
     Returns:
         The suspects, by the index of the row among the training rows followed by the validation rows; None if the job
@@ -58,17 +63,22 @@ def before_training(network: Network, task: Task, fit_spec: FitSpec) -> Suspects
     """
     if not task.searches_labels():
         return None
-    cached = fit_spec.model is network.head
-    vectors = (fit_spec.training.inputs, fit_spec.validation.inputs) if cached else (None, None)
-    parts = [
-        _Part(task.training.inputs, vectors[0], task.training.targets),
-        _Part(task.validation.inputs, vectors[1], task.validation.targets),
-    ]
     hurried = task.hyperparameters.time_budget is not None  # n-grams are enough then, if there are any
-    encode = None if hurried or not _is_pretrained(network.encoder) else network.inference.encode
+    of_parts: list[Lookup | None]
+    if fit_spec.model is network.head:
+        of_parts = [fit_spec.training.inputs.take, fit_spec.validation.inputs.take]
+    elif hurried or not _is_pretrained(network.encoder):
+        of_parts = [None, None]
+    else:
+        held_out = Vectors(network.inference.encode, task.validation.inputs, task.interruption)
+        of_parts = [vectors.of, held_out.of]
+    parts = [
+        _Part(task.training.inputs, of_parts[0], task.training.targets),
+        _Part(task.validation.inputs, of_parts[1], task.validation.targets),
+    ]
     labels = int(network.head.layers[-1].kernel.shape[1])
     try:
-        return _search(network.encoder, encode, parts, labels, task.hyperparameters.seed, task.interruption)
+        return _search(network.encoder, parts, labels, task.hyperparameters.seed)
     except StoppedError:
         log.info("event=suspect_labels note='not searched: the job was told to stop, or has no time left'")
         return None
@@ -95,13 +105,12 @@ def in_files(rows: Data, hyperparameters: Hyperparameters, channel: Path | None)
         previous = None if unpacked is None else warm_start.read(unpacked, rows.modality)
         files = load_encoder.find(unpacked, previous, hyperparameters, scratch, rows.modality)
         encoder = load_encoder.load(files, unpacked, hyperparameters, rows, local())
-        parts = [
-            _Part(batches.tokenize(encoder, split.records), None, split.targets)
-            for split in (rows.training, rows.validation)
-        ]
-        signature = encoder.preprocessor.signature
-        encode = evaluate.compiled(encoder.layer, signature) if _is_pretrained(encoder) else None
-        return _search(encoder, encode, parts, len(rows.labels), hyperparameters.seed)
+        encode = evaluate.compiled(encoder.layer, encoder.preprocessor.signature) if _is_pretrained(encoder) else None
+        parts = []
+        for split in (rows.training, rows.validation):
+            inputs = batches.tokenize(encoder, split.records)
+            parts.append(_Part(inputs, None if encode is None else Vectors(encode, inputs).of, split.targets))
+        return _search(encoder, parts, len(rows.labels), hyperparameters.seed)
 
 
 def _is_pretrained(encoder: Encoder) -> bool:
@@ -109,14 +118,7 @@ def _is_pretrained(encoder: Encoder) -> bool:
     return encoder.pooling != NO_VECTORS and encoder.family not in load_encoder.FROM_SCRATCH_FAMILIES
 
 
-def _search(
-    encoder: Encoder,
-    encode: evaluate.Compute | None,
-    parts: Sequence[_Part],
-    labels: int,
-    seed: int,
-    interruption: Interruption | None = None,
-) -> Suspects | None:
+def _search(encoder: Encoder, parts: Sequence[_Part], labels: int, seed: int) -> Suspects | None:
     """Search the rows of all parts, one part after another.
 
     Raises:
@@ -125,11 +127,8 @@ def _search(
     size = solving.vocabulary_size(encoder)
 
     def known(part: _Part, chosen: NDArray[np.int64]) -> Records:
-        inputs = part.inputs.some(chosen)
-        vectors = None if part.vectors is None else np.asarray(part.vectors.some(chosen).rows)
-        if vectors is None and encode is not None:
-            vectors = evaluate.compute(encode, inputs, interruption)
-        bags = ngrams.bags(list(inputs.rows), hashing.codes(size)) if size else None
+        vectors = None if part.vectors is None else part.vectors(chosen)
+        bags = ngrams.bags(list(part.inputs.some(chosen).rows), hashing.codes(size)) if size else None
         return Records(vectors, bags, part.targets[chosen], np.ones(len(chosen), np.float32))
 
     ends = np.cumsum([len(part.targets) for part in parts])

@@ -22,6 +22,7 @@ from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, suspect_labels, top_layer, warm_start
 from classifier.training.baseline import Baseline
 from classifier.training.cluster import Cluster
+from classifier.training.evaluate import Vectors
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.logistic import Linear
 from classifier.training.loop.batches import Inputs, Rows
@@ -158,7 +159,7 @@ def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray
     return vectors, held_out
 
 
-def start(network: Network, task: Task, share: float) -> None:
+def start(network: Network, task: Task, share: float, vectors: Vectors) -> None:
     """Set a new top layer to the one that is solved on the encoder's vectors, before the whole network is trained.
 
     Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022).
@@ -166,13 +167,14 @@ def start(network: Network, task: Task, share: float) -> None:
     Args:
         network: The network.
         task: The task, whose validation rows are not used.
-        share: The share of the training rows that the encoder runs over for it, above 0.
+        share: The share of the training rows on which it is solved, above 0.
+        vectors: The encoder's vectors of the training rows.
     """
     started = time.monotonic()
     mine, seed = task.mine(), task.hyperparameters.seed
     chosen = np.sort(np.random.default_rng(seed).permutation(mine)[: math.ceil(share * len(mine))])
-    vectors = evaluate.compute(network.inference.encode, task.training.inputs.some(chosen), task.interruption)
-    arrays = {"vectors": vectors, "targets": task.training.targets[chosen], "weights": task.training.weights[chosen]}
+    targets, weights = task.training.targets[chosen], task.training.weights[chosen]
+    arrays = {"vectors": vectors.of(chosen), "targets": targets, "weights": weights}
     rows = _records(_joined(task.cluster, arrays))
     nothing = rows.take(np.zeros(0, np.int64))
     wanted = Wanted(_labels(network), ngram_features="false", seed=seed, stopped=task.interruption.requested)
