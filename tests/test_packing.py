@@ -100,6 +100,13 @@ def test_texts_share_rows_of_few_shapes_that_are_nearly_full() -> None:
     assert tokens / places > 0.85
 
 
+def test_a_long_text_alone_takes_no_more_slots_than_a_pack_of_short_ones() -> None:
+    (text,) = texts_of([8130])
+    arrays = Packing(256, "windows").pack([text])
+    assert arrays["token_ids"].size >= 8130
+    assert len(arrays["starts"]) == PACK_TOKENS // 4
+
+
 def test_a_text_beyond_what_the_network_reads_is_an_error() -> None:
     with pytest.raises(ValueError, match="a sequence of 300 tokens; the network reads 64"):
         Packing(64).pack(texts_of([300]))

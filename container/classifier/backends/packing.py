@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier import hashing
+from classifier.backends import PACK_TOKENS
 
 Tokens = NDArray[np.int32]
 
@@ -65,7 +66,8 @@ class Packing:
         positions[places] = places - np.repeat(starts, lengths)
         owners[places] = np.repeat(np.arange(len(sequences)), lengths)
         owners[token_ids == 0] = -1  # of a text that spells [PAD] out: every form of a network ignores it
-        slots = max(rows * length // TOKENS_A_SLOT, _power(len(sequences)))
+        # Only a text alone has more tokens than a pack, and few windows.
+        slots = max(min(rows * length, PACK_TOKENS) // TOKENS_A_SLOT, _power(len(sequences)))
         found, of_texts = hashing.features(texts, self.codes) if self.ngrams_of else (_NONE, _NONE)
         features = max(2 * rows * length, _power(len(found)))
         windows = np.array([len(each) for each in divided])

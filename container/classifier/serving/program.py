@@ -34,10 +34,10 @@ LEAST_TIMEOUT_SECONDS = 30
 # Threads beyond those of admitted requests.
 SPARE_THREADS = 4
 WAITING_CONNECTIONS = 1000
-# How long nginx keeps an idle connection to gunicorn, and how much longer gunicorn does: nginx, even if it is delayed,
-# never sends a request on a connection that gunicorn is closing.
+# How long nginx keeps an idle connection to gunicorn, and how much longer gunicorn does: nginx alone closes them, also
+# where both were paused for minutes, and never sends a request on a connection that gunicorn is closing.
 IDLE_SECONDS = 60
-SPARE_IDLE_SECONDS = 15
+SPARE_IDLE_SECONDS = 24 * 60 * 60
 SOCKET = "gunicorn.sock"
 LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
 
