@@ -96,6 +96,28 @@ def test_a_prior_keeps_the_weights_of_labels_without_rows() -> None:
     assert free.bias[2] < prior.bias[2] - 1
 
 
+@pytest.mark.parametrize("vectors", [True, False])
+def test_a_model_that_is_trained_further_keeps_what_it_knows_of_labels_without_rows(*, vectors: bool) -> None:
+    def read(rows: int, seed: int, *, labels: int = 3) -> Records:
+        found = records(rows, seed, told_by="tokens")
+        found = found if vectors else replace(found, vectors=None)
+        return found.take(np.flatnonzero(found.targets < labels))
+
+    validation = read(300, 7)
+    prior = solved(read(300, 6), validation).layer
+    further = solved(read(40, 8, labels=1), read(20, 9, labels=1), prior=prior).layer
+    for label in range(3):
+        of_label = validation.take(np.flatnonzero(validation.targets == label))
+        assert accuracy(further, of_label) >= accuracy(prior, of_label) - 0.1 > 0.5
+
+
+def test_one_row_trains_a_model_further() -> None:
+    prior = solved(records(200, 3), records(50, 4)).layer
+    found = solved(records(1, 5), records(0, 6), prior=prior).layer
+    assert np.isfinite(found.kernel).all()
+    assert accuracy(found, records(200, 9)) >= 0.9
+
+
 def test_a_job_that_is_told_to_stop_gets_the_layer_so_far() -> None:
     rows = records(200, 4)
     features = Standardization.of(vectors_of(rows)).features(vectors_of(rows))

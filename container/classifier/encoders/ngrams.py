@@ -90,6 +90,15 @@ class Vocabulary:
         weights = np.log((1 + bags_of.shape[0]) / (1 + counts[chosen])) + 1
         return cls(chosen, weights.astype(np.float32))
 
+    def extended(self, other: "Vocabulary", most: int) -> "Vocabulary":
+        """Return these features, with their weights, and those of another vocabulary: of too many the most frequent."""
+        new = ~np.isin(other.buckets, self.buckets)
+        buckets = np.concatenate([self.buckets, other.buckets[new]])
+        weights = np.concatenate([self.weights, other.weights[new]])
+        chosen = np.argsort(weights, kind="stable")[:most]
+        chosen = chosen[np.argsort(buckets[chosen])]
+        return Vocabulary(buckets[chosen], weights[chosen])
+
     def features(self, bags_of: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
         """Return the TF-IDF features of texts, float32[texts, features], each text's of norm 1 or 0."""
         weighted = bags_of[:, self.buckets] @ scipy.sparse.diags(self.weights)

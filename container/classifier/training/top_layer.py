@@ -309,6 +309,8 @@ class _Parts:
         if len(validation.targets):
             everything = training.followed_by(validation) if wanted.refit else training
             return cls(training, validation, everything, len(validation.targets))
+        if len(training.targets) == 1:  # one more row for a model that is trained further
+            return cls(training, training, training, 0)
         order = np.random.default_rng(wanted.seed).permutation(len(training.targets))
         count = max(1, round(HELD_OUT_SHARE * len(order)))
         return cls(training.take(order[count:]), training.take(order[:count]), training, 0)
@@ -383,10 +385,18 @@ def _vector_side(parts: _Parts, wanted: Wanted) -> _Side | None:
 def _ngram_side(parts: _Parts, wanted: Wanted, beside: Logits | None) -> _Side | None:
     if parts.learnt.bags is None:
         return None
-    vocabulary = Vocabulary.of(parts.learnt.bags, ngrams.most_features(wanted.labels))
-    known = wanted.prior.ngrams if wanted.prior else None
-    prior = known.on(vocabulary) if known else None
+    vocabulary, prior = _vocabulary(parts.learnt.bags, wanted)
     return _fitted(vocabulary, (parts.learnt.bags, parts.held_out.bags), parts, wanted, prior, beside)
+
+
+def _vocabulary(bags: scipy.sparse.csr_matrix, wanted: Wanted) -> tuple[Vocabulary, Linear | None]:
+    """Return the features of texts and of the model that is trained further, and that model's layer on them."""
+    most = ngrams.most_features(wanted.labels)
+    vocabulary = Vocabulary.of(bags, most)
+    if wanted.prior is None or wanted.prior.ngrams is None:
+        return vocabulary, None
+    vocabulary = wanted.prior.ngrams.vocabulary.extended(vocabulary, most)
+    return vocabulary, wanted.prior.ngrams.on(vocabulary)
 
 
 def _fitted(
@@ -423,9 +433,8 @@ def _again(side: _Side, raw: Any, rows: Records, wanted: Wanted) -> _Side:
     best, scale, prior = side.best, side.scale, None
     start = best.layer
     if isinstance(scale, Vocabulary):
-        scale = Vocabulary.of(raw, ngrams.most_features(wanted.labels))
+        scale, prior = _vocabulary(raw, wanted)
         start = NgramSide(side.scale, start).on(scale)
-        prior = wanted.prior.ngrams.on(scale) if wanted.prior and wanted.prior.ngrams else None
     elif wanted.prior:
         prior = scale.to_features(wanted.prior.vectors)
     examples = Examples(scale.features(raw), rows.targets, rows.weights)
