@@ -89,6 +89,15 @@ def test_too_few_validation_rows_judge_nothing(caplog: pytest.LogCaptureFixture)
     assert "not learnt: 9 validation rows are too few to judge by" in caplog.text
 
 
+def test_too_few_texts_of_many_labels_are_no_baseline(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(baseline, "MOST_CHARACTERS", 50_000)
+    with caplog.at_level("INFO"):
+        assert baseline.learned(texts(600), texts(300), 1000, Hyperparameters.parse({}), lambda: False) is None
+    assert "rows of 1000 labels would be too few" in caplog.text
+
+
 def evaluation(job: Job) -> dict[str, dict[str, float]]:
     content: dict[str, dict[str, float]] = json.loads(
         (job.base / "output" / "data" / "evaluation.json").read_text(encoding="utf-8")

@@ -134,3 +134,13 @@ def test_the_log_says_why_a_job_does_not_search(caplog: pytest.LogCaptureFixture
         "event=suspect_labels note='not searched: the job has several hosts'",
         "event=suspect_labels note='not searched: the job was told to stop, or has no time left'",
     ]
+
+
+@pytest.mark.parametrize("words", [4, 16])
+def test_twenty_thousand_rows_of_one_text_end_the_search_well(words: int) -> None:
+    bags = ngrams.bags([np.arange(1, words + 1, dtype=np.int32)] * suspect_labels.MOST_ROWS, CODES)
+    targets = np.random.default_rng(1).integers(0, 2, suspect_labels.MOST_ROWS).astype(np.int32)
+    rows = Records(None, bags, targets, np.ones(len(targets), np.float32))
+    found = suspect_labels.search(len(targets), rows.take, 2, seed=1)
+    assert found is not None
+    assert len(found.rows) == 0

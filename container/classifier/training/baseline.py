@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 MOST_CHARACTERS = 1_000_000
 FEW_LABELS = 20  # of more labels, fewer characters are read
 FEWEST_ROWS = 10  # validation rows to judge by
+FEWEST_ROWS_A_LABEL = 2  # on average, to learn from, unless the job has no more
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Baseline:
     probabilities: NDArray[np.float32]
     targets: NDArray[np.int32]
     seconds: float
+
+    def take(self, rows: NDArray[np.int64]) -> "Baseline":
+        """Return the answers for some of the rows."""
+        return Baseline(self.probabilities[rows], self.targets[rows], self.seconds)
 
     def report(self, trained: NDArray[np.float32] | None, hyperparameters: Hyperparameters) -> dict[str, Any]:
         """Log the baseline, and a warning where the trained model is not better.
@@ -121,6 +126,9 @@ def learned(
     some, held_out = (_sample(each.records, budget, hyperparameters.seed) for each in (training, validation))
     if len(held_out) < FEWEST_ROWS:
         log.info("event=baseline note='not learnt: %d validation rows are too few to judge by'", len(held_out))
+        return None
+    if len(some) < min(len(training.records), FEWEST_ROWS_A_LABEL * labels):
+        log.info("event=baseline note='not learnt: %d rows of %d labels would be too few'", len(some), labels)
         return None
     learnt, judged = training.take(some), validation.take(held_out)
     settings = Hyperparameters.from_values({"model_id": LINEAR})

@@ -115,8 +115,12 @@ def search(rows: int, read: Read, labels: int, seed: int) -> Suspects | None:
     if records.vectors is None and records.bags is None:
         log.info("event=suspect_labels note='not searched: there are neither vectors nor n-grams to search by'")
         return None
-    with threadpool_limits(resources.processors()):
-        found = find(records, labels)
+    try:
+        with threadpool_limits(resources.processors()):
+            found = find(records, labels)
+    except np.linalg.LinAlgError:
+        log.info("event=suspect_labels note='not searched: the rows are too much alike'")
+        return None
     seconds = time.monotonic() - started
     log.info("event=suspect_labels rows=%d of=%d suspects=%d seconds=%.1f", len(chosen), rows, len(found.rows), seconds)
     return replace(found, rows=chosen[found.rows])
@@ -166,10 +170,12 @@ def left_out(inputs: Features, targets: NDArray[np.int32], labels: int) -> NDArr
         labels: The number of labels.
     """
     rows = len(targets)
+    if not isinstance(inputs, np.ndarray):
+        inputs = inputs.astype(np.float64)  # SciPy's sums over rows are not more precise than what they are of
     wanted = np.zeros((rows, labels), np.float32)
     wanted[np.arange(rows), targets] = 1
     centre, mean = np.asarray(inputs.mean(axis=0, dtype=np.float64)).ravel(), wanted.mean(axis=0)
-    products = _dense(inputs.T @ inputs) - (rows * np.outer(centre, centre)).astype(np.float32)
+    products = (_dense(inputs.T @ inputs) - rows * np.outer(centre, centre)).astype(np.float32)
     products[np.diag_indices(len(products))] += PENALTY
     lower = scipy.linalg.cholesky(products, lower=True)
     # As the mean of what is multiplied is 0, the inputs need not be centred.
