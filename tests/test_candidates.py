@@ -15,7 +15,7 @@ from classifier.errors import UserError
 from classifier.hyperparameters import Hyperparameters, remarks
 from classifier.training import candidates, program, suspect_labels
 from classifier.training import job as training
-from classifier.training.interruption import Interruption, StoppedError, TimeLimit
+from classifier.training.interruption import Interruption, StoppedError, TimeLimit, WithinTime
 from jobs import ROWS, Job, rows
 
 SETTINGS = {"model_id": "auto", "batch_size": "4", "validation_split_ratio": "0.34", "epochs": "2"}
@@ -150,12 +150,15 @@ class StopsAfterTheFirst(Interruption):
 
 
 def test_a_job_that_is_told_to_stop_exports_the_best_so_far(auto: Job, caplog: pytest.LogCaptureFixture) -> None:
+    auto.channel("test", rows(ROWS))
     with caplog.at_level("INFO"):
         program.train(Environment.from_environ(auto.environ), StopsAfterTheFirst(caplog))
     assert [row["note"] for row in leaderboard(auto)] == [
         "", "stopped: the job was told to stop", "skipped: the job was told to stop",
     ]  # fmt: skip
     assert auto.manifest["hyperparameters"]["model_id"] == "linear"
+    assert "event=stop note='the test rows are not scored'" in caplog.text
+    assert "event=test " not in caplog.text
 
 
 def test_a_job_whose_time_is_over_keeps_the_best_epoch_so_far(
@@ -195,6 +198,9 @@ def test_a_limit_is_requested_by_the_time_and_checked_without_it() -> None:
     over, endless = TimeLimit(outer, time.monotonic() - 1), TimeLimit(outer, float("inf"))
     assert (over.requested(), endless.requested()) == (True, False)
     over.check()
+    with pytest.raises(StoppedError):
+        WithinTime(over).check()
+    WithinTime(endless).check()
     outer.request()
     assert endless.requested()
     with pytest.raises(StoppedError):

@@ -14,6 +14,9 @@ import tiny_bert
 from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
+from classifier.environment import Environment
+from classifier.training import program
+from classifier.training.interruption import Interruption, StoppedError
 from jobs import Job, logged, rows
 
 TOP = {"train_only_top_layer": "True"}
@@ -165,6 +168,30 @@ def test_the_same_job_twice_gives_the_same_model(solved: Solved, tmp_path: Path,
     train(job)
     first, second = (predictor.load(each.model).predict(TEST) for each in (solved.job, job))
     np.testing.assert_array_equal(first, second)
+
+
+class StopsOnceSolved(Interruption):
+    """Is told to stop once n-grams are judged."""
+
+    def __init__(self, log: list[str]) -> None:
+        super().__init__()
+        self._log = log
+
+    def requested(self) -> bool:
+        return any("event=ngram_features" in line for line in self._log)
+
+    def check(self) -> None:
+        if self.requested():
+            raise StoppedError
+
+
+def test_a_job_that_is_stopped_once_its_top_layer_is_solved_in_half_precision_has_a_model(job: Job) -> None:
+    job.channel("training", rows(PAIRS * 2))
+    job.configure(hyperparameters={**TOP, "mixed_precision": "bfloat16", "validation_split_ratio": "0.5"})
+    with logged() as lines:
+        program.train(Environment.from_environ(job.environ), StopsOnceSolved(lines))
+    assert any("event=baseline" in line for line in lines)
+    assert predictor.load(job.model)
 
 
 def test_class_weights_count_in_a_solved_top_layer(job: Job) -> None:

@@ -195,7 +195,7 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
             "event=leaderboard model=%r %s seconds=%.1f chosen=%s note=%r",
             trial.name, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
         )  # fmt: skip
-    return replace(best, outcome=replace(tested(best.model, rows), suspects=suspects)), trials
+    return replace(best, outcome=replace(tested(best.model, rows, context.interruption), suspects=suspects)), trials
 
 
 def _planned(

@@ -9,6 +9,7 @@ zero-shot models" (2022), arXiv 2109.01903.
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from classifier.encoders import Encoder
 from classifier.training import evaluate, solving
-from classifier.training.interruption import StoppedError
+from classifier.training.interruption import StoppedError, WithinTime
 from classifier.training.solving import ScoredNetwork, Task
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ def better(tuned: ScoredNetwork, pretrained: Weights, task: Task) -> ScoredNetwo
         task: What the job gives to the solver.
 
     Returns:
-        The network; None if it isn't better, the job was told to stop, or not all validation rows were scored.
+        The network; None if it isn't better, the job was told to stop or has no time left, or not all validation rows
+        were scored.
     """
     network = tuned.network
     judged = 0 < len(task.validation.targets) == len(tuned.run.scores.rows)
@@ -53,7 +55,7 @@ def better(tuned: ScoredNetwork, pretrained: Weights, task: Task) -> ScoredNetwo
     fine_tuned, head = weights_of(network.encoder), network.head.get_weights()
     _assign(network.encoder, _between(pretrained, fine_tuned))
     try:
-        found = solving.resolved(network, task, tuned.run)
+        found = solving.resolved(network, replace(task, interruption=WithinTime(task.interruption)), tuned.run)
     except StoppedError:
         found = None
     name = task.hyperparameters.eval_metric

@@ -81,9 +81,14 @@ class TimeLimit(Interruption):
         self._deadline = deadline
 
     @property
+    def left(self) -> float:
+        """The seconds until then, below 0 afterwards."""
+        return self._deadline - time.monotonic()
+
+    @property
     def passed(self) -> bool:
         """Whether the time is over."""
-        return time.monotonic() >= self._deadline
+        return self.left <= 0
 
     def requested(self) -> bool:
         """Return whether the time is over, or the job was told to stop."""
@@ -92,6 +97,23 @@ class TimeLimit(Interruption):
     def check(self) -> None:
         """Raise :class:`StoppedError` if the job was told to stop; the time doesn't count."""
         self._interruption.check()
+
+
+class WithinTime(Interruption):
+    """A limit that is checked for its time, too: for what is given up when the time is over."""
+
+    def __init__(self, limit: Interruption) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def requested(self) -> bool:
+        """Return whether the time is over, or the job was told to stop."""
+        return self._limit.requested()
+
+    def check(self) -> None:
+        """Raise :class:`StoppedError` if the time is over, or the job was told to stop."""
+        if self.requested():
+            raise StoppedError
 
 
 def forward_to_children() -> None:

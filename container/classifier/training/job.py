@@ -72,6 +72,7 @@ OF_OTHER_STEPS = frozenset(
 # Word vectors are one table, or a table and a projection. An encoder with more variables is a deep network, for which
 # large learning rates are harmful.
 MOST_VARIABLES_OF_WORD_VECTORS = 3
+FOR_START = 0.2  # of the time that is left, at most, for the vectors on which the start of the top layer is solved
 
 
 def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparameters, context: JobContext) -> Outcome:
@@ -163,17 +164,17 @@ def _trained_in_steps(
 ) -> ScoredNetwork:
     """Train a network, or its top layer, after what comes before."""
     log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-    suspects = _before_steps(network, fit_spec, task, chosen)
+    suspects = _before_steps(network, fit_spec, task, chosen, limit)
     run = _fitted(fit_spec, chosen.hyperparameters, run_context, limit)
     return ScoredNetwork(network, run, run.scores, suspects=suspects)
 
 
-def _before_steps(network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe) -> Suspects | None:
+def _before_steps(network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe, limit: TimeLimit) -> Suspects | None:
     """Search for suspect labels, and solve the start of the top layer if there is to be one, on the same vectors."""
     vectors = Vectors(network.inference.encode, task.training.inputs, task.interruption)
     suspects = label_check.before_training(network, task, fit_spec, vectors)
     if chosen.share_encoded:
-        solving.start(network, task, min(chosen.share_encoded, 1.0), vectors)
+        solving.start(network, task, min(chosen.share_encoded, 1.0), vectors, FOR_START * limit.left)
     return suspects
 
 
@@ -395,7 +396,8 @@ def _scored_again(
     if scores is None:
         some = score_some(infer, split, context.cluster, hyperparameters.seed)
         probabilities = run.scores.probabilities[some.rows] if solved else some.probabilities
-        return replace(scored, run=replace(run, scores=Scores(some.rows, probabilities)), exported=some)
+        run = replace(run, scores=Scores(some.rows, probabilities))
+        return replace(scored, run=run, exported=some, baseline=scored.baseline and scored.baseline.take(some.rows))
     if solved:
         return replace(scored, exported=scores)
     metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)

@@ -1,9 +1,9 @@
 """The outcome of training: a calibrated model with its metrics."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from classifier.training.abstention import Predicted, Thresholds
 from classifier.training.context import JobContext
 from classifier.training.data import Data, Split
 from classifier.training.export import Trained
+from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.loop import batches
 from classifier.training.loop.progress import Metrics
 from classifier.training.loop.scoring import EvaluationSplit, score_unless_stopped
@@ -27,7 +28,17 @@ log = logging.getLogger(__name__)
 
 ROWS_CHECKED_WITHOUT_VALIDATION = 64
 
-Answer = Callable[[Sequence[Any]], NDArray[np.float32]]
+
+class Answer(Protocol):
+    """Maps records to a model's probabilities."""
+
+    def __call__(self, records: Sequence[Any], interruption: Interruption | None = None) -> NDArray[np.float32]:
+        """Return the probabilities, float32[records, labels].
+
+        Raises:
+            StoppedError: The interruption was requested.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,9 @@ def outcome_of(
     scored = calibration.calibrated(scored, evaluation["validation"].targets, hyperparameters)
     network, run = scored.network, scored.run
 
-    def answer(records: Sequence[Any]) -> NDArray[np.float32]:
-        return softmax(evaluate.compute(network.inference, batches.tokenize(network.encoder, records)))
+    def answer(records: Sequence[Any], interruption: Interruption | None = None) -> NDArray[np.float32]:
+        inputs = batches.tokenize(network.encoder, records, interruption)
+        return softmax(evaluate.compute(network.inference, inputs, interruption))
 
     context.events.close(run.history)
     reports, manifest, thresholds, predictions = {}, {}, None, {}
@@ -126,11 +138,16 @@ def outcome_of(
     return _with_test_rows(outcome, scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
 
 
-def tested(outcome: Outcome, rows: Data) -> Outcome:
-    """Return the outcome of a job of one host with a report on the test rows, if there are any."""
+def tested(outcome: Outcome, rows: Data, interruption: Interruption) -> Outcome:
+    """Return the outcome of a job of one host with a report on the test rows, if there are any and no stop comes."""
     if not len(rows.test.records):
         return outcome
-    return _with_test_rows(outcome, outcome.answer(rows.test.records), rows.test.targets, rows.labels)
+    try:
+        probabilities = outcome.answer(rows.test.records, interruption)
+    except StoppedError:
+        log.warning("event=stop note='the test rows are not scored'")
+        return outcome
+    return _with_test_rows(outcome, probabilities, rows.test.targets, rows.labels)
 
 
 def _with_test_rows(

@@ -34,6 +34,8 @@ from classifier.training.top_layer import NgramSide, Records, Solution, TopLayer
 
 log = logging.getLogger(__name__)
 
+ROWS_AT_ONCE = 2048  # between two looks at the time
+
 
 @dataclass(frozen=True)
 class ScoredNetwork:
@@ -159,7 +161,7 @@ def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray
     return vectors, held_out
 
 
-def start(network: Network, task: Task, share: float, vectors: Vectors) -> None:
+def start(network: Network, task: Task, share: float, vectors: Vectors, seconds: float = math.inf) -> None:
     """Set a new top layer to the one that is solved on the encoder's vectors, before the whole network is trained.
 
     Source: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (2022).
@@ -169,10 +171,16 @@ def start(network: Network, task: Task, share: float, vectors: Vectors) -> None:
         task: The task, whose validation rows are not used.
         share: The share of the training rows on which it is solved, above 0.
         vectors: The encoder's vectors of the training rows.
+        seconds: How long to compute vectors; the rows whose vectors are there by then are used.
     """
     started = time.monotonic()
     mine, seed = task.mine(), task.hyperparameters.seed
-    chosen = np.sort(np.random.default_rng(seed).permutation(mine)[: math.ceil(share * len(mine))])
+    order = np.random.default_rng(seed).permutation(mine)[: math.ceil(share * len(mine))]
+    count = 0
+    while count < len(order) and (count == 0 or time.monotonic() - started < seconds):
+        vectors.of(order[count : count + ROWS_AT_ONCE])
+        count += ROWS_AT_ONCE
+    chosen = np.sort(order[:count])
     targets, weights = task.training.targets[chosen], task.training.weights[chosen]
     arrays = {"vectors": vectors.of(chosen), "targets": targets, "weights": weights}
     rows = _records(_joined(task.cluster, arrays))
