@@ -232,5 +232,5 @@ def test_hosts_with_rows_of_their_own_solve_one_top_layer(two: Callable[..., lis
     assert "event=solved" not in others_log
     evaluation = json.loads((jobs[0].base / "output" / "data" / "evaluation.json").read_text())
     assert evaluation["validation"]["accuracy"] == 1.0
-    answers = predictor.load(jobs[0].model).predict(["a good car is broken", "good a car is broken"])
+    answers = predictor.load(jobs[0].model).predict(["a good the film was good", "good a a bad film"])
     assert answers.argmax(axis=1).tolist() == [0, 1]
