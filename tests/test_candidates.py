@@ -3,6 +3,7 @@
 import csv
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 
@@ -16,7 +17,7 @@ from classifier.hyperparameters import Hyperparameters, remarks
 from classifier.training import candidates, program, suspect_labels
 from classifier.training import job as training
 from classifier.training.interruption import Interruption, StoppedError, TimeLimit, WithinTime
-from jobs import ROWS, Job, rows
+from jobs import ROWS, Job, logged, rows
 
 SETTINGS = {"model_id": "auto", "batch_size": "4", "validation_split_ratio": "0.34", "epochs": "2"}
 COLUMNS = ["model", "hyperparameters", "val_loss", "val_accuracy", "val_macro_f1", "seconds", "chosen", "note"]
@@ -38,13 +39,28 @@ def without_seconds(job: Job) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in leaderboard(job)]
 
 
-def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(
-    auto: Job, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(suspect_labels, "FEWEST_ROWS", 10)
-    auto.channel("test", rows(ROWS))
-    with caplog.at_level("INFO"):
-        auto.train()
+@dataclass(frozen=True)
+class Straight:
+    """A job without a budget that nothing interrupted, and what it logged."""
+
+    job: Job
+    log: str
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Straight:
+    job = Job.create(tmp_path_factory.mktemp("straight") / "ml", encoder=shallow_encoder)
+    job.channel("training", rows(ROWS * 4))
+    job.channel("test", rows(ROWS))
+    job.configure(hyperparameters=SETTINGS)
+    with pytest.MonkeyPatch.context() as patch, logged() as lines:
+        patch.setattr(suspect_labels, "FEWEST_ROWS", 10)
+        job.train()
+    return Straight(job, "\n".join(lines))
+
+
+def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(straight: Straight) -> None:
+    auto, log = straight.job, straight.log
     found = leaderboard(auto)
     assert [list(row) for row in found] == [COLUMNS] * 3
     assert found[0]["model"] == "linear"
@@ -56,12 +72,12 @@ def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(
     assert [row["chosen"] for row in found] == [str(row is best) for row in found]
     assert auto.manifest["hyperparameters"]["model_id"] == best["model"]
     assert auto.manifest["metrics"]["val_loss"] == pytest.approx(float(best["val_loss"]))
-    assert caplog.text.count("event=test rows=12") == 1  # of the chosen model only
-    assert caplog.text.count("event=leaderboard") == 3
+    assert log.count("event=test rows=12") == 1  # of the chosen model only
+    assert log.count("event=leaderboard") == 3
     assert 'id="candidates"' in (auto.base / "output" / "data" / "report.html").read_text(encoding="utf-8")
     runs = {path.parent.name for path in (auto.base / "output" / "tensorboard").rglob("events.*")}
     assert runs == {"linear", "top-layer", "whole-network"}
-    assert caplog.text.count("event=suspect_labels rows=48 of=48") == 2  # not before the whole network is trained
+    assert log.count("event=suspect_labels rows=48 of=48") == 2  # not before the whole network is trained
     assert (auto.base / "output" / "data" / "suspect_labels.csv").exists()
     assert predictor.load(auto.model).labels == (0, 1)
 
@@ -120,15 +136,16 @@ def test_a_candidate_that_fails_leaves_the_others(auto: Job) -> None:
     assert "True" in [row["chosen"] for row in found]
 
 
-def test_a_job_that_is_killed_ends_as_one_that_was_not(auto: Job, tmp_path: Path, shallow_encoder: Path) -> None:
+def test_a_job_that_is_killed_ends_as_one_that_was_not(
+    straight: Straight, tmp_path: Path, shallow_encoder: Path
+) -> None:
     killed = Job.create(tmp_path / "killed", encoder=shallow_encoder)
     killed.channel("training", rows(ROWS * 4))
     killed.configure(hyperparameters=SETTINGS)
-    auto.train()
     killed.stop_at("event=candidate name='whole network'", signal.SIGKILL)
     again = killed.run()
     assert again.returncode == 0, again.stdout
-    for mine, theirs in zip(without_seconds(killed), without_seconds(auto), strict=True):
+    for mine, theirs in zip(without_seconds(killed), without_seconds(straight.job), strict=True):
         figures = COLUMNS[2:5]
         assert [float(mine[name]) for name in figures] == pytest.approx([float(theirs[name]) for name in figures])
         assert mine["chosen"] == theirs["chosen"]
