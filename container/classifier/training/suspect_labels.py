@@ -170,12 +170,12 @@ def left_out(inputs: Features, targets: NDArray[np.int32], labels: int) -> NDArr
         labels: The number of labels.
     """
     rows = len(targets)
-    if not isinstance(inputs, np.ndarray):
-        inputs = inputs.astype(np.float64)  # SciPy's sums over rows are not more precise than what they are of
+    # SciPy's sums over rows are not more precise than what they are of.
+    exact = inputs if isinstance(inputs, np.ndarray) else inputs.astype(np.float64)
     wanted = np.zeros((rows, labels), np.float32)
     wanted[np.arange(rows), targets] = 1
-    centre, mean = np.asarray(inputs.mean(axis=0, dtype=np.float64)).ravel(), wanted.mean(axis=0)
-    products = (_dense(inputs.T @ inputs) - rows * np.outer(centre, centre)).astype(np.float32)
+    centre, mean = np.asarray(exact.mean(axis=0, dtype=np.float64)).ravel(), wanted.mean(axis=0)
+    products = (_dense(exact.T @ exact) - rows * np.outer(centre, centre)).astype(np.float32)
     products[np.diag_indices(len(products))] += PENALTY
     lower = scipy.linalg.cholesky(products, lower=True)
     # As the mean of what is multiplied is 0, the inputs need not be centred.
