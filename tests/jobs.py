@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from classifier.environment import Environment
 from classifier.training import program
-from classifier.training.interruption import Interruption
+from classifier.training.interruption import Interruption, StoppedError
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -119,6 +119,21 @@ class Job:
         """The failure file's text; empty where there is none."""
         path = self.base / "output" / "failure"
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+class StopsAt(Interruption):
+    """Is told to stop once these words are in the log, which a function returns."""
+
+    def __init__(self, words: str, log: Callable[[], str]) -> None:
+        super().__init__()
+        self._words, self._log = words, log
+
+    def requested(self) -> bool:
+        return self._words in self._log()
+
+    def check(self) -> None:
+        if self.requested():
+            raise StoppedError
 
 
 @contextmanager

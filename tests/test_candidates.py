@@ -17,7 +17,7 @@ from classifier.hyperparameters import Hyperparameters, remarks
 from classifier.training import candidates, program, suspect_labels
 from classifier.training import job as training
 from classifier.training.interruption import Interruption, StoppedError, TimeLimit, WithinTime
-from jobs import ROWS, Job, logged, rows
+from jobs import ROWS, Job, StopsAt, logged, rows
 
 SETTINGS = {"model_id": "auto", "batch_size": "4", "validation_split_ratio": "0.34", "epochs": "2"}
 COLUMNS = ["model", "hyperparameters", "val_loss", "val_accuracy", "val_macro_f1", "seconds", "chosen", "note"]
@@ -151,25 +151,10 @@ def test_a_job_that_is_killed_ends_as_one_that_was_not(
         assert mine["chosen"] == theirs["chosen"]
 
 
-class StopsAfterTheFirst(Interruption):
-    """Is told to stop once the second candidate begins."""
-
-    def __init__(self, log: pytest.LogCaptureFixture) -> None:
-        super().__init__()
-        self.log = log
-
-    def requested(self) -> bool:
-        return "name='top layer'" in self.log.text
-
-    def check(self) -> None:
-        if self.requested():
-            raise StoppedError
-
-
 def test_a_job_that_is_told_to_stop_exports_the_best_so_far(auto: Job, caplog: pytest.LogCaptureFixture) -> None:
     auto.channel("test", rows(ROWS))
     with caplog.at_level("INFO"):
-        program.train(Environment.from_environ(auto.environ), StopsAfterTheFirst(caplog))
+        program.train(Environment.from_environ(auto.environ), StopsAt("name='top layer'", lambda: caplog.text))
     assert [row["note"] for row in leaderboard(auto)] == [
         "", "stopped: the job was told to stop", "skipped: the job was told to stop",
     ]  # fmt: skip

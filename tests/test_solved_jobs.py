@@ -16,8 +16,7 @@ from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.environment import Environment
 from classifier.training import program
-from classifier.training.interruption import Interruption, StoppedError
-from jobs import Job, logged, rows
+from jobs import Job, StopsAt, logged, rows
 
 TOP = {"train_only_top_layer": "True"}
 # The label is told by a pair of words, which the mean of an untrained encoder's vectors hardly knows.
@@ -170,26 +169,11 @@ def test_the_same_job_twice_gives_the_same_model(solved: Solved, tmp_path: Path,
     np.testing.assert_array_equal(first, second)
 
 
-class StopsOnceSolved(Interruption):
-    """Is told to stop once n-grams are judged."""
-
-    def __init__(self, log: list[str]) -> None:
-        super().__init__()
-        self._log = log
-
-    def requested(self) -> bool:
-        return any("event=ngram_features" in line for line in self._log)
-
-    def check(self) -> None:
-        if self.requested():
-            raise StoppedError
-
-
 def test_a_job_that_is_stopped_once_its_top_layer_is_solved_in_half_precision_has_a_model(job: Job) -> None:
     job.channel("training", rows(PAIRS * 2))
     job.configure(hyperparameters={**TOP, "mixed_precision": "bfloat16", "validation_split_ratio": "0.5"})
     with logged() as lines:
-        program.train(Environment.from_environ(job.environ), StopsOnceSolved(lines))
+        program.train(Environment.from_environ(job.environ), StopsAt("event=ngram_features", lambda: "\n".join(lines)))
     assert any("event=baseline" in line for line in lines)
     assert predictor.load(job.model)
 
