@@ -8,7 +8,7 @@ import ctypes
 import mmap
 import queue
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +16,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from classifier.backends import Computing, Encoded, tokenization
+from classifier.backends import Computing, Encoded, processor, tokenization
 from classifier.backends.arrays import Arrays
-from classifier.backends.packing import Packing
+from classifier.backends.packing import STEP, Packing
 from classifier.backends.padding import LENGTH_STEP, padded
 from classifier.backends.tokenization import Tokenization
 from classifier.errors import UserError
@@ -150,7 +150,7 @@ def load(folder: Path, precision: str, computing: Computing, reading: Reading | 
     Raises:
         UserError: A file is missing or broken.
     """
-    record_encoder = Arrays() if reading is None else _texts(folder, reading)
+    record_encoder = Arrays() if reading is None else _texts(folder, reading, precision)
     _check_whole(folder, NETWORK, WEIGHTS)
     config = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
@@ -173,11 +173,14 @@ def load(folder: Path, precision: str, computing: Computing, reading: Reading | 
     return backend
 
 
-def _texts(folder: Path, reading: Reading) -> Texts | PackedTexts:
+def _texts(folder: Path, reading: Reading, precision: str) -> Texts | PackedTexts:
     _check_whole(folder, TOKENIZER)
     packing = reading.packing
     loaded = tokenization.load(folder / TOKENIZER, folds_case=reading.folds_case, padded=packing is None)
-    return Texts(loaded, reading.longest) if packing is None else PackedTexts(loaded, packing)
+    if packing is None:
+        return Texts(loaded, reading.longest)
+    quick = precision == "bfloat16" and processor.has_bfloat16_matrices()
+    return PackedTexts(loaded, replace(packing, step=STEP) if quick else packing)
 
 
 def _smallest(compiled: Any, reading: Reading | None) -> Encoded:

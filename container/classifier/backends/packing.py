@@ -13,12 +13,12 @@ from classifier.backends import PACK_TOKENS
 
 Tokens = NDArray[np.int32]
 
-# The lengths of rows are multiples of STEP, and those up to FINE of FINE_STEP, so that a text alone fills most of its
-# row. OpenVINO prepares itself for each shape once: 7 to 30 ms of a processor (MiniLM in float32, AVX2).
-FINE_STEP, FINE, STEP = 8, 64, 32  # tokens
-# Attention takes the square of a row's length, so that more tokens than these are put in several rows.
+# Lengths of rows are multiples of STEP, and of Packing.step where one row of up to FINE tokens is enough: few shapes,
+# as OpenVINO prepares itself for each of them once, in 7 to 30 ms of a processor (MiniLM).
+FINE, STEP = 64, 32
+# In a row of so many tokens, attention, which takes the square of its length, takes as long as everything else.
+COSTLY_ROW = 344
 SHORT_ROW = 256
-SHORTEST_OF_SEVERAL = 128
 # An empty text has two tokens, and an average one 20 to 30: so many slots are enough for nearly all packs.
 TOKENS_A_SLOT = 4
 
@@ -32,12 +32,14 @@ class Packing:
         long_texts: How longer texts are read, a key of :data:`DIVISIONS`.
         special_tokens: The number of special tokens at each end of a text, which each of its sequences has.
         ngrams_of: The number of token ids of which it reads n-grams; 0 without n-grams.
+        step: The step between the lengths of short rows that are alone, in tokens.
     """
 
     window: int
     long_texts: str = "truncate"
     special_tokens: int = 1
     ngrams_of: int = 0
+    step: int = 16
 
     @cached_property
     def codes(self) -> NDArray[np.int32]:
@@ -90,13 +92,11 @@ class Packing:
         total, longest = int(lengths.sum()), int(lengths.max())
         if longest > self.longest_row:
             raise ValueError(f"a sequence of {longest} tokens; the network reads {self.window}")
-        if total <= max(SHORT_ROW, longest):
-            step = FINE_STEP if total <= FINE else STEP
-            return 1, _rounded(total, step), np.cumsum(lengths) - lengths
-        shortest = max(SHORTEST_OF_SEVERAL, _rounded(longest, STEP))
-        lengths_of_rows = range(shortest, max(SHORT_ROW, shortest) + STEP, STEP)
-        found = [_in_rows(lengths, length) for length in lengths_of_rows]
-        return min(found, key=lambda each: (each[0] * each[1], each[0]))
+        if total <= FINE:
+            return _in_rows(lengths, _rounded(total, self.step))
+        shortest = _rounded(longest, STEP)
+        found = [_in_rows(lengths, length) for length in range(shortest, max(SHORT_ROW, shortest) + STEP, STEP)]
+        return min(found, key=lambda each: each[0] * each[1] * (1 + each[1] / COSTLY_ROW))
 
 
 _NONE: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -154,8 +154,8 @@ def _in_rows(lengths: NDArray[np.int64], length: int) -> tuple[int, int, NDArray
 
 
 def _few(rows: int) -> int:
-    """Return a number of rows, rounded up so that there are few: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ..."""
-    return _rounded(rows, 1 << max(0, (rows - 1).bit_length() - 2))
+    """Return a number of rows, rounded up so that there are few: 1, 2, 3, ... 8, 10, 12, 14, 16, 20, 24, ..."""
+    return _rounded(rows, 1 << max(0, (rows - 1).bit_length() - 3))
 
 
 def _rounded(number: int, step: int) -> int:

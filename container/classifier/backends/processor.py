@@ -19,3 +19,8 @@ def flags(path: Path = PROCESSORS) -> frozenset[str]:
 def multiplies_bfloat16() -> bool:
     """Return whether the processor has bfloat16 instructions, without which bfloat16 is slower than float32."""
     return bool(BFLOAT16 & flags())
+
+
+def has_bfloat16_matrices() -> bool:
+    """Return whether the processor multiplies matrices of bfloat16 as such (Intel AMX)."""
+    return "amx_bf16" in flags()
