@@ -203,7 +203,7 @@ class TwoStepModule(ServingModule):
         """Return the function from packed texts to float32[slots, labels]; None where the encoder reads none."""
         if not reads_packed(self.encoder):
             return None
-        return tf.function(self._packed, input_signature=SIGNATURE).get_concrete_function()
+        return tf.function(self._packed, input_signature=SIGNATURE, autograph=False).get_concrete_function()
 
     def _packed(self, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
         pack = Pack(*arrays)
