@@ -1,7 +1,9 @@
 """``batch``: rows in, rows with predictions out, as `serve` would answer them; started again after any end."""
 
+import errno
 import gzip
 import json
+import os
 import shutil
 import signal
 import tracemalloc
@@ -9,6 +11,7 @@ from ast import literal_eval
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +23,11 @@ from classifier.backends.choice import FLOAT32
 from classifier.batch import folders, inputs, progress, task
 from classifier.batch.job import Job
 from classifier.batch.lines import LONGEST_ROW
+from classifier.batch.model import digest
 from classifier.batch.options import Options
 from classifier.errors import UserError
 from classifier.predictor import Predictor
-from classifier.tabular.channel import HIDDEN, PERHAPS
+from classifier.tabular.channel import HIDDEN, NOWHERE, PERHAPS, TO_A_FOLDER
 from classifier.tabular.files import READ
 from jobs import rows as labelled
 from serving_helpers import serving, wait_until
@@ -286,6 +290,48 @@ def test_a_table_whose_name_hides_it_is_named_where_there_is_no_other() -> None:
     options = Options.parse(["--model", "m", "--input", "in", "--output", "out"])
     with pytest.raises(UserError, match=r"contains no file of rows; .*; _a.csv, .b.csv: names that begin with a dot"):
         inputs.chosen([("_a.csv", 9), (".b.csv", 9), ("_SUCCESS", 9)], options)
+
+
+def test_links_that_are_not_followed_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+    for path in (folder, elsewhere):
+        path.mkdir()
+        (path / "a.csv").write_text(CLAIMS, encoding="utf-8")
+    (folder / "2024").symlink_to(elsewhere)
+    (folder / "b.csv").symlink_to(tmp_path / "missing")
+    (folder / "c.csv").symlink_to(elsewhere / "a.csv")
+    assert [name for name, _ in folders.to_read(folder).files()] == ["a.csv", "c.csv"]
+    assert [message.partition("note=")[2] for message in caplog.messages] == [
+        repr(f"left out: 2024: {TO_A_FOLDER}"), repr(f"left out: b.csv: {NOWHERE}")
+    ]  # fmt: skip
+
+
+def test_a_subfolder_that_can_not_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UserError, match=r"closed: can't be listed \(Permission denied\); make it readable"):
+        folders.to_read(tmp_path).files()
+
+
+def test_the_hash_of_a_model_is_of_what_its_links_lead_to(tmp_path: Path) -> None:
+    found = []
+    for version in ("v1", "v2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "manifest.json").write_text(version)
+        link = tmp_path / "models" / "current"
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / version)
+        (tmp_path / version / "again").symlink_to(tmp_path / "models")  # around in a circle
+        found.append(digest(tmp_path / "models"))
+    assert found[0] != found[1]
 
 
 def test_a_file_that_is_given_is_read_whatever_its_name_hides(tmp_path: Path, output: Path, tiny_model: Path) -> None:

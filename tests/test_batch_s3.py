@@ -101,6 +101,17 @@ def test_all_objects_of_a_folder_are_predicted_and_what_is_finished_is_skipped(
     assert "event=predicted file='bad.csv' rows=2 rejected=0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("key", ["in/a//b.csv", "in//b.csv", "in/../b.csv"])
+def test_keys_that_are_no_paths_are_refused(
+    s3: Any, tiny_model: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    for each in ("in/a/b.csv", key):
+        put(s3, each)
+    assert run(tiny_model, "s3://claims/in/", RESULTS, *REJECTS) == 1
+    assert f"s3://claims/{key}: a key with //, /./ or /../ is no path of a file" in capsys.readouterr().out
+    assert keys(s3, "results") == []
+
+
 def test_a_broken_object_is_a_reject_and_no_result(s3: Any, tiny_model: Path) -> None:
     put(s3, "x.csv", "PK\x03\x04")
     assert run(tiny_model, "s3://claims/x.csv", RESULTS, *REJECTS) == 1

@@ -1,6 +1,8 @@
 """Files as ``batch`` reads them: which column is the text, what is a header, and every row that can't be read."""
 
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from classifier.batch import tables
 from classifier.batch.lines import LONGEST_ROW
 from classifier.batch.options import Options
-from classifier.batch.records import Added, Answer, Record, Reject, Row, Table
+from classifier.batch.records import NO_TEXT, Added, Answer, Record, Reject, Row, Table
 from classifier.batch.tables import BrokenFileError
 from classifier.tabular.files import LENIENT, Source, open_text
 
@@ -226,6 +228,19 @@ def test_the_result_has_the_delimiter_of_its_input(tmp_path: Path, name: str, co
     delimiter = next(character for character in "\t|;" if character in old[-1])
     assert lines[0] == old[0] + (f"{delimiter}predicted_label{delimiter}probability" if old[0] != "sep=;" else "")
     assert lines[-1] == f"{old[-1]}{delimiter}fire, smoke{delimiter}0.75000000"
+
+
+def test_a_field_with_a_carriage_return_is_read_back_as_it_was(tmp_path: Path) -> None:
+    content = written(tmp_path, 'id,text\n1,"Pedal soft\rthen hard"\n2,"two\r\nlines"\n3,Smoke\n')
+    rows = list(csv.reader(io.StringIO(content, newline="")))
+    assert [row[:2] for row in rows[1:]] == [["1", "Pedal soft\rthen hard"], ["2", "two\r\nlines"], ["3", "Smoke"]]
+    assert content.endswith('3,Smoke,"fire, smoke",0.75000000\n')
+
+
+def test_an_empty_text_in_quotes_is_a_reject_wherever_it_is(tmp_path: Path) -> None:
+    for content in ('text\n"good film"\n""\n"bad film"\n', '""\ntext\ngood film\nbad film\n'):
+        assert list(rejected(tmp_path, content).values()) == [NO_TEXT]
+    assert texts(tmp_path, "text\ngood film\n\nbad film\n") == ["good film", "bad film"]
 
 
 def test_a_single_line_of_prose_is_no_table_of_semicolons(tmp_path: Path) -> None:

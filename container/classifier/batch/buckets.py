@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from classifier.errors import UserError
+from classifier.errors import UserError, at_most
 
 SCHEME = "s3://"
 ADDRESS = re.compile(rf"{SCHEME}(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)
@@ -15,6 +15,8 @@ ADDRESS = re.compile(rf"{SCHEME}(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)
 NOT_THERE = frozenset({"404", "403", "NoSuchKey", "NotFound"})
 ATTEMPTS = 10
 INPUT_FOLDER, OUTPUT_FOLDER = "input", "output"
+_NO_PATH = frozenset({"", ".", ".."})  # parts of keys that a file's path can't have, or that lead elsewhere
+MOST_SHOWN = 20
 # Free space, as a multiple of the file's size: for the copy, and for the result, which may be somewhat larger.
 ROOM = 2.5
 
@@ -42,7 +44,11 @@ class Bucket:
                 return [(self._only, self._client.head_object(**self._object(self._only))["ContentLength"])]
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
             found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", ())]
-        return [(key.removeprefix(self._prefix), size) for key, size in found if not key.endswith("/")]
+        files = [(key.removeprefix(self._prefix), size) for key, size in found if not key.endswith("/")]
+        if wrong := [name for name, _ in files if not _NO_PATH.isdisjoint(name.split("/"))]:
+            shown = ", ".join(at_most([self.address(name) for name in wrong], MOST_SHOWN))
+            raise UserError(f"{shown}: a key with //, /./ or /../ is no path of a file; copy it under another key")
+        return files
 
     def version(self, name: str) -> str:
         """Return the object's entity tag."""

@@ -37,6 +37,11 @@ class _Fields(NamedTuple):
     size: int
     values: list[str]
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether it is more than a single empty text."""
+        return len(self.values) > 1 or bool(self.values[0].strip())
+
 
 @dataclass(frozen=True)
 class CsvTable:
@@ -72,9 +77,9 @@ class CsvTable:
         found = _read(file, self.delimiter)
         if self.header:  # skip the first well-formed row
             for first in found:
-                if isinstance(first, _Fields):
+                if isinstance(first, _Fields) and first.is_filled:
                     break
-                yield first
+                yield first if isinstance(first, Reject) else Reject(first.line, NO_TEXT)
         below = bool(self.header)
         for row in found:
             rule = below and isinstance(row, _Fields) and is_rule(row.values)
@@ -121,7 +126,7 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     """
     delimiter = delimiters.find_any(source, dialect)
     with open_text(source, LENIENT) as file:
-        found = (row.values for row in _read(file, delimiter) if isinstance(row, _Fields))
+        found = (row.values for row in _read(file, delimiter) if isinstance(row, _Fields) and row.is_filled)
         sample = list(islice(found, SAMPLE_ROWS))
     if not sample:
         raise UserError(f"has no row that can be read; {_first_reason(source, delimiter)}")
@@ -175,7 +180,7 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
         except csv.Error:
             yield _broken(lines) if delimiter.character else _whole(lines)
         else:
-            if len(values) > 1 or (values and values[0].strip()):
+            if len(values) > 1 or (values and lines.first.strip()):
                 yield _Fields(lines.number, lines.size, values) if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
 
 
@@ -201,5 +206,5 @@ def _broken(lines: Lines) -> Reject:
 
 def _written(rows: Iterable[Sequence[object]], delimiter: Delimiter) -> str:
     file = io.StringIO(newline="")
-    csv.writer(file, delimiter=delimiter.character or COMMA, lineterminator="\n").writerows(rows)
+    csv_rows.writer(file, delimiter.character or COMMA).writerows(rows)
     return file.getvalue()

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from classifier.environment import shown
 from classifier.errors import UserError
+from classifier.tabular.channel import NOWHERE, TO_A_FOLDER
+
+log = logging.getLogger(__name__)
 
 OWN_FOLDER = ".batch"
+_READABLE = "make it readable for the user that this process runs as"
 
 
 class Folder:
@@ -25,14 +30,33 @@ class Folder:
         self._only = only
 
     def files(self) -> Sequence[tuple[str, int]]:
-        """Return the names and the bytes of all files, by name."""
-        paths = [self._root / self._only] if self._only else sorted(self._root.rglob("*"))
-        return [(path.relative_to(self._root).as_posix(), path.stat().st_size) for path in paths if path.is_file()]
+        """Return the names and the bytes of all files, by name; links that are not followed are warned of.
+
+        Raises:
+            UserError: A subfolder can't be listed.
+        """
+        if self._only:
+            return [(self._only, (self._root / self._only).stat().st_size)]
+        closed: list[OSError] = []
+        files, links = [], []
+        for parent, folders, names in os.walk(self._root, onerror=closed.append):
+            paths = [Path(parent, name) for name in (*folders, *names)]
+            files += [path for path in paths if path.is_file()]
+            links += [path for path in paths if path.is_symlink() and not path.is_file()]
+        if closed:
+            raise UserError([f"{error.filename}: can't be listed ({error.strerror}); {_READABLE}" for error in closed])
+        for path in sorted(links):
+            why = TO_A_FOLDER if path.is_dir() else NOWHERE
+            log.warning("event=input note=%r", f"left out: {self._name(path)}: {why}")
+        return [(self._name(path), path.stat().st_size) for path in sorted(files)]
 
     def version(self, name: str) -> str:
-        """Return the digest of a file's content."""
-        with (self._root / name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Return the digest of a file's content; that of none if it may not be read, which reading it then reports."""
+        try:
+            with (self._root / name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except PermissionError:
+            return ""
 
     def fetch(self, name: str, scratch: Path) -> Path:
         """Return where a file lies; nothing is copied."""
@@ -73,6 +97,9 @@ class Folder:
     def address(self, name: str) -> str:
         """Return a file's path, as it can be shown."""
         return shown(self._root / name)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _own(self, name: str) -> Path:
         path = self._root / OWN_FOLDER / name

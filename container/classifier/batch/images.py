@@ -3,7 +3,6 @@
 A part is stored with the results, under a hidden name, until all parts are there; they are then joined and removed.
 """
 
-import csv
 import hashlib
 import json
 import logging
@@ -27,6 +26,7 @@ from classifier.environment import shown
 from classifier.errors import RecordError, UserError, at_most
 from classifier.modalities.image_files import ABOUT_THE_DATA, SUFFIXES, SUFFIXES_NOT_READ, is_left_behind
 from classifier.predictor import Predictor
+from classifier.tabular import csv_rows
 
 log = logging.getLogger(__name__)
 
@@ -343,7 +343,7 @@ def _writer(file: TextIO, options: Options, added: Added) -> Callable[[Predicted
             file.write(json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False) + "\n")
 
         return write_object
-    table = csv.writer(file, lineterminator="\n")
+    table = csv_rows.writer(file)
     if options.shard.is_first:
         table.writerow(names)
     return lambda row: table.writerow([row.path, row.label, *_shown(row.numbers)])

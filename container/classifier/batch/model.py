@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from classifier import artifact, model_folders
@@ -65,12 +66,20 @@ def digest(folder: Path) -> str:
     Files that can't be read are not part of the model; :func:`modality_of` would have refused it otherwise.
     """
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if os.access(path, os.R_OK) and path.is_file():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
+    for path in sorted(_files(folder, {folder.resolve()})):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
     return total.hexdigest()
+
+
+def _files(folder: Path, above: Set[Path]) -> Iterator[Path]:
+    """Yield the readable files in a folder, also those behind links, except links to a folder that they are in."""
+    for path in folder.iterdir() if os.access(folder, os.R_OK | os.X_OK) else ():
+        if path.is_dir() and (real := path.resolve()) not in above:
+            yield from _files(path, above | {real})
+        elif path.is_file() and os.access(path, os.R_OK):
+            yield path
 
 
 def _fetched(address: str, scratch: Path) -> Path:

@@ -1,6 +1,5 @@
 """Writes result files, compressed if their names say so, and lists of rejects."""
 
-import csv
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from classifier.batch.shards import GZIP
+from classifier.tabular import csv_rows
 
 COMPRESSION = 6
 FIELDS = ("line", "reason")
@@ -49,7 +49,7 @@ class RejectList:
         self.count = 0
         self._fields = fields
         self._file = file
-        self._writer = None if as_objects else csv.writer(file, lineterminator="\n")
+        self._writer = None if as_objects else csv_rows.writer(file)
         if self._writer is not None:
             self._writer.writerow(fields)
 

@@ -3,7 +3,8 @@
 import csv
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
 
 from classifier.tabular import delimiters
 from classifier.tabular.dialect import Dialect
@@ -13,6 +14,7 @@ from classifier.tabular.rows import ReadResult
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
+    from _csv import Writer as CsvWriter
 
 
 def read(source: Source, dialect: Dialect, result: ReadResult) -> None:
@@ -41,6 +43,27 @@ def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
     """Return a strict CSV reader of lines, without a limit on the length of a field."""
     csv.field_size_limit(sys.maxsize)
     return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+def writer(file: TextIO, delimiter: str = delimiters.COMMA) -> "CsvWriter":
+    """Return a CSV writer of rows that end in a line feed, and are read back as they were written.
+
+    Before Python 3.13, a carriage return in a field is quoted only where rows end in one, too.
+    """
+    return csv.writer(_EndingInLineFeeds(file), delimiter=delimiter, lineterminator=_RETURN_AND_LINE_FEED)
+
+
+_RETURN_AND_LINE_FEED = "\r\n"
+
+
+@dataclass(frozen=True)
+class _EndingInLineFeeds:
+    """A file that writes rows with another end."""
+
+    file: TextIO
+
+    def write(self, row: str) -> int:
+        return self.file.write(row.removesuffix(_RETURN_AND_LINE_FEED) + "\n")
 
 
 def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -> None:
