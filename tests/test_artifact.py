@@ -72,6 +72,14 @@ def test_parts_of_two_models_do_not_pass_for_one_H08(tmp_path: Path) -> None:
         artifact.load(tmp_path)
 
 
+def test_labels_in_another_order_than_the_models_are_refused_H08(tmp_path: Path) -> None:
+    folder = write(tmp_path, labels=["a", "b"])
+    assert artifact.load(folder).labels == ("a", "b")
+    artifact.write_labels(folder, ["b", "a"])
+    with pytest.raises(UserError, match=r"labels_info\.json and manifest\.json are not of the same model"):
+        artifact.load(folder)
+
+
 @pytest.mark.parametrize("probes", [7, [7] * 5, [["0.5", 0.5]] * 5, [[0.5, 0.5]] * 4, [[]] * 5, {"0": [0.5, 0.5]}])
 def test_answers_that_are_none_are_refused_H08(tmp_path: Path, probes: object) -> None:
     artifact.write_json(write(tmp_path) / "golden.json", {"probes": probes})
@@ -130,9 +138,11 @@ def test_a_later_run_replaces_the_earlier_model_and_a_killed_ones_leavings_T16(t
     write(tmp_path)
     (tmp_path / ".unfinished-killed").mkdir()
     (tmp_path / "kept.txt").write_text("the user's")
+    (tmp_path / artifact.NGRAMS_FILE).write_text("of the earlier model")
     with artifact.published(tmp_path) as work:
         (work / "1").mkdir()
         (work / "1" / "new").write_text("")
     assert [path.name for path in (tmp_path / "1").iterdir()] == ["new"]
     assert (tmp_path / "kept.txt").exists()
+    assert not (tmp_path / artifact.NGRAMS_FILE).exists()
     assert not list(tmp_path.glob(".unfinished-*"))

@@ -1,6 +1,6 @@
 """What the numbers of another program's model mean is found from what it answers, or the model is refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_what_can_be_known_is_served(case: str) -> None:
     for order in (outputs, dict(reversed(outputs.items()))):
         output = foreign.output_of(order, named)
         assert (output.name, output.kind) == (name, kind)
-        probabilities = output.probabilities(outputs[name])
+        probabilities = output.probabilities(outputs[name], COUNT)
         assert probabilities.shape == (COUNT, named or output.width)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=0.01)
 
@@ -133,15 +133,17 @@ def test_what_can_not_be_known_is_refused_with_what_to_do(case: str) -> None:
         (PROBABILITIES, [[0.25, 0.75]], [0.25, 0.75]),
         (LOGITS, [[0.0, np.log(3)]], [0.25, 0.75]),
         (LOGITS, [[1000.0, -1000.0]], [1.0, 0.0]),
+        (LOGITS, [0.0, np.log(3)], [0.25, 0.75]),  # without the dimension of the text
         (SIGMOID, [[0.75]], [0.25, 0.75]),
         (SIGMOID, [0.75], [0.25, 0.75]),
+        (SIGMOID, 0.75, [0.25, 0.75]),
         (SIGMOID_LOGIT, [[np.log(3)]], [0.25, 0.75]),
         (SIGMOID_LOGIT, [[-1000.0]], [1.0, 0.0]),
     ],
 )
-def test_each_kind_becomes_probabilities(kind: str, answers: Sequence[object], probabilities: list[float]) -> None:
+def test_each_kind_becomes_probabilities(kind: str, answers: object, probabilities: list[float]) -> None:
     output = foreign.Output("x", kind, 2)
-    np.testing.assert_allclose(output.probabilities(np.array(answers, np.float32)), [probabilities], atol=1e-6)
+    np.testing.assert_allclose(output.probabilities(np.array(answers, np.float32), 1), [probabilities], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -150,4 +152,4 @@ def test_each_kind_becomes_probabilities(kind: str, answers: Sequence[object], p
 )
 def test_an_answer_of_another_kind_than_at_the_start_is_an_error(kind: str, answers: list[list[float]]) -> None:
     with pytest.raises(ArithmeticError, match="is not what it was at the start"):
-        foreign.Output("x", kind, 2).probabilities(np.array(answers, np.float32))
+        foreign.Output("x", kind, 2).probabilities(np.array(answers, np.float32), len(answers))

@@ -24,7 +24,11 @@ ENCODER_FOLDER = "encoder"
 HEAD_FILE = "head.safetensors"
 NGRAMS_FILE = "ngrams.safetensors"
 README_FILE = "README.md"
-# The files and folders that serving reads of a model of this image.
+# The files and folders of a model of this image; and those of them that serving reads.
+_PARTS = (
+    SAVED_MODEL_FOLDER, choice.FOLDER, ENCODER_FOLDER, MANIFEST_FILE, LABELS_FILE, LABEL_INDEX_FILE, REFERENCE_FILE,
+    HEAD_FILE, NGRAMS_FILE, README_FILE,
+)  # fmt: skip
 _SERVED = (SAVED_MODEL_FOLDER, choice.FOLDER, MANIFEST_FILE, LABELS_FILE, REFERENCE_FILE)
 
 # Of a probability. Processors round differently; damaged files cause far larger differences.
@@ -95,6 +99,8 @@ def load(folder: Path) -> Artifact:
     smoke_predictions = _read(root / REFERENCE_FILE).get("probes", [])
     if not _is_table(smoke_predictions, len(modalities.of_manifest(manifest).smoke_inputs()), len(labels)):
         raise UserError(f"{folder}: {LABELS_FILE} and {REFERENCE_FILE} are not of the same model; {_COMPLETE}")
+    if manifest.get("labels", list(labels)) != list(labels):
+        raise UserError(f"{folder}: {LABELS_FILE} and {MANIFEST_FILE} are not of the same model; {_COMPLETE}")
     notes = (*taken.notes, *model_folders.code_notes(searched))
     return Artifact(root, labels, manifest, smoke_predictions, root / SAVED_MODEL_FOLDER, notes)
 
@@ -173,7 +179,8 @@ def published(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder to write a model to, and move its entries to the model folder at the end.
 
     The model folder may be a mount and can't be renamed, so its entries are moved, the SavedModel last: if ``1/``
-    exists, the model is complete. Entries of an earlier run are replaced, and temporary files of a killed run removed.
+    exists, the model is complete. An earlier model's entries are replaced or removed, so that no part of it is taken
+    for one of this model, and temporary files of a killed run removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear_unfinished(folder)
@@ -188,10 +195,11 @@ def published(folder: Path) -> Iterator[Path]:
         old = work / "old"
         old.mkdir()
         names = sorted((path.name for path in new.iterdir()), key=lambda name: name == SAVED_MODEL_FOLDER)
-        for name in reversed(names):
+        for name in [*reversed(names), *(part for part in _PARTS if part not in names)]:
             if (folder / name).exists():
                 (folder / name).rename(old / name)
         for name in names:
             (new / name).rename(folder / name)
+        shutil.rmtree(old)
     finally:
         clear_unfinished(folder)

@@ -52,13 +52,14 @@ class Output:
     kind: str
     width: int
 
-    def probabilities(self, answers: Answers) -> Answers:
-        """Return the probabilities, float32[batch, labels], of the model's output.
+    def probabilities(self, answers: Answers, count: int) -> Answers:
+        """Return the probabilities, float32[count, labels], of the model's output for so many texts.
 
         Raises:
             ArithmeticError: The values don't have the meaning that those for :data:`TEXTS` had.
         """
-        probabilities = KINDS[self.kind](np.asarray(answers, np.float32).reshape(len(answers), -1))
+        # A model may drop dimensions of 1, also that of a single text.
+        probabilities = KINDS[self.kind](np.asarray(answers, np.float32).reshape(count, -1))
         if not _are_probabilities(probabilities):
             raise ArithmeticError(f"the model's output {self.name!r} is not what it was at the start: {self.kind}")
         return probabilities

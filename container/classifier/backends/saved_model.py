@@ -165,7 +165,7 @@ class ForeignBackend:
         Raises:
             ArithmeticError: The model's output has another meaning than when it was loaded.
         """
-        return self.output.probabilities(self.backend.run_batch(batch))
+        return self.output.probabilities(self.backend.run_batch(batch), len(batch))
 
 
 def _encoded(text: str) -> bytes:
