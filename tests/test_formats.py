@@ -124,6 +124,7 @@ def test_a_file_without_rows_beside_others_is_noted(tmp_path: Path) -> None:
         ({"source": "x", "kind": 3, "title": "y", "label": 1, "kind-metadata": {"class-name": "c"}}, ("c", "x")),
         ({"source": "x", "text": "y", "label": 1, "label-metadata": {"class-name": "c"}}, ("c", "x")),
         ({"source": "web", "text": "x", "label": 3}, (3, "x")),
+        ({"source": "web", "source-metadata": {"id": 1}, "text": "x", "label": 3}, (3, "x")),
     ],
 )
 def test_objects_are_read_by_their_keys_T83(

@@ -334,6 +334,14 @@ def test_what_a_job_trains_on_says_what_kind_it_is(
         assert modalities.choose("auto", {"model": tmp_path / "x", name: tmp_path}) == (MODALITIES[expected], words)
 
 
+def test_annotations_beside_images_make_no_job_of_texts(tmp_path: Path) -> None:
+    channel = flowers(tmp_path)
+    for path in list(channel.rglob("*.png")):
+        path.with_suffix(".txt").write_text("0 0.5 0.4 0.2 0.3")
+        (path.parent / "classes.txt").write_text("rose")
+    assert modalities.choose("auto", {"training": channel})[0] is MODALITIES["image"]
+
+
 def test_tables_beside_folders_of_images_are_in_doubt_unless_the_job_says(tmp_path: Path) -> None:
     channel = flowers(tmp_path)
     (channel / "labels.csv").write_text("x")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ import drawn_images
 from classifier import modalities
 from classifier.errors import UserError
 from classifier.modalities import MODALITIES, image_channel
+from classifier.modalities.image_lists import Names
 from classifier.tabular.rows import BadDataError, ReadResult
 from classifier.training import data
 from jobs import ROOT, check_data
@@ -181,6 +182,10 @@ LISTED: Mapping[str, Files] = {
     "a table with a byte order mark, of paths on another machine": {
         **images("a"), "labels.csv": "\ufeff" + table(name="C:\\data\\a\\{}.png", header="path,label\r\n")
     },
+    "folders and names with spaces": {
+        **{f"my photos/{n}.png": png(n) for n in range(6)},
+        "labels.csv": "".join(f"{FLOWERS[n % 2]},my photos/{n}.png\n" for n in range(6)),
+    },
     "images in no folder": {**{f"{n}.png": png(n) for n in range(6)}, "labels.csv": table()},
     "an augmented manifest of SageMaker Ground Truth": {
         **images("raw"),
@@ -204,6 +209,22 @@ def test_a_list_gives_images_of_the_channel_their_labels(
     assert not [line for line in warnings(channel, caplog, ratio=0.34) if "left out" in line]
     found = image_channel.find(channel, "training", ReadResult())
     assert {source.path.stem: source.kind for source in found} == {str(n): FLOWERS[n % 2] for n in range(6)}
+
+
+def test_a_name_is_that_of_the_image_at_the_top_though_another_folder_has_one_of_that_name() -> None:
+    names = Names([PurePosixPath("1.png"), PurePosixPath("old/1.png"), PurePosixPath("old/2.png")])
+    assert [names.find(name) for name in ("1.png", "old/1.png", "2.png", "2")] == [
+        PurePosixPath(name) for name in ("1.png", "old/1.png", "old/2.png", "old/2.png")
+    ]
+
+
+def test_a_list_names_images_whose_names_have_spaces_and_brackets(tmp_path: Path) -> None:
+    files = {f"photos/my photo ({n}).png": png(n) for n in range(6)}
+    lines = "".join(f"{FLOWERS[n % 2]},my photo ({n}).png\n" for n in range(6))
+    channel = written(tmp_path, {**files, "labels.csv": lines})
+    assert modalities.choose("auto", {"training": channel})[0] is MODALITIES["image"]
+    found = image_channel.find(channel, "training", ReadResult())
+    assert [source.kind for source in sorted(found, key=lambda source: source.path)] == [*FLOWERS, *FLOWERS, *FLOWERS]
 
 
 def test_a_list_of_im2rec_gives_the_numbers_of_classes_as_labels(tmp_path: Path) -> None:

@@ -183,6 +183,12 @@ GUESSED: Mapping[str, tuple[str, str, str, str]] = {
         "1,5 mm wide",
         "semicolons",
     ),
+    "a comma in every label": (
+        table(cycled(["Home, Garden", "Home, Kitchen", "Toys, Games"], ["a hose", "a lid", "a top"], 12), "{};{}"),
+        "Home",
+        "Garden;a hose",
+        "separated by commas, a guess from the rows",
+    ),
     "a greeting with a comma in every text": (
         table(
             [("fire", f"Hello, {text}") for text in FAULTS[:5]] + [("brakes", f"Hi, {text}") for text in FAULTS[5:]],
@@ -244,6 +250,23 @@ def test_a_delimiter_that_is_said_is_no_guess(tmp_path: Path, caplog: pytest.Log
     loaded = load(tmp_path, content, name, dialect=Dialect(delimiter=delimiter))
     assert first_pair(loaded) == ("fire", "the lid broke off")
     assert "delimiter" not in warned(caplog)
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "words"),
+    [
+        ("false", "label,text\n", "the names of columns are read as a row, because header is false"),
+        ("true", "", "left out, because header is true, for all files; its label comes again below"),
+        ("true", "kind,what\n", ""),
+        ("false", "", ""),
+    ],
+)
+def test_a_header_that_is_said_of_all_files_is_doubted_where_it_is_not_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, header: str, first: str, words: str
+) -> None:
+    load(tmp_path, table(cycled(["fire", "brakes"], FAULTS, 10), "{},{}", first), dialect=Dialect(header=header))
+    assert words in warned(caplog)
+    assert bool(words) == ("header is" in warned(caplog))
 
 
 def test_the_hyperparameter_settles_a_guess_that_is_wrong(tmp_path: Path) -> None:

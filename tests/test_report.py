@@ -224,6 +224,16 @@ def test_labels_that_are_never_answered_are_counted(tmp_path: Path) -> None:
     assert "1 label with a threshold of 1, which no probability exceeds: never answered." in text
 
 
+@pytest.mark.parametrize(("metric", "kept"), [("macro_f1", 3), ("accuracy", 1)])
+def test_the_epoch_that_was_kept_is_told_without_the_model(tmp_path: Path, metric: str, kept: int) -> None:
+    epochs = [
+        {"val_accuracy": accuracy, "val_macro_f1": f1, "val_loss": 0.5}
+        for accuracy, f1 in ((0.92, 0.6), (0.91, 0.65), (0.9, 0.75))
+    ]
+    page = written(tmp_path, {"epochs": epochs, "eval_metric": metric, "best": epochs[kept - 1]})
+    assert f"Epoch {kept} of 3 was kept" in words_of(page)
+
+
 def test_a_search_without_suspects_says_that_there_are_none(tmp_path: Path) -> None:
     page = written(tmp_path, {"suspect_labels": {"rows": 0, "checked": 27, "file": "suspect_labels.csv"}})
     assert "None of 27 rows was suspected." in words_of(page)

@@ -203,6 +203,11 @@ WARNED: Mapping[str, tuple[Files, str, str]] = {
         "training/pos/.a.csv (4 bytes): names that begin with a dot",
         "give it another name",
     ),
+    "a label that begins with a dot": (
+        {".net/a.txt": "good"},
+        "training/.net/a.txt (4 bytes): names that begin with a dot",
+        "give it another name",
+    ),
     "a table at the top": (
         {"a.json": '{"label": "pos", "text": "good"}\n'},
         "training/a.json (33 bytes): tables and texts",

@@ -5,16 +5,17 @@ import logging
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from classifier import MODALITY_NAMES, artifact, environment, modalities
 from classifier.backends import VARIABLES
 from classifier.encoders import catalog, resolve
-from classifier.environment import shown
+from classifier.environment import is_hidden, shown
 from classifier.errors import UserError, at_most
 from classifier.hyperparameters import AUTO_MODEL, SCHEMA, Hyperparameters
 from classifier.modalities import Modality
 from classifier.tabular import files, layouts
+from classifier.tabular.channel import HIDDEN
 from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
@@ -232,6 +233,7 @@ def _sources(path: Path, result: ReadResult, modality: Modality) -> list[Source]
     if path.is_dir():
         return modality.channel.find(path, shown(path), result)
     wrong = files.not_read(path) if modality.in_tables else "a file; give the folder that the labels' folders are in"
+    wrong = HIDDEN if is_hidden(PurePath(path.name)) else wrong
     if wrong:
         result.problem(shown(path), 0, wrong)
         return []

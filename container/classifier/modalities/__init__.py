@@ -56,6 +56,8 @@ def choose(wanted: str, channels: Mapping[str, Path]) -> tuple[Modality, str]:
     perhaps_tables = not labelled and any(files.may_be_table(path) for path in inside)
     # A stray image in a folder of texts makes no job of images.
     texts = [path for path in inside if path.suffix.lower() == ".txt" and path.parent != channels[channel or ""]]
+    annotated = {path.with_suffix("") for path in images}
+    texts = [path for path in texts if path.with_suffix("") not in annotated]
     perhaps_tables |= len(texts) > len(images)
     if images and not tables and not perhaps_tables:
         return MODALITIES[IMAGE], f"channel {channel} holds images and no table"

@@ -1,5 +1,6 @@
 """Detects image data sets in other programs' layouts, and folders whose names are not labels."""
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -164,7 +165,7 @@ def table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
     def names_images(head: bytes) -> bool:
         lines = head.decode("utf-8", "replace").splitlines()
         lines = (lines[:-1] if len(head) == HEAD_BYTES else lines)[:LINES_READ]
-        fields = [{PurePath(field).name for field in re.split(r"""[\s,;|"':{}\[\]\\]+""", line)} for line in lines]
+        fields = [{PurePath(field).name for field in _fields(line)} for line in lines]
         for known, fewest in ((names, FEWEST_LINES), (stems, FEWEST_LINES_BY_STEM)):
             found = [frozenset(known & line) for line in fields if known & line]
             if len(found) >= max(fewest, len(lines) / 2) and len(set(found)) == len(found):
@@ -172,6 +173,12 @@ def table_of(images: Sequence[PurePath]) -> Callable[[bytes], bool]:
         return False
 
     return names_images
+
+
+def _fields(line: str) -> list[str]:
+    """Return what may be a field of a line in any format of tables: words, and what is between delimiters."""
+    columns = (field.strip() for mark in ",;\t|" for field in next(csv.reader([line], delimiter=mark), []))
+    return [*re.split(r"""[\s,;|"':{}\[\]\\]+""", line), *columns]
 
 
 def is_no_label(name: str) -> bool:

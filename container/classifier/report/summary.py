@@ -26,12 +26,17 @@ def section(results: Results) -> Section:
 
 def best_epoch(results: Results) -> int:
     """Return the number of the epoch that was kept, from 1: the best by ``eval_metric``, then by the loss."""
-    metric = results.manifest.get("hyperparameters", {}).get("eval_metric", "accuracy")
+    metric = _eval_metric(results)
     ranks = [
         (epoch.get(f"val_{metric}", 0.0), -epoch.get("val_loss", 0.0), number)
         for number, epoch in enumerate(results.evaluation.get("epochs", ()), 1)
     ]
     return max(ranks)[2] if ranks else 0
+
+
+def _eval_metric(results: Results) -> str:
+    given = results.manifest.get("hyperparameters", {}).get("eval_metric", "accuracy")
+    return str(results.evaluation.get("eval_metric", given))
 
 
 def rows_of(report: Mapping[str, Any]) -> int:
@@ -162,7 +167,7 @@ def _of_labels(results: Results, report: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_epochs(results: Results) -> Iterator[str]:
     epochs, kept = results.evaluation.get("epochs", ()), best_epoch(results)
-    name = f"val_{results.manifest.get('hyperparameters', {}).get('eval_metric', 'accuracy')}"
+    name = f"val_{_eval_metric(results)}"
     if len(epochs) < 2 or name not in epochs[-1]:
         return
     if kept == len(epochs) and epochs[-1][name] - epochs[-2][name] > CLEARLY:

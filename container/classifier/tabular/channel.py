@@ -59,7 +59,9 @@ class _Folder:
     @cached_property
     def texts(self) -> Collection[Path]:
         """The files that would be read as texts in label folders if there were no table; empty if they are few."""
-        found = {path: name for path, name in self.visible.items() if len(name.parts) > 1 and path.suffix == TEXT}
+        found = {
+            path: name for path, name in self.visible.items() if len(name.parts) > 1 and text_folders.is_text(path)
+        }
         labels = {name.parts[0] for name in found.values()}
         return found.keys() if len(labels) > 1 and len(found) >= MANY_TEXTS else ()
 
@@ -231,8 +233,11 @@ def _beside_tables(there: _Folder, path: Path) -> str:
 def _beside_texts(there: _Folder, path: Path) -> str:
     """Return why a file is not read beside texts in label folders; empty if the reason is another."""
     name = there.names[path]
-    if not path.is_file() or _is_manifest(path) or not _is_users(name) or left_out.is_notice(name):
+    if not path.is_file() or _is_manifest(path) or left_out.is_left_behind(name) or left_out.is_notice(name):
         return ""
+    if is_hidden(name):
+        missed = len(name.parts) > 1 and path not in there.empty and text_folders.is_text(path)
+        return HIDDEN if missed else ""
     if len(name.parts) > 1:
         is_empty = path in there.empty
         return "" if is_empty and not text_folders.is_text(path) else EMPTY_TEXT if is_empty else OF_ANOTHER_KIND

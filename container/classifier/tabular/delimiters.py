@@ -143,7 +143,8 @@ def _other(sample: str, rows: Sequence[Sequence[str]], expected: str, header: st
 
 def _hidden(sample: str, rows: Sequence[Sequence[str]], header: str) -> Delimiter:
     """Return the comma, or another delimiter that every row has, where the comma is only one in each row's text."""
-    label = _columns_of(rows[0], header).label
+    columns = _columns_of(rows[0], header)
+    label = columns.label
     others = [
         other
         for other in NAMES
@@ -152,9 +153,18 @@ def _hidden(sample: str, rows: Sequence[Sequence[str]], header: str) -> Delimite
         and _share_that_fits(_parsed(sample, other), header, COMMA) == 1
     ]
     if not others or _has_quoted_fields(sample, COMMA) or not is_prose(sample, COMMA):
-        return Delimiter(COMMA)
+        return Delimiter(COMMA, guessed=_may_be_in_labels(sample, rows, columns.text, header))
     # If the comma looks like punctuation, and yet the values before it repeat, the user should check.
     return Delimiter(COMMA if _repeats(sample, COMMA) else others[0], guessed=True)
+
+
+def _may_be_in_labels(sample: str, rows: Sequence[Sequence[str]], text: int, header: str) -> bool:
+    """Return whether another delimiter, which every row has once behind the comma, could be the one that is meant."""
+    return not _has_quoted_fields(sample, COMMA) and any(
+        all(other in fields[text] for fields in rows) and _share_that_fits(_parsed(sample, other), header) == 1
+        for other in NAMES
+        if other != COMMA
+    )
 
 
 def _is_meant(sample: str, expected: str) -> bool:

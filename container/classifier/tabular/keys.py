@@ -53,7 +53,8 @@ class Keys:
         """Return an object's label and text, whatever they are; None if they are put off."""
         if SOURCE in item:
             self._put_off.append((line, item))
-            self._attributes |= dict.fromkeys(key.removesuffix(METADATA) for key in item if key.endswith(METADATA))
+            attributes = (key.removesuffix(METADATA) for key in item if key.endswith(METADATA))
+            self._attributes |= dict.fromkeys(name for name in attributes if name != SOURCE)
             return None
         found = self._known(item)
         if found is None and SOURCE_REFERENCE in item:

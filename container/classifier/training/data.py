@@ -411,10 +411,11 @@ def _warn_of_others(channels: Mapping[str, Path], modality: Modality) -> None:
 
 
 def _location(table: pd.DataFrame) -> str:
-    return _location_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
+    return location_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
 
 
-def _location_of(file: str, line: int) -> str:
+def location_of(file: str, line: int) -> str:
+    """Return where a row is; a text that is a file of its own has no line."""
     return f"{file}:{line}" if line else file
 
 
@@ -474,7 +475,7 @@ def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[label] for label in table["label"]], np.int32)
-    locations = tuple(map(_location_of, table["file"], table["line"]))
+    locations = tuple(map(location_of, table["file"], table["line"]))
     return Split(tuple(table["record"]), targets, locations)
 
 

@@ -60,7 +60,8 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
 
 def _evaluation(outcome: Outcome, rows: Data) -> dict[str, Any]:
     """Return the content of ``evaluation.json``."""
-    content = {"epochs": outcome.history, "best": outcome.trained.metrics, **outcome.reports}
+    metric = outcome.hyperparameters.eval_metric
+    content = {"epochs": outcome.history, "eval_metric": metric, "best": outcome.trained.metrics, **outcome.reports}
     chosen = dict(outcome.trained.report)
     content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
     content |= {"top_layer": chosen} if chosen else {}

@@ -28,7 +28,7 @@ from classifier.environment import PRETRAINED_FOLDER, set_defaults
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO, AUTO_MODEL, FROM_SCRATCH, LINEAR, TRUNCATE, WINDOWS
 from classifier.modalities.report import Finding
-from classifier.training.data import Tables
+from classifier.training.data import Tables, location_of
 from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ def look(table: pd.DataFrame, reader: Reader) -> Coverage:
     characters = int(table["record"].str.len().clip(upper=LONGEST_LOOKED_AT).sum())
     share = min(1.0, CHARACTERS_LOOKED_AT / max(characters, 1))
     some = table.sample(max(1, int(share * len(table))), random_state=0).sort_index()
-    found = Coverage(locations=[f"{file}:{line}" for file, line in zip(some["file"], some["line"], strict=True)])
+    found = Coverage(locations=list(map(location_of, some["file"], some["line"])))
     for text, encoding in reader.encodings(list(some["record"])):
         unread, spelled = _unread(text, encoding, reader.unknown), _spelled(text, encoding, reader.unknown)
         found.unread += unread
