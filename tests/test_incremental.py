@@ -124,6 +124,20 @@ def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCa
     assert "the model is worse on them" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("known", "held_out", "warned"), [("two", True, True), ("two", False, False), ("x", True, False)]
+)
+def test_rows_that_the_earlier_model_may_have_learnt_are_warned_of_where_they_are_held_out(
+    caplog: pytest.LogCaptureFixture, known: str, *, held_out: bool, warned: bool
+) -> None:
+    golden = (warm_start.ReferenceRow(warm_start.salted_hash("salt", known), "a", "a"),)
+    before = warm_start.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
+    training, validation = (Split((text,), np.zeros(1, np.int32), ("f:1",)) for text in ("one", "two"))
+    rows_now = Data(("a", "b"), training, validation, validation.take(np.zeros(0, np.int64)), "", held_out=held_out)
+    warm_start.warn_of_known_rows(before, rows_now)
+    assert ("provide rows that are new to it on a validation channel" in caplog.text) == warned
+
+
 def test_a_new_label_that_may_be_a_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     labels = ("a", "b", "my brakes are gone", "c")
     split = Split(("x",) * 5, np.array([0, 1, 2, 3, 3], np.int32), ("f:1",) * 5)

@@ -80,6 +80,7 @@ def test_a_text_is_divided_as_the_network_divides_it(length: int) -> None:
         for row, there in zip(divided.token_ids[0].numpy(), divided.present[0].numpy(), strict=True)
         if there
     ]
+    assert long_texts.windows(layer, np.array([length])).tolist() == [len(expected)]
     assert [window.tolist() for window in DIVISIONS["windows"](text, Packing(8, "windows"))] == expected
 
 

@@ -16,6 +16,7 @@ from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32, TENSORFLOW
 from classifier.environment import Environment
 from classifier.training import program
+from classifier.training.loop.scoring import ROWS_SCORED_WHEN_STOPPED
 from jobs import Job, StopsAt, logged, rows
 
 TOP = {"train_only_top_layer": "True"}
@@ -171,11 +172,14 @@ def test_the_same_job_twice_gives_the_same_model(solved: Solved, tmp_path: Path,
 
 def test_a_job_that_is_stopped_once_its_top_layer_is_solved_in_half_precision_has_a_model(job: Job) -> None:
     job.channel("training", rows(PAIRS * 2))
-    job.configure(hyperparameters={**TOP, "mixed_precision": "bfloat16", "validation_split_ratio": "0.5"})
+    job.channel("validation", rows(PAIRS * 2))
+    job.configure(hyperparameters={**TOP, "mixed_precision": "bfloat16"})
     with logged() as lines:
         program.train(Environment.from_environ(job.environ), StopsAt("event=ngram_features", lambda: "\n".join(lines)))
     assert any("event=baseline" in line for line in lines)
     assert predictor.load(job.model)
+    judged = sum(label["rows"] for label in evaluation(job)["validation"]["by_label"])
+    assert judged == 2 * len(PAIRS) > ROWS_SCORED_WHEN_STOPPED
 
 
 def test_class_weights_count_in_a_solved_top_layer(job: Job) -> None:

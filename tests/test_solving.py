@@ -1,5 +1,6 @@
 """The glue between a network and its solved top layer."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 
 from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, solving
+from classifier.training import evaluate, solving, top_layer
 from classifier.training.loop import batches
 from classifier.training.model import assemble, build_head, softmax
-from scored_networks import TEXTS, scored_on_rows
+from classifier.training.top_layer import Records, Solution, Wanted
+from scored_networks import TARGETS, TEXTS, scored_on_rows
 
 
 @pytest.mark.parametrize("largest_logit", [1, 30, 300])
@@ -32,3 +34,24 @@ def test_n_grams_beside_a_network_are_scored_as_they_are_exported_however_sure_i
     assert found.top_layer.share < 1
     answers = softmax(evaluate.compute(found.network.inference, inputs))
     np.testing.assert_allclose(found.exported.probabilities, answers, atol=1e-4)
+
+
+def test_held_out_rows_that_are_learnt_from_have_the_weights_of_their_labels(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Hyperparameters.parse({"refit": "true"})
+    encoder: Any = bert.load(tiny_encoder, "tiny", 16)
+    network = assemble(encoder, build_head(2, settings))
+    _, task = scored_on_rows(network, settings)
+    by_label = np.array([0.5, 4], np.float32)
+    task = replace(task, training=replace(task.training, weights=by_label[TARGETS]))
+    given: list[Records] = []
+    solve = top_layer.solve
+
+    def solved(training: Records, validation: Records, wanted: Wanted) -> Solution:
+        given.append(validation)
+        return solve(training, validation, wanted)
+
+    monkeypatch.setattr(top_layer, "solve", solved)
+    solving.solved(network, task)
+    np.testing.assert_array_equal(given[0].weights, by_label[TARGETS])

@@ -170,8 +170,12 @@ def test_rows_that_the_model_learnt_from_after_its_evaluation_are_said_to_be_so(
 
 def test_a_model_that_abstains_is_not_said_to_label_everything() -> None:
     facts = facts_with(2)
-    for threshold, words in ((0.0, "Every input gets one of the labels"), (0.8, "get no label")):
-        found = replace(facts, evaluation={**facts.evaluation, "abstention": {"threshold": threshold}})
+    for abstention, words in (
+        ({"threshold": 0.0}, "Every input gets one of the labels"),
+        ({"threshold": 0.8}, "get no label"),
+        ({"threshold": 0.0, "thresholds": {"a": 0.9}}, "get no label"),
+    ):
+        found = replace(facts, evaluation={**facts.evaluation, "abstention": abstention})
         assert words in readme(found)
         assert words in json.dumps(model_card.model_card(found))
 

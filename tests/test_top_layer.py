@@ -111,6 +111,17 @@ def test_a_model_that_is_trained_further_keeps_what_it_knows_of_labels_without_r
         assert accuracy(further, of_label) >= accuracy(prior, of_label) - 0.1 > 0.5
 
 
+def test_new_n_grams_do_not_push_out_labels_that_have_no_rows() -> None:
+    """A model without n-grams knows such labels by its vectors alone; n-grams, asked for, would contradict them."""
+    before = solved(records(300, 40), records(200, 41), ngram_features="false").layer
+    rows, validation = records(600, 42, told_by="tokens"), records(400, 43, told_by="tokens")
+    for label, used in ((3, True), (2, False)):
+        known, held_out = (each.take(np.flatnonzero(each.targets < label)) for each in (rows, validation))
+        found = solved(known, held_out, prior=before)
+        assert (found.layer.ngrams is not None) == used
+        assert found.report["ngram_features"] == used
+
+
 def test_one_row_trains_a_model_further() -> None:
     prior = solved(records(200, 3), records(50, 4)).layer
     found = solved(records(1, 5), records(0, 6), prior=prior).layer
@@ -208,6 +219,7 @@ def test_n_grams_beside_a_trained_network_keep_its_logits_where_they_do_not_help
     found = top_layer.beside_network(rows, validation, perfect, Wanted(3))
     assert found.layer.ngrams is None
     np.testing.assert_array_equal(found.logits, perfect)
+    assert not found.report["refit"], "nothing learnt from the validation rows"
 
 
 def test_n_grams_that_do_not_help_with_a_high_penalty_are_tried_with_lower_ones() -> None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
+from numpy.typing import NDArray
 
 from classifier.encoders import Encoder, PortableTokenizer, packed
 from classifier.encoders.dropout import RandomLayer
@@ -136,6 +138,19 @@ def reading(encoder: Encoder, long_texts: str, window: int, settings: Hyperparam
     layer(tf.zeros([1, 3], tf.int32))
     tokenizer = LongTextPreprocessor(inner, window, long_texts, limit, preprocessor.tokenizer)
     return LongTextEncoder(encoder, tokenizer, layer)
+
+
+def windows(layer: Any, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return into how many windows texts are divided, int64[texts]; one each, if the layer doesn't divide them.
+
+    Args:
+        layer: An encoder's layer.
+        lengths: The texts' numbers of tokens, special tokens included, int64[texts].
+    """
+    if not isinstance(layer, Windows):
+        return np.ones(len(lengths), np.int64)
+    around = 2 * layer.special_tokens
+    return np.maximum(-(-(lengths - around) // (layer.window - around)), 1)
 
 
 class HeadTail(tf_keras.layers.Layer):  # type: ignore[misc]

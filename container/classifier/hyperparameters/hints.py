@@ -23,6 +23,7 @@ _SAME: Mapping[str, str] = {
     "early_stopping": "use_early_stopping do_early_stopping early_stop",
     "early_stopping_patience": "patience early_stop_patience n_iter_no_change",
     "early_stopping_min_delta": "early_stopping_threshold min_delta early_stopping_tolerance",
+    "time_budget": "time_limit",
     "dropout_rate": "hidden_dropout_prob classifier_dropout seq_classif_dropout dropout_prob dropout_p drop_rate "
     "head_dropout",
     "train_only_top_layer": "freeze_encoder freeze_base freeze_base_model freeze_backbone freeze_bert freeze "
@@ -119,7 +120,7 @@ _OTHER: Mapping[str, str] = {
     "shuffle_buffer_size shuffle_data",
     "LoRA is not supported; train_only_top_layer=True is a fast alternative": "peft_type use_lora lora_r lora_alpha "
     "lora_dropout lora use_peft enable_lora",
-    "use a SageMaker tuning job, with the ranges of docs/hyperparameters.md": "time_limit presets "
+    "use a SageMaker tuning job, with the ranges of docs/hyperparameters.md": "presets "
     "hyperparameter_tune num_trials auto_stack num_bag_folds num_stack_levels",
     "images are scaled to the encoder's input size: leave it out": "image_size image_shape input_shape img_size "
     "image_height image_width resize height width num_channels",

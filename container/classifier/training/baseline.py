@@ -60,10 +60,6 @@ class Baseline:
     targets: NDArray[np.int32]
     seconds: float
 
-    def take(self, rows: NDArray[np.int64]) -> "Baseline":
-        """Return the answers for some of the rows."""
-        return Baseline(self.probabilities[rows], self.targets[rows], self.seconds)
-
     def report(self, trained: NDArray[np.float32] | None, hyperparameters: Hyperparameters) -> dict[str, Any]:
         """Log the baseline, and a warning where the trained model is not better.
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from classifier import DEFAULT_ENCODER, __version__, artifact, resources
 from classifier.artifact import Label
-from classifier.encoders import catalog
+from classifier.encoders import catalog, long_texts
 from classifier.encoders.resolve import EncoderFiles
 from classifier.environment import Environment
 from classifier.errors import UserError
@@ -104,12 +104,14 @@ class Costs:
 
     Attributes:
         encoding: The encoder on one text.
+        windows: The mean number of windows of a text, one of which is read in a training step.
         training: The number of training rows.
         scored: The number of validation and test rows.
         linear: What the linear model took, whose n-grams the other candidates learn too.
     """
 
     encoding: float
+    windows: float
     training: int
     scored: int
     linear: float
@@ -122,7 +124,7 @@ class Costs:
     @property
     def epoch(self) -> float:
         """An epoch of the whole network."""
-        return self.encoding * (TRAINING_TO_ENCODING * self.training + self.scored)
+        return self.encoding * (TRAINING_TO_ENCODING * self.training / self.windows + self.scored)
 
 
 def run(
@@ -230,7 +232,7 @@ def _fitting(trial: Trial, rows: Data, context: JobContext, trials: Sequence[Tri
     files = load_encoder.find(context.channel, None, trial.hyperparameters, _scratch(context, "timed"), rows.modality)
     counts = len(rows.training.records), len(rows.labels)
     epochs = recipe.choose(files, *counts, trial.hyperparameters, further=False).hyperparameters.epochs
-    costs = Costs(_seconds_of_a_text(files, trial, rows, context), counts[0], scored, linear)
+    costs = Costs(*_timed(files, trial, rows, context), counts[0], scored, linear)
     left = context.left(trial.hyperparameters.time_budget)
     needed = costs.top_layer if trial.hyperparameters.train_only_top_layer else costs.epoch
     if needed > left:
@@ -253,13 +255,16 @@ def _remembered(trial: Trial, rows: Data, context: JobContext, epochs: int) -> i
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["epochs"])
     except (OSError, ValueError, KeyError, TypeError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        artifact.write_json(path, {"epochs": epochs})
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            artifact.write_json(path, {"epochs": epochs})
+        except OSError as error:
+            log.warning("event=candidate name=%r note='not stored for a restart: %s'", trial.name, error.strerror)
         return epochs
 
 
-def _seconds_of_a_text(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext) -> float:
-    """Return the time that the encoder takes for one of the training texts, by a sample of them."""
+def _timed(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext) -> tuple[float, float]:
+    """Return the seconds that the encoder takes for one of the training texts, and its windows, by a sample of them."""
     encoder = load_encoder.load(files, context.channel, trial.hyperparameters, rows, context.cluster)
     order = np.random.default_rng(trial.hyperparameters.seed).permutation(len(rows.training.records))[:ROWS_TIMED]
     inputs = batches.tokenize(encoder, [rows.training.records[index] for index in order])
@@ -267,7 +272,8 @@ def _seconds_of_a_text(files: EncoderFiles | None, trial: Trial, rows: Data, con
     evaluate.compute(encode, inputs.some(np.arange(1)))  # traced
     started = time.monotonic()
     evaluate.compute(encode, inputs)
-    return (time.monotonic() - started) / len(inputs)
+    seconds = (time.monotonic() - started) / len(inputs)
+    return seconds, float(long_texts.windows(encoder.layer, inputs.lengths()).mean())
 
 
 def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserError]) -> Trial:
@@ -285,7 +291,8 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserErr
         )
     done = replace(trial, seconds=time.monotonic() - started, outcome=model, metrics=model.trained.metrics)
     epochs = len(model.history)
-    if len(model.trained.answers) < len(rows.validation.records):
+    judged = model.predictions.get("validation")
+    if judged is None or len(judged.targets) < len(rows.validation.records):
         # Not all rows were scored, so that its metrics can't be compared.
         return replace(done, note="stopped before the end of its first epoch", metrics={})
     planned = model.hyperparameters.epochs

@@ -42,7 +42,7 @@ from classifier.training.loop.checkpoint import Folder, run_digest
 from classifier.training.loop.fit import FitSpec, RunContext, fit
 from classifier.training.loop.optimizers import choose_learning_rate
 from classifier.training.loop.progress import Run
-from classifier.training.loop.scoring import EvaluationSplit, Scores, evaluation_split, score_some, score_unless_stopped
+from classifier.training.loop.scoring import EvaluationSplit, evaluation_split, score_some, score_unless_stopped
 from classifier.training.model import Network, assemble, build_head, learning_rate_multipliers, parameters
 from classifier.training.outcome import Outcome, outcome_of
 from classifier.training.precision import choose as choose_precision
@@ -191,7 +191,8 @@ def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: Ru
             raise
         raise UserError(
             f"hyperparameter time_budget={hyperparameters.time_budget}: is over before the first training step; give "
-            "more seconds, or set model_id to linear or auto"
+            "more seconds, or choose a cheaper model: train_only_top_layer=True, or for new models of texts "
+            "model_id=linear"
         ) from None
     if limit.passed and len(run.history) < hyperparameters.epochs:
         words = f"stopped after {len(run.history)} of {hyperparameters.epochs} epochs, the best of which is kept"
@@ -395,9 +396,9 @@ def _scored_again(
     scores = score_unless_stopped(infer, split, context.cluster, context.interruption)
     if scores is None:
         some = score_some(infer, split, context.cluster, hyperparameters.seed)
-        probabilities = run.scores.probabilities[some.rows] if solved else some.probabilities
-        run = replace(run, scores=Scores(some.rows, probabilities))
-        return replace(scored, run=run, exported=some, baseline=scored.baseline and scored.baseline.take(some.rows))
+        if len(run.scores.rows) < len(split.targets):
+            run = replace(run, scores=some)
+        return replace(scored, run=run, exported=some)
     if solved:
         return replace(scored, exported=scores)
     metrics = evaluate.metrics(scores.probabilities, split.targets[scores.rows], hyperparameters.eval_metric)

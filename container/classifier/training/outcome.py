@@ -180,10 +180,11 @@ def _checked(
 
     They are scored validation rows, or else some training rows.
     """
-    scores = scored.run.scores
-    here = scores.rows < len(part.records)  # the chief's part comes first, and only the chief exports
+    scores, exported = scored.run.scores, scored.exported
+    here = exported.rows < len(part.records)  # the chief's part comes first, and only the chief exports
     if here.any():
-        return part.take(scores.rows[here]), scored.exported.probabilities[here], scores.probabilities[here]
+        judged = scores.probabilities[np.isin(scores.rows, exported.rows[here])]
+        return part.take(exported.rows[here]), exported.probabilities[here], judged
     some = rows.training.take(np.arange(min(ROWS_CHECKED_WITHOUT_VALIDATION, len(rows.training.records))))
     answers = answer(some.records)
     return some, answers, answers

@@ -101,6 +101,7 @@ def train(environ: Environment, interruption: Interruption) -> None:
                 tables, labels = agreement.agree(cluster, found, kept)
                 rows = _prepared(warm_start.read_as_before(previous, tables), labels, hyperparameters, reader)
             warm_start.report_labels(kept, rows)
+            warm_start.warn_of_known_rows(previous, rows)
             candidates.run(environ, rows, kept, hyperparameters, context)
     log.info("event=done")
 

@@ -34,7 +34,8 @@ from classifier.training.top_layer import NgramSide, Records, Solution, TopLayer
 
 log = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 2048  # between two looks at the time
+# Rows between two looks at the time, where there is a limit; many at once need less padding.
+ROWS_AT_ONCE, LIMITED_ROWS_AT_ONCE = 2048, 128
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,10 @@ def start(network: Network, task: Task, share: float, vectors: Vectors, seconds:
     started = time.monotonic()
     mine, seed = task.mine(), task.hyperparameters.seed
     order = np.random.default_rng(seed).permutation(mine)[: math.ceil(share * len(mine))]
-    count = 0
+    count, at_once = 0, ROWS_AT_ONCE if math.isinf(seconds) else LIMITED_ROWS_AT_ONCE
     while count < len(order) and (count == 0 or time.monotonic() - started < seconds):
-        vectors.of(order[count : count + ROWS_AT_ONCE])
-        count += ROWS_AT_ONCE
+        vectors.of(order[count : count + at_once])
+        count += at_once
     chosen = np.sort(order[:count])
     targets, weights = task.training.targets[chosen], task.training.weights[chosen]
     arrays = {"vectors": vectors.of(chosen), "targets": targets, "weights": weights}
@@ -308,10 +309,13 @@ def _known(
     mine = task.mine()
     training = _read(network, task.training.inputs.some(mine), vectors)
     training |= {"targets": task.training.targets[mine], "weights": task.training.weights[mine]}
+    learnt = _records(_joined(task.cluster, training))
     validation = _read(network, task.validation.inputs, held_out)
     targets = task.validation.targets
-    known = {"targets": targets, "weights": np.ones(len(targets), np.float32)}
-    return _records(_joined(task.cluster, training)), _records(_joined(task.cluster, validation) | known)
+    weights = np.ones(_labels(network), np.float32)
+    weights[learnt.targets] = learnt.weights  # the rows of a label have the same one; these may be learnt from, too
+    known = {"targets": targets, "weights": weights[targets]}
+    return learnt, _records(_joined(task.cluster, validation) | known)
 
 
 def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:

@@ -344,7 +344,11 @@ def beside_network(training: Records, validation: Records, network: Logits, want
 
 def _completed(parts: _Parts, wanted: Wanted, vectors: _Side | None, beside: Logits | None) -> Solution:
     """Add the n-gram side to the other one, and learn both again from everything."""
-    asked = wanted.ngram_features != "false" or beside is None
+    asked = (
+        beside is None
+        or wanted.ngram_features == "true"
+        or (wanted.ngram_features == "auto" and not _forgets(parts, wanted))
+    )
     words = _ngram_side(parts, wanted, beside if asked else None)
     share, report = _share(words, beside, parts.held_out.targets, wanted, asked=asked)
     used = words if share < 1 else None
@@ -356,9 +360,22 @@ def _completed(parts: _Parts, wanted: Wanted, vectors: _Side | None, beside: Log
         layer = _top_layer(of_vectors, of_words, share, wanted.labels)
     logits = _mixture(beside, used.best.logits if used else None, share)[: parts.validated]
     alone = words.alone.logits[: parts.validated] if words else None
-    report |= {"refit": again, "vectors_inverse_penalty": vectors.best.inverse_penalty if vectors else None}
+    report |= {
+        "refit": again and bool(vectors or used),
+        "vectors_inverse_penalty": vectors.best.inverse_penalty if vectors else None,
+    }
     fit = {} if beside is not None and vectors is None else _fit_to_training(vectors, used, share)
     return Solution(layer, logits, alone, fit, report, words.seconds if words else 0.0)
+
+
+def _forgets(parts: _Parts, wanted: Wanted) -> bool:
+    """Return whether new n-grams would push out labels that have no rows, and that the earlier model knows."""
+    if wanted.prior is None or wanted.prior.ngrams is not None:
+        return False
+    forgets = len(np.unique(parts.learnt.targets)) < wanted.labels
+    if forgets:
+        log.info("event=ngram_features ngram_features=False note='some labels have no rows, and the model no n-grams'")
+    return forgets
 
 
 def _fit_to_training(vectors: _Side | None, words: _Side | None, share: float) -> dict[str, float]:

@@ -228,6 +228,19 @@ def report_labels(kept: Sequence[Label], data: Data) -> None:
         )
 
 
+def warn_of_known_rows(previous: Previous | None, data: Data) -> None:
+    """Warn if held-out rows say little, as the earlier model may have learnt them."""
+    if previous is None or not data.held_out or not len(data.validation.records):
+        return
+    wanted = {row.salted_sha256 for row in previous.reference_rows}
+    if any(_found(wanted, previous.salt, part.records) for part in (data.validation, data.training)):
+        log.warning(
+            "event=data rows=validation note='rows of the job that trained the earlier model are among these: it may "
+            "have learnt those that are held out here, so that the metrics, and what is chosen by them, are too good; "
+            "provide rows that are new to it on a validation channel'"
+        )
+
+
 def _shown(rows_of_labels: Mapping[Label, int]) -> str:
     """Return labels for the log, except long ones and those of a single row, which may be texts in the wrong column."""
     shown = [

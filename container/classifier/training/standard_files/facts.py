@@ -65,7 +65,8 @@ class Facts:
     @property
     def limitations(self) -> str:
         """What the model can't do, and what its metrics don't say."""
-        abstains = self.evaluation.get("abstention", {}).get("threshold", 0) > 0
+        abstention = self.evaluation.get("abstention", {})
+        abstains = max([abstention.get("threshold", 0), *abstention.get("thresholds", {}).values()]) > 0
         return f"{ABSTAINS if abstains else ALWAYS_ANSWERS} {LIMITATIONS}"
 
     @property
