@@ -83,7 +83,7 @@ def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(st
 
 
 def test_what_does_not_fit_is_skipped(auto: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "_seconds_of_a_text", lambda *_: 1e6)
+    monkeypatch.setattr(candidates, "_timed", lambda *_: (1e6, 1.0))
     auto.configure(hyperparameters={**SETTINGS, "time_budget": "100000"})
     auto.train()
     linear, *others = leaderboard(auto)
@@ -98,7 +98,7 @@ def test_a_whole_network_gets_as_many_epochs_as_fit_and_after_a_restart_as_many(
 ) -> None:
     auto.configure(hyperparameters={**SETTINGS, "epochs": "10", "time_budget": "1000000"})
     for seconds, expected in ((3000, 2), (6000, 2)):
-        monkeypatch.setattr(candidates, "_seconds_of_a_text", lambda *_, each=seconds: each)
+        monkeypatch.setattr(candidates, "_timed", lambda *_, each=seconds: (each, 1.0))
         auto.train()
         assert leaderboard(auto)[2]["hyperparameters"] == f"train_only_top_layer=False epochs={expected}"
 
@@ -118,8 +118,15 @@ def test_n_grams_that_are_unwanted_leave_the_linear_model_out(auto: Job) -> None
     assert "True" in [row["chosen"] for row in others]
 
 
+def test_a_training_step_reads_one_window_of_a_text() -> None:
+    short, long = (candidates.Costs(0.1, windows, training=1000, scored=100, linear=0.0) for windows in (1.0, 4.0))
+    assert short.epoch == pytest.approx(0.1 * (3.5 * 1000 + 100))
+    assert long.epoch == pytest.approx(0.1 * (3.5 * 1000 / 4 + 100))
+    assert short.top_layer == long.top_layer
+
+
 def test_where_no_candidate_can_be_trained_the_reasons_are_said(auto: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "_seconds_of_a_text", lambda *_: 1e6)
+    monkeypatch.setattr(candidates, "_timed", lambda *_: (1e6, 1.0))
     auto.configure(hyperparameters={**SETTINGS, "ngram_features": "False", "time_budget": "100000"})
     with pytest.raises(
         UserError, match=r"no candidate was trained \(linear: skipped: ngram_features=False; top layer: "
