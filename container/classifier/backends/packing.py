@@ -13,12 +13,13 @@ from classifier.backends import PACK_TOKENS
 
 Tokens = NDArray[np.int32]
 
-# Lengths of rows are multiples of STEP, and of Packing.step where one row of up to FINE tokens is enough: few shapes,
-# as OpenVINO prepares itself for each of them once, in 7 to 30 ms of a processor (MiniLM).
-FINE, STEP = 64, 32
+# Rows have few lengths, as OpenVINO prepares itself for each shape once, in 7 to 30 ms of a processor (MiniLM) and some
+# 2 MB: these; multiples of Packing.step where one row of up to LENGTHS[0] tokens is enough; and multiples of STEP for a
+# longer text alone, or one that is longer than all of them.
+LENGTHS = (64, 96, 128, 192, 256)
+STEP = 32
 # In a row of so many tokens, attention, which takes the square of its length, takes as long as everything else.
 COSTLY_ROW = 344
-SHORT_ROW = 256
 # An empty text has two tokens, and an average one 20 to 30: so many slots are enough for nearly all packs.
 TOKENS_A_SLOT = 4
 
@@ -49,7 +50,7 @@ class Packing:
     @property
     def longest_row(self) -> int:
         """The most tokens of a row."""
-        return max(SHORT_ROW, _rounded(self.window, STEP))
+        return max(LENGTHS[-1], _rounded(self.window, STEP))
 
     def pack(self, texts: Sequence[Tokens]) -> dict[str, NDArray[Any]]:
         """Return at least one text as the arrays of :class:`classifier.encoders.packed.Pack`, by name.
@@ -92,10 +93,10 @@ class Packing:
         total, longest = int(lengths.sum()), int(lengths.max())
         if longest > self.longest_row:
             raise ValueError(f"a sequence of {longest} tokens; the network reads {self.window}")
-        if total <= FINE:
-            return _in_rows(lengths, _rounded(total, self.step))
-        shortest = _rounded(longest, STEP)
-        found = [_in_rows(lengths, length) for length in range(shortest, max(SHORT_ROW, shortest) + STEP, STEP)]
+        if total <= LENGTHS[0] or len(lengths) == 1:
+            return _in_rows(lengths, _rounded(total, self.step if total <= LENGTHS[0] else STEP))
+        fitting = [length for length in LENGTHS if length >= longest] or [_rounded(longest, STEP)]
+        found = (_in_rows(lengths, length) for length in fitting)
         return min(found, key=lambda each: each[0] * each[1] * (1 + each[1] / COSTLY_ROW))
 
 
