@@ -9,7 +9,7 @@ from pathlib import Path
 
 from classifier.environment import shown
 from classifier.errors import UserError
-from classifier.tabular.channel import NOWHERE, TO_A_FOLDER
+from classifier.tabular.channel import NOWHERE, TO_A_FOLDER, listed
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +37,14 @@ class Folder:
         """
         if self._only:
             return [(self._only, (self._root / self._only).stat().st_size)]
-        closed: list[OSError] = []
-        files, links = [], []
-        for parent, folders, names in os.walk(self._root, onerror=closed.append):
-            paths = [Path(parent, name) for name in (*folders, *names)]
-            files += [path for path in paths if path.is_file()]
-            links += [path for path in paths if path.is_symlink() and not path.is_file()]
+        paths, closed = listed(self._root)
         if closed:
             raise UserError([f"{error.filename}: can't be listed ({error.strerror}); {_READABLE}" for error in closed])
-        for path in sorted(links):
+        files = [path for path in sorted(paths) if path.is_file()]
+        for path in sorted(set(paths) - set(files)):
             why = TO_A_FOLDER if path.is_dir() else NOWHERE
             log.warning("event=input note=%r", f"left out: {self._name(path)}: {why}")
-        return [(self._name(path), path.stat().st_size) for path in sorted(files)]
+        return [(self._name(path), path.stat().st_size) for path in files]
 
     def version(self, name: str) -> str:
         """Return the digest of a file's content; that of none if it may not be read, which reading it then reports."""

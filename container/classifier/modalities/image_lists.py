@@ -80,12 +80,11 @@ class Names:
         path = text.strip().replace("\\", "/")
         parts = PurePosixPath(path.partition(S3)[2].partition("/")[2] if path.startswith(S3) else path).parts
         parts = tuple(part for part in parts if part not in ("/", "."))
-        if len(parts) == 1:
-            if PurePosixPath(parts[0]) in self._images:
-                return PurePosixPath(parts[0])
-            return self._by_name.get(parts[0]) or self._by_stem.get(parts[0])
         ends = (PurePosixPath(*parts[begin:]) for begin in range(len(parts)))
-        return next((end for end in ends if end in self._images), None)
+        found = next((end for end in ends if end in self._images), None)
+        if found is None and len(parts) == 1:
+            return self._by_name.get(parts[0]) or self._by_stem.get(parts[0])
+        return found
 
 
 Reader = Callable[[Path, Names], Iterator[Line | Wrong]]

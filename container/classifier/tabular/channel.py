@@ -100,12 +100,18 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     return sources
 
 
-def _looked_into(folder: Path, channel: str, result: ReadResult) -> _Folder:
-    """List a folder; a subfolder that can't be listed is a problem."""
+def listed(folder: Path) -> tuple[list[Path], list[OSError]]:
+    """Return the files and the links in a folder at any depth, and the errors of subfolders that can't be listed."""
+    paths: list[Path] = []
     closed: list[OSError] = []
-    paths = []
     for parent, folders, names in os.walk(folder, onerror=closed.append):
         paths += [path for name in (*folders, *names) if (path := Path(parent, name)).is_symlink() or path.is_file()]
+    return paths, closed
+
+
+def _looked_into(folder: Path, channel: str, result: ReadResult) -> _Folder:
+    """List a folder; a subfolder that can't be listed is a problem."""
+    paths, closed = listed(folder)
     for error in closed if folder.is_dir() else ():
         place = f"{channel}/{shown(Path(error.filename).relative_to(folder).as_posix())}"
         result.problem(place, 0, f"can't be listed ({error.strerror}); make it readable for the job")

@@ -144,27 +144,26 @@ def _other(sample: str, rows: Sequence[Sequence[str]], expected: str, header: st
 def _hidden(sample: str, rows: Sequence[Sequence[str]], header: str) -> Delimiter:
     """Return the comma, or another delimiter that every row has, where the comma is only one in each row's text."""
     columns = _columns_of(rows[0], header)
-    label = columns.label
-    others = [
-        other
-        for other in NAMES
-        if other != COMMA
-        and all(other in fields[label] for fields in rows)
-        and _share_that_fits(_parsed(sample, other), header, COMMA) == 1
-    ]
-    if not others or _has_quoted_fields(sample, COMMA) or not is_prose(sample, COMMA):
-        return Delimiter(COMMA, guessed=_may_be_in_labels(sample, rows, columns.text, header))
+    others = _others_in(columns.label, sample, rows, header, COMMA)
+    quoted = _has_quoted_fields(sample, COMMA)
+    if not others or quoted or not is_prose(sample, COMMA):
+        # A delimiter that every row has once behind the comma may be meant, and the comma be in every label.
+        return Delimiter(COMMA, guessed=not quoted and bool(_others_in(columns.text, sample, rows, header)))
     # If the comma looks like punctuation, and yet the values before it repeat, the user should check.
     return Delimiter(COMMA if _repeats(sample, COMMA) else others[0], guessed=True)
 
 
-def _may_be_in_labels(sample: str, rows: Sequence[Sequence[str]], text: int, header: str) -> bool:
-    """Return whether another delimiter, which every row has once behind the comma, could be the one that is meant."""
-    return not _has_quoted_fields(sample, COMMA) and any(
-        all(other in fields[text] for fields in rows) and _share_that_fits(_parsed(sample, other), header) == 1
+def _others_in(
+    column: int, sample: str, rows: Sequence[Sequence[str]], header: str, not_in_label: str | None = None
+) -> list[str]:
+    """Return the delimiters other than the comma that every row has in this column, and that can read all rows."""
+    return [
+        other
         for other in NAMES
         if other != COMMA
-    )
+        and all(other in fields[column] for fields in rows)
+        and _share_that_fits(_parsed(sample, other), header, not_in_label) == 1
+    ]
 
 
 def _is_meant(sample: str, expected: str) -> bool:
