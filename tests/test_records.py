@@ -285,9 +285,26 @@ def test_json_lines_read_as_a_stream_are_what_they_are_read_at_once_B06(content:
 
 @pytest.mark.parametrize("body", [b"[" + b"[]," * 40 + b"[]]", b"[" + b"{}," * 40 + b"{}]", b"[" * 41])
 def test_more_lists_and_objects_than_records_can_have_are_refused_before_they_are_parsed_H07(body: bytes) -> None:
-    with pytest.raises(RequestError) as caught:
-        records.read(io.BytesIO(body), JSON, Bounds(whole_bytes=1 << 20, records=10))
-    assert (caught.value.status, caught.value.code) == (413, "too_many_records")
+    refusal(body, JSON, Bounds(whole_bytes=1 << 20, records=10), error=(413, "too_many_records"))
+
+
+def test_more_numbers_than_records_can_have_are_refused_before_they_are_parsed_H07() -> None:
+    refusal("[" + "1," * 70_000, JSON, Bounds(whole_bytes=1 << 20, records=10), error=(413, "too_many_records"))
+    lines = b"[" + b"1," * 70_000 + b'1]\n"x"'
+    wrong, short = (
+        record for chunk in records.read(io.BytesIO(lines), JSON_LINES, Bounds(1 << 20, 10)).chunks for record in chunk
+    )
+    assert isinstance(wrong, RequestError)
+    assert short == "x"
+
+
+def test_commas_within_texts_are_not_counted_and_records_with_many_keys_are_told_which() -> None:
+    written = [", " * 50_000, ",\\", "x"]
+    body = records.read(io.BytesIO(json.dumps(written).encode()), JSON, Bounds(whole_bytes=1 << 20, records=3))
+    assert [record for chunk in body.chunks for record in chunk] == written
+    many = json.dumps([{"text": "a", **{f"k{key}": key for key in range(100)}}] * 3)
+    found = [str(each) for each in all_of(read(many, JSON, Bounds(whole_bytes=1 << 20, records=3)))]
+    assert all("remove the keys" in each for each in found)
 
 
 def test_brackets_within_texts_and_around_records_are_not_counted() -> None:

@@ -40,8 +40,10 @@ _Content = TypeVar("_Content", str, bytes)
 # {"features": ["..."]} is a record with two brackets, and {"instances": [ ... ]} has two around its records.
 BRACKETS_A_RECORD = 2
 BRACKETS_AROUND = 2
+COMMAS_A_RECORD = 2  # between it and the next, and between its id and its content
+COMMAS_OF_WRONG_RECORDS = 1 << 16  # these are parsed quickly, and records with too many keys are told which
 SHORT_LINE = 1 << 16  # characters; a line up to this length is parsed quickly, whatever it holds
-_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
+_TEXT_OR_SIGN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -137,7 +139,7 @@ def _single(record: Record) -> Body:
 
 def _json(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
     content = _whole_text(stream, JSON, bounds, requests)
-    if _has_more_brackets(content, BRACKETS_A_RECORD * bounds.records + BRACKETS_AROUND):
+    if _has_more_values(content, bounds.records, BRACKETS_AROUND):
         raise _too_many(bounds.records, "SERVING_MAX_RECORDS")
     value = _parsed(content, "the body", requests)
     if isinstance(value, RequestError):
@@ -233,15 +235,22 @@ def _refuse_document(head: bytes) -> None:
         )
 
 
-def _has_more_brackets(content: str, most: int) -> bool:
-    """Return whether JSON opens more lists and objects than its records can have.
+def _has_more_values(content: str, most: int, brackets_around: int = 0) -> bool:
+    """Return whether JSON has more values than ``most`` records can have, by its brackets and commas.
 
-    Parsing millions of brackets would block all other threads, and so pings, for seconds; counting them does not.
+    Parsing millions of values would block all other threads, and so pings, for seconds; counting signs does not.
     """
-    if content.count("[") + content.count("{") <= most:
+    return _has_more(content, "[{", BRACKETS_A_RECORD * most + brackets_around) or _has_more(
+        content, ",", COMMAS_A_RECORD * most + COMMAS_OF_WRONG_RECORDS
+    )
+
+
+def _has_more(content: str, signs: str, most: int) -> bool:
+    """Return whether JSON has more than ``most`` of some signs outside of its strings."""
+    if sum(content.count(sign) for sign in signs) <= most:
         return False
-    outside_of_texts = (match for match in _TEXT_OR_BRACKET.finditer(content) if match[0] in "[{")
-    return next(itertools.islice(outside_of_texts, most, None), None) is not None
+    outside = (match for match in _TEXT_OR_SIGN.finditer(content) if match[0] in signs)
+    return next(itertools.islice(outside, most, None), None) is not None
 
 
 def _read_up_to(stream: Stream, size: int) -> bytearray:
@@ -264,7 +273,7 @@ def _of_json_lines(lines: LineReader, requests: Requests = TEXTS) -> Iterator[Re
         line = lines.line()
         if isinstance(line, RequestError):
             yield line
-        elif len(line) > SHORT_LINE and _has_more_brackets(line, BRACKETS_A_RECORD):
+        elif len(line) > SHORT_LINE and _has_more_values(line, 1):
             yield invalid_record(f"{where} must be {requests.item_forms}, and nothing else")
         elif line.strip():
             value = _parsed(line, where, requests)
