@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -503,6 +504,19 @@ def test_the_settings_come_from_the_environment_where_gunicorn_gives_none(
     wait_until(lambda: client.get("/ping").status_code == 200)
     assert client.post("/invocations", data="abc").data == b"yes,0.75000000"
     assert folders == [Path("/nowhere/model")]
+
+
+def test_memory_is_returned_after_large_requests_whatever_their_answer(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr("classifier.serving.app.Trimmer", lambda: SimpleNamespace(after=sizes.append))
+    client = client_of(backend)
+    sizes.clear()
+    assert client.post("/invocations", data="abc").status_code == 200
+    assert client.post("/invocations", data="break").status_code == 500
+    assert client.post("/invocations", data="[", content_type="application/json").status_code == 400
+    assert sizes == [3, 5, 1]
 
 
 @pytest.mark.parametrize(

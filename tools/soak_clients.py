@@ -34,6 +34,7 @@ from soak_server import Answer, Server, Start, ask, wait_until
 FUZZ_THREADS = 4  # fewer than any server lets wait
 FUZZ_GROWTH = 0.05
 SAMPLE_SECONDS = 0.25
+LEVEL_SAMPLES = 40  # ten seconds: a request of several MB takes about one
 NO_SUCH_HTTP = (501, 505)  # what broken HTTP may be answered besides 4xx
 BYTES_SECONDS = 1.0  # broken HTTP that is not answered by then may wait for more
 SLOW_RATIO = 3
@@ -53,11 +54,12 @@ def fuzz(start: Start, sizes: Sizes) -> Row:
     with start() as server:
         with repeating(server.memory, SAMPLE_SECONDS) as before:
             _odd_answers(server, sizes.fuzz_requests, sizes.seed + 1, marker)
-        say(f"fuzz: warm, at {level(before) / MEGABYTE:.0f} MB")
+        first = level(before, LEVEL_SAMPLES)
+        say(f"fuzz: warm, at {first / MEGABYTE:.0f} MB")
         workers = server.workers()
         with repeating(server.memory, SAMPLE_SECONDS) as after:
             seen = _odd_answers(server, sizes.fuzz_requests, sizes.seed, marker)
-        growth = level(after) / level(before) - 1
+        growth = level(after, LEVEL_SAMPLES) / first - 1
         found = {f"{fault}: {count}": True for fault, count in Counter(fault for _, fault in seen if fault).items()} | {
             "nothing was answered with 200": not any(status == 200 for status, _ in seen),
             "a worker was replaced": server.workers() != workers,

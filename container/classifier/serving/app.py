@@ -19,7 +19,7 @@ from classifier.errors import RequestError
 from classifier.predictor import Predictor
 from classifier.serving import logs, model, model_routes, page, readiness
 from classifier.serving.invocation import Answer, Invocation, Service, Usage, invoke
-from classifier.serving.memory import ModelMemory
+from classifier.serving.memory import ModelMemory, Trimmer
 from classifier.serving.model import Background
 from classifier.serving.models import Models
 from classifier.serving.settings import ServingSettings
@@ -67,6 +67,8 @@ def create_app(settings: ServingSettings | None = None, load: model.Load = model
     app.before_request(_start)
     app.register_error_handler(Exception, _refuse)
     app.after_request(partial(_finish, service=service))
+    trimmer = Trimmer()
+    app.teardown_request(lambda _: trimmer.after(request.content_length or 0))
     return app
 
 
