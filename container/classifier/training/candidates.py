@@ -57,9 +57,10 @@ class Candidate:
     settings: Mapping[str, Any]
 
 
+TOP_LAYER = "top layer"
 CANDIDATES = (
     Candidate(LINEAR, {"model_id": LINEAR}),
-    Candidate("top layer", {"model_id": DEFAULT_ENCODER, "train_only_top_layer": True}),
+    Candidate(TOP_LAYER, {"model_id": DEFAULT_ENCODER, "train_only_top_layer": True}),
     Candidate("whole network", {"model_id": DEFAULT_ENCODER, "train_only_top_layer": False}),
 )
 
@@ -103,7 +104,7 @@ class Costs:
     """What candidates take, in seconds.
 
     Attributes:
-        encoding: The encoder on one text.
+        encoding: The encoder on one text, at most.
         windows: The mean number of windows of a text, one of which is read in a training step.
         training: The number of training rows.
         scored: The number of validation and test rows.
@@ -232,7 +233,11 @@ def _fitting(trial: Trial, rows: Data, context: JobContext, trials: Sequence[Tri
     files = load_encoder.find(context.channel, None, trial.hyperparameters, _scratch(context, "timed"), rows.modality)
     counts = len(rows.training.records), len(rows.labels)
     epochs = recipe.choose(files, *counts, trial.hyperparameters, further=False).hyperparameters.epochs
-    costs = Costs(*_timed(files, trial, rows, context), counts[0], scored, linear)
+    seconds, windows = _timed(files, trial, rows, context)
+    # A sample of texts is padded more than all of them in order of length, as the frozen encoder reads them.
+    read = max((each.seconds for each in trials if each.name == TOP_LAYER and each.metrics), default=np.inf)
+    seconds = min(seconds, read / (counts[0] + len(rows.validation.records)))
+    costs = Costs(seconds, windows, counts[0], scored, linear)
     left = context.left(trial.hyperparameters.time_budget)
     needed = costs.top_layer if trial.hyperparameters.train_only_top_layer else costs.epoch
     if needed > left:
@@ -264,7 +269,7 @@ def _remembered(trial: Trial, rows: Data, context: JobContext, epochs: int) -> i
 
 
 def _timed(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext) -> tuple[float, float]:
-    """Return the seconds that the encoder takes for one of the training texts, and its windows, by a sample of them."""
+    """Return the most seconds that the encoder takes for a training text, and a text's mean windows, by a sample."""
     encoder = load_encoder.load(files, context.channel, trial.hyperparameters, rows, context.cluster)
     order = np.random.default_rng(trial.hyperparameters.seed).permutation(len(rows.training.records))[:ROWS_TIMED]
     inputs = batches.tokenize(encoder, [rows.training.records[index] for index in order])
