@@ -110,6 +110,16 @@ def test_a_time_that_is_measured_is_that_of_a_text(auto: Job, caplog: pytest.Log
     assert [row["note"] for row in leaderboard(auto)] == ["", "", ""]
 
 
+def test_the_top_layers_trial_says_more_about_an_epoch_than_a_sample_of_texts() -> None:
+    linear, tried, failed = (
+        candidates.Trial(name, {}, Hyperparameters.parse({}), seconds=10.0, metrics=metrics)
+        for name, metrics in (("linear", {"val_loss": 1.0}), ("top layer", {"val_loss": 1.0}), ("top layer", {}))
+    )
+    assert candidates._at_most(0.5, [linear, tried], read=100) == pytest.approx(0.1)
+    assert candidates._at_most(0.05, [linear, tried], read=100) == pytest.approx(0.05)
+    assert candidates._at_most(0.5, [linear, failed], read=100) == pytest.approx(0.5)
+
+
 def test_n_grams_that_are_unwanted_leave_the_linear_model_out(auto: Job) -> None:
     auto.configure(hyperparameters={**SETTINGS, "ngram_features": "False"})
     auto.train()

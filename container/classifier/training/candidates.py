@@ -233,11 +233,7 @@ def _fitting(trial: Trial, rows: Data, context: JobContext, trials: Sequence[Tri
     files = load_encoder.find(context.channel, None, trial.hyperparameters, _scratch(context, "timed"), rows.modality)
     counts = len(rows.training.records), len(rows.labels)
     epochs = recipe.choose(files, *counts, trial.hyperparameters, further=False).hyperparameters.epochs
-    seconds, windows = _timed(files, trial, rows, context)
-    # A sample of texts is padded more than all of them in order of length, as the frozen encoder reads them.
-    read = max((each.seconds for each in trials if each.name == TOP_LAYER and each.metrics), default=np.inf)
-    seconds = min(seconds, read / (counts[0] + len(rows.validation.records)))
-    costs = Costs(seconds, windows, counts[0], scored, linear)
+    costs = Costs(*_timed(files, trial, rows, context, trials), counts[0], scored, linear)
     left = context.left(trial.hyperparameters.time_budget)
     needed = costs.top_layer if trial.hyperparameters.train_only_top_layer else costs.epoch
     if needed > left:
@@ -268,7 +264,9 @@ def _remembered(trial: Trial, rows: Data, context: JobContext, epochs: int) -> i
         return epochs
 
 
-def _timed(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext) -> tuple[float, float]:
+def _timed(
+    files: EncoderFiles | None, trial: Trial, rows: Data, context: JobContext, trials: Sequence[Trial]
+) -> tuple[float, float]:
     """Return the most seconds that the encoder takes for a training text, and a text's mean windows, by a sample."""
     encoder = load_encoder.load(files, context.channel, trial.hyperparameters, rows, context.cluster)
     order = np.random.default_rng(trial.hyperparameters.seed).permutation(len(rows.training.records))[:ROWS_TIMED]
@@ -278,7 +276,16 @@ def _timed(files: EncoderFiles | None, trial: Trial, rows: Data, context: JobCon
     started = time.monotonic()
     evaluate.compute(encode, inputs)
     seconds = (time.monotonic() - started) / len(inputs)
-    return seconds, float(long_texts.windows(encoder.layer, inputs.lengths()).mean())
+    windows = float(long_texts.windows(encoder.layer, inputs.lengths()).mean())
+    return _at_most(seconds, trials, len(rows.training.records) + len(rows.validation.records)), windows
+
+
+def _at_most(seconds: float, trials: Sequence[Trial], read: int) -> float:
+    """Return the seconds for a text by a sample or, if fewer, by the top layer's trial, which has read so many texts.
+
+    A few texts are padded more than many in order of length.
+    """
+    return min([seconds, *(each.seconds / read for each in trials if each.name == TOP_LAYER and each.metrics)])
 
 
 def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserError]) -> Trial:
