@@ -240,7 +240,15 @@ def test_a_field_with_a_carriage_return_is_read_back_as_it_was(tmp_path: Path) -
 def test_an_empty_text_in_quotes_is_a_reject_wherever_it_is(tmp_path: Path) -> None:
     for content in ('text\n"good film"\n""\n"bad film"\n', '""\ntext\ngood film\nbad film\n'):
         assert list(rejected(tmp_path, content).values()) == [NO_TEXT]
-    assert texts(tmp_path, "text\ngood film\n\nbad film\n") == ["good film", "bad film"]
+
+
+def test_a_blank_line_between_texts_is_a_reject_as_the_result_has_no_line_for_it(tmp_path: Path) -> None:
+    assert rejected(tmp_path, "text\ngood film\n\n  \nbad film\n\n\n") == {3: NO_TEXT, 4: NO_TEXT}
+    assert rejected(tmp_path, "good film\n\nbad film; dull\n\r\nso so\n", "--header", "false") == {
+        2: NO_TEXT,
+        4: NO_TEXT,
+    }
+    assert texts(tmp_path, "\nid,text\n\n1,good film\n\n2,bad film\n") == ["good film", "bad film"]
 
 
 def test_a_single_line_of_prose_is_no_table_of_semicolons(tmp_path: Path) -> None:

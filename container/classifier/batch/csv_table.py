@@ -35,12 +35,12 @@ HEADER_AGAIN = "the header is repeated; remove this line"
 class _Fields(NamedTuple):
     line: int
     size: int
-    values: list[str]
+    values: list[str]  # none of a blank line
 
     @property
     def is_filled(self) -> bool:
         """Whether it is more than a single empty text."""
-        return len(self.values) > 1 or bool(self.values[0].strip())
+        return len(self.values) > 1 or any(value.strip() for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class CsvTable:
 
     def records(self, file: TextIO) -> Iterator[Record]:
         """Yield the rows and the rejects."""
-        found = _read(file, self.delimiter)
+        found = _without_blank_lines(_read(file, self.delimiter), are_texts=self.count == 1)
         if self.header:  # skip the first well-formed row
             for first in found:
                 if isinstance(first, _Fields) and first.is_filled:
@@ -180,8 +180,22 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
         except csv.Error:
             yield _broken(lines) if delimiter.character else _whole(lines)
         else:
-            if len(values) > 1 or (values and lines.first.strip()):
-                yield _Fields(lines.number, lines.size, values) if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+            is_blank = len(values) <= 1 and not lines.first.strip()
+            fields = _Fields(lines.number, lines.size, [] if is_blank else values)
+            yield fields if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+
+
+def _without_blank_lines(rows: Iterable[_Fields | Reject], *, are_texts: bool) -> Iterator[_Fields | Reject]:
+    """Leave blank lines out; those between texts, if each line is one, are rejects: the result has fewer lines."""
+    first = 0
+    for row in rows:
+        if isinstance(row, _Fields) and not row.values:
+            first = first or row.line
+            continue
+        if first and are_texts:
+            yield from (Reject(line, NO_TEXT) for line in range(first, row.line))
+        first = 0
+        yield row
 
 
 def _whole(lines: Lines) -> _Fields | Reject:
