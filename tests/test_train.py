@@ -272,8 +272,10 @@ def test_a_job_with_its_own_script_runs_that_and_passes_sigterm_on(job: Job) -> 
 def test_a_users_script_that_fails_fails_the_job(job: Job) -> None:
     (job.base / "code").mkdir()
     (job.base / "code" / "mine.py").write_text("raise SystemExit(3)")
-    job.configure(hyperparameters={"sagemaker_program": "mine.py"})
-    assert job.run().returncode != 0
+    job.configure(hyperparameters={"sagemaker_program": '"mine.py"'})
+    done = job.run()
+    assert done.returncode != 0
+    assert "WARNING event=script program='mine.py' note=\"this script runs instead" in done.stdout
     assert "ExecuteUserScriptError" in job.failure
 
 

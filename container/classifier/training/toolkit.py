@@ -26,6 +26,9 @@ CONFIGURATION: Mapping[str, Mapping[str, object]] = {
 }
 PROGRAM = "sagemaker_program"
 SUBMITTED = "sagemaker_submit_directory"
+INSTEAD = (
+    "this script runs instead of the image's own training; remove entry_point and source_dir to train with the image"
+)
 FILES_NAMED = 5
 CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
 # What the toolkit writes to the failure file if a step before the script fails: a function or an error.
@@ -51,11 +54,13 @@ def run(function: str) -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="job-") as stand_in:
         set_variables({"CLASSIFIER_BASE_DIR": str(base), "SAGEMAKER_BASE_DIR": str(_prepared(base, Path(stand_in)))})
-        if not _brings_a_script(base):
+        script = _script(base)
+        if not script:
             set_variables({"SAGEMAKER_TRAINING_MODULE": function})
         elif Interruption.of_process().requested():
             return 1
         else:
+            log.warning("event=script program=%r note=%r", script, INSTEAD)
             forward_to_children()
         return _run_trainer(base)
 
@@ -82,10 +87,10 @@ def _forget_last_run(output: Path) -> None:
         (output / name).unlink(missing_ok=True)
 
 
-def _brings_a_script(base: Path) -> bool:
-    if variables().get("SAGEMAKER_PROGRAM"):
-        return True
-    return bool(_hyperparameters(base).get(PROGRAM))
+def _script(base: Path) -> str:
+    """Return the name of the job's own script; empty if it has none."""
+    given = variables().get("SAGEMAKER_PROGRAM") or _hyperparameters(base).get(PROGRAM)
+    return unquote(given) if given else ""
 
 
 def _explain(base: Path) -> None:
