@@ -20,8 +20,9 @@ from classifier.environment import Environment
 from classifier.hyperparameters import Hyperparameters
 from classifier.pixels import ImageSource
 from classifier.report import __main__ as program
-from classifier.report import confusion
+from classifier.report import confusion, summary
 from classifier.report.elements import quoted
+from classifier.report.results import Results
 from classifier.training import data_summary, evaluate, examples, output
 from classifier.training.context import JobContext
 from classifier.training.data import Split
@@ -187,10 +188,55 @@ def test_every_section_has_its_numbers(tmp_path: Path) -> None:
         "The model is not better.", "0.6543", "Epoch 2 of 2 was kept.", "88.9 %", "All confusions label",
         "training/data.csv:3 no yes 99.0 %", "1 row of 27 may have a wrong label", "training/data.csv:7 yes no 0.910",
         "a temperature of 1.234, fitted on 40 validation rows", "2.34 %", "10.00 %", "80 % to 90 % 85.0 % 75.0 % 40",
-        "the threshold 0.777 was chosen. 80.0 % of 27 rows are answered (95 % interval: 70.0 % to 90.0 %), and 97.0 %",
+        "the threshold 0.777 was chosen. 80.0 % of 27 validation rows are answered (95 % interval: 70.0 % to 90.0 %)",
         "yes 0.654", "12 seconds; 2 hosts, instance type ml.m5.xlarge, 4 processors.", "tensorflow 1,234",
     ):  # fmt: skip
         assert words in text, words
+
+
+@pytest.mark.parametrize(("rows", "compared"), [(18, True), (10, False)])
+def test_a_baseline_is_compared_on_the_same_rows_only(tmp_path: Path, rows: int, compared: bool) -> None:
+    baseline = {"accuracy": 0.5, "macro_f1": 0.4, "rows": rows, "surpassed": True}
+    text = words_of(written(tmp_path, {"validation": of_split(["a", "b"]), "baseline": baseline}))
+    assert ("get 50.0 % of the validation rows right: the model makes 78 % fewer mistakes." in text) == compared
+    assert ("get 50.0 % of the validation rows right." in text) != compared
+
+
+def test_a_last_step_on_validation_rows_is_told_where_there_are_some(tmp_path: Path) -> None:
+    chosen = {"refit": True, "vectors_inverse_penalty": 1.0}
+    assert "the validation rows too" not in words_of(written(tmp_path, {"top_layer": chosen, "best": {"loss": 0.5}}))
+    page = written(tmp_path, {"top_layer": chosen, "validation": of_split(["a", "b"])})
+    assert "At the end, it learnt from the validation rows too" in words_of(page)
+
+
+def test_an_encoder_between_the_pre_trained_and_the_fine_tuned_one_is_told(tmp_path: Path) -> None:
+    epochs = [{"val_accuracy": 0.6, "val_loss": 0.5}, {"val_accuracy": 0.7, "val_loss": 0.4}]
+    chosen = {"fine_tuned_share": 0.3, "vectors_inverse_penalty": 1.0, "refit": True, "ngram_features": True}
+    text = words_of(
+        written(tmp_path, {"epochs": epochs, "top_layer": chosen, "best": {}, "validation": of_split(["a", "b"])})
+    )
+    assert "Epoch 2 of 2 was kept. Better than that was an encoder between the pre-trained and the fine-tuned" in text
+    assert "its top layer learnt from the validation rows too" in text
+
+
+def test_the_part_of_one_host_is_not_told_as_the_whole_data(tmp_path: Path) -> None:
+    labels = [
+        {"label": "a", "training": 90, "validation": 10, "test": 1},
+        {"label": "b", "training": 10, "validation": 90, "test": 9},
+    ]
+    data = {"modality": "text", "held_out": False, "labels": labels}
+    assert "is the label of" in words_of(written(tmp_path, {"validation": of_split(["a", "b"]), "data": data}))
+    data["sharded"] = ["training"]
+    text = words_of(written(tmp_path, {"validation": of_split(["a", "b"]), "data": data}))
+    assert "was trained on 100 texts (those of the first host) with 2 labels" in text
+    assert "is the label of" not in text
+
+
+def test_a_linear_model_is_not_advised_to_read_windows() -> None:
+    lengths = {"limit": 64, "long_texts": "truncate", "training": {"rows": 10, "at_limit": 5}}
+    results = Results({"data": {"labels": [], "lengths": lengths}}, {"encoder": {"family": "linear"}})
+    (advice,) = summary._of_data(results)
+    assert advice.endswith("are not read whole: try a larger max_sequence_length.")
 
 
 def test_a_curve_without_a_target_has_no_threshold(tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_the_review_is_appended_to_the_training_data_once_it_is_labelled(tmp_pat
     assert check_data("check", data).returncode == 0
 
 
+def test_predictions_of_batch_can_be_reviewed(tmp_path: Path, tiny_model: Path) -> None:
+    for name, content in (
+        ("a.csv", "text,predicted_label,probability\nthe car is good,0,0.75\n"),
+        ("b.jsonl", '{"text": "the film is old", "predicted_label": 0, "probability": 0.75}\n'),
+    ):
+        (tmp_path / name).write_text(content)
+        assert run(tiny_model, tmp_path / name, tmp_path / "out", "--review", "5") == 0
+        assert len(rows(tmp_path / "out" / "review.csv")) == 1
+
+
 def test_rows_that_can_not_be_read_are_left_out_with_a_warning(
     tmp_path: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,7 +90,8 @@ def test_a_number_is_the_same_in_every_file(job: Job) -> None:
         overall, by_label = (group["metric_data"] for group in details[split]["metric_groups"])
         assert [metric["value"] for metric in overall] == [report["accuracy"], report["macro_f1"]]
         assert [metric["value"] for metric in results[split]] == [report["accuracy"], report["macro_f1"]]
-        assert by_label[2]["value"] == [line["f1"] for line in report["by_label"]]
+        assert by_label[2]["value"] == [line["f1"] for line in report["by_label"] if line["rows"]]
+        assert len(by_label[2]["x_axis_name"]) == len(by_label[2]["value"])
         assert by_label[3]["value"] == report["confusion_matrix_rows_are_true"]
     metrics = card["training_details"]["training_job_details"]["user_provided_training_metrics"]
     assert {metric["name"]: metric["value"] for metric in metrics} == evaluation["best"] == job.manifest["metrics"]

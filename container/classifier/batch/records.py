@@ -65,7 +65,7 @@ class Added:
     """The columns that a result adds to each row.
 
     Attributes:
-        labels: The labels, in the order of the probabilities.
+        labels: The labels, in the order of the probabilities; none if no column is added.
         each: Whether there is a column for each label's probability.
         thresholds: What each label's probability must exceed for the label to be answered; None answers every label.
         words: Whether there is a column for the words that made the label.
@@ -79,6 +79,8 @@ class Added:
     @property
     def names(self) -> list[str]:
         """The names of the added columns."""
+        if not self.labels:
+            return []
         each = [f"{PROBABILITY}_{label}" for label in self.labels] if self.each else []
         return [LABEL_COLUMN, PROBABILITY, *each, *([WORDS] if self.words else [])]
 

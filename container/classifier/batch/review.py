@@ -166,7 +166,7 @@ def _added(job: Job, name: str, candidates: Candidates) -> Tally:
     """Predict the rows of a file, and add them to the candidates."""
     path = job.source.fetch(name, job.scratch)
     try:
-        source, table = table_of(job, name, path, Added(job.predictor.labels, each=False))
+        source, table = table_of(job, name, path, Added((), each=False))
         watch, at_once = Watch(name), job.options.computing.batches_at_once
         with tables.reading(source), open_text(source, LENIENT) as file:
             blocks = predicting.blocks(table.records(file))

@@ -39,7 +39,9 @@ def mistakes(results: Results) -> Section | None:
     """Return the section on the most confident mistakes; None without any."""
     if not results.mistakes:
         return None
-    words = [f"The mistakes with the highest probability; {MISCLASSIFIED} has all. Some may be wrong labels."]
+    several = results.evaluation.get("cost", {}).get("hosts", 1) > 1
+    has = f"{MISCLASSIFIED} has all{' of the first host' if several else ''}"
+    words = [f"The mistakes on validation rows with the highest probability; {has}. Some may be wrong labels."]
     columns = ("place", "label", "predicted label", "probability")
     rows = [[shown(each["place"]), shown(each["label"]), *_predicted(each)] for each in results.mistakes]
     tables = opened(MISCLASSIFIED, columns, rows, more=len(rows) == MOST_ROWS)

@@ -85,6 +85,7 @@ def coverage(results: Results) -> Section | None:
     if not curve:
         return None
     words = ["If answers with a probability below a threshold are left out, more of the others are right."]
+    words += ["This was measured on the validation rows."]
     marks = []
     if found.get("threshold") is not None:
         words += _chosen(found)
@@ -112,17 +113,20 @@ def _chosen(found: Mapping[str, Any]) -> list[str]:
     target = percent(found["target_precision"])
     if found["precision"] is None:
         return [f"No threshold surely reaches the precision of {target} that was asked for: no label is answered."]
-    words = [f"For a precision of {target}, the threshold {found['threshold']:.3f} was chosen. {_answered(found)}"]
+    words = [f"For a precision of {target}, the threshold {found['threshold']:.3f} was chosen."]
+    words += [_answered(found, "validation")]
     test = found.get("test")
     never = sum(threshold >= 1 for threshold in found.get("thresholds", {}).values())
     if never:
         words.append(f"{count(never, 'label')} with a threshold of 1, which no probability exceeds: never answered.")
-    return [*words, f"Of the test rows: {_answered(test)}"] if test and test["precision"] is not None else words
+    if not test:
+        return words
+    return [*words, _answered(test, "test") if test["precision"] is not None else "None of the test rows is answered."]
 
 
-def _answered(found: Mapping[str, Any]) -> str:
+def _answered(found: Mapping[str, Any], split: str) -> str:
     return (
-        f"{percent(found['coverage'])} of {count(found['rows'], 'row')} are answered"
+        f"{percent(found['coverage'])} of {count(found['rows'], f'{split} row')} are answered"
         f"{_between(found.get('coverage_interval'))}, and {percent(found['precision'])} of these answers are right"
         f"{_between(found.get('precision_interval'))}."
     )

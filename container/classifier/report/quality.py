@@ -13,6 +13,7 @@ MOST_BARS = 25
 MOST_CONFUSIONS = 40
 MOST_IN_A_TABLE = 30  # labels of a whole confusion matrix
 MOST_OPEN, OPEN = 25, 15  # rows of a table that is shown whole; those that are shown of a longer one
+NOT_HERE = "The job's evaluation.json, which is not here, has the figures of each label."
 NO_ROWS = "There are no validation rows and no test rows, so that there is nothing to show: set validation_split_ratio."
 CURVES = (
     ("loss", "Loss", (("training", "loss"), ("validation", "val_loss"))),
@@ -28,18 +29,21 @@ def candidates(results: Results) -> Section | None:
     """Return the section on the candidates of ``model_id=auto``; None without any."""
     if not results.candidates:
         return None
+    figures = [
+        name for name in ("val_accuracy", "val_macro_f1", "val_auc", "val_loss") if name in results.candidates[0]
+    ]
     rows = [
         [
             shown(row["model"]),
             shown(row["hyperparameters"]) if row["hyperparameters"] else "–",
-            *(rounded(row[name]) for name in ("val_accuracy", "val_macro_f1", "val_loss")),
+            *(rounded(row[name]) for name in figures),
             rounded(row["seconds"], 1),
             "yes" if row["chosen"] == "True" else "no",
             shown(row["note"]) if row["note"] else "–",
         ]
         for row in results.candidates
     ]
-    columns = ("model", "hyperparameters", "val_accuracy", "val_macro_f1", "val_loss", "seconds", "chosen", "note")
+    columns = ("model", "hyperparameters", *figures, "seconds", "chosen", "note")
     words = ["The candidates on the validation rows; the best was exported."]
     return Section("candidates", "Candidates", words, tables=[Table("leaderboard.csv", columns, rows)])
 
@@ -69,7 +73,11 @@ def learning(results: Results) -> Section | None:
         )
         return Section("learning", "Learning", [f"{one}, so that there is no curve."], tables=[table])
     words = [f"Epoch {kept} of {len(epochs)} was kept."]
-    if results.evaluation.get("top_layer", {}).get("ngram_features"):
+    chosen = results.evaluation.get("top_layer", {})
+    if share := chosen.get("fine_tuned_share"):
+        between = f"an encoder between the pre-trained and the fine-tuned one ({percent(share, 0)} of the latter)"
+        words += [f"Better than that was {between}, its top layer solved, and it was exported."]
+    elif chosen.get("ngram_features"):
         words = [f"Epoch {kept} of {len(epochs)} was kept; n-grams were then added to it."]
     charts = [
         _curves(name, title, [(of, key) for of, key in drawn if key in names], epochs, kept)
@@ -95,10 +103,15 @@ def _curves(
     return Chart(f"learning-{name}", f"{title} over the epochs", lines(alt, found, across, up, [Mark(kept, "kept")]))
 
 
+def _no_rows(results: Results) -> str:
+    """Say why there are no figures by label."""
+    return NOT_HERE if "val_accuracy" in results.evaluation.get("best", {}) else NO_ROWS
+
+
 def by_label(results: Results) -> Section:
     """Return the section on precision, recall and F1 of each label."""
     if not results.split:
-        return Section("labels", "Labels", [NO_ROWS])
+        return Section("labels", "Labels", [_no_rows(results)])
     report = results.evaluation[results.split]
     with_rows = [each for each in report["by_label"] if each["rows"]]
     weakest = sorted(with_rows, key=lambda each: (each["f1"], -each["rows"]))[:MOST_BARS]
@@ -158,7 +171,7 @@ def _tables_of_labels(report: Mapping[str, Any], split: str, *, folded: bool) ->
 def confusions(results: Results) -> Section:
     """Return the section on the confusion matrix."""
     if not results.split:
-        return Section("confusions", "Confusions", [NO_ROWS])
+        return Section("confusions", "Confusions", [_no_rows(results)])
     found = confusion.read(results.evaluation[results.split])
     largest = found.largest()
     wrong = sum(rows for *_, rows in largest)

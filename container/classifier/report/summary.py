@@ -51,8 +51,9 @@ def _trained(results: Results) -> Iterator[str]:
     by_label = evaluation.get("data", {}).get("labels", ())
     rows = sum(each["training"] for each in by_label) or manifest.get("data", {}).get("training_rows", 0)
     labels = len(by_label) or len(manifest.get("labels", ()))
+    part = " (those of the first host)" if "training" in evaluation.get("data", {}).get("sharded", ()) else ""
     on = (
-        f"{count(rows, results.noun)} with {count(labels, 'label')}"
+        f"{count(rows, results.noun)}{part} with {count(labels, 'label')}"
         if rows
         else "rows that these files do not describe"
     )
@@ -70,8 +71,9 @@ def _trained(results: Results) -> Iterator[str]:
     if chosen.get("ngram_features") and encoder.get("family") != "linear":
         yield "A linear model of n-grams has a part in its answers."
     solved = encoder.get("family") == "linear" or chosen.get("vectors_inverse_penalty")
-    if chosen.get("refit") and (solved or chosen.get("ngram_features")):
-        learnt = "it" if solved else "its n-grams"
+    validated = "validation" in evaluation or manifest.get("data", {}).get("validation_rows")
+    if chosen.get("refit") and validated and (solved or chosen.get("ngram_features")):
+        learnt = "its top layer" if chosen.get("fine_tuned_share") else "it" if solved else "its n-grams"
         yield f"At the end, {learnt} learnt from the validation rows too; the figures on those are from before."
 
 
@@ -97,14 +99,16 @@ def _good(results: Results) -> Iterator[str]:
             yield f"It was right for {percent(metric)} of the validation rows; the files of the job have the details."
     baseline = evaluation.get("baseline")
     if baseline and "surpassed" in baseline:
-        fewer = _fewer_mistakes(evaluation.get("validation", {}).get("accuracy"), baseline["accuracy"])
+        fewer = _fewer_mistakes(evaluation.get("validation"), baseline)
         yield f"N-grams alone, the baseline, get {percent(baseline['accuracy'])} of the validation rows right{fewer}."
 
 
-def _fewer_mistakes(right: float | None, baseline: float) -> str:
-    if right is None or right <= baseline:
+def _fewer_mistakes(report: Mapping[str, Any] | None, baseline: Mapping[str, Any]) -> str:
+    """Compare the model with the baseline, unless that was measured on a sample of the rows, or is as good."""
+    if report is None or baseline.get("rows") != rows_of(report) or report["accuracy"] <= baseline["accuracy"]:
         return ""
-    return f": the model makes {percent((right - baseline) / (1 - baseline), 0)} fewer mistakes"
+    fewer = (report["accuracy"] - baseline["accuracy"]) / (1 - baseline["accuracy"])
+    return f": the model makes {percent(fewer, 0)} fewer mistakes"
 
 
 def _interval(report: Mapping[str, Any]) -> tuple[float, float]:
@@ -181,8 +185,10 @@ def _of_data(results: Results) -> Iterator[str]:
     training = data.get("lengths", {}).get("training")
     if training and training["at_limit"] > MANY_AT_LIMIT * training["rows"]:
         share, limit = percent(training["at_limit"] / training["rows"], 0), data["lengths"]["limit"]
-        cure = "" if data["lengths"]["long_texts"] == "windows" else ": try long_texts=windows"
+        cure = _cure_of_length(results, data["lengths"])
         yield f"{share} of the training texts have {limit:,} tokens or more, and are not read whole{cure}."
+    if data.get("sharded"):  # one host's part says little about the others'
+        return
     shares = label_shares(data)
     for split in ("test", "validation"):
         if split in shares:
@@ -195,6 +201,12 @@ def _of_data(results: Results) -> Iterator[str]:
                     f"{quoted(label)} is the label of {percent(after, 0)} of the {split} rows, but of "
                     f"{percent(before, 0)} of the training rows."
                 )
+
+
+def _cure_of_length(results: Results, lengths: Mapping[str, Any]) -> str:
+    if results.manifest.get("encoder", {}).get("family") == "linear":
+        return ": try a larger max_sequence_length"
+    return "" if lengths["long_texts"] == "windows" else ": try long_texts=windows"
 
 
 def label_shares(data: Mapping[str, Any]) -> dict[str, list[float]]:

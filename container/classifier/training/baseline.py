@@ -75,7 +75,12 @@ class Baseline:
         mine = evaluate.metrics(self.probabilities, self.targets, name)
         accuracy, macro_f1 = mine["val_accuracy"], mine["val_macro_f1"]
         log.info("event=baseline accuracy=%.6f macro_f1=%.6f seconds=%.1f", accuracy, macro_f1, self.seconds)
-        found: dict[str, Any] = {"accuracy": accuracy, "macro_f1": macro_f1, "seconds": round(self.seconds, 1)}
+        found: dict[str, Any] = {
+            "accuracy": accuracy,
+            "macro_f1": macro_f1,
+            "rows": len(self.targets),
+            "seconds": round(self.seconds, 1),
+        }
         if trained is None:
             return found
         value, theirs = (each[f"val_{name}"] for each in (mine, evaluate.metrics(trained, self.targets, name)))

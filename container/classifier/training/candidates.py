@@ -36,7 +36,7 @@ from classifier.training.standard_files.tensorboard import EpochEvents
 
 log = logging.getLogger(__name__)
 
-FIGURES = ("val_loss", "val_accuracy", "val_macro_f1")
+FIGURES = ("val_loss", "val_accuracy", "val_macro_f1", "val_auc")  # the last with eval_metric=auc only
 ROWS_TIMED = 128
 SHARE_OF_EPOCHS = (
     0.85  # of the time that is left; the rest is for loading the encoder and for what was estimated too low
@@ -198,7 +198,9 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
             "event=leaderboard model=%r %s seconds=%.1f chosen=%s note=%r",
             trial.name, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
         )  # fmt: skip
-    return replace(best, outcome=replace(tested(best.model, rows, context.interruption), suspects=suspects)), trials
+    given = replace(best.model.hyperparameters, suspect_labels=hyperparameters.suspect_labels)
+    outcome = replace(tested(best.model, rows, context.interruption), suspects=suspects, hyperparameters=given)
+    return replace(best, outcome=outcome), trials
 
 
 def _planned(
@@ -213,7 +215,7 @@ def _planned(
     settings = {**candidate.settings, "model_id": defaults(candidate.settings["model_id"])["model_id"]}
     if chosen.train_only_top_layer:  # hyperparameters of steps are for the whole network
         chosen = replace(chosen, given=chosen.given - STEPWISE)
-    if not chosen.solves_top_layer:  # the candidates before it search for suspect labels
+    if not chosen.solves_top_layer and any(each.metrics for each in trials):  # these have searched for suspect labels
         chosen = replace(chosen, suspect_labels=False)
     trial = Trial(candidate.name, settings, chosen)
     if context.interruption.requested() and any(each.metrics for each in trials):
@@ -349,7 +351,7 @@ def write(folder: Path, best: Trial, trials: Sequence[Trial]) -> None:
         {
             "model": trial.settings["model_id"],
             "hyperparameters": _shown({name: each for name, each in trial.settings.items() if name != "model_id"}),
-            **{name: trial.metrics.get(name) for name in FIGURES},
+            **{name: trial.metrics.get(name) for name in FIGURES if name in best.metrics},
             "seconds": round(trial.seconds, 1),
             "chosen": trial.name == best.name,
             "note": trial.note,

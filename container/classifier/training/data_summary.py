@@ -1,6 +1,6 @@
 """A summary of a job's data for its report: rows of each label in each split, lengths of texts. No text is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,20 @@ BINS = 24  # of the histogram of lengths, at most and about
 SPLITS = ("training", "validation", "test")
 
 
-def summary(rows: Data, lengths: Mapping[str, Any]) -> dict[str, Any]:
+def summary(rows: Data, lengths: Mapping[str, Any], sharded: Collection[str] = ()) -> dict[str, Any]:
     """Return the summary, for ``evaluation.json``.
 
     Args:
         rows: The rows of this host; where hosts have rows of their own, the others' are not in the summary.
         lengths: What :func:`lengths` returned; may be empty.
+        sharded: The splits of which other hosts have rows of their own.
     """
     splits: dict[str, Split] = {name: getattr(rows, name) for name in SPLITS}
     counts = {name: np.bincount(split.targets, minlength=len(rows.labels)) for name, split in splits.items()}
     return {
         "modality": rows.modality.name,
         "held_out": rows.held_out,
+        **({"sharded": sorted(sharded)} if sharded else {}),
         "labels": [
             {"label": label, **{name: int(counts[name][index]) for name in SPLITS}}
             for index, label in enumerate(rows.labels)

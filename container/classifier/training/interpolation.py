@@ -65,8 +65,8 @@ def better(tuned: ScoredNetwork, pretrained: Weights, task: Task) -> ScoredNetwo
         "event=interpolated fine_tuned_share=%.1f better=%s seconds=%.1f", FINE_TUNED_SHARE, is_better,
         time.monotonic() - started,
     )  # fmt: skip
-    if is_better:
-        return found
+    if found is not None and is_better:
+        return replace(found, report={**found.report, "fine_tuned_share": FINE_TUNED_SHARE})
     _assign(network.encoder, fine_tuned)
     network.head.set_weights(head)
     return None

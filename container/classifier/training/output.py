@@ -36,7 +36,7 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
     """
     if context.cluster.is_chief:
         ended = time.monotonic()
-        folder, evaluation = environ.output_data_folder, _evaluation(outcome, rows)
+        folder, evaluation = environ.output_data_folder, _evaluation(outcome, rows, context)
         mistakes = _mistakes(outcome, rows)
         _write_evaluation(folder, evaluation, mistakes, outcome, rows)
         sharded = "training" in context.sharded
@@ -58,14 +58,14 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
     context.cluster.all_gather(b"done")
 
 
-def _evaluation(outcome: Outcome, rows: Data) -> dict[str, Any]:
+def _evaluation(outcome: Outcome, rows: Data, context: JobContext) -> dict[str, Any]:
     """Return the content of ``evaluation.json``."""
     metric = outcome.hyperparameters.eval_metric
     content = {"epochs": outcome.history, "eval_metric": metric, "best": outcome.trained.metrics, **outcome.reports}
     chosen = dict(outcome.trained.report)
     content |= {"baseline": chosen.pop("baseline")} if "baseline" in chosen else {}
     content |= {"top_layer": chosen} if chosen else {}
-    content["data"] = data_summary.summary(rows, outcome.lengths)
+    content["data"] = data_summary.summary(rows, outcome.lengths, context.sharded)
     content |= {} if outcome.suspects is None else {"suspect_labels": outcome.suspects.report}
     return content
 
@@ -85,6 +85,8 @@ def _write_evaluation(
     with resources.room_for("the model's metrics", folder):
         folder.mkdir(parents=True, exist_ok=True)
         artifact.write_json(folder / EVALUATION, evaluation)
+        for name in (suspect_labels.FILE, MISCLASSIFIED):  # of an earlier job in this folder
+            (folder / name).unlink(missing_ok=True)
         if outcome.suspects is not None:
             table = outcome.suspects.table(rows.training, rows.validation, rows.labels)
             artifact.write_whole(folder / suspect_labels.FILE, table.to_csv(index=False))

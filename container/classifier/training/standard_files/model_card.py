@@ -58,13 +58,15 @@ def _evaluation(split: str, report: Mapping[str, Any], facts: Facts) -> dict[str
 
 def _by_label(report: Mapping[str, Any], labels: Sequence[Any]) -> list[dict[str, Any]]:
     names = [_cut(str(label), LONGEST_AXIS_NAME) for label in labels]
+    known = [(name, line) for name, line in zip(names, report["by_label"], strict=True) if line["rows"]]
     charts: list[dict[str, Any]] = [
         {
             "name": name,
             "type": "bar_chart",
-            "value": [line[name] for line in report["by_label"]],
-            "x_axis_name": names,
+            "value": [line[name] for _, line in known],
+            "x_axis_name": [label for label, _ in known],
             "y_axis_name": name,
+            **({"notes": "Labels without a row are left out."} if len(known) < len(names) else {}),
         }
         for name in ("precision", "recall", "f1")
     ]

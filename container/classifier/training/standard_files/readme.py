@@ -86,7 +86,12 @@ def _evaluation(facts: Facts) -> Iterator[str]:
         yield _table(("metric", "value"), shown)
         if len(facts.labels) <= MOST_LABELS:
             columns = ("label", "precision", "recall", "f1", "rows")
-            yield _table(columns, ([line[name] for name in columns] for line in report["by_label"]))
+            yield _table(columns, (_of_label(line, columns) for line in report["by_label"]))
+
+
+def _of_label(line: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    """Return the cells of a label; dashes for what isn't known of one without a row."""
+    return [line[name] if line["rows"] or name in ("label", "rows") else "–" for name in columns]
 
 
 def _table(columns: Sequence[str], rows: Any) -> str:

@@ -28,6 +28,7 @@ def write(folder: Path, facts: Facts, predictions: Mapping[str, Predictions]) ->
         seed, now = facts.hyperparameters["seed"], datetime.now(UTC)
         contents[statistics.FILE] = statistics.statistics(predictions[split], facts.labels, seed, now)
     with resources.room_for("the files for the model registry", folder):
+        (folder / statistics.FILE).unlink(missing_ok=True)  # of an earlier job in this folder
         for name, content in contents.items():
             artifact.write_json(folder / name, content)
     return [folder / name for name in contents]
