@@ -56,6 +56,7 @@ find_network() {
     if [[ $runs != batch || -n ${given[VpcId]:-} || $network == vpc-* ]]; then
         return
     fi
+    [[ -z ${given[SubnetIds]:-}${given[SecurityGroupIds]:-} ]] || fail 'give VpcId=... too, the network of these subnets and groups'
     given[VpcId]=$(aws ec2 describe-vpcs --filters Name=is-default,Values=true --query 'Vpcs[0].VpcId' --output text)
     [[ ${given[VpcId]} == vpc-* ]] || fail 'the region has no default network: give VpcId=... and SubnetIds=...'
     given[SubnetIds]=$(aws ec2 describe-subnets --filters "Name=vpc-id,Values=${given[VpcId]}" Name=default-for-az,Values=true \
@@ -83,6 +84,7 @@ package() {
         "Resource": ["arn:'"$partition:s3:::$code_bucket"'", "arn:'"$partition:s3:::$code_bucket"'/*"]}]}'
 }
 
+((BASH_VERSINFO[0] >= 4)) || fail 'needs bash 4 or newer (on macOS: brew install bash)'
 declare -A given=()
 known=$(sed -n '/^Parameters:/,/^[^ ]/s/^  \([A-Za-z0-9]*\):$/\1/p' template.yaml)
 for word in "$@"; do

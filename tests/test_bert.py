@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from tokenizers import BertWordPieceTokenizer
 
 import tiny_bert
 from classifier.encoders import architectures, bert, transformer, weights
@@ -51,6 +52,58 @@ def test_the_other_networks_of_the_family_answer_as_the_reference(tmp_path: Path
     assert encoder.pooling == pooling
     vectors = encoder.layer(tf.constant(FAMILY["token_ids"])).numpy()
     np.testing.assert_allclose(vectors, FAMILY[kind][pooling], atol=1e-5)
+
+
+@pytest.mark.parametrize(("given", "pooling"), [('"mean"', "mean"), ('["cls"]', "cls")])
+def test_the_pooling_of_newer_sentence_transformers_is_read(tmp_path: Path, given: str, pooling: str) -> None:
+    tiny_bert.write(tmp_path)
+    config = f'{{"embedding_dimension": 32, "pooling_mode": {given}, "include_prompt": true}}'
+    (tmp_path / "1_Pooling" / "config.json").write_text(config)
+    assert bert.load(tmp_path, "tiny", 64).pooling == pooling
+
+
+def test_the_pooling_beside_a_folder_of_older_sentence_transformers_is_read_and_saved(tmp_path: Path) -> None:
+    folder = tiny_bert.write(tmp_path / "0_Transformer", pooling="pooler")
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    encoder = bert.load(folder, "tiny", 64)
+    assert encoder.pooling == "cls"
+    (tmp_path / "saved").mkdir()
+    encoder.save(tmp_path / "saved")
+    assert bert.load(tmp_path / "saved", "tiny", 64).pooling == "cls"
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_a_vocabulary_in_tokenizer_json_is_that_of_vocab_txt(tmp_path: Path, lower_case: bool) -> None:
+    expected = bert.load(tiny_bert.write(tmp_path / "a"), "tiny", 64).preprocessor
+    folder = tiny_bert.write(tmp_path / "b")
+    tokenizer = BertWordPieceTokenizer(str(folder / "vocab.txt"), lowercase=lower_case, strip_accents=None)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").unlink()
+    (tmp_path / "saved").mkdir()
+    encoder = bert.load(folder, "tiny", 64)
+    encoder.save(tmp_path / "saved")
+    for found in (encoder, bert.load(tmp_path / "saved", "tiny", 64)):
+        assert found.preprocessor.vocabulary == expected.vocabulary
+        assert found.preprocessor.lower_case == lower_case
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"normalizer": {"type": "Sequence"}}, "in another way than BERT"),
+        ({"model": {"type": "WordPiece", "continuing_subword_prefix": "_", "vocab": {}}}, "in another way than BERT"),
+        ({"model": {"type": "WordPiece", "continuing_subword_prefix": "##", "vocab": {"[PAD]": 7}}}, "have gaps"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}}}, "there is no tokenizer.json of word pieces"),
+    ],
+)
+def test_a_tokenizer_json_of_another_kind_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    tiny_bert.write(tmp_path)
+    tokenizer = BertWordPieceTokenizer(str(tmp_path / "vocab.txt"))
+    (tmp_path / "vocab.txt").unlink()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()) | change))
+    with pytest.raises(UserError, match=words):
+        bert.load(tmp_path, "tiny", 64)
 
 
 def test_padding_does_not_change_an_answer(tiny_encoder: Path) -> None:
@@ -245,6 +298,12 @@ def test_another_network_is_refused_by_name(tmp_path: Path, change: dict[str, ob
         ("tokenizer_config.json", b'{"tokenize_chinese_chars": false}', "tokenize_chinese_chars must be true"),
         ("1_Pooling/config.json", b"{", "not a JSON object"),
         ("1_Pooling/config.json", b'{"pooling_mode_max_tokens": true}', "must choose one of pooling_mode_mean_tokens"),
+        ("1_Pooling/config.json", b'{"pooling_mode": "lasttoken"}', "must choose one of pooling_mode_mean_tokens"),
+        ("1_Pooling/config.json", b'{"pooling_mode": ["mean", "cls"]}', "must choose one of pooling_mode_mean_tokens"),
+        ("tokenizer_config.json", b'{"word_tokenizer_type": "mecab"}', "word_tokenizer_type mecab: texts are split"),
+        ("tokenizer_config.json", b'{"subword_tokenizer_type": "character"}', "subword_tokenizer_type character"),
+        ("tokenizer_config.json", b'{"tokenizer_class": "BertJapaneseTokenizer"}', "BertJapaneseTokenizer"),
+        ("tokenizer_config.json", b'{"do_basic_tokenize": false}', "do_basic_tokenize False"),
         ("vocab.txt", b"[PAD]\n\xff\xfe", "vocab.txt: not UTF-8"),
         ("model.safetensors", b"junk", "not a safetensors file"),
     ],

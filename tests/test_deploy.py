@@ -318,6 +318,19 @@ def test_a_second_deployment_hands_over_what_is_given_and_leaves_the_network_alo
     assert set(deployed.partition("--parameter-overrides|")[2].rstrip("|").split("|")) == set(given)
 
 
+def test_subnets_without_their_network_are_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "aws").write_text(
+        f'#!/bin/sh\nprintf "%s|" "$@" >>{log}; echo >>{log}\ncase "$*" in *head-bucket*) exit 1 ;; esac\n'
+    )
+    (tmp_path / "aws").chmod(0o755)
+    given = [f"s3uniqueprefix={PREFIX}", "SubnetIds=subnet-1"]
+    done = run_script(ROOT / "deploy/deploy.sh", *given, PATH=f"{tmp_path}:{os.environ['PATH']}", AWS_REGION=REGION)
+    assert done.returncode == 1
+    assert "give VpcId=... too" in done.stderr
+    assert "cloudformation|deploy" not in log.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -45,6 +45,10 @@ def test_the_seed_and_the_count_decide_what_is_dropped() -> None:
     assert (dropped(again) == first).all()
 
 
+def test_a_seed_near_its_maximum_is_used_in_every_layer() -> None:
+    assert (dropped(Dropout(0.5, (1 << 31) - 1 + 3)) == dropped(Dropout(0.5, 2))).all()
+
+
 def test_a_value_that_is_dropped_has_no_gradient_and_another_has_its_scale() -> None:
     values = tf.random.stateless_normal([40, 10], [1, 2])
     with tf.GradientTape() as tape:

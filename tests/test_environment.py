@@ -29,6 +29,12 @@ def test_every_configuration_file_may_be_missing_T20_T24_T35_T51(tmp_path: Path)
     assert environment.job_name == "local"
 
 
+def test_a_configuration_file_that_can_not_be_read_is_named_T20(tmp_path: Path) -> None:
+    (tmp_path / "input" / "config" / "hyperparameters.json").mkdir(parents=True)  # nor can one of another user be
+    with pytest.raises(UserError, match=r"hyperparameters\.json: can't be read \(Is a directory\); make it readable"):
+        read(tmp_path)
+
+
 def test_without_a_configuration_file_the_folders_are_the_channels_T24(tmp_path: Path) -> None:
     (tmp_path / "input" / "data" / "training").mkdir(parents=True)
     (tmp_path / "input" / "data" / ".ipynb_checkpoints").mkdir()

@@ -275,7 +275,7 @@ def test_a_tokenizer_of_another_kind_is_refused_before_the_weights_are_downloade
     folder = tiny_bert.write(tmp_path / "given")
     (folder / "vocab.txt").unlink()
     web.put_repository("someone/tiny", folder)
-    assert "only tokenizers of word pieces are supported" in refused(tmp_path / "out", capsys, "someone/tiny")
+    assert "there is no tokenizer.json of word pieces" in refused(tmp_path / "out", capsys, "someone/tiny")
     assert not [path for path in web.asked if "safetensors" in path]
 
 

@@ -101,6 +101,11 @@ def test_a_tiny_bert_and_its_preprocessor_are_cut_and_padded_as_the_real_ones_ar
     assert tokenizer_of(encoder).unknown_id == tiny_hub.UNKNOWN
 
 
+def test_a_preprocessor_that_pads_with_another_token_than_0_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="preprocessor: pads texts with another token than 0"):
+        hub.load(tiny_hub.write_bert(tmp_path, padding=1), "model channel", 5)
+
+
 def test_the_unknown_token_of_the_real_preprocessor_is_found(shared: Callable[[str], Path], tmp_path: Path) -> None:
     for name in ("bert_en_uncased_preprocess_3", "small_bert_L-2_H-128_A-2_2_RANDOM_WEIGHTS"):
         copytree(shared(f"encoders/{name}"), tmp_path / name)

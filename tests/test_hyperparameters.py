@@ -62,6 +62,8 @@ def test_other_names_of_the_same_thing_are_read_T86(given: dict[str, str], name:
         ("batch_size", "64.0", 64),
         ("optimizer", '"adam"', "adam"),
         ("optimizer", "Adam", "adam"),
+        ("delimiter", "\t", "tab"),
+        ("delimiter", r'"\t"', "tab"),
     ],
 )
 def test_values_come_as_a_tuning_job_writes_them_U04(name: str, raw: str, value: Any) -> None:

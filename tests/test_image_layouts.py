@@ -211,6 +211,14 @@ def test_a_list_gives_images_of_the_channel_their_labels(
     assert {source.path.stem: source.kind for source in found} == {str(n): FLOWERS[n % 2] for n in range(6)}
 
 
+def test_labels_that_are_names_of_images_too_are_labels(tmp_path: Path) -> None:
+    listed = "label,image\n" + "".join(f"{n % 2},{n}.png\n" for n in range(6))
+    channel = written(tmp_path, {**images("a"), "a.csv": listed})
+    assert refusals(channel) == []
+    found = image_channel.find(channel, "training", ReadResult())
+    assert {source.path.stem: source.kind for source in found} == {str(n): str(n % 2) for n in range(6)}
+
+
 def test_a_name_is_that_of_the_image_at_the_top_though_another_folder_has_one_of_that_name() -> None:
     names = Names([PurePosixPath("1.png"), PurePosixPath("old/1.png"), PurePosixPath("old/2.png")])
     assert [names.find(name) for name in ("1.png", "old/1.png", "2.png", "2")] == [

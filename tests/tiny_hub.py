@@ -26,8 +26,9 @@ class LetterCounts(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc
 class Preprocessor(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc]
     """Words between spaces, to what a BERT reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, padding: int = 0) -> None:
         super().__init__()
+        self.padding = padding
         initial = tf.lookup.KeyValueTensorInitializer(tf.constant(WORDS), tf.range(len(WORDS)))
         self.table = tf.lookup.StaticHashTable(initial, UNKNOWN)
 
@@ -42,7 +43,10 @@ class Preprocessor(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc
         pieces = segments[0][:, : seq_length - 2]
         ends = tf.ones([pieces.nrows(), 1], tf.int32)
         ids = tf.concat([ends * FIRST, pieces, ends * LAST], axis=1)
-        return {"input_word_ids": ids.to_tensor()}
+        mask = tf.sequence_mask(ids.row_lengths(), seq_length, tf.int32)
+        dense = ids.to_tensor(self.padding)
+        rest = [[0, 0], [0, seq_length - tf.shape(dense)[1]]]
+        return {"input_word_ids": tf.pad(dense, rest, constant_values=self.padding), "input_mask": mask}
 
 
 class Bert(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc]
@@ -76,8 +80,8 @@ def write_letters(folder: Path) -> Path:
     return folder
 
 
-def write_bert(folder: Path) -> Path:
+def write_bert(folder: Path, padding: int = 0) -> Path:
     """Write an encoder that takes tokens, and its preprocessor."""
     tf.saved_model.save(Bert(), str(folder / "bert"))
-    tf.saved_model.save(Preprocessor(), str(folder / "preprocessor"))
+    tf.saved_model.save(Preprocessor(padding), str(folder / "preprocessor"))
     return folder

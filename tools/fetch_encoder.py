@@ -168,9 +168,9 @@ def _copy(found: EncoderFiles, target: Path) -> None:
     if found.family != "bert":
         shutil.copytree(found.folder, target)
         return
-    from classifier.encoders import bert, weights  # noqa: PLC0415  TensorFlow only once it is needed
+    from classifier.encoders import bert, pieces, weights  # noqa: PLC0415  TensorFlow only once it is needed
 
-    for name in (*bert.SMALL_FILES, *weights.files_of(found.folder)):
+    for name in (*bert.SMALL_FILES, pieces.TOKENIZER, *weights.files_of(found.folder)):
         if (found.folder / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(found.folder / name, target / name)
@@ -187,11 +187,13 @@ def _download_checkpoint(repository: str, folder: Path) -> None:
             "yourself and give its folder"
         ) from None
     architectures.read(folder)  # refuses other networks before their weights are downloaded
-    from classifier.encoders import bert, weights  # noqa: PLC0415  TensorFlow only once it is needed
+    from classifier.encoders import bert, pieces, weights  # noqa: PLC0415  TensorFlow only once it is needed
 
     present = {each: _try(f"{base}/{each}", folder / each) for each in bert.SMALL_FILES[1:]}
-    if not present[bert.VOCABULARY]:
-        raise UserError(f"{repository}: {bert.NO_VOCABULARY}")
+    if not present[pieces.VOCABULARY]:
+        _try(f"{base}/{pieces.TOKENIZER}", folder / pieces.TOKENIZER)
+    if not pieces.has_vocabulary(folder):
+        raise UserError(f"{repository}: {pieces.NO_VOCABULARY}")
     if _try(f"{base}/{weights.FILE}", folder / weights.FILE):
         return
     if not _try(f"{base}/{weights.INDEX}", folder / weights.INDEX):

@@ -197,6 +197,9 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        problems.append(f"{path}: can't be read ({error.strerror}); make it readable for the user that the job runs as")
+        return {}
     except ValueError as error:
         problems.append(f"{path}: not JSON ({error}); write one JSON object, or leave the file out")
         return {}

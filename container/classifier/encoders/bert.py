@@ -14,18 +14,16 @@ import tensorflow as tf
 
 from classifier.encoders import architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
+from classifier.encoders.pieces import NO_VOCABULARY, SETTINGS, VOCABULARY, Pieces, has_vocabulary
+from classifier.encoders.pieces import write as write_pieces
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
 
-VOCABULARY = "vocab.txt"
 POOLING = "1_Pooling/config.json"
-SMALL_FILES = (CONFIG, VOCABULARY, "tokenizer_config.json", POOLING)
-_SENTENCE_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-NO_VOCABULARY = (
-    f"{VOCABULARY}: is missing; only tokenizers of word pieces are supported, which have it, and no SentencePiece or "
-    "byte-level ones"
-)
+SMALL_FILES = (CONFIG, VOCABULARY, SETTINGS, POOLING)
+# The first two as sentence-transformers wrote them before version 5.
+_SENTENCE_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "mean": "mean", "cls": "cls"}
 GENERATOR = "generator_predictions.dense.weight"
 
 
@@ -52,6 +50,12 @@ class BertEncoder:
             if (self.folder / name).is_file():
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(self.folder / name, folder / name)
+        if not (folder / VOCABULARY).is_file():
+            write_pieces(folder, Pieces(self.preprocessor.vocabulary, self.preprocessor.lower_case))
+        pooling = _pooling_file(self.folder)
+        if pooling.is_file() and not (folder / POOLING).is_file():
+            (folder / POOLING).parent.mkdir(exist_ok=True)
+            shutil.copyfile(pooling, folder / POOLING)
         weights.write(folder, self.layer, self.architecture)
 
 
@@ -86,13 +90,13 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Be
         raise UserError(
             "model.safetensors: is ELECTRA's generator, which only helps in training; take its discriminator"
         )
-    if not (folder / VOCABULARY).is_file():
+    if not has_vocabulary(folder):
         raise UserError(NO_VOCABULARY)
     pooling = _pooling_of(folder, tensors)
     wordpiece = WordPiece.from_folder(folder, min(max_sequence_length, shape.positions))
     if len(wordpiece.vocabulary) > shape.vocabulary:
         raise UserError(
-            f"vocab.txt has {len(wordpiece.vocabulary)} lines and config.json says vocab_size {shape.vocabulary}; "
+            f"the vocabulary has {len(wordpiece.vocabulary)} tokens, config.json says vocab_size {shape.vocabulary}; "
             "the two files are not of the same checkpoint"
         )
     layer = BertLayer(shape, pooling, seed)
@@ -103,10 +107,19 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Be
 
 def _pooling_of(folder: Path, tensors: Mapping[str, Any]) -> str:
     """Return the pooling: that of a sentence encoder if it says one, else the pooler if there is one, else ``cls``."""
-    modes = files.settings(folder / POOLING)
+    modes = files.settings(_pooling_file(folder))
     if modes:
         chosen = [name for name, on in modes.items() if name.startswith("pooling_mode_") and on is True]
+        if "pooling_mode" in modes:
+            named = modes["pooling_mode"]
+            chosen = [str(each) for each in named] if isinstance(named, list) else [str(named)]
         if len(chosen) != 1 or chosen[0] not in _SENTENCE_POOLINGS:
             raise UserError(f"1_Pooling/config.json: must choose one of {', '.join(_SENTENCE_POOLINGS)}, and no other")
         return _SENTENCE_POOLINGS[chosen[0]]
     return "pooler" if "pooler.dense.weight" in tensors else "cls"
+
+
+def _pooling_file(folder: Path) -> Path:
+    """Return where a sentence encoder's pooling is: beside the checkpoint, where that has a folder ``0_...``."""
+    beside = folder.parent / POOLING
+    return beside if folder.name.startswith("0_") and beside.is_file() else folder / POOLING

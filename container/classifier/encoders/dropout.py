@@ -19,7 +19,7 @@ class RandomLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, name: str, seed: int, dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.seed = seed
+        self.seed = seed % (1 << 31)  # int32, whatever was added to the job's
         self.calls = self.add_weight(
             name="calls",
             shape=(),

@@ -101,6 +101,21 @@ class HubEncoder:
             shutil.copytree(self.preprocessor.folder, folder / "preprocessor", copy_function=shutil.copyfile)
 
 
+def _check_padding(preprocessor: Any, where: str) -> None:
+    """Refuse a preprocessor whose padding is not token 0, by which it is told from a text's tokens.
+
+    Raises:
+        UserError: It pads with another token, or a text's tokens have a 0, as RoBERTa's.
+    """
+    packed = preprocessor.bert_pack_inputs([preprocessor.tokenize(tf.constant(["a b"]))], seq_length=8)
+    is_padding = packed["input_word_ids"].numpy() == 0
+    if "input_mask" in packed and (is_padding != (packed["input_mask"].numpy() == 0)).any():
+        raise UserError(
+            f"{where}: pads texts with another token than 0, or uses 0 within them, as RoBERTa's preprocessors do; "
+            "take an encoder that pads with 0, as BERT's do"
+        )
+
+
 def recognise(folder: Path) -> bool:
     """Return whether a folder holds a SavedModel."""
     return bool(saved_models(folder))
@@ -147,6 +162,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
     preprocessor: HubTokenizer | TextPreprocessor = TextPreprocessor(max_sequence_length)
     for preprocessor_folder, loaded in preprocessors:
         preprocessor = HubTokenizer(loaded, preprocessor_folder, min(max_sequence_length, _positions(encoder)))
+        _check_padding(loaded, in_channel(preprocessor_folder, folder))
         _check_length(layer, preprocessor.max_sequence_length)
     # Of a model of ours the folder is called "encoder", and the name is known.
     own_name = name if path == folder or path.name == "encoder" else path.name

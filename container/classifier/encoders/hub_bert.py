@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from classifier.encoders import bert, hub, weights
 from classifier.encoders.architectures import ARCHITECTURES, CONFIG, Shape
 from classifier.encoders.files import saved_models
+from classifier.encoders.pieces import SETTINGS, VOCABULARY
 from classifier.encoders.resolve import EncoderFiles
 from classifier.encoders.transformer import BertLayer, Block
 from classifier.encoders.wordpiece import WordPiece
@@ -36,7 +37,7 @@ LARGEST_DIFFERENCE = 1e-4  # of a value of a text's vector, which lies between -
 # The garden's own first: its "gelu" is the approximation.
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
 BATCHES = ((4, 16), (2, 128), (1, 512))  # rows and tokens of what both networks are asked
-TOKENIZER_CONFIG = "tokenizer_config.json"
+
 # Our own texts. None has what the preprocessor folds and BERT's tokenizer, by which these networks were trained, does
 # not: ß, ligatures, the sign of an ellipsis and others that Unicode calls compatible; nor words of over 100 bytes.
 PROBES = (
@@ -213,9 +214,9 @@ def _write_vocabulary(original: hub.HubEncoder, folder: Path) -> None:
     assets = list(preprocessor.folder.glob("assets/*")) if isinstance(preprocessor, hub.HubTokenizer) else []
     if not isinstance(preprocessor, hub.HubTokenizer) or len(assets) != 1:
         raise MismatchError("its preprocessor has no vocabulary of word pieces")
-    shutil.copyfile(assets[0], folder / bert.VOCABULARY)
+    shutil.copyfile(assets[0], folder / VOCABULARY)
     for lower_case in (True, False):
-        (folder / TOKENIZER_CONFIG).write_text(json.dumps({"do_lower_case": lower_case}), encoding="utf-8")
+        (folder / SETTINGS).write_text(json.dumps({"do_lower_case": lower_case}), encoding="utf-8")
         if _same_tokens(preprocessor, folder):
             return
     raise MismatchError("its preprocessor gives other tokens than the word pieces of BERT")

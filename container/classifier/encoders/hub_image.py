@@ -48,8 +48,8 @@ PIXEL_RANGES: Mapping[str, str] = {
     **dict.fromkeys(("efficientnet", "mobilenetv3", "convnext", "regnet"), "0..255"),
 }
 NETWORK = re.compile(rf'"name": "({"|".join(sorted(PIXEL_RANGES, key=len, reverse=True))})[^"]*"', re.IGNORECASE)
-# Layers that scale pixel values from 0..255 to a network's range.
-RESCALING = re.compile(r'"class_name": "Rescaling".*?"scale": 0\.0|"function": "math\.truediv"')
+# Layers that bring pixel values from 0..255 to a network's range: by a factor, or by means that are subtracted.
+RESCALING = re.compile(r'"class_name": "Rescaling".*?"scale": 0\.0|"function": "(?:math\.truediv|nn\.bias_add)"')
 
 
 class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]

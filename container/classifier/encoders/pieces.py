@@ -3,9 +3,11 @@
 :mod:`classifier.encoders.wordpiece` is the same tokenizer as TensorFlow operations.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -13,6 +15,13 @@ from classifier.encoders import PortableTokenizer, files
 from classifier.encoders.patterns import oniguruma
 from classifier.errors import UserError
 
+VOCABULARY = "vocab.txt"
+TOKENIZER = "tokenizer.json"  # which transformers 5 writes instead
+SETTINGS = "tokenizer_config.json"
+NO_VOCABULARY = (
+    f"{VOCABULARY}: is missing, and there is no {TOKENIZER} of word pieces; tokenizers of other kinds, such as "
+    "SentencePiece and byte-level ones, are not supported"
+)
 LONGEST_WORD = 100  # characters; a longer word is one unknown token
 UNKNOWN, FIRST, LAST = "[UNK]", "[CLS]", "[SEP]"
 SPACE = r"[\t\n\r\p{Zs}\x{2028}\x{2029}]"
@@ -67,19 +76,71 @@ class Pieces:
             yield normalizers.Lowercase()  # letter by letter, so that no ς is written
 
 
+def has_vocabulary(folder: Path) -> bool:
+    """Return whether a folder holds a vocabulary of word pieces."""
+    return (folder / VOCABULARY).is_file() or _model(files.settings(folder / TOKENIZER)).get("type") == "WordPiece"
+
+
 def read(folder: Path) -> Pieces:
-    """Read ``vocab.txt`` and, where it is there, ``tokenizer_config.json``.
+    """Read ``vocab.txt``, or else ``tokenizer.json``, and, where it is there, ``tokenizer_config.json``.
 
     Raises:
-        UserError: The vocabulary lacks a token that BERT needs.
+        UserError: The vocabulary lacks a token that BERT needs, or texts are split in another way than BERT's.
     """
-    vocabulary = files.lines(folder / "vocab.txt")
+    if (folder / VOCABULARY).is_file():
+        vocabulary, settings = files.lines(folder / VOCABULARY), files.settings(folder / SETTINGS)
+    else:
+        vocabulary, settings = _of_tokenizer(folder)
     missing = [token for token in ("[PAD]", UNKNOWN, FIRST, LAST) if token not in vocabulary]
     if missing or vocabulary[0] != "[PAD]":
-        raise UserError(f"vocab.txt: must begin with [PAD]; missing: {', '.join(missing) or 'none'}")
-    settings = files.settings(folder / "tokenizer_config.json")
+        raise UserError(f"{VOCABULARY}: must begin with [PAD]; missing: {', '.join(missing) or 'none'}")
+    _check_words(folder, settings)
     if settings.get("strip_accents") not in (None, settings.get("do_lower_case", True)):
         raise UserError("tokenizer_config.json: strip_accents must be as do_lower_case is, or left out")
     if settings.get("tokenize_chinese_chars", True) is not True:
         raise UserError("tokenizer_config.json: tokenize_chinese_chars must be true")
     return Pieces(vocabulary, bool(settings.get("do_lower_case", True)))
+
+
+def write(folder: Path, pieces: Pieces) -> None:
+    """Write the files that :func:`read` reads."""
+    (folder / VOCABULARY).write_text("".join(f"{token}\n" for token in pieces.vocabulary), encoding="utf-8")
+    (folder / SETTINGS).write_text(json.dumps({"do_lower_case": pieces.lower_case}), encoding="utf-8")
+
+
+def _of_tokenizer(folder: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the vocabulary and the settings in ``tokenizer.json``; those of ``tokenizer_config.json`` come first."""
+    content = files.settings(folder / TOKENIZER)
+    model, normalizer = _model(content), content.get("normalizer") or {}
+    if model.get("continuing_subword_prefix") != "##" or normalizer.get("type") != "BertNormalizer":
+        raise UserError(f"{TOKENIZER}: splits texts in another way than BERT's tokenizer; take a checkpoint of BERT's")
+    vocabulary = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
+    if [model["vocab"][token] for token in vocabulary] != list(range(len(vocabulary))):
+        raise UserError(f"{TOKENIZER}: the ids of its vocabulary have gaps; copy the checkpoint again")
+    names = {"lowercase": "do_lower_case", "strip_accents": "strip_accents"}
+    names |= {"handle_chinese_chars": "tokenize_chinese_chars"}
+    settings = {known: normalizer[name] for name, known in names.items() if name in normalizer}
+    return vocabulary, settings | files.settings(folder / SETTINGS)
+
+
+def _model(content: dict[str, Any]) -> dict[str, Any]:
+    model = content.get("model")
+    return model if isinstance(model, dict) and isinstance(model.get("vocab"), dict) else {}
+
+
+def _check_words(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuse tokenizers that find words in another way than BERT's, whose tokens the network would not know.
+
+    Raises:
+        UserError: The checkpoint has such a tokenizer.
+    """
+    given = {**files.settings(folder / files.CONFIG_FILE), **settings}
+    known = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece", "do_basic_tokenize": True}
+    found = [f"{name} {given[name]}" for name, value in known.items() if given.get(name, value) != value]
+    if given.get("tokenizer_class") == "BertJapaneseTokenizer":
+        found.append("BertJapaneseTokenizer")
+    if found:
+        raise UserError(
+            f"{SETTINGS}: {', '.join(found)}: texts are split into words in another way than BERT's, which is not "
+            "supported; take another checkpoint, such as bert-base-multilingual-cased"
+        )

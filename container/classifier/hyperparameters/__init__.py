@@ -192,11 +192,10 @@ def unquote(raw: object) -> str:
     text = raw.strip()
     if len(text) >= 2 and text[0] == text[-1] == '"':
         try:
-            inner = json.loads(text)
+            raw = str(json.loads(text))
         except ValueError:
-            inner = text[1:-1]
-        return str(inner).strip()
-    return text
+            raw = text[1:-1]
+    return r"\t" if raw == "\t" else raw.strip()
 
 
 def _plain(name: str) -> str:

@@ -178,9 +178,9 @@ def _table_lines(path: Path, names: Names) -> Iterator[Line | Wrong]:
 
 
 def _image_column(rows: Sequence[Sequence[str]], names: Names) -> int:
-    """Return which of two columns names the images: that with more of them."""
-    counts = [sum(names.find(row[column]) is not None for row in rows) for column in (0, 1)]
-    return int(counts[1] > counts[0])
+    """Return which of two columns names the images: that with more different ones, as a label 5 may mean ``5.png``."""
+    found = [{names.find(row[column]) for row in rows} - {None} for column in (0, 1)]
+    return int(len(found[1]) > len(found[0]))
 
 
 def _lines_by(pair: Callable[[str], tuple[str, str] | str]) -> Reader:

@@ -177,7 +177,7 @@ def _in_image(model_id: str) -> Path:
 def _of_folder(folder: Path) -> Reader | str:
     """Return the tokenizer of a checkpoint, or of a TensorFlow Hub preprocessor, or why there is none."""
     candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
-    checkpoint = next((path for path in candidates if (path / "vocab.txt").is_file()), None)
+    checkpoint = next((path for path in candidates if pieces.has_vocabulary(path)), None)
     if checkpoint is not None:
         _, shape = architectures.read(checkpoint)
         return _of_pieces(pieces.read(checkpoint), shape.positions)
