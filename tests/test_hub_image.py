@@ -109,6 +109,17 @@ def test_a_model_that_scales_pixels_itself_gets_them_as_they_are(tmp_path: Path)
     assert float(encoder.layer(np.full((1, 4, 4, 3), 255, np.uint8))[0, 0]) == pytest.approx(1)
 
 
+def test_a_model_that_subtracts_the_mean_colour_itself_gets_pixels_as_they_are(tmp_path: Path) -> None:
+    pixels = tf_keras.Input((4, 4, 3))
+    prepared = tf_keras.applications.resnet50.preprocess_input(pixels)
+    vectors = tf_keras.layers.GlobalAveragePooling2D()(prepared)
+    tf_keras.Model(pixels, vectors, name="resnet50").save(tmp_path / "saved")
+    encoder = loaded(tmp_path)
+    assert encoder.layer.pixel_range == "0..255"
+    blue, *_ = encoder.layer(np.full((1, 4, 4, 3), 255, np.uint8))[0].numpy()
+    assert blue == pytest.approx(255 - 103.939, abs=0.01)
+
+
 @pytest.mark.parametrize("form", ["chances", "logits"])
 def test_a_classifier_is_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(UserError, match=r"colours: is a classifier, which gives (4|1001) labels instead of a vector"):
