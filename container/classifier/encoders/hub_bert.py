@@ -37,7 +37,6 @@ LARGEST_DIFFERENCE = 1e-4  # of a value of a text's vector, which lies between -
 # The garden's own first: its "gelu" is the approximation.
 ACTIVATIONS = ("gelu_new", "gelu", "relu")
 BATCHES = ((4, 16), (2, 128), (1, 512))  # rows and tokens of what both networks are asked
-
 # Our own texts. None has what the preprocessor folds and BERT's tokenizer, by which these networks were trained, does
 # not: ß, ligatures, the sign of an ellipsis and others that Unicode calls compatible; nor words of over 100 bytes.
 PROBES = (
