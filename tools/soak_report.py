@@ -99,9 +99,9 @@ def works(server: Server) -> bool:
         return ask(connection, "POST", INVOCATIONS, b"Is all well?", TEXT).status == 200
 
 
-def level(samples: Sequence[int], latest: int = 12) -> float:
-    """Return the median of the latest ones: what is allocated goes up and down all the time."""
-    return statistics.median(samples[-latest:])
+def level(samples: Sequence[int]) -> float:
+    """Return the median of the last dozen: what is allocated goes up and down all the time."""
+    return statistics.median(samples[-12:])
 
 
 @contextmanager
