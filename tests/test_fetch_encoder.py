@@ -218,6 +218,14 @@ def test_a_folder_gives_the_same_archive_every_time_without_what_is_not_read(tmp
     assert not [name for name in names(first) if name.endswith((".bin", ".md"))]
 
 
+def test_the_pooling_beside_a_folder_0_transformer_is_taken_with_it(tmp_path: Path) -> None:
+    tiny_bert.write(tmp_path / "given" / "0_Transformer", pooling="pooler")
+    (tmp_path / "given" / "1_Pooling").mkdir()
+    (tmp_path / "given" / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    found = names(fetch(tmp_path / "out", str(tmp_path / "given")))
+    assert [name for name in found if name.endswith("1_Pooling/config.json")]
+
+
 def test_a_folder_of_saved_models_is_taken_as_it_is(tmp_path: Path, letters: Path) -> None:
     copytree(letters, tmp_path / "given" / "letters")
     assert "given/letters/saved_model.pb" in names(fetch(tmp_path / "out", str(tmp_path / "given")))

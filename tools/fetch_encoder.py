@@ -168,12 +168,11 @@ def _copy(found: EncoderFiles, target: Path) -> None:
     if found.family != "bert":
         shutil.copytree(found.folder, target)
         return
-    from classifier.encoders import bert, pieces, weights  # noqa: PLC0415  TensorFlow only once it is needed
+    from classifier.encoders import bert, weights  # noqa: PLC0415  TensorFlow only once it is needed
 
-    for name in (*bert.SMALL_FILES, pieces.TOKENIZER, *weights.files_of(found.folder)):
-        if (found.folder / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(found.folder / name, target / name)
+    bert.copy_small_files(found.folder, target)
+    for name in weights.files_of(found.folder):
+        shutil.copyfile(found.folder / name, target / name)
 
 
 def _download_checkpoint(repository: str, folder: Path) -> None:

@@ -14,8 +14,7 @@ import tensorflow as tf
 
 from classifier.encoders import architectures, files, weights
 from classifier.encoders.architectures import CONFIG, Architecture
-from classifier.encoders.pieces import NO_VOCABULARY, SETTINGS, VOCABULARY, Pieces, has_vocabulary
-from classifier.encoders.pieces import write as write_pieces
+from classifier.encoders.pieces import NO_VOCABULARY, SETTINGS, TOKENIZER, VOCABULARY, has_vocabulary
 from classifier.encoders.transformer import BertLayer
 from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
@@ -46,17 +45,18 @@ class BertEncoder:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint that :func:`load` and other programs for such checkpoints read."""
-        for name in SMALL_FILES:
-            if (self.folder / name).is_file():
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(self.folder / name, folder / name)
-        if not (folder / VOCABULARY).is_file():
-            write_pieces(folder, Pieces(self.preprocessor.vocabulary, self.preprocessor.lower_case))
-        pooling = _pooling_file(self.folder)
-        if pooling.is_file() and not (folder / POOLING).is_file():
-            (folder / POOLING).parent.mkdir(exist_ok=True)
-            shutil.copyfile(pooling, folder / POOLING)
+        copy_small_files(self.folder, folder)
         weights.write(folder, self.layer, self.architecture)
+
+
+def copy_small_files(checkpoint: Path, folder: Path) -> None:
+    """Copy all files of a checkpoint that are read but its weights."""
+    vocabulary = VOCABULARY if (checkpoint / VOCABULARY).is_file() else TOKENIZER
+    paths = {name: checkpoint / name for name in (CONFIG, vocabulary, SETTINGS)} | {POOLING: _pooling_file(checkpoint)}
+    for name, path in paths.items():
+        if path.is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / name)
 
 
 def recognise(folder: Path) -> bool:

@@ -3,7 +3,6 @@
 :mod:`classifier.encoders.wordpiece` is the same tokenizer as TensorFlow operations.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +99,6 @@ def read(folder: Path) -> Pieces:
     if settings.get("tokenize_chinese_chars", True) is not True:
         raise UserError("tokenizer_config.json: tokenize_chinese_chars must be true")
     return Pieces(vocabulary, bool(settings.get("do_lower_case", True)))
-
-
-def write(folder: Path, pieces: Pieces) -> None:
-    """Write the files that :func:`read` reads."""
-    (folder / VOCABULARY).write_text("".join(f"{token}\n" for token in pieces.vocabulary), encoding="utf-8")
-    (folder / SETTINGS).write_text(json.dumps({"do_lower_case": pieces.lower_case}), encoding="utf-8")
 
 
 def _of_tokenizer(folder: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
