@@ -252,6 +252,37 @@ def test_where_all_workers_are_replaced_requests_are_told_to_wait_until_all_are_
 # --- ones of their own
 
 
+def kill_workers_that_load(server: Server, times: int) -> None:
+    """Kill this many workers, each as soon as it is there, as the kernel does when there is no memory for the model."""
+    killed: set[int] = set()
+    while len(killed) < times and server.process.poll() is None:
+        for worker in server.workers() - killed:
+            os.kill(worker, signal.SIGKILL)
+            killed.add(worker)
+        time.sleep(0.01)
+
+
+def test_if_every_worker_is_killed_while_it_loads_the_model_it_gives_up_and_says_why_H06_H28(model: Path) -> None:
+    with serving(model, ready=False) as running:
+        kill_workers_that_load(running, 3)
+        assert running.process.wait(PATIENCE_SECONDS) == 1
+        (event,) = (event for event in running.events() if event["event"] == "workers_ended")
+        assert event["times"] == 3
+        assert "memory" in event["reason"]
+        assert is_free(running.port)
+
+
+def test_workers_that_are_killed_twice_while_they_load_the_model_are_started_again_H28(model: Path) -> None:
+    with serving(model, ready=False) as running:
+        for _ in range(2):  # more often than it may fail in a row, but it answers in between
+            kill_workers_that_load(running, 2)
+            wait_until(lambda: running.ping() == 200)
+            assert running.ask("x").status_code == 200
+            (worker,) = running.workers()
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: running.ping() == 503)
+
+
 @pytest.mark.parametrize("prefix", [WITHOUT_RIGHTS, AS_ANOTHER_USER, ()], ids=["root", "another user", "as it is"])
 def test_with_one_writable_folder_and_without_rights_it_serves_large_bodies_H14_H15_H37_S04_S05_S06(
     model: Path, prefix: tuple[str, ...], tmp_path: Path

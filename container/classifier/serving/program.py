@@ -39,10 +39,16 @@ WAITING_CONNECTIONS = 1000
 IDLE_SECONDS = 60
 SPARE_IDLE_SECONDS = 24 * 60 * 60
 SOCKET = "gunicorn.sock"
+# How often each worker may end before it is ready, while the server can't answer, until ``serve`` gives up.
+FAILED_STARTS_AT_MOST = 3
 LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
 
 _POLL_SECONDS = 0.1
 _START_POLL_SECONDS = 0.01
+_WHY_WORKERS_END = (
+    "workers were killed while they loaded the model, probably because the container ran out of memory: give it more, "
+    "or set SAGEMAKER_MODEL_SERVER_WORKERS to fewer workers"
+)
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
 
 
@@ -80,7 +86,7 @@ def serve(settings: ServingSettings) -> int:
             running["gunicorn"] = processes.start(gunicorn_command(settings, folder), environ)
             if _listens(folder / SOCKET, running["gunicorn"], stop_request):
                 running["nginx"] = processes.start(nginx_command(settings, folder), environ)
-            return _supervise(running, stop_request)
+            return _supervise(running, stop_request, folder, settings.workers)
         finally:
             for process in running.values():
                 processes.kill_group(process)
@@ -200,13 +206,17 @@ def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:
     return True
 
 
-def _supervise(running: Mapping[str, Process], stop_request: StopRequest) -> int:
-    """Watch the processes until one ends by itself, or until told to stop; return the exit status."""
+def _supervise(running: Mapping[str, Process], stop_request: StopRequest, folder: Path, workers: int) -> int:
+    """Watch the processes until one ends by itself, no worker gets ready, or told to stop; return the exit status."""
     while not stop_request.received:
         for name, process in running.items():
             if process.poll() is not None:
                 logger.error("process_ended", extra={"program": name, "status": process.returncode})
                 return 1
+        failed = readiness.failed_starts(folder)
+        if failed >= FAILED_STARTS_AT_MOST * workers:
+            logger.error("workers_ended", extra={"times": failed, "reason": _WHY_WORKERS_END})
+            return 1
         time.sleep(_POLL_SECONDS)
     _stop(running)
     return 0
