@@ -7,7 +7,6 @@ Source of the interfaces: TensorFlow Hub's "Common SavedModel APIs for Text Task
 
 import shutil
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,10 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the operations that the SavedModels use
 import tf_keras
 
+from classifier.encoders import hub_models
 from classifier.encoders.files import in_channel, saved_models
 from classifier.encoders.texts import TextPreprocessor, TokenPreprocessor
 from classifier.errors import UserError
-
-with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
-    warnings.simplefilter("ignore", UserWarning)
-    import tensorflow_hub
 
 # Egyptian and Anatolian hieroglyphs: in no vocabulary, and of different last bytes, where bytes are tokens.
 _UNKNOWN_TEXTS = ("\U00013000", "\U00014645")
@@ -33,7 +29,7 @@ class HubLayer(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, encoder: Any, *, tokens: bool) -> None:
         super().__init__(name="hub")
-        self.encoder = tensorflow_hub.KerasLayer(encoder, trainable=True)
+        self.encoder = hub_models.layer_of(encoder)
         self.tokens = tokens
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -141,7 +137,7 @@ def load(folder: Path, name: str, max_sequence_length: int, seed: int = 0) -> Hu
     preprocessors: list[tuple[Path, Any]] = []
     encoders: list[tuple[Path, Any]] = []
     for path in saved_models(folder):
-        loaded = _load(path, folder)
+        loaded = hub_models.load(path, in_channel(path, folder))
         is_preprocessor = hasattr(loaded, "tokenize") and hasattr(loaded, "bert_pack_inputs")
         (preprocessors if is_preprocessor else encoders).append((path, loaded))
     if len(encoders) != 1 or len(preprocessors) > 1:
@@ -185,20 +181,9 @@ def _check_length(layer: HubLayer, length: int) -> None:
         ) from error
 
 
-def _load(path: Path, root: Path) -> Any:
-    try:
-        return tensorflow_hub.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = type(error).__name__
-        raise UserError(f"{path.relative_to(root)}: not a SavedModel that loads ({reason}); copy it again") from error
-
-
 def _takes_tokens(encoder: Any, where: str) -> bool:
     """Return whether an encoder's call takes token ids; otherwise it takes strings."""
-    functions = encoder.__call__.concrete_functions if callable(encoder) else None
-    if not functions:
-        raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
-    (inputs, *_), _ = functions[0].structured_input_signature
+    inputs = hub_models.inputs_of(encoder, where)
     if isinstance(inputs, dict) and "input_word_ids" in inputs:
         return True
     if isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string:

@@ -7,7 +7,6 @@ network.
 
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from classifier.encoders import files
+from classifier.encoders import files, hub_models
 from classifier.encoders.files import in_channel, saved_models
 from classifier.encoders.images import (
     BLUE_FIRST,
@@ -28,10 +27,6 @@ from classifier.encoders.images import (
     saved_range,
 )
 from classifier.errors import UserError
-
-with warnings.catch_warnings():  # it imports pkg_resources, which says that it will go; setuptools is pinned for it
-    warnings.simplefilter("ignore", UserWarning)
-    import tensorflow_hub
 
 CONFIG_FILE = "hub_image.json"
 METADATA = "keras_metadata.pb"
@@ -57,7 +52,7 @@ class HubNetwork(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, loaded: Any) -> None:
         super().__init__(name="hub")
-        self.encoder = tensorflow_hub.KerasLayer(loaded, trainable=True)
+        self.encoder = hub_models.layer_of(loaded)
 
     def call(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Encode; of several outputs the default is used, and a feature map is averaged."""
@@ -109,7 +104,8 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
         raise UserError(f"the model channel holds {len(paths)} SavedModels; put one encoder of images there")
     path = paths[0]
     where = in_channel(path, folder)
-    loaded = _loaded(path, where)
+    with same_on_all_replicas():
+        loaded = hub_models.load(path, where)
     height, width = _size(loaded, where)
     saved = files.settings(folder / CONFIG_FILE)
     known = _range(path / METADATA)
@@ -120,25 +116,13 @@ def load(folder: Path, name: str, max_sequence_length: int = 0, seed: int = 0) -
     return ImageEncoder("hub_image", own_name, layer, ImagePreprocessor(height, width), reason, _write)
 
 
-def _loaded(path: Path, where: str) -> Any:
-    try:
-        with same_on_all_replicas():
-            return tensorflow_hub.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = type(error).__name__
-        raise UserError(f"{where}: not a SavedModel that loads ({reason}); copy it again") from error
-
-
 def _size(loaded: Any, where: str) -> tuple[int, int]:
     """Return the height and width of the images that an encoder reads, from its call's signature.
 
     Raises:
         UserError: It reads no images.
     """
-    functions = loaded.__call__.concrete_functions if callable(loaded) else None
-    if not functions:
-        raise UserError(f"{where}: a SavedModel without a call of its own (TF1 Hub format?); use a TF2 one")
-    (inputs, *_), _ = functions[0].structured_input_signature
+    inputs = hub_models.inputs_of(loaded, where)
     if isinstance(inputs, dict) or (isinstance(inputs, tf.TensorSpec) and inputs.dtype == tf.string):
         raise UserError(
             f"{where}: takes texts, and the training channel holds images; put an encoder of images on the model "
