@@ -8,6 +8,7 @@ import pytest
 
 from channels import load
 from classifier.errors import UserError
+from classifier.modalities.text import LONGEST
 from classifier.tabular.dialect import Dialect
 from classifier.training import data
 
@@ -200,6 +201,14 @@ def test_the_same_seed_holds_out_the_same_rows() -> None:
     assert (first != other).any()
 
 
+def test_where_not_every_label_can_have_a_row_held_out_those_that_do_are_drawn() -> None:
+    labels = pd.Series(np.repeat(np.arange(150), 3))
+    first, other = (set(labels[data.hold_out(labels, 0.2, seed)]) for seed in (1, 2))
+    assert len(first) == len(other) == 90
+    assert first != other
+    assert {label // 50 for label in first} == {0, 1, 2}
+
+
 @pytest.mark.parametrize(("sizes", "ratio"), [((50, 50), 0.2), ((90, 9, 1), 0.2), ((7, 7, 7), 0.1), ((1000, 3), 0.333)])
 def test_every_label_is_held_out_alike_and_none_wholly(sizes: tuple[int, ...], ratio: float) -> None:
     labels = pd.Series(np.repeat(np.arange(len(sizes)), sizes))
@@ -213,6 +222,16 @@ def test_every_label_is_held_out_alike_and_none_wholly(sizes: tuple[int, ...], r
 
 def test_a_ratio_of_zero_holds_out_none() -> None:
     assert not data.hold_out(pd.Series([0, 1, 0, 1]), 0.0, 1).any()
+
+
+def test_a_text_is_cut_to_what_requests_may_have_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    longest = "x" * LONGEST
+    tables = data.read(channels(tmp_path, training=f"0,a\n1,{longest}\n1,{longest}yz\n"))
+    assert list(tables.training["record"]) == ["a", longest, longest]
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert "training/data.csv:3 has more than 131,072 characters" in warning
 
 
 def test_the_digest_tells_different_data_apart(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import pandas as pd
 
 from classifier.modalities.report import findings
+from classifier.modalities.text import LONGEST
 from classifier.tabular import csv_rows, files, json_rows, labels, rows, text_folders
 from classifier.tabular.channel import find
 from classifier.tabular.dialect import Dialect
@@ -40,6 +41,7 @@ def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult)
             text_folders.read(source, found)
         else:
             _read_table(source, dialect, found)
+    _cut(found)
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
     # A header taken for data is the cause of the other.
@@ -52,6 +54,15 @@ def _read_table(source: Source, dialect: Dialect, found: ReadResult) -> None:
         READERS.get(source.suffix, csv_rows.read)(source, dialect, found)
     if before == (len(found.rows), len(found.problems)):
         found.note(source.name, "holds no rows")
+
+
+def _cut(found: ReadResult) -> None:
+    """Cut texts to what serving reads of them, so that a model is trained and scored on what it will be asked."""
+    for number, row in enumerate(found.rows):
+        if len(row.record) > LONGEST:
+            found.rows[number] = row._replace(record=row.record[:LONGEST])
+            place = f"{row.file}:{row.line}" if row.line else row.file
+            found.doubt(place, f"has more than {LONGEST:,} characters; only these are read, as in requests")
 
 
 def table_of(found: ReadResult) -> pd.DataFrame:

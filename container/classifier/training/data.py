@@ -392,7 +392,8 @@ def hold_out(labels: pd.Series, ratio: float, seed: int) -> NDArray[np.bool_]:
     exact = sizes * ratio
     quota = np.floor(exact).astype(int)
     missing = round(float(exact.sum())) - int(quota.sum())
-    quota[(exact - quota).sort_values(ascending=False, kind="stable").index[:missing]] += 1
+    remainders = (exact - quota).iloc[generator.permutation(len(sizes))]  # labels of equal ones are drawn
+    quota[remainders.sort_values(ascending=False, kind="stable").index[:missing]] += 1
     quota = np.minimum(quota, sizes - 1)
     held_out: NDArray[np.bool_] = (rank < labels.map(quota).astype(int)).to_numpy() & (counts > 1).to_numpy()
     return held_out
