@@ -1,5 +1,6 @@
 """The solved top layer: its two sides, how they are chosen and mixed, and what it learns from."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +54,11 @@ def solved(rows: Records, validation: Records, **wanted: object) -> Solution:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_the_solution_is_that_of_scikit_learn(*, sparse: bool) -> None:
+@pytest.mark.parametrize("at_once", [logistic.LOGITS_AT_ONCE, 3 * 66])
+def test_the_solution_is_that_of_scikit_learn_in_one_part_or_several(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, *, sparse: bool
+) -> None:
+    monkeypatch.setattr(logistic, "LOGITS_AT_ONCE", at_once)
     rows = records(200, 1)
     features = scipy.sparse.csr_matrix(vectors_of(rows)) if sparse else vectors_of(rows)
     features = features / 100
@@ -61,6 +66,17 @@ def test_the_solution_is_that_of_scikit_learn(*, sparse: bool) -> None:
     theirs = LogisticRegression(C=10.0, tol=1e-8, max_iter=10_000).fit(features, rows.targets)
     mine = softmax(found.logits(features))
     np.testing.assert_allclose(mine, theirs.predict_proba(features), atol=0.01)
+
+
+def test_of_many_rows_and_labels_little_more_than_their_probabilities_is_in_memory() -> None:
+    rows, labels = 40_000, 1000
+    targets = np.arange(rows, dtype=np.int32) % labels
+    examples = Examples(np.ones((rows, 1), np.float32), targets, np.ones(rows, np.float32))
+    tracemalloc.start()
+    logistic.fit(examples, 1.0, Linear.zeros(1, labels))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.5 * rows * labels * np.dtype(np.float32).itemsize
 
 
 def test_the_solution_of_many_weights_is_almost_that_of_scikit_learn() -> None:

@@ -19,6 +19,8 @@ MOST_ITERATIONS = 50  # of Newton's method, each with a few products of the Hess
 # Of the loss in an iteration, relative; a smaller one ends the solution. With many weights the last iterations take a
 # third of the time, and change neither loss nor accuracy of held-out rows by more than chance.
 SMALLEST_GAIN, SMALLEST_GAIN_OF_MANY, MANY = 1e-4, 1e-2, 20_000
+# Logits that are computed at once, 64 MB, unless there are more weights: each time, an array of their size is added.
+LOGITS_AT_ONCE, LOGITS_AT_ONCE_PER_WEIGHT = 1 << 24, 4
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Examples:
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
 
-    def take(self, rows: NDArray[np.int64]) -> "Examples":
-        """Return some of the rows, int64[rows]."""
+    def take(self, rows: NDArray[np.int64] | slice) -> "Examples":
+        """Return some of the rows, int64[rows] or a slice."""
         return Examples(self.features[rows], self.targets[rows], self.weights[rows])
 
 
@@ -114,20 +116,25 @@ class _StoppedError(Exception):
 class _Problem:
     """What :func:`fit` minimizes, of weights as one vector, float32[(width + 1) * labels], the bias last.
 
+    Beside the examples, it keeps the probabilities of all rows; all else is computed for a part of the rows at a time.
+
     Attributes:
         shape: The weights' shape as a matrix.
     """
 
     def __init__(self, examples: Examples, inverse_penalty: float, start: Linear, prior: Linear | None) -> None:
         self.shape = (len(start.kernel) + 1, len(start.bias))
-        self._features, self._targets = examples.features, examples.targets
-        self._weights = examples.weights[:, np.newaxis]
+        width, labels = self.shape
+        at_once = max(LOGITS_AT_ONCE, LOGITS_AT_ONCE_PER_WEIGHT * width * labels) // labels
+        slices = [slice(start, start + at_once) for start in range(0, len(examples.targets), at_once)]
+        self._parts = [(rows, examples if len(slices) == 1 else examples.take(rows)) for rows in slices]
         self._center = np.zeros((1, 1), np.float32) if prior is None else _joined(prior)
         self._penalties = np.full((self.shape[0], 1), 1 / inverse_penalty, np.float32)
         self._penalties[-1] *= prior is not None
         self._at: NDArray[np.float32] | None = None  # the weights that the following belong to
         self._loss = 0.0
-        self._gradient = self._probabilities = np.zeros((0, 0), np.float32)
+        self._gradient = np.zeros(self.shape, np.float32)
+        self._probabilities = np.zeros((len(examples.targets), labels), np.float32)
 
     def loss(self, values: NDArray[np.float32]) -> float:
         """Return the weighted sum of the rows' cross-entropies, and the penalty."""
@@ -143,38 +150,43 @@ class _Problem:
         """Return the product of the Hessian with a direction, float32[(width + 1) * labels]."""
         self._visit(values)
         weights = direction.reshape(self.shape)
-        change = _split(weights).logits(self._features)
-        change *= self._probabilities
-        change -= self._probabilities * change.sum(axis=1, keepdims=True)
-        return (self._of_weights(change) + self._penalties * weights).ravel()
+        product = self._penalties * weights
+        for rows, part in self._parts:
+            probabilities = self._probabilities[rows]
+            change = _split(weights).logits(part.features)
+            change *= probabilities
+            change -= probabilities * change.sum(axis=1, keepdims=True)
+            _add_of_weights(product, change, part)
+        return product.ravel()
 
     def _visit(self, values: NDArray[np.float32]) -> None:
         """Compute what belongs to these weights, unless they are those of before."""
         if self._at is not None and np.array_equal(self._at, values):
             return
         weights = values.reshape(self.shape)
-        rows = np.arange(len(self._targets))
-        logits = _split(weights).logits(self._features)
-        logits -= logits.max(axis=1, keepdims=True)
-        of_targets = logits[rows, self._targets]
-        np.exp(logits, out=logits)
-        sums = logits.sum(axis=1, keepdims=True)
-        logits /= sums
-        self._probabilities = logits
-        residuals = logits.copy()
-        residuals[rows, self._targets] -= 1
         away = weights - self._center
-        pull = self._penalties * away
-        losses = self._weights[:, 0] * (np.log(sums[:, 0]) - of_targets)
-        self._loss = float(losses.sum(dtype=np.float64) + 0.5 * np.vdot(pull, away))
-        self._gradient = self._of_weights(residuals) + pull
+        self._gradient = self._penalties * away
+        self._loss = 0.5 * float(np.vdot(self._gradient, away))
+        for rows, part in self._parts:
+            numbers = np.arange(len(part.targets))
+            logits = _split(weights).logits(part.features)
+            logits -= logits.max(axis=1, keepdims=True)
+            of_targets = logits[numbers, part.targets]
+            np.exp(logits, out=logits)
+            sums = logits.sum(axis=1, keepdims=True)
+            logits /= sums
+            self._probabilities[rows] = logits
+            self._loss += float((part.weights * (np.log(sums[:, 0]) - of_targets)).sum(dtype=np.float64))
+            logits[numbers, part.targets] -= 1
+            _add_of_weights(self._gradient, logits, part)
         self._at = values.copy()
 
-    def _of_weights(self, of_logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return derivatives by the weights, float32[width + 1, labels], given those by the rows' logits."""
-        weighted = of_logits * self._weights
-        of_bias = weighted.sum(axis=0, dtype=np.float64, keepdims=True)
-        return np.concatenate([np.asarray(self._features.T @ weighted), of_bias.astype(np.float32)])
+
+def _add_of_weights(total: NDArray[np.float32], of_logits: NDArray[np.float32], part: Examples) -> None:
+    """Add derivatives by the weights, float32[width + 1, labels], given those by the rows' logits, which change."""
+    of_logits *= part.weights[:, np.newaxis]
+    total[:-1] += part.features.T @ of_logits
+    total[-1] += of_logits.sum(axis=0, dtype=np.float64)
 
 
 def _joined(layer: Linear) -> NDArray[np.float32]:
