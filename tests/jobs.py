@@ -15,7 +15,7 @@ from typing import Any
 
 from classifier.environment import Environment
 from classifier.training import program
-from classifier.training.interruption import Interruption, StoppedError
+from classifier.training.interruption import Interruption
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -131,9 +131,8 @@ class StopsAt(Interruption):
     def requested(self) -> bool:
         return self._words in self._log()
 
-    def check(self) -> None:
-        if self.requested():
-            raise StoppedError
+    def told_to_stop(self) -> bool:
+        return self.requested()
 
 
 @contextmanager

@@ -75,6 +75,18 @@ def test_n_grams_of_texts_are_learnt(caplog: pytest.LogCaptureFixture) -> None:
     assert "event=baseline rows=60 of=60 validation_rows=20" in caplog.text
 
 
+@pytest.mark.parametrize(("given", "perfect"), [({}, True), ({"max_sequence_length": "256"}, False)])
+def test_n_grams_far_into_a_text_are_learnt_unless_the_job_reads_less(given: dict[str, str], perfect: bool) -> None:
+    training, validation = (
+        Texts([f"{'so ' * 300}{text}" for text in each.records], each.targets, each.weights)
+        for each in (texts(60), texts(20))
+    )
+    learned = baseline.learned(training, validation, 2, Hyperparameters.parse(given), lambda: False)
+    assert learned is not None
+    found, _ = learned
+    assert (found.probabilities.argmax(axis=1).tolist() == found.targets.tolist()) is perfect
+
+
 def test_of_many_texts_the_same_part_is_read_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baseline, "MOST_CHARACTERS", 1000)
     found = [baseline.learned(texts(600), texts(300), 2, Hyperparameters.parse({}), lambda: False) for _ in "12"]

@@ -1,11 +1,14 @@
 """``model_id=auto`` and ``time_budget``: several candidates, the best of which is kept, within the time given."""
 
 import csv
+import itertools
+import json
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 
@@ -153,6 +156,24 @@ def test_a_candidate_that_fails_leaves_the_others(auto: Job) -> None:
     assert "True" in [row["chosen"] for row in found]
 
 
+def test_a_candidate_with_an_error_of_the_program_leaves_the_others(
+    auto: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train = training.train
+
+    def too_large(rows: Any, kept: Any, hyperparameters: Hyperparameters, context: Any) -> Any:
+        if hyperparameters.model_id == "linear":
+            return train(rows, kept, hyperparameters, context)
+        raise MemoryError
+
+    monkeypatch.setattr(training, "train", too_large)
+    auto.configure(hyperparameters=SETTINGS)
+    auto.train()
+    assert [row["note"] for row in leaderboard(auto)] == ["", *["failed: MemoryError, see the log"] * 2]
+    assert auto.manifest["hyperparameters"]["model_id"] == "linear"
+    assert "Traceback" in caplog.text
+
+
 def test_a_job_that_is_killed_ends_as_one_that_was_not(
     straight: Straight, tmp_path: Path, shallow_encoder: Path
 ) -> None:
@@ -193,6 +214,21 @@ def test_a_job_whose_time_is_over_keeps_the_best_epoch_so_far(
     assert "event=time_budget seconds=100000 note='stopped after 1 of 5 epochs, the best of which" in caplog.text
     assert job.manifest["engines"]["openvino-float32"]["accepted"]  # what comes after training is done as always
     assert predictor.load(job.model)
+
+
+def test_a_job_whose_time_is_over_within_its_first_epoch_is_judged_on_all_validation_rows(
+    job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = itertools.count()
+    monkeypatch.setattr(TimeLimit, "passed", property(lambda _: "event=plan" in caplog.text and next(looks) > 0))
+    job.channel("validation", rows(ROWS * 10))
+    job.configure(hyperparameters={"epochs": "5", "batch_size": "4", "time_budget": "100000"})
+    with caplog.at_level("INFO"):
+        job.train()
+    evaluation = json.loads((job.base / "output" / "data" / "evaluation.json").read_text(encoding="utf-8"))
+    assert sum(label["rows"] for label in evaluation["validation"]["by_label"]) == len(ROWS) * 10 > 64
+    assert len(evaluation["epochs"]) == 1
+    assert not list((job.base / "checkpoints").glob("*-0001-*"))  # the epoch was not finished
 
 
 def test_a_time_that_is_over_before_the_first_step_is_an_error(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

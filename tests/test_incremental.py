@@ -119,7 +119,9 @@ def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCa
     before = warm_start.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
     split = Split(texts, np.zeros(3, np.int32), ("f:1", "f:2", "f:3"))
     rows_now = Data(("a", "b"), split, split, split, "digest")
-    warm_start.compare(before, rows_now, lambda asked: np.array([[0.9, 0.1], [0.2, 0.8]])[: len(asked)])
+    judged = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]], np.float32)
+    after_it_learnt_them = np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)
+    warm_start.compare(before, rows_now, split, judged, lambda _: after_it_learnt_them)
     assert "event=golden rows=2 trained_on=0 accuracy_before=1.000000 accuracy_after=0.500000" in caplog.text
     assert "the model is worse on them" in caplog.text
 

@@ -74,7 +74,13 @@ def test_with_many_labels_the_top_layer_starts_from_the_solved_one(
 
 @pytest.mark.parametrize(
     ("labels", "given", "interpolated"),
-    [(77, {}, True), (6, {}, False), (77, {"epochs": "3"}, True), (77, {"dropout_rate": "0.3"}, False)],
+    [
+        (77, {}, True),
+        (6, {}, False),
+        (77, {"epochs": "3"}, True),
+        (77, {"dropout_rate": "0.3"}, False),
+        (77, {"label_smoothing": "0.1"}, False),
+    ],
 )
 def test_with_many_labels_an_encoder_before_the_fine_tuned_one_is_tried_unless_the_top_layer_is_the_users(
     tiny_encoder: Path, labels: int, given: dict[str, str], *, interpolated: bool

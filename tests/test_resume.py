@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from classifier.environment import Environment
-from classifier.training import program, recipe
+from classifier.training import program, recipe, solving
 from classifier.training.interruption import Interruption
 from jobs import ROWS, Job, many_labels, rows
 
@@ -64,10 +64,10 @@ class StopsWithinScoring(Interruption):
         super().__init__()
         self.job = job
 
-    def check(self) -> None:
+    def told_to_stop(self) -> bool:
         if checkpoints(self.job):
             self.request()
-        super().check()
+        return super().told_to_stop()
 
 
 def checkpoints(job: Job) -> list[Path]:
@@ -199,7 +199,9 @@ def test_the_top_layer_alone_goes_on_too_C12(tmp_path: Path, shallow_encoder: Pa
     assert_same_outcome(job, whole)
 
 
-def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, shallow_encoder: Path) -> None:
+def test_a_job_whose_top_layer_starts_solved_goes_on_without_solving_again_C12(
+    tmp_path: Path, shallow_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs = []
     for name in ("straight", "interrupted"):
         job = new_job(tmp_path / name, shallow_encoder)
@@ -210,5 +212,6 @@ def test_a_job_whose_top_layer_starts_solved_goes_on_too_C12(tmp_path: Path, sha
     straight.train()
     program.train(Environment.from_environ(interrupted.environ), StopsWithinSecondEpoch(interrupted))
     assert checkpoints(interrupted)[-1].name.endswith("-0001-00000003.safetensors")
+    monkeypatch.setattr(solving, "start", lambda *_: pytest.fail("the checkpoint has the top layer"))
     interrupted.train()
     assert_same_outcome(interrupted, straight)

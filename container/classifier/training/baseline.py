@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import hashing
-from classifier.encoders import linear, ngrams
+from classifier import TEXT, hashing
+from classifier.encoders import catalog, linear, ngrams
 from classifier.hyperparameters import AUTO, LINEAR, WINDOWS, Hyperparameters
+from classifier.modalities import MODALITIES
 from classifier.training import evaluate, top_layer
 from classifier.training.loop import batches
 from classifier.training.model import softmax
@@ -25,6 +26,7 @@ MOST_CHARACTERS = 1_000_000
 FEW_LABELS = 20  # of more labels, fewer characters are read
 FEWEST_ROWS = 10  # validation rows to judge by
 FEWEST_ROWS_A_LABEL = 2  # on average, to learn from, unless the job has no more
+_DEFAULTS = catalog.defaults_of(MODALITIES[TEXT], brought=False)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def learned(
         log.info("event=baseline note='not learnt: %d rows of %d labels would be too few'", len(some), labels)
         return None
     learnt, judged = training.take(some), validation.take(held_out)
-    settings = Hyperparameters.from_values({"model_id": LINEAR})
+    settings = Hyperparameters.from_values({"model_id": LINEAR, **_given_length(hyperparameters)}, _DEFAULTS)
     encoder = linear.build(learnt.records, settings, None)
     codes = hashing.codes(encoder.preprocessor.vocabulary_size)
 
@@ -145,6 +147,11 @@ def learned(
     seconds = time.monotonic() - started
     log.info("event=baseline rows=%d of=%d validation_rows=%d", len(some), len(training.records), len(held_out))
     return Baseline(softmax(solution.logits), judged.targets, seconds), held_out
+
+
+def _given_length(hyperparameters: Hyperparameters) -> dict[str, int]:
+    given = "max_sequence_length" in hyperparameters.given
+    return {"max_sequence_length": hyperparameters.max_sequence_length} if given else {}
 
 
 def _sample(texts: Sequence[str], characters: int, seed: int) -> NDArray[np.int64]:

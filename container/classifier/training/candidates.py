@@ -173,12 +173,12 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
         The best trial, with its model, and all trials in their order.
 
     Raises:
-        UserError: No candidate has a model.
+        UserError: No candidate has a model; or, if the first to fail did so by another error, that.
     """
     untested = replace(rows, test=rows.test.take(np.zeros(0, np.int64)))  # only the chosen model is tested
     trials: list[Trial] = []
     best: Trial | None = None
-    failures: list[UserError] = []
+    failures: list[Exception] = []
     suspects = None  # of the last candidate that searched, which knew most of the texts
     for candidate in CANDIDATES:
         trial = _planned(candidate, rows, hyperparameters, context, trials)
@@ -293,7 +293,7 @@ def _at_most(seconds: float, trials: Sequence[Trial], read: int) -> float:
     return min([seconds, *(each.seconds / read for each in trials if each.name == TOP_LAYER and each.metrics)])
 
 
-def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserError]) -> Trial:
+def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[Exception]) -> Trial:
     """Train a candidate; what fails is noted, as others may not."""
     started = time.monotonic()
     try:
@@ -306,6 +306,11 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[UserErr
         return replace(
             trial, seconds=seconds, note="stopped: the job was told to stop" if stopped else f"failed: {error}"
         )
+    except Exception as error:  # such as too little memory of a GPU
+        failures.append(error)
+        seconds = time.monotonic() - started
+        log.exception("event=candidate name=%r seconds=%.1f", trial.name, seconds)
+        return replace(trial, seconds=seconds, note=f"failed: {type(error).__name__}, see the log")
     done = replace(trial, seconds=time.monotonic() - started, outcome=model, metrics=model.trained.metrics)
     epochs = len(model.history)
     judged = model.predictions.get("validation")

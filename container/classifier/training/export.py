@@ -371,7 +371,10 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
 
 
 def _references(trained: Trained, data: Data) -> dict[str, object]:
-    """Return predictions for the smoke inputs and for some rows; of the rows, no text is stored, only hashes."""
+    """Return predictions for the smoke inputs and for some rows; of the rows, no text is stored, only hashes.
+
+    Those for the rows are of the model that had not learnt from them yet, if they are validation rows.
+    """
     count = min(REFERENCE_ROWS, len(trained.answers))
     return {
         "probes": trained.smoke_predictions.tolist(),
@@ -380,7 +383,7 @@ def _references(trained: Trained, data: Data) -> dict[str, object]:
                 "place": trained.checked.locations[index],
                 "salted_sha256": salted_hash(data.digest, str(trained.checked.records[index])),
                 "label": int(trained.checked.targets[index]),
-                "probabilities": trained.answers[index].tolist(),
+                "probabilities": trained.judged[index].tolist(),
             }
             for index in range(count)
         ],

@@ -49,7 +49,11 @@ class Interruption:
                 signal.signal(number, self._remember)
 
     def requested(self) -> bool:
-        """Return whether the job was told to stop."""
+        """Return whether to stop and keep what there is."""
+        return self._requested
+
+    def told_to_stop(self) -> bool:
+        """Return whether to give up what can't be kept, too."""
         return self._requested
 
     def request(self) -> None:
@@ -57,8 +61,8 @@ class Interruption:
         self._requested = True
 
     def check(self) -> None:
-        """Raise :class:`StoppedError` if the job was told to stop."""
-        if self._requested:
+        """Raise :class:`StoppedError` if :meth:`told_to_stop`."""
+        if self.told_to_stop():
             raise StoppedError
 
     def _remember(self, _: int, __: FrameType | None) -> None:
@@ -94,9 +98,9 @@ class TimeLimit(Interruption):
         """Return whether the time is over, or the job was told to stop."""
         return self._interruption.requested() or self.passed
 
-    def check(self) -> None:
-        """Raise :class:`StoppedError` if the job was told to stop; the time doesn't count."""
-        self._interruption.check()
+    def told_to_stop(self) -> bool:
+        """Return whether the job was told to stop; the time doesn't count."""
+        return self._interruption.told_to_stop()
 
 
 class WithinTime(Interruption):
@@ -110,10 +114,9 @@ class WithinTime(Interruption):
         """Return whether the time is over, or the job was told to stop."""
         return self._limit.requested()
 
-    def check(self) -> None:
-        """Raise :class:`StoppedError` if the time is over, or the job was told to stop."""
-        if self.requested():
-            raise StoppedError
+    def told_to_stop(self) -> bool:
+        """Return the same: the time counts."""
+        return self._limit.requested()
 
 
 def forward_to_children() -> None:

@@ -49,7 +49,6 @@ from classifier.training.precision import choose as choose_precision
 from classifier.training.recipe import Recipe
 from classifier.training.recipe import choose as choose_recipe
 from classifier.training.solving import ScoredNetwork, Task
-from classifier.training.suspect_labels import Suspects
 from classifier.training.warm_start import TopLayerWeights
 
 log = logging.getLogger(__name__)
@@ -164,18 +163,16 @@ def _trained_in_steps(
 ) -> ScoredNetwork:
     """Train a network, or its top layer, after what comes before."""
     log.info("event=model trainable_parameters=%d", parameters(fit_spec.model))
-    suspects = _before_steps(network, fit_spec, task, chosen, limit)
-    run = _fitted(fit_spec, chosen.hyperparameters, run_context, limit)
-    return ScoredNetwork(network, run, run.scores, suspects=suspects)
-
-
-def _before_steps(network: Network, fit_spec: FitSpec, task: Task, chosen: Recipe, limit: TimeLimit) -> Suspects | None:
-    """Search for suspect labels, and solve the start of the top layer if there is to be one, on the same vectors."""
     vectors = Vectors(network.inference.encode, task.training.inputs, task.interruption)
     suspects = label_check.before_training(network, task, fit_spec, vectors)
-    if chosen.share_encoded:
+
+    def solve_start() -> None:
         solving.start(network, task, min(chosen.share_encoded, 1.0), vectors, FOR_START * limit.left)
-    return suspects
+
+    if chosen.share_encoded:
+        fit_spec = replace(fit_spec, initialize=solve_start)
+    run = _fitted(fit_spec, chosen.hyperparameters, run_context, limit)
+    return ScoredNetwork(network, run, run.scores, suspects=suspects)
 
 
 def _fitted(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunContext, limit: TimeLimit) -> Run:
@@ -253,6 +250,7 @@ def _task(
         None if kept is None else solving.prior(kept, len(rows.labels)),
         context.cluster,
         context.limit(hyperparameters.time_budget, share=0.5),
+        feature_cache.in_memory_or(context.scratch),
     )
 
 

@@ -43,7 +43,8 @@ def finish(environ: Environment, outcome: Outcome, rows: Data, context: JobConte
         facts = facts_of(environ, outcome.trained, rows, outcome.hyperparameters, evaluation, sharded=sharded)
         files = registry.write(folder, facts, outcome.predictions)
         if context.previous is not None and not context.interruption.requested():
-            warm_start.compare(context.previous, rows, outcome.answer)
+            scored, judged = outcome.trained.checked, outcome.trained.judged
+            warm_start.compare(context.previous, rows, scored, judged, outcome.answer)
         card, settings = readme(facts), outcome.hyperparameters
         exported = export(environ.model_folder, outcome.trained, rows, settings, context.interruption, card)
         seconds = {

@@ -30,7 +30,7 @@ SHARE_ENCODED = 0.25
 ROWS_OF_A_RUN = 12_000  # seen in all epochs together, as far as the fewest and the most epochs allow
 # Whoever gives one of these has a recipe of their own, whose other values are left as they are.
 OF_THE_LEARNING_RATE = frozenset({"learning_rate", "epoch_factor", "power_decay"})
-OF_THE_TOP_LAYER = frozenset({"dropout_rate", "regularizers_l2"})
+OF_THE_TOP_LAYER = frozenset({"dropout_rate", "regularizers_l2", "label_smoothing"})
 OF_THE_EPOCHS = frozenset({"epochs", "early_stopping", "early_stopping_patience", "early_stopping_min_delta"})
 
 

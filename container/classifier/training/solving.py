@@ -23,6 +23,7 @@ from classifier.training import evaluate, suspect_labels, top_layer, warm_start
 from classifier.training.baseline import Baseline
 from classifier.training.cluster import Cluster
 from classifier.training.evaluate import Vectors
+from classifier.training.feature_cache import Allocate, in_memory
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.logistic import Linear
 from classifier.training.loop.batches import Inputs, Rows
@@ -77,6 +78,7 @@ class Task:
         prior: The top layer of a model that is trained further; None without one.
         cluster: The hosts.
         interruption: Tells whether the job was told to stop.
+        allocate: Allocates the array of all rows' vectors.
     """
 
     training: Rows
@@ -87,6 +89,7 @@ class Task:
     prior: TopLayer | None
     cluster: Cluster
     interruption: Interruption
+    allocate: Allocate = in_memory
 
     def wanted(self, labels: int) -> Wanted:
         """Return what the job asks for."""
@@ -156,7 +159,8 @@ def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray
     inputs = task.training.inputs.some(task.mine())
     started = time.monotonic()
     vectors, held_out = (
-        evaluate.compute(network.inference.encode, each, task.interruption) for each in (inputs, task.validation.inputs)
+        evaluate.compute(network.inference.encode, each, task.interruption, task.allocate)
+        for each in (inputs, task.validation.inputs)
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(vectors) + len(held_out), time.monotonic() - started)
     return vectors, held_out

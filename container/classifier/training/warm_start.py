@@ -19,7 +19,7 @@ from classifier.encoders import catalog
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO, TRUNCATE
 from classifier.modalities import MODALITIES, Modality
-from classifier.training.data import Data, Tables
+from classifier.training.data import Data, Split, Tables
 
 log = logging.getLogger(__name__)
 
@@ -252,23 +252,32 @@ def _shown(rows_of_labels: Mapping[Label, int]) -> str:
     return ", ".join([*shown[:MOST_SHOWN], *([f"and {more} not shown"] if more else [])]) or "none"
 
 
-def compare(previous: Previous, data: Data, answer: Callable[[Sequence[Any]], NDArray[np.float32]]) -> None:
+def compare(
+    previous: Previous,
+    data: Data,
+    scored: Split,
+    judged: NDArray[np.float32],
+    answer: Callable[[Sequence[Any]], NDArray[np.float32]],
+) -> None:
     """Log whether the new model is worse than the earlier one on its reference rows, as far as the data hold them.
 
     Args:
         previous: The earlier model.
         data: The rows of this job, among which the reference rows are found by their hashes.
-        answer: Maps records to the new model's probabilities, float32[records, labels].
+        scored: Validation rows that were scored, if there are any.
+        judged: Their probabilities, float32[rows, labels], by the model that had not learnt from them yet.
+        answer: Maps records to the exported model's probabilities, float32[records, labels].
     """
     wanted = {row.salted_sha256: row for row in previous.reference_rows if row.label in data.labels}
-    records = _found(wanted, previous.salt, data.validation.records)
-    trained_on = {} if records else _found(wanted, previous.salt, data.training.records)
-    records = records or trained_on
-    if not records:
+    held_out = _found(wanted, previous.salt, scored.records) if data.validation.records else {}
+    trained_on = {} if held_out else _found(wanted, previous.salt, data.training.records)
+    found = held_out or trained_on
+    if not found:
         log.info("event=golden note='no reference row of the earlier model is in these data: nothing to compare'")
         return
-    rows = [wanted[digest] for digest in records]
-    answers = [data.labels[index] for index in answer(list(records.values())).argmax(axis=1)]
+    rows, indices = [wanted[digest] for digest in found], list(found.values())
+    probabilities = judged[indices] if held_out else answer([data.training.records[index] for index in indices])
+    answers = [data.labels[index] for index in probabilities.argmax(axis=1)]
     before = sum(row.answer == row.label for row in rows) / len(rows)
     after = sum(given == row.label for given, row in zip(answers, rows, strict=True)) / len(rows)
     log.log(
@@ -278,7 +287,7 @@ def compare(previous: Previous, data: Data, answer: Callable[[Sequence[Any]], ND
     )  # fmt: skip
 
 
-def _found(wanted: Collection[str], salt: str, records: Sequence[Any]) -> dict[str, Any]:
-    """Return the records whose hashes are wanted, by their hashes."""
-    hashed = {salted_hash(salt, str(record)): record for record in records}
-    return {digest: record for digest, record in hashed.items() if digest in wanted}
+def _found(wanted: Collection[str], salt: str, records: Sequence[Any]) -> dict[str, int]:
+    """Return the indices of the records whose hashes are wanted, by their hashes."""
+    hashed = {salted_hash(salt, str(record)): index for index, record in enumerate(records)}
+    return {digest: index for digest, index in hashed.items() if digest in wanted}

@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ class FitSpec:
         learning_rate: The learning rate and its schedule.
         learning_rate_multipliers: Variables and their learning-rate multipliers; for all other variables it is 1.
         sharded: Whether each host has training rows of its own.
+        initialize: Sets weights before the first step of a run that is not resumed.
     """
 
     model: Any
@@ -54,6 +55,7 @@ class FitSpec:
     learning_rate: LearningRate
     learning_rate_multipliers: Sequence[tuple[tf.Variable, float]] = ()
     sharded: bool = False
+    initialize: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def fit(fit_spec: FitSpec, hyperparameters: Hyperparameters, run_context: RunCon
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(fit_spec.model.trainable_variables)
     run = resumed(fit_spec.model, optimizer, run_context.checkpoints, cluster)
+    if not run.epoch and not run.step:
+        fit_spec.initialize()
     loop = _loop(fit_spec, hyperparameters, optimizer, run_context, run, steps)
     while run.epoch < hyperparameters.epochs and not _has_stopped_improving(run.history, hyperparameters):
         if run_context.stop_requested() or not _epoch(
@@ -123,7 +127,9 @@ def _epoch(loop: "_Loop", fit_spec: FitSpec, hyperparameters: Hyperparameters, w
         return False
     metrics = watch.metrics()
     stop = loop.run_context.interruption
-    scores = score_unless_stopped(fit_spec.inference, fit_spec.validation, cluster, stop) if finished else None
+    scores = None
+    if finished or not cluster.any(stop.told_to_stop()):  # where the time is over, some is kept for scoring
+        scores = score_unless_stopped(fit_spec.inference, fit_spec.validation, cluster, stop)
     if finished and scores is None:
         loop.save()  # all steps of the epoch are done, so a resumed run starts with the scoring
     if scores is None and run.weights:
@@ -133,9 +139,9 @@ def _epoch(loop: "_Loop", fit_spec: FitSpec, hyperparameters: Hyperparameters, w
     if cluster.is_chief:
         log_epoch(metrics, watch)
         loop.run_context.events.write(run.history)
-    if scores is not None:
+    if finished and scores is not None:
         loop.save()
-    return scores is not None
+    return finished and scores is not None
 
 
 @dataclass(frozen=True)

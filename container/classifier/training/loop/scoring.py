@@ -101,7 +101,7 @@ def gathered(rows: NDArray[np.int64], logits: NDArray[np.float32], split: Evalua
         cluster: The hosts.
     """
     content = save({"rows": rows + split.start, "logits": logits})
-    parts = [part for part in map(load, cluster.all_gather(content)) if len(part["rows"])]
+    parts = [part for part in map(load, cluster.all_gather_large(content)) if len(part["rows"])]
     if not parts:
         return Scores(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
     return Scores(
