@@ -294,6 +294,24 @@ def test_the_texts_key_is_told_or_found(tmp_path: Path, item: dict[str, object],
     assert texts(tmp_path, json.dumps(item), *arguments, name="x.jsonl") == [expected]
 
 
+@pytest.mark.parametrize("key", ["review", "comment", "Text", " Message"])
+def test_a_usual_name_of_a_text_goes_before_source(tmp_path: Path, key: str) -> None:
+    item = {"source": "web", key: "it broke down again"}
+    assert texts(tmp_path, json.dumps(item), name="x.jsonl") == ["it broke down again"]
+
+
+def test_the_text_of_an_augmented_manifest_is_its_source_as_in_training(tmp_path: Path) -> None:
+    item = {"source": "it broke down again", "title": "broken", "part": 1, "part-metadata": {"class-name": "x"}}
+    assert texts(tmp_path, json.dumps(item), name="x.jsonl") == ["it broke down again"]
+
+
+def test_a_source_that_is_shorter_than_another_key_is_a_warning(tmp_path: Path) -> None:
+    table, _ = read(source(tmp_path, '{"source": "web", "narrative": "it broke down again"}', "x.jsonl"))
+    assert [doubt.partition(", which")[0] for doubt in table.doubts] == [
+        "reads the text from the key 'source' and not from 'narrative'"
+    ]
+
+
 def test_keys_are_listed_where_none_can_be_told(tmp_path: Path) -> None:
     message = refused(tmp_path, '{"a": "one two three", "b": "four five six"}', "--text-column", "1", name="x.jsonl")
     assert message == "no column is called '1'; give --text-column and its key, of: 1 'a' (text); 2 'b' (text)"

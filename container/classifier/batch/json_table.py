@@ -11,9 +11,9 @@ from classifier.batch.lines import Lines, TooLongError
 from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
-from classifier.tabular import json_rows
+from classifier.tabular import columns, json_rows
 from classifier.tabular.files import LENIENT, Source, open_text
-from classifier.tabular.keys import SOURCE, SOURCE_REFERENCE, RowError
+from classifier.tabular.keys import METADATA, SOURCE, SOURCE_REFERENCE, RowError
 
 EXAMPLE = '{"text": "..."}'
 
@@ -94,10 +94,14 @@ def read(source: Source, wanted: str, added: Added) -> JsonTable:
     if not wanted and keys == [SOURCE_REFERENCE]:
         raise UserError(f"{SOURCE_REFERENCE} leads to another object; nothing is downloaded: put the text in {SOURCE}")
     rows = [[value if isinstance(value := item.get(key), str) else "" for key in keys] for item in items]
-    if not wanted and SOURCE in keys and "text" not in keys:
-        wanted = SOURCE
-    text = text_column.find(keys, rows, wanted, numbered=False)
+    text = text_column.find(keys, rows, wanted or _source(keys), numbered=False)
     return JsonTable(keys[text], added, [] if wanted else text_column.longer(keys, rows, text, "key"))
+
+
+def _source(keys: Sequence[str]) -> str:
+    """Return ``source`` if it is the text: an augmented manifest's, or that of objects without a usual name for it."""
+    is_manifest = any(key.endswith(METADATA) for key in keys) and columns.TEXT not in keys
+    return SOURCE if SOURCE in keys and (is_manifest or not columns.texts(keys)) else ""
 
 
 def _object(line: str) -> dict[str, Any]:
