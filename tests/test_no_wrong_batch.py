@@ -83,6 +83,30 @@ READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
             'say "yes", or go',
         ],
     ),
+    "a .txt file with a quote over several lines": (
+        "a.txt",
+        '"I am here and waiting.\nAnd so are you, my friend."\nThird line of text\n"Quoted one"\n',
+        (),
+        ['"I am here and waiting.', 'And so are you, my friend."', "Third line of text", "Quoted one"],
+    ),
+    "a .txt file with inches": (
+        "a.txt",
+        '"Best 42 inch TV\nI like the screen of 42"\nlast line\n',
+        (),
+        ['"Best 42 inch TV', 'I like the screen of 42"', "last line"],
+    ),
+    "a .txt file with control characters": (
+        "a.txt",
+        "soft\x1fthen hard\nit\x1fis hot\n",
+        (),
+        ["soft\x1fthen hard", "it\x1fis hot"],
+    ),
+    "a .csv file of one text per line with a quote over two": (
+        "a.csv",
+        '"Here, still waiting\nAnd you, too"\n',
+        ("--delimiter", "none"),
+        ['"Here, still waiting', 'And you, too"'],
+    ),
     "a .txt file with a name above": ("a.txt", lines(["text", *PROSE]), (), PROSE),
     "a .txt file of tabs is a table": (
         "a.txt",
@@ -240,6 +264,11 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "a.csv",
         "fire;it is hot again\nbrakes;it is soft, and then hard\n",
         "is read as separated by semicolons, with 2 columns in most rows, a guess from its rows",
+    ),
+    "a quote over several lines of a .txt file": (
+        "a.txt",
+        '"It is hot again\nand then it is soft."\nIt is hard\n',
+        "a quote that opens in one line closes in another, and each line is read as one text; if a text has several",
     ),
     "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", "the first row may be a header"),
     "a foreign name above a single column": (

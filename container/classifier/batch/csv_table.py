@@ -23,10 +23,14 @@ from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 from classifier.tabular.values import is_rule
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
-# If each line is one text, whatever it holds, the delimiter is a character that no text has.
-NO_DELIMITER = "\x1f"
+# If each line is one text, whatever it holds, quotes around all of it are taken off.
+QUOTED = re.compile(r'\s*"((?:[^"]++|"")*+)"\s*')
 QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"[,;|\t](?!\s)')
 MORE = "something follows the quoted text; each line is read as one text: set --delimiter if there are columns"
+ACROSS_LINES = (
+    "a quote that opens in one line closes in another, and each line is read as one text; if a text has several lines, "
+    "set --delimiter comma"
+)
 GUESS = "is read as separated by {0}s, with {1} columns in most rows, a guess from its rows; set --delimiter to be sure"
 A_RULE = "a line of dashes below the header, as sqlcmd and Markdown write it"
 HEADER_AGAIN = "the header is repeated; remove this line"
@@ -148,6 +152,8 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         doubts += text_column.refuse_header(rows, text)
     if not headed and delimiter.guessed:
         doubts.append(GUESS.format(delimiter.name, count))
+    if not delimiter.character and _are_quoted_across_lines([row[0] for row in rows]):
+        doubts.append(ACROSS_LINES)
     return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, doubts)
 
 
@@ -164,11 +170,16 @@ def _first_reason(source: Source, delimiter: Delimiter) -> str:
 
 
 def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
-    """Yield rows with any columns; a malformed row is rejected by its first line, and the next row begins after it."""
+    """Return an iterator over a file's rows and rejects, whatever their columns."""
     lines = Lines(file)
     if delimiter.declared:
         next(lines)
-    fields_of = csv_rows.reader(lines, delimiter.character or NO_DELIMITER)
+    return _rows(lines, delimiter.character) if delimiter.character else _texts(lines)
+
+
+def _rows(lines: Lines, delimiter: str) -> Iterator[_Fields | Reject]:
+    """Yield rows; a malformed row is rejected by its first line, and the next row begins after it."""
+    fields_of = csv_rows.reader(lines, delimiter)
     while True:
         lines.begin_row()
         try:
@@ -178,11 +189,42 @@ def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
         except TooLongError:
             yield Reject(lines.number, TOO_LONG) if lines.count == 1 else _broken(lines)
         except csv.Error:
-            yield _broken(lines) if delimiter.character else _whole(lines)
+            yield _broken(lines)
         else:
             is_blank = len(values) <= 1 and not lines.first.strip()
             fields = _Fields(lines.number, lines.size, [] if is_blank else values)
             yield fields if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+
+
+def _texts(lines: Lines) -> Iterator[_Fields | Reject]:
+    """Yield each line as a row of one text."""
+    while True:
+        lines.begin_row()
+        try:
+            next(lines)
+        except StopIteration:
+            return
+        except TooLongError:
+            yield Reject(lines.number, TOO_LONG)
+        else:
+            yield _text(lines) if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
+
+
+def _text(lines: Lines) -> _Fields | Reject:
+    """Return a line as a row of one text, without quotes that are around all of it."""
+    line = lines.first
+    quoted = QUOTED.fullmatch(line)
+    if not quoted and QUOTED_AND_MORE.match(line):
+        return Reject(lines.number, MORE)
+    text = quoted[1].replace('""', '"') if quoted else line
+    return _Fields(lines.number, lines.size, [text] if line.strip() else [])
+
+
+def _are_quoted_across_lines(texts: Sequence[str]) -> bool:
+    """Return whether a line opens a quote that it doesn't close, and one below it ends in such a quote."""
+    odd = [text.strip() for text in texts if text.count('"') % 2]
+    opened = next((number for number, text in enumerate(odd) if text.startswith('"')), len(odd))
+    return any(text.endswith('"') for text in odd[opened + 1 :])
 
 
 def _without_blank_lines(rows: Iterable[_Fields | Reject], *, are_texts: bool) -> Iterator[_Fields | Reject]:
@@ -196,18 +238,6 @@ def _without_blank_lines(rows: Iterable[_Fields | Reject], *, are_texts: bool) -
             yield from (Reject(line, NO_TEXT) for line in range(first, row.line))
         first = 0
         yield row
-
-
-def _whole(lines: Lines) -> _Fields | Reject:
-    """Return a line with malformed quotes as a text, where each line is one text."""
-    broken = _broken(lines)
-    if lines.count > 1 or not lines.is_utf_8:
-        return broken
-    return (
-        Reject(lines.number, MORE)
-        if QUOTED_AND_MORE.match(lines.first)
-        else _Fields(lines.number, lines.size, [lines.first])
-    )
 
 
 def _broken(lines: Lines) -> Reject:
