@@ -192,6 +192,60 @@ def test_a_quote_that_is_never_closed_costs_its_own_row_only(tmp_path: Path) -> 
     assert [record.line for record in found if isinstance(record, Reject)] == [2]
 
 
+OPEN_QUOTE = """\
+{0},Horn is loud
+{1},"Pedal goes soft
+{2},Smoke from the dash
+{3},he said it is bad"
+{4},"two lines,
+as he said, of a text"
+"""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("1", "2", "3", "4", "5"),
+        ("2024-01-01", "2024-01-01", "2024-01-02", "2024-02-03", "2024-02-04"),
+        ("D-17", "D-18", "D-9", "D-100", "D-3"),
+        ("3fa8-5f64", "77e1-a0b2", "1c4d-9ef0", "c0de-00ff", "5717-4562"),
+        ("brakes", "fire", "brakes", "fire", "fire"),
+        ("1,CA", "2,CA", "3,NY", "4,CA", "5,NY"),
+    ],
+)
+@pytest.mark.parametrize("header", [True, False])
+def test_rows_that_an_open_quote_took_for_lines_of_its_text_are_read(
+    tmp_path: Path, keys: tuple[str, ...], header: bool
+) -> None:
+    names = "id,state,text\n" if "," in keys[0] else "id,text\n"
+    content = (names if header else "") + OPEN_QUOTE.format(*keys)
+    _, found = read(source(tmp_path, content), "--header", str(header).lower())
+    assert [record.text for record in found if isinstance(record, Row)] == [
+        "Horn is loud", "Smoke from the dash", 'he said it is bad"', "two lines,\nas he said, of a text",
+    ]  # fmt: skip
+    (reject,) = [record for record in found if isinstance(record, Reject)]
+    assert reject.line == (3 if header else 2)
+    assert reject.reason.startswith("lines of this text look like rows; close the quote before them, or double it")
+
+
+def test_rows_in_a_quote_of_a_column_in_front_are_read_too(tmp_path: Path) -> None:
+    content = 'text,state\nHorn is loud,CA\n"Pedal goes soft,CA\nSmoke from the dash,NY\nit is bad",CA\n'
+    assert list(rejected(tmp_path, content)) == [3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dear Sirs,\nthe pedal is soft, then hard,\nyours, a driver",
+        "Found:\n 1,horn\n 2,pedal",
+        "Found:\nhorn,pedal\npedal,horn",
+        "The tyres have\n1,5 bar\n2,5 bar",
+    ],
+)
+def test_a_text_of_several_lines_with_commas_is_a_text(tmp_path: Path, text: str) -> None:
+    assert texts(tmp_path, f'id,text\n1,Horn is loud\n2,"{text}"\n') == ["Horn is loud", text]
+
+
 def test_quotes_that_open_in_every_line_cost_no_more_than_some_times_the_files_length(tmp_path: Path) -> None:
     odd = 'x""","\n' * 200_000  # no line closes the quote of the one before without opening another
     _, found = read(source(tmp_path, f"id,text\n1,good\n{odd}"))

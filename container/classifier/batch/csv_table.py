@@ -5,14 +5,15 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TextIO
 
-from classifier.batch import text_column
+from classifier.batch import rows_in_texts, text_column
 from classifier.batch.lines import Lines, TooLongError
 from classifier.batch.records import NO_TEXT, NOT_UTF_8, TOO_LONG, Added, Answer, Record, Reject, Row
+from classifier.batch.rows_in_texts import RowsInTexts
 from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
 from classifier.explanation import Word
@@ -23,6 +24,10 @@ from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
 from classifier.tabular.values import is_rule
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
+ROWS_IN_A_TEXT = (
+    "lines of this text look like rows; close the quote before them, or double it if it is the text's; if they are "
+    "text after all, begin each with a space"
+)
 # If each line is one text, whatever it holds, quotes around all of it are taken off.
 QUOTED = re.compile(r'\s*"((?:[^"]++|"")*+)"\s*')
 QUOTED_AND_MORE = re.compile(r'"(?:[^"]|"")*"[,;|\t](?!\s)')
@@ -58,6 +63,7 @@ class CsvTable:
         text: The index of the text's column, from 0.
         count: How many columns every row must have.
         added: The columns that the result adds.
+        rows_in_texts: What its rows look like, where an unclosed quote made them part of a text.
         doubts: Warnings about how the table is read.
     """
 
@@ -67,6 +73,7 @@ class CsvTable:
     text: int
     count: int
     added: Added
+    rows_in_texts: RowsInTexts
     doubts: Sequence[str] = ()
 
     @property
@@ -78,7 +85,7 @@ class CsvTable:
 
     def records(self, file: TextIO) -> Iterator[Record]:
         """Yield the rows and the rejects."""
-        found = _without_blank_lines(_read(file, self.delimiter), are_texts=self.count == 1)
+        found = _without_blank_lines(_read(file, self.delimiter, self._has_rows_in_it), are_texts=self.count == 1)
         if self.header:  # skip the first well-formed row
             for first in found:
                 if isinstance(first, _Fields) and first.is_filled:
@@ -104,6 +111,9 @@ class CsvTable:
             f"delimiter={self.delimiter.name.replace(' ', '_')} columns={self.count} {header} "
             f"text_column={self.text + 1}"
         )
+
+    def _has_rows_in_it(self, values: Sequence[str]) -> bool:
+        return values != self.header and self.rows_in_texts.are_in(values)
 
     def _judged(self, row: _Fields) -> Record:
         if len(row.values) != self.count:
@@ -154,7 +164,8 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         doubts.append(GUESS.format(delimiter.name, count))
     if not delimiter.character and _are_quoted_across_lines([row[0] for row in rows]):
         doubts.append(ACROSS_LINES)
-    return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, doubts)
+    like = rows_in_texts.of(rows, text, delimiter.character)
+    return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, like, doubts)
 
 
 def _listed(words: Sequence[Word] | None) -> list[str]:
@@ -169,15 +180,23 @@ def _first_reason(source: Source, delimiter: Delimiter) -> str:
         return next(reasons, "write one row per line")
 
 
-def _read(file: TextIO, delimiter: Delimiter) -> Iterator[_Fields | Reject]:
-    """Return an iterator over a file's rows and rejects, whatever their columns."""
+def _read(
+    file: TextIO, delimiter: Delimiter, has_rows_in_it: Callable[[Sequence[str]], bool] = lambda _: False
+) -> Iterator[_Fields | Reject]:
+    """Return an iterator over a file's rows and rejects, whatever their columns.
+
+    Args:
+        file: The file.
+        delimiter: Its delimiter.
+        has_rows_in_it: Returns whether an unclosed quote made other rows part of a row of several lines.
+    """
     lines = Lines(file)
     if delimiter.declared:
         next(lines)
-    return _rows(lines, delimiter.character) if delimiter.character else _texts(lines)
+    return _rows(lines, delimiter.character, has_rows_in_it) if delimiter.character else _texts(lines)
 
 
-def _rows(lines: Lines, delimiter: str) -> Iterator[_Fields | Reject]:
+def _rows(lines: Lines, delimiter: str, has_rows_in_it: Callable[[Sequence[str]], bool]) -> Iterator[_Fields | Reject]:
     """Yield rows; a malformed row is rejected by its first line, and the next row begins after it."""
     fields_of = csv_rows.reader(lines, delimiter)
     while True:
@@ -191,6 +210,9 @@ def _rows(lines: Lines, delimiter: str) -> Iterator[_Fields | Reject]:
         except csv.Error:
             yield _broken(lines)
         else:
+            if lines.count > 1 and has_rows_in_it(values):
+                yield _broken(lines, ROWS_IN_A_TEXT)
+                continue
             is_blank = len(values) <= 1 and not lines.first.strip()
             fields = _Fields(lines.number, lines.size, [] if is_blank else values)
             yield fields if lines.is_utf_8 else Reject(lines.number, NOT_UTF_8)
@@ -240,12 +262,12 @@ def _without_blank_lines(rows: Iterable[_Fields | Reject], *, are_texts: bool) -
         yield row
 
 
-def _broken(lines: Lines) -> Reject:
+def _broken(lines: Lines, reason: str = QUOTES) -> Reject:
     """Reject the first line of a row with malformed quotes; if reading can't turn back, also say how much is lost."""
     lines.turn_back()
     if not lines.is_utf_8:
         return Reject(lines.number, NOT_UTF_8)
-    return Reject(lines.number, QUOTES if lines.count == 1 else f"{QUOTES}; {lines.count} lines are lost")
+    return Reject(lines.number, reason if lines.count == 1 else f"{reason}; {lines.count} lines are lost")
 
 
 def _written(rows: Iterable[Sequence[object]], delimiter: Delimiter) -> str:
