@@ -75,7 +75,7 @@ def test_the_text_is_the_only_column_that_looks_like_it_or_is_told_by_name_or_nu
 
 
 def test_a_name_that_people_give_to_texts_goes_before_what_looks_like_one(tmp_path: Path) -> None:
-    content = "text,remark of the clerk\nshort,a remark of many words is here\n"
+    content = "text,clerk's remark\nshort,a remark of many words is here\n"
     assert texts(tmp_path, content) == ["short"]
 
 
@@ -135,6 +135,20 @@ def test_the_list_of_columns_says_what_they_hold_and_quotes_nothing_of_rows(tmp_
 )
 def test_a_header_is_seen_by_its_names_and_by_figures_below_it(tmp_path: Path, content: str, rows: int) -> None:
     assert len(texts(tmp_path, content)) == rows
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "No.,Complaint text,Text",
+        "Amount ($),Mileage (km),Narrative",
+        "Date of the claim,Amount in US dollars,Text",
+        "Date sent to company,Product,Consumer complaint narrative",
+    ],
+)
+def test_a_header_may_have_long_names_beside_that_of_its_texts(tmp_path: Path, names: str) -> None:
+    content = f"{names}\n1,2,it is soft again and then hard\n2,5,it is hot again\n"
+    assert texts(tmp_path, content) == ["it is soft again and then hard", "it is hot again"]
 
 
 def test_a_figure_in_the_first_row_is_no_name_of_the_column_with_that_number(tmp_path: Path) -> None:

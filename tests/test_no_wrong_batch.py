@@ -216,6 +216,31 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         "categoria,pergunta\nconta,Como fecho a conta?\nsaldo,Onde vejo o meu saldo?\nconta,Quanto custa a conta?\n",
         "the first row may be a header; set --header true if it is, or --header false",
     ),
+    "a dash above numbers, beside a sentence": (
+        "a.csv",
+        "-,The horn is hot.\n12,Smoke came from the dash.\n15,The horn is broken!\n",
+        "the first row may be a header; set --header true if it is, or --header false",
+    ),
+    "a word above numbers, beside a sentence without a full stop": (
+        "a.csv",
+        "unknown,The pedal is hot when cold\n12,Smoke came from the dash\n15,The horn is broken\n",
+        "the first row may be a header",
+    ),
+    "a word above years, behind a sentence": (
+        "a.csv",
+        "The pedal is hot.,none yet\nSmoke came from the dash.,2019\nThe horn is broken!,2020\n",
+        "the first row may be a header",
+    ),
+    "a category that is a usual name for texts": (
+        "a.csv",
+        "question,Is it hot?\ncomplaint,The pedal goes soft when cold\npraise,I like this car very much\n",
+        "the first row may be a header",
+    ),
+    "such a category that comes again": (
+        "a.csv",
+        "question,hot again\ncomplaint,The pedal goes soft when cold\nquestion,Why is there smoke in my car\n",
+        "the first row may be a header",
+    ),
     "v1,v2 with empty names": (
         "a.csv",
         "v1,v2,,,\nham,see you at the corner,,,\nspam,call now and win a car,,,\nham,what are you up to,,,\n",

@@ -21,6 +21,7 @@ SHARE = 0.5
 LONGEST_NAME = 60
 LONGEST_SHOWN = 40
 MOST_SHOWN = 50
+MAY_BE_A_HEADER = "the first row may be a header; set --header true if it is, or --header false"
 
 
 def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: str) -> bool:
@@ -33,6 +34,9 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
         first: The row.
         others: Rows after it.
         wanted: The name or number of the text's column; empty to detect it.
+
+    Raises:
+        UserError: It may be one by this, and may as well be data.
     """
     names = [plain(name) for name in first]
     if wanted and not wanted.isdecimal() and plain(wanted) in names:
@@ -42,7 +46,11 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
         return False
     below = _columns([row for row in others if row != first], len(names))
     over_figures = (bool(name) and _are_figures(values) for name, values in zip(names, below, strict=True))
-    return bool(columns.texts(first)) or any(over_figures)
+    if not (columns.texts(first) or any(over_figures)):
+        return False
+    if not _are_names(first, below):
+        raise UserError(MAY_BE_A_HEADER)
+    return True
 
 
 def find(names: Sequence[str], rows: Sequence[Sequence[str]], wanted: str, *, numbered: bool) -> int:
@@ -118,10 +126,26 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
         all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
     ):
         return []
-    words = "the first row may be a header; set --header true if it is, or --header false"
     if len(first) > 1:
-        raise UserError(words)
-    return [words]
+        raise UserError(MAY_BE_A_HEADER)
+    return [MAY_BE_A_HEADER]
+
+
+def _are_names(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether a row names columns beyond doubt: none of its values comes again, and most read like names.
+
+    The one above the longest texts must: where the row is data, it is a text. If it is a usual name, the others may be
+    anything.
+
+    Args:
+        first: The row.
+        below: The values below each of its fields.
+    """
+    if any(value in values for value, values in zip(first, below, strict=True)):
+        return False
+    longest = max(range(len(first)), key=lambda number: sum(map(len, below[number])))
+    named = _share([name for name in first if name.strip()], reads_like_name) > SHARE
+    return reads_like_name(first[longest]) and (named or longest in columns.texts(first))
 
 
 def _stands_alone(rows: Sequence[Sequence[str]]) -> bool:
