@@ -380,6 +380,14 @@ def test_a_source_that_is_shorter_than_another_key_is_a_warning(tmp_path: Path) 
     ]
 
 
+def test_a_key_that_is_told_as_it_is_written_goes_before_one_in_other_letters(tmp_path: Path) -> None:
+    content = '{"Text": "a b", "text": "c d"}'
+    assert "several columns have a name for a text; give --text-column" in refused(tmp_path, content, name="x.jsonl")
+    assert texts(tmp_path, content, "--text-column", "text", name="x.jsonl") == ["c d"]
+    assert texts(tmp_path, content, "--text-column", "Text", name="x.jsonl") == ["a b"]
+    assert texts(tmp_path, "Text,text\na b,c d\n", "--text-column", "text") == ["c d"]
+
+
 def test_keys_are_listed_where_none_can_be_told(tmp_path: Path) -> None:
     message = refused(tmp_path, '{"a": "one two three", "b": "four five six"}', "--text-column", "1", name="x.jsonl")
     assert message == "no column is called '1'; give --text-column and its key, of: 1 'a' (text); 2 'b' (text)"

@@ -161,7 +161,8 @@ def _come_again(values: Sequence[str]) -> bool:
 
 
 def _wanted(names: Sequence[str], wanted: str, *, numbered: bool) -> tuple[list[int], str]:
-    named = [number for number, name in enumerate(names) if plain(name) == plain(wanted)]
+    exact = [number for number, name in enumerate(names) if name == wanted]
+    named = exact or [number for number, name in enumerate(names) if plain(name) == plain(wanted)]
     if not named and numbered and wanted.isdecimal() and 0 < int(wanted) <= len(names):
         return [int(wanted) - 1], ""
     return named, f"{'several columns are' if named else 'no column is'} called {wanted!r}"
