@@ -164,9 +164,27 @@ def test_a_header_that_comes_again_is_rejected(tmp_path: Path) -> None:
     assert rejected(tmp_path, CLAIMS + CLAIMS) == {4: "the header is repeated; remove this line"}
 
 
-def test_a_header_that_no_row_agrees_with_refuses_the_file(tmp_path: Path) -> None:
-    wrong = refused(tmp_path, "id,text\n1,good,\n2,bad,\n")
-    assert wrong == "the header has 2 columns, and no row of the first 2 has as many"
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "id,text\n1,good,\n2,bad,\n",
+            "the header has 2 columns, and no row of the first 2 has as many; most lines end in a comma: take that off",
+        ),
+        ("sep=|\nid|text\n1|good||\n", "most lines end in 2 vertical bars: take that off"),
+        ("id,text\n1,good,x\n", "as many; write as many in both, and put a text that has commas in quotes"),
+        (
+            "id,date,text\n1,good\n",
+            "the header has 3 columns, and no row of the first 1 has as many; write as many in both",
+        ),
+        ("text\nit is good,really\n", "the header has 1 column, and no row of the first 1 has as many; write"),
+        ("text\nit is good,really\n", "in quotes; or set --delimiter none if each line is a text"),
+    ],
+)
+def test_a_header_that_no_row_agrees_with_refuses_the_file(tmp_path: Path, content: str, words: str) -> None:
+    message = refused(tmp_path, content)
+    assert words in message
+    assert "good" not in message
 
 
 def test_a_result_that_is_given_as_input_is_refused(tmp_path: Path) -> None:

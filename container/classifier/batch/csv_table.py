@@ -149,7 +149,7 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     count = len(first) if headed else Counter(map(len, sample)).most_common(1)[0][0]
     rows = [row for row in (others if headed else sample) if len(row) == count]
     if others and not rows:
-        raise UserError(f"the header has {count} columns, and no row of the first {len(others)} has as many")
+        raise UserError(_unlike_header(count, others, delimiter.name))
     names = first if headed else [""] * count
     repeated = [name for name in added.names if name in names]
     if repeated:
@@ -166,6 +166,20 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         doubts.append(ACROSS_LINES)
     like = rows_in_texts.of(rows, text, delimiter.character)
     return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, like, doubts)
+
+
+def _unlike_header(count: int, others: Sequence[Sequence[str]], noun: str) -> str:
+    """Say that no row has as many columns as the header, and what to do."""
+    most = Counter(map(len, others)).most_common(1)[0][0]
+    surplus = [field for row in others if len(row) == most for field in row[count:]]
+    if most > count and not any(field.strip() for field in surplus):
+        ends = f"a {noun}" if most == count + 1 else f"{most - count} {noun}s"
+        cure = f"most lines end in {ends}: take that off, or name every column in the header"
+    else:
+        cure = f"write as many in both, and put a text that has {noun}s in quotes"
+        cure += "; or set --delimiter none if each line is a text" if count == 1 else ""
+    columns = f"{count} column{'' if count == 1 else 's'}"
+    return f"the header has {columns}, and no row of the first {len(others)} has as many; {cure}"
 
 
 def _listed(words: Sequence[Word] | None) -> list[str]:
