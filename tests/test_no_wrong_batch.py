@@ -47,6 +47,7 @@ def read(folder: Path, content: str, name: str, *arguments: str) -> tuple[Table,
 
 
 TEXTS = [text for _, text in LABELLED]
+LONG = "It is hot, " * 7000
 READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
     "a .txt file with a comma in each line is one text per line": ("a.txt", lines(PROSE), (), PROSE),
     "a .txt file with a semicolon in each line": (
@@ -136,7 +137,25 @@ READ: Mapping[str, tuple[str, str, Sequence[str], Sequence[str]]] = {
         (),
         ["soft pedal, then hard", "smoke smell, then flames"],
     ),
-    "the same, told": (
+    "semicolons, and a first text longer than what the delimiter is usually seen from": (
+        "a.csv",
+        f"Nr;Beschreibung;Jahr\n1;{LONG};2024\n2;it is soft;2025\n3;it is hard;2025\n",
+        (),
+        [LONG, "it is soft", "it is hard"],
+    ),
+    "the same without a header": (
+        "a.csv",
+        f"1;{LONG}\n2;it is soft\n3;it is hard\n",
+        (),
+        [LONG, "it is soft", "it is hard"],
+    ),
+    "tabs, and a first text of many lines": (
+        "a.csv",
+        'id\ttext\n1\t"' + "It is hot,\n" * 7000 + '"\n2\tit is soft\n3\tit is hard\n',
+        (),
+        ["It is hot,\n" * 7000, "it is soft", "it is hard"],
+    ),
+    "semicolons, told": (
         "a.csv",
         "brakes;soft pedal, then hard\nfire;smoke smell, then flames\n",
         ("--delimiter", "semicolon"),
@@ -230,6 +249,11 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         "a.csv",
         "The pedal is hot.,none yet\nSmoke came from the dash.,2019\nThe horn is broken!,2020\n",
         "the first row may be a header",
+    ),
+    "a header with semicolons, and more of them in the rows": (
+        "a.csv",
+        "id;text\n1;it is hot;;\n2;it is soft;;\n",
+        "the header has 2 columns, and no row of the first 2 has as many; most lines end in 2 semicolons: take that",
     ),
     "a category that is a usual name for texts": (
         "a.csv",

@@ -34,6 +34,9 @@ NONE = "none"
 # Excel reads the delimiter from such a first line, and some programs write one.
 DECLARATION = re.compile(rf"{MARK}?\"?sep=([{re.escape(''.join(NAMES))}])\"?{COMMA}*\r?(?:\n|$)", re.IGNORECASE)
 SAMPLE_CHARACTERS = 65_536
+# Where so many hold less than these rows, which a long text can fill, more are read.
+LARGE_SAMPLE = 1 << 20
+FEWEST_ROWS = 3
 SAMPLE_ROWS = 20
 # Whether values of a column come again is to be seen in more rows.
 ROWS_TO_COMPARE = 500
@@ -92,9 +95,11 @@ def find_any(source: Source, dialect: Dialect) -> Delimiter:
     """
     with open_text(source, LENIENT) as file:
         sample = file.read(SAMPLE_CHARACTERS)
-    said = _said(sample, dialect)
-    if said:
-        return said
+        said = _said(sample, dialect)
+        if said:
+            return said
+        if len(sample) == SAMPLE_CHARACTERS and any(len(_parsed(sample, other)) < FEWEST_ROWS for other in NAMES):
+            sample += file.read(LARGE_SAMPLE - SAMPLE_CHARACTERS)
     found = _of_lines(sample) if source.suffix == ".txt" else _even(sample, usual(source))
     return found._replace(in_prose=bool(found.character) and is_prose(sample, found.character))
 
@@ -197,8 +202,13 @@ def _repeats(sample: str, delimiter: str, column: int = 0) -> bool:
 
 
 def _even(sample: str, expected: str) -> Delimiter:
-    """Return the delimiter by which most rows have as many columns as the first, and more than one."""
-    found = [character for character in dict.fromkeys((expected, *NAMES)) if _is_even(_parsed(sample, character))]
+    """Return the delimiter by which most rows have as many columns as the first, and more than one.
+
+    Where no rows have, it is the one by which the first row has a usual name for texts beside others.
+    """
+    characters = tuple(dict.fromkeys((expected, *NAMES)))
+    found = [character for character in characters if _is_even(_parsed(sample, character))]
+    found = found or [character for character in characters if _names_text_and_more(sample, character)]
     first, *others = found or [expected]
     if others and is_prose(sample, first) and not (_is_meant(sample, first) or _has_text_name(sample, first)):
         first = others[0]
@@ -238,6 +248,10 @@ def _is_even(rows: Sequence[Sequence[str]]) -> bool:
     return first > 1 and bool(others) and others.count(first) > MOST * len(others)
 
 
+def _names_text_and_more(sample: str, delimiter: str) -> bool:
+    return any(len(fields) > 1 and texts(fields) for fields in _parsed(sample, delimiter)[:1])
+
+
 def _has_text_name(sample: str, delimiter: str) -> bool:
     return any(texts(fields) for fields in _parsed(sample, delimiter)[:1])
 
@@ -254,7 +268,7 @@ def _parsed(sample: str, delimiter: str, most: int = SAMPLE_ROWS) -> list[list[s
     """Return the sample's first rows, without one that may be cut off."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
     rows = list(islice((fields for fields in reader if any(fields)), most))
-    return rows[:-1] if len(sample) == SAMPLE_CHARACTERS and len(rows) < most else rows
+    return rows[:-1] if len(sample) in (SAMPLE_CHARACTERS, LARGE_SAMPLE) and len(rows) < most else rows
 
 
 def _share_that_fits(rows: Sequence[Sequence[str]], header: str, not_in_label: str | None = None) -> float:
