@@ -21,6 +21,7 @@ from classifier import predictor
 from classifier.backends import Computing
 from classifier.backends.choice import FLOAT32
 from classifier.batch import folders, inputs, progress, task
+from classifier.batch.inputs import LIKE_A_NOTICE
 from classifier.batch.job import Job
 from classifier.batch.lines import LONGEST_ROW
 from classifier.batch.model import digest
@@ -259,6 +260,17 @@ CHOSEN: Mapping[str, tuple[Mapping[str, int], list[str], list[str]]] = {
         [f"left out: b.txt (9 bytes), c.json (9 bytes): {PERHAPS}"],
     ),
     "a .txt beside a readme": ({"a.txt": 9, "b.txt": 9, "readme.txt": 9}, ["a.txt", "b.txt"], []),
+    "files that are called as what goes with data, and may hold rows": (
+        {"a.csv": 9, "source_data.parquet": 9, "changes 2024.xlsx": 9, "source.gz": 9, "notice-1.txt": 9,
+         "source.json": 9, "LICENSE-MIT": 9, "NOTICE": 9, "source.md": 9, "changes.txt": 0},
+        ["a.csv"],
+        [f"left out: source_data.parquet (9 bytes), changes 2024.xlsx (9 bytes), source.gz (9 bytes): use {READ}",
+         f"left out: notice-1.txt (9 bytes), source.json (9 bytes): {LIKE_A_NOTICE}"],
+    ),
+    "such a .txt beside another": (
+        {"a.txt": 9, "changes_2024.txt": 9, "readme_en.txt": 9}, ["a.txt"],
+        [f"left out: changes_2024.txt (9 bytes): {LIKE_A_NOTICE}"],
+    ),
     "other programs' files, and an empty one": (
         {"a.csv": 9, "b.parquet": 9, "c.xlsx": 9, "d": 9, "e.csv": 0}, ["a.csv"],
         [f"left out: b.parquet (9 bytes), c.xlsx (9 bytes), d (9 bytes): use {READ}",

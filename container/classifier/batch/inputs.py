@@ -11,11 +11,15 @@ from classifier.environment import is_hidden
 from classifier.errors import UserError, at_most
 from classifier.tabular import files, layouts
 from classifier.tabular.channel import HIDDEN, PERHAPS
-from classifier.tabular.left_out import is_left_behind, is_notice
+from classifier.tabular.left_out import DOCUMENT_SUFFIXES, is_left_behind, is_notice
 
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 20
+READMES_AND_LICENCES = ("readme", "license", "licence")
+LIKE_A_NOTICE = (
+    "its name is that of a file about data; if it holds rows, give it another, and the suffix of a file that is read"
+)
 
 
 def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
@@ -48,7 +52,7 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
 
 
 def _warn_of_left_out(there: Sequence[tuple[str, int]], taken: Collection[str], options: Options) -> None:
-    """Warn of the files that are not read, except those that programs leave behind, and notices such as licences."""
+    """Warn of the files that are not read, except those that programs leave behind, readme files and licences."""
     groups: dict[str, list[str]] = {}
     for name, size in there:
         if name not in taken and (why := _why_left_out(name, size, options)):
@@ -61,12 +65,21 @@ def _why_left_out(name: str, size: int, options: Options) -> str:
     """Return why a file is not read; empty if nobody would miss it."""
     if _is_hidden(name):
         return HIDDEN if size and _is_missed_though_hidden(name) else ""
-    if is_notice(PurePosixPath(name)):
+    notice = is_notice(PurePosixPath(name))
+    if notice and (not size or not _may_hold_rows(name)):
         return ""
     if not size:
         return "empty"
     is_perhaps = suffix(name) in files.PERHAPS_TABLES and not options.format
-    return PERHAPS if is_perhaps else f"use {files.READ}"
+    return (LIKE_A_NOTICE if notice else PERHAPS) if is_perhaps else f"use {files.READ}"
+
+
+def _may_hold_rows(notice: str) -> bool:
+    """Return whether a file may hold rows though it is called as one that goes with data, such as ``source.zip``."""
+    kind, base = suffix(notice), PurePosixPath(notice).name.lower()
+    if kind in ("", *files.PERHAPS_TABLES):
+        return not base.startswith(READMES_AND_LICENCES) and not base.isalpha()
+    return kind not in DOCUMENT_SUFFIXES
 
 
 def suffix(name: str) -> str:
