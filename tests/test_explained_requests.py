@@ -1,5 +1,6 @@
 """Requests that ask for the words that made the label (``;explain``)."""
 
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 
 import serving_helpers
 from classifier.backends import Encoded
+from classifier.errors import RequestError
+from classifier.predictor import Predictor
 from classifier.serving import records
+from classifier.serving.invocation import Invocation, Service, Usage, invoke
+from classifier.serving.settings import ServingSettings
 from image_model_helpers import LABELS as COLOURS
 from image_model_helpers import MANIFEST as OF_IMAGES
 from image_model_helpers import drawn
@@ -146,6 +151,31 @@ def test_more_than_a_request_may_cost_is_413_before_anything_of_it_is_computed(b
         assert "send fewer or shorter records, or leave explain out of Accept" in message
     assert backend.asked == []
     assert client.post("/invocations", data="four four!!", headers={"Accept": "*/*"}).status_code == 200
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/jsonlines"])
+def test_a_request_of_many_records_is_refused_before_the_first_of_them_is_computed(
+    backend: Letters, content_type: str
+) -> None:
+    texts = ["one"] * (records.CHUNK_RECORDS + 1)
+    body = json.dumps(texts) if content_type == "application/json" else "\n".join(map(json.dumps, texts))
+    client = client_of(
+        backend, SERVING_MAX_EXPLAINED_TOKENS=str(3 * records.CHUNK_RECORDS)
+    )  # enough for the first chunk
+    refused = client.post("/invocations", data=body, headers={"Accept": LINES, "Content-Type": content_type})
+    assert (refused.status_code, error_of(refused)[0]) == (413, "too_many_tokens")
+    assert backend.asked == []
+
+
+def test_no_text_is_explained_to_a_client_that_has_gone(backend: Letters) -> None:
+    body = b'["one", "two", "three"]'
+    service = Service.of(ServingSettings.from_environ({}))
+    request = Invocation(
+        io.BytesIO(body), len(body), "application/json", EXPLAIN, is_abandoned=lambda: len(backend.asked) > 3
+    )
+    with pytest.raises(RequestError, match="the client closed the connection"):
+        invoke(request, Predictor(backend, labels=("no", "yes")), service, Usage())
+    assert backend.asked == ["one", "two", "three", ""]
 
 
 def test_a_text_of_which_a_model_reads_little_is_not_free(backend: Letters, monkeypatch: pytest.MonkeyPatch) -> None:

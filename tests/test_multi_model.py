@@ -1,7 +1,9 @@
 """A multi-model endpoint as the platform drives it: nginx, gunicorn and models that come and go."""
 
 import json
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from serving_helpers import Server, code_of, model_folder, probabilities, serving
+from serving_helpers import PATIENCE_SECONDS, Server, code_of, model_folder, probabilities, serving
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
 
@@ -159,6 +161,17 @@ def test_the_log_and_the_metrics_tell_of_models_H34_H41(server: Server) -> None:
     metrics = requests.get(f"{server.url}/metrics", timeout=10).text
     assert f"classifier_models_loaded {count}.0" in metrics
     assert "classifier_predicted_labels_total{" not in metrics
+
+
+def test_without_the_worker_that_held_the_models_it_ends_with_an_error_H28(base: Path) -> None:
+    url = place(base, "lost")
+    with serving(base / "model", {"SAGEMAKER_MULTI_MODEL": "true"}) as server:
+        assert load(server, "lost", url).status_code == 200
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        assert server.process.wait(PATIENCE_SECONDS) == 1
+        (event,) = (event for event in server.events() if event["event"] == "workers_ended")
+        assert "held the models" in event["reason"]
 
 
 def test_a_model_that_does_not_fit_is_507_until_there_is_room_M03_M06(base: Path) -> None:

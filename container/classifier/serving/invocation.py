@@ -175,10 +175,13 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         chunks = (_decoded(chunk, locations, requests, predictor, service) for chunk in _wanted(chunks, invocation))
         if refuses:
             chunks = _without_errors(chunks, usage)
-        predicted = functools.partial(
-            _predicted, predictor=predictor, service=service, usage=usage, explain=answer_type.explain
+        prepared: Iterable[_Prepared] = (
+            _prepared(chunk, predictor, service, usage, explain=answer_type.explain) for chunk in chunks
         )
-        answered = ((chunk, *predicted(chunk)) for chunk in chunks)
+        if answer_type.explain and settings.max_explained_tokens:
+            prepared = list(prepared)  # the cost of the request is known before anything is computed
+        check = functools.partial(_check_wanted, invocation)
+        answered = ((each.records, *_predicted(each, predictor, service, usage, check)) for each in prepared)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output, predictor.thresholds)
         return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
 
@@ -207,9 +210,13 @@ class _Complete:
 def _wanted(chunks: Iterable[Sequence[Record]], invocation: Invocation) -> Iterator[Sequence[Record]]:
     """Yield the chunks, and stop when the client has disconnected."""
     for chunk in chunks:
-        if invocation.is_abandoned():
-            raise RequestError(400, "client_gone", "the client closed the connection before it was answered")
+        _check_wanted(invocation)
         yield chunk
+
+
+def _check_wanted(invocation: Invocation) -> None:
+    if invocation.is_abandoned():
+        raise RequestError(400, "client_gone", "the client closed the connection before it was answered")
 
 
 def _without_errors(chunks: Iterable[Sequence[Record]], usage: Usage) -> Iterator[Sequence[Record]]:
@@ -247,12 +254,30 @@ def _tried(step: Callable[[Any], Any], record: Record, location: str = "") -> Re
         raise BackendError(error) from None
 
 
-def _predicted(
-    chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage, *, explain: bool
-) -> tuple[NDArray[np.float32], list[list[Word]]]:
-    """Return the probabilities of a chunk's good records, float32[good records, labels], and update the usage.
+@dataclass(frozen=True)
+class _Prepared:
+    """A chunk before it is computed.
 
-    The words that made their labels come with them, if they are to be explained; otherwise an empty list.
+    Attributes:
+        records: Its records.
+        inputs: Those that are good.
+        encoded: The same, encoded.
+        spans: The words of each of them; None if they aren't to be explained.
+    """
+
+    records: Sequence[Record]
+    inputs: Sequence[Any]
+    encoded: Sequence[Encoded]
+    spans: Sequence[Sequence[Span]] | None
+
+
+def _prepared(
+    chunk: Sequence[Record], predictor: Predictor, service: Service, usage: Usage, *, explain: bool
+) -> _Prepared:
+    """Encode a chunk's good records, and update the usage.
+
+    Raises:
+        RequestError: The request is larger than one may be.
     """
     inputs = [record for record in map(content_of, chunk) if not isinstance(record, RequestError)]
     with service.preparing:
@@ -264,13 +289,24 @@ def _predicted(
     if most and usage.tokens > most:
         problem = f"the request exceeds {most} tokens (SERVING_MAX_TOKENS); send fewer or shorter records"
         raise RequestError(413, "too_many_tokens", problem)
-    spans = _spans(inputs, encoded, service, usage) if explain else []
+    return _Prepared(chunk, inputs, encoded, _spans(inputs, encoded, service, usage) if explain else None)
+
+
+def _predicted(
+    prepared: _Prepared, predictor: Predictor, service: Service, usage: Usage, check_wanted: Callable[[], None]
+) -> tuple[NDArray[np.float32], list[list[Word]]]:
+    """Return the probabilities of a chunk's good records, float32[good records, labels], and update the usage.
+
+    The words that made their labels come with them, if they are to be explained; otherwise an empty list.
+    """
+    encoded = prepared.encoded
     probabilities = _computed(encoded, predictor, service, usage)
     service.metrics.answered(encoded)
     if not service.settings.multi_model:  # drift is one model's
         service.metrics.predicted(predictor.labels, probabilities, encoded)
 
     def predict(texts: Sequence[str]) -> NDArray[np.float32]:
+        check_wanted()
         size = max(1, records.CHUNK_BYTES // (len(texts[0]) + 1))  # other requests prepare their records in between
         parts = []
         for first in range(0, len(texts), size):
@@ -279,7 +315,9 @@ def _predicted(
             parts.append(_computed(variants, predictor, service, usage))
         return np.concatenate(parts)
 
-    explained = zip(inputs, spans, probabilities, strict=True) if explain else ()
+    if prepared.spans is None:
+        return probabilities, []
+    explained = zip(prepared.inputs, prepared.spans, probabilities, strict=True)
     return probabilities, [explanation.explain(*of_text, predict) for of_text in explained]
 
 

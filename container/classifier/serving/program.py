@@ -41,13 +41,17 @@ SPARE_IDLE_SECONDS = 24 * 60 * 60
 SOCKET = "gunicorn.sock"
 # How often each worker may end before it is ready, while the server can't answer, until ``serve`` gives up.
 FAILED_STARTS_AT_MOST = 3
-LONGEST_TEMPORARY_FOLDER = 80  # characters; a socket's address has 107 at most
+LONGEST_TEMPORARY_FOLDER = 78  # bytes; a socket's address has 107 at most, of which the run's folder takes 29
 
 _POLL_SECONDS = 0.1
 _START_POLL_SECONDS = 0.01
 _WHY_WORKERS_END = (
     "workers were killed while they loaded the model, probably because the container ran out of memory: give it more, "
     "or set SAGEMAKER_MODEL_SERVER_WORKERS to fewer workers"
+)
+_MODELS_LOST = (
+    "the worker that held the models was killed, probably because the container ran out of memory: give it more, or "
+    "load fewer models; the platform loads them into a new container"
 )
 _LOG_LEVELS = ("debug", "debug", "info", "warning", "error", "critical")
 
@@ -86,7 +90,7 @@ def serve(settings: ServingSettings) -> int:
             running["gunicorn"] = processes.start(gunicorn_command(settings, folder), environ)
             if _listens(folder / SOCKET, running["gunicorn"], stop_request):
                 running["nginx"] = processes.start(nginx_command(settings, folder), environ)
-            return _supervise(running, stop_request, folder, settings.workers)
+            return _supervise(running, stop_request, folder, settings)
         finally:
             for process in running.values():
                 processes.kill_group(process)
@@ -190,10 +194,11 @@ def _run_folder() -> Iterator[Path]:
 
 def _check_temporary_folder(name: str) -> None:
     """Refuse a folder that Python would silently replace by another, or that can't be in a socket's address."""
-    if name and (not os.access(name, os.W_OK | os.X_OK) or len(name) > LONGEST_TEMPORARY_FOLDER or '"' in name):
+    too_long = len(os.fsencode(name)) > LONGEST_TEMPORARY_FOLDER
+    if name and (not os.access(name, os.W_OK | os.X_OK) or too_long or '"' in name):
         raise UserError(
             f"environment variable TMPDIR: must name a writable folder, with at most {LONGEST_TEMPORARY_FOLDER} "
-            "characters and without quotes"
+            "bytes and without quotes"
         )
 
 
@@ -206,16 +211,21 @@ def _listens(socket: Path, process: Process, stop_request: StopRequest) -> bool:
     return True
 
 
-def _supervise(running: Mapping[str, Process], stop_request: StopRequest, folder: Path, workers: int) -> int:
-    """Watch the processes until one ends by itself, no worker gets ready, or told to stop; return the exit status."""
+def _supervise(
+    running: Mapping[str, Process], stop_request: StopRequest, folder: Path, settings: ServingSettings
+) -> int:
+    """Watch the processes until one ends by itself, workers can't go on, or told to stop; return the exit status."""
     while not stop_request.received:
         for name, process in running.items():
             if process.poll() is not None:
                 logger.error("process_ended", extra={"program": name, "status": process.returncode})
                 return 1
         failed = readiness.failed_starts(folder)
-        if failed >= FAILED_STARTS_AT_MOST * workers:
+        if failed >= FAILED_STARTS_AT_MOST * settings.workers:
             logger.error("workers_ended", extra={"times": failed, "reason": _WHY_WORKERS_END})
+            return 1
+        if settings.multi_model and readiness.has_ended(folder):
+            logger.error("workers_ended", extra={"times": 1, "reason": _MODELS_LOST})
             return 1
         time.sleep(_POLL_SECONDS)
     _stop(running)

@@ -2,7 +2,7 @@
 
 Each worker has a file while it can answer. Once all of them have one, the file :data:`OPEN`, for which nginx checks, is
 created; it is removed when no worker is left that can answer. A worker that ends before it can answer leaves a file
-too, until the server is open.
+too, until the server is open. The first worker that ends otherwise leaves the file :data:`ENDED`.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 OPEN = "open"
 PROCESSES = "ready"
 FAILED = "failed"
+ENDED = "ended"
 
 
 def prepare(folder: Path) -> None:
@@ -38,10 +39,16 @@ def withdraw(folder: Path, process: int) -> None:
     ready = folder / PROCESSES / str(process)
     if ready.exists():
         ready.unlink()
+        (folder / ENDED).touch()
     else:
         (folder / FAILED / str(process)).touch()
     if not list((folder / PROCESSES).iterdir()):
         (folder / OPEN).unlink(missing_ok=True)
+
+
+def has_ended(folder: Path) -> bool:
+    """Return whether a worker has ended that could answer."""
+    return (folder / ENDED).exists()
 
 
 def failed_starts(folder: Path) -> int:

@@ -157,7 +157,7 @@ class ServingSettings:
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"),
         integer(1, 86400),
         3600,
-        "How many seconds a process may be unresponsive before it is replaced.",
+        "How many seconds a process may be unresponsive before it is replaced; fewer than 30 count as 30.",
     )
     proxy_timeout_seconds: int = setting(
         ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS",),
