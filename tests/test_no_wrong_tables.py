@@ -628,6 +628,23 @@ HEADERS: Mapping[str, tuple[str, str]] = {
         topics("") + topics("label,text\n"),
         "data.csv:12: a header that is not in the first line; take it out",
     ),
+    "a second header in other letters": (
+        topics("label,text\n") + topics(" Label ,TEXT\n"),
+        "data.csv:13: repeats the header of line 1; remove this line",
+    ),
+    "a second header in another order, of files that were joined": (
+        topics("label,text\n", 200) + topics("text,label\n", 30, '"{1}",{0}'),
+        "data.csv:202: repeats the header of line 1 in another order; move this line and those below it to a file",
+    ),
+    "a second header in another order, with ids": (
+        columns("id,label,text", "7,{label},{text}") + columns("ID,Text,Label", "7,{text},{label}"),
+        "data.csv:10: repeats the header of line 1 in another order",
+    ),
+    "a second header in another order, above integers": (
+        table(cycled([1, 2], FAULTS, 10), above="label,text\n")
+        + table(cycled([1, 2], FAULTS, 20), "{1},{0}", "text,label\n"),
+        "data.csv:12: repeats the header of line 1 in another order",
+    ),
     "a title above the header": (
         topics("Perguntas de 2024,\nlabel,text\n"),
         "data.csv:2: a header that is not in the first line; take it out, with the lines above it",
