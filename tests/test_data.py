@@ -58,6 +58,54 @@ def test_swapped_columns_are_recognised(tmp_path: Path) -> None:
         load(channels(tmp_path, training=content), 0.2, 1)
 
 
+GOOD_PART = "fire,smoke came out from under the dash\nbrakes,the pedal goes soft when I stop\n" * 30
+SWAPPED_PART = "".join(f"the horn is broken on car {index},{{}}\n" for index in range(30))
+
+
+@pytest.mark.parametrize(
+    "part",
+    {
+        "many rows": SWAPPED_PART.format(*["brakes"] * 30),
+        "a label of its own": SWAPPED_PART.format(*["horn"] * 30),
+        "few rows": "the horn is broken,brakes\nit smells of gas,fire\n",
+        "a single row of a label of its own": "the horn is broken,horn\n",
+        "more rows than the others": SWAPPED_PART.format(*["brakes", "fire"] * 15) * 5,
+        "a header in the wrong order": "label,text\nthe horn is broken,brakes\nit smells of gas,fire\n",
+    }.items(),
+    ids=lambda part: part[0],
+)
+@pytest.mark.parametrize("name", ["a.csv", "c.csv"])
+def test_swapped_columns_of_one_file_are_recognised_beside_good_ones(
+    tmp_path: Path, part: tuple[str, str], name: str
+) -> None:
+    (tmp_path / "b.csv").write_text(GOOD_PART)
+    (tmp_path / name).write_text(part[1])
+    line = 1 + part[1].startswith("label")
+    with pytest.raises(UserError, match=f"^training/{name}:{line}: the columns of this file look swapped") as error:
+        load({"training": tmp_path}, 0, 1)
+    assert "horn" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "part",
+    {
+        "labels of its own": "horn,it does not make a sound\nlights,one of them is out\n" * 5,
+        "a row of each": "".join(f"part {index},it does not make a sound\n" for index in range(30)),
+        "labels longer than the texts": "horn assembly,loud\nhorn cable,loose\nhorn relay,loud\n" * 5,
+        "a label like a text": "other things that customers complain about,too loud\n" * 5,
+        "a text that is a label": "horn assembly,fire\nhorn cable,loose\nhorn relay,loud\n" * 5,
+        "labels that a header calls so": "label,text\nwho pays for the horn,horn\nwhere is the horn,horn\n",
+        "sentences as in the other file": "who pays for the horn,horn\n" * 2 + "where is my horn now,light\n",
+    }.items(),
+    ids=lambda part: part[0],
+)
+def test_a_file_of_new_labels_is_read_beside_others(tmp_path: Path, part: tuple[str, str]) -> None:
+    good = GOOD_PART.replace("fire,", "what to do in a fire,").replace("brakes,", "how to mend the brakes,")
+    (tmp_path / "a.csv").write_text(good if part[0].startswith("sentences") else GOOD_PART)
+    (tmp_path / "b.csv").write_text(part[1])
+    assert len(load({"training": tmp_path}, 0, 1).labels) > 2
+
+
 def test_a_validation_channel_may_have_a_row_a_label(tmp_path: Path) -> None:
     training = "".join(f"{index % 40},text {index}\n" for index in range(200))
     validation = "".join(f"{index},text {index}\n" for index in range(40))

@@ -176,6 +176,27 @@ def test_labels_that_may_be_slips_are_warned_of(
     assert ("WARNING" in caplog.text) == bool(words)
 
 
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ([f"fire;Smoke {number}, then flames" for number in range(3)], "and a comma, semicolon or bar: 3; if that"),
+        (["fire|Smoke, then flames"], "and a comma, semicolon or bar: 1; if that"),
+        (["fire;Smoke,then flames", "fire;Smoke,then ash"], ""),
+        (["smoke;Flames,then ash"], ""),
+        (["fire;brakes,then ash"], ""),
+    ],
+)
+def test_lines_with_another_delimiter_that_are_read_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, more: list[str], warned: str
+) -> None:
+    folder = write(tmp_path, "training", ROWS)
+    with (folder / "data.csv").open("a") as file:
+        file.writelines(f"{line}\n" for line in more)
+    found = [line for line in log_of(caplog, training=folder) if "labels that begin with another label" in line]
+    assert len(found) == bool(warned)
+    assert all(warned in line and "training/data.csv:41" in line and "Smoke" not in line for line in found)
+
+
 DAMAGED = {
     "a letter that was lost": ("caf\ufffd", "texts with U+FFFD, which stands for a letter that was lost: 1; export"),
     "UTF-8 that was read as Windows-1252": (

@@ -95,6 +95,7 @@ def findings(
         max_sequence_length: How many tokens of a text will be read; None if not known.
     """
     yield from of_labels(splits, labels)
+    yield from _with_text(splits["training"])
     for name, table in splits.items():
         if len(table):
             yield from _of_texts(name, table, max_sequence_length)
@@ -147,6 +148,18 @@ def of_labels(
         yield Finding(f"note={words!r}", logging.WARNING)
     for words in names.doubtful(list(counts.index)):
         yield Finding(f"note={words!r}", logging.WARNING)
+
+
+def _with_text(training: pd.DataFrame) -> Iterator[Finding]:
+    """Warn of labels that may be a label and a text, in lines with another delimiter than the others."""
+    found = names.with_text(Counter(training["label"]))
+    if found:
+        places = _places(training[training["label"].isin(found)])
+        words = (
+            f"labels that begin with another label and a comma, semicolon or bar: {len(found)}; if that separates the "
+            "columns there, write these lines as the others are"
+        )
+        yield Finding(f"note={words!r}{_examples(places)}", logging.WARNING)
 
 
 def _rare(rarest: int, commonest: int) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from classifier.errors import UserError, at_most
 from classifier.tabular.columns import LABEL_NAMES, TEXT_NAMES, are_names
-from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Row
+from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Row, as_label
 from classifier.tabular.unread import TRAINING, split_of
 from classifier.tabular.values import plain, reads_like_name, reads_like_text, stands_above
 
@@ -21,6 +21,10 @@ MOST_UNKNOWN = 0.5
 FIRST_COLUMN = (
     "the first column must be the label and the second the text, or name them in a header, as text,label (in place of "
     "the first line, if that is a header)"
+)
+SWAPPED = (
+    "the columns of this file look swapped, unlike those of the others: its labels are other ones, and longer than its "
+    "texts; write the label first and the text second, or name the columns in a header of each file"
 )
 NO_ROW_BELOW = "a label that no row below has"
 ODD: Mapping[str, re.Pattern[str]] = {
@@ -37,6 +41,7 @@ NO_VALUE = frozenset(
 )  # fmt: skip
 NOTHING = NO_VALUE | {"?", "unlabeled", "unlabelled", "not labeled", "not labelled", "todo", "tbd"}
 JOINED = re.compile(r"\s*[,;|/+&]\s*")
+BEFORE_A_DELIMITER = re.compile(r"(.*?)\s*[,;|]")
 
 
 def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
@@ -47,8 +52,8 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
         known: Labels that are accepted.
 
     Raises:
-        UserError: Most labels occur once, as texts do, or are longer than the texts; or a table's first row is a header
-            that is not recognised as one.
+        UserError: Most labels occur once, as texts do, or are longer than the texts, of all files or of one; or a
+            table's first row is a header that is not recognised as one.
     """
     labels, counts = table["label"], Counter(table["label"])
     unknown = {label for label in counts if label not in known}
@@ -57,6 +62,9 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
     fewest = 0 if table["first"].any() else FEWEST_ROWS_TO_JUDGE
     most = next((share for rows, share in MOST_LABELS_TO_ROWS.items() if len(labels) >= max(rows, fewest)), 1.0)
     swapped = len(unknown) > MOST_UNKNOWN * len(counts) and look_swapped(table)
+    files = list(_swapped_files(table, known))
+    if files and len(files) < table["file"].nunique():
+        raise UserError(at_most(files))
     if len(unknown) > most * len(labels) or swapped:
         what = ", more and longer than the texts" if swapped else ""
         raise UserError(f"{place}: {len(counts)} different labels in {len(labels)} rows{what}; {FIRST_COLUMN}")
@@ -69,6 +77,25 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
     found = [*_headers(table, counts, unknown), *_second_headers(table, counts, unknown)]
     if found:
         raise UserError(found)
+
+
+def _swapped_files(table: pd.DataFrame, known: Collection[Label]) -> Iterator[str]:
+    """Name the files whose columns look swapped beside those of the others, whatever share of the rows they have.
+
+    Most labels of such a file are its own and longer than its texts. In addition, most of its texts are labels of the
+    other files; or its labels read like texts, which those of the other files don't.
+    """
+    files_with = Counter(table.drop_duplicates(["file", "label"])["label"])
+    for file, rows in table.groupby("file", sort=False):
+        own = set(rows["label"])
+        others = {label for label, count in files_with.items() if count > (label in own)} | {*known}
+        if len(own - others) <= MOST_UNKNOWN * len(own) or not _are_longer(rows):
+            continue
+        labels_there = sum(as_label(text.strip()) in others for text in rows["record"])
+        judged = rows["first"].any() or len(rows) >= FEWEST_ROWS_TO_JUDGE
+        like_texts = judged and look_swapped(rows) and _read_like_texts(own) and not _read_like_texts(others)
+        if labels_there > MOST_UNKNOWN * len(rows) or like_texts:
+            yield f"{file}:{rows['line'].iloc[0]}: {SWAPPED}"
 
 
 def _headers(table: pd.DataFrame, counts: Mapping[Label, int], unknown: Collection[Label]) -> list[str]:
@@ -212,16 +239,37 @@ def doubtful(labels: Sequence[Label]) -> Iterator[str]:
         )
 
 
+def with_text(counts: Mapping[Label, int]) -> list[str]:
+    """Return the labels of a row that begin with a label of several rows and a delimiter: ``fire;Smoke``, beside fire.
+
+    Args:
+        counts: How many rows each label has.
+    """
+    alone = [label for label, count in counts.items() if count == 1 and isinstance(label, str)]
+    return [
+        label
+        for label in alone
+        if (match := BEFORE_A_DELIMITER.match(label))
+        and counts.get(match[1], 0) > 1
+        and not _are_labels(JOINED.split(label), [*counts])
+    ]
+
+
 def _are_labels(parts: Sequence[str], labels: Sequence[Label]) -> bool:
     return len(parts) > 1 and {*parts} <= {*labels}
 
 
 def look_swapped(table: pd.DataFrame) -> bool:
     """Return whether the labels are more and longer than the texts, or read like texts, as if they were swapped."""
-    labels, texts = table["label"].astype(str), table["record"].str.strip()
-    longer = texts.str.len().mean() < labels.str.len().mean()
-    if not longer:
-        return False
-    distinct = labels.unique()
-    like_texts = sum(map(reads_like_text, distinct)) > MOST_UNKNOWN * len(distinct)
-    return texts.nunique() < len(distinct) or (like_texts and len(distinct) > MOST_UNKNOWN * len(labels))
+    distinct = table["label"].unique()
+    many = len(distinct) > MOST_UNKNOWN * len(table) and _read_like_texts(distinct)
+    return _are_longer(table) and (table["record"].str.strip().nunique() < len(distinct) or many)
+
+
+def _are_longer(table: pd.DataFrame) -> bool:
+    """Return whether the labels are longer than the texts."""
+    return bool(table["record"].str.strip().str.len().mean() < table["label"].astype(str).str.len().mean())
+
+
+def _read_like_texts(labels: Collection[Label]) -> bool:
+    return sum(reads_like_text(str(label)) for label in labels) > MOST_UNKNOWN * len(labels)
