@@ -213,6 +213,16 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         "another name",
     ),
     "an empty table": ({"data.csv": ""}, "training/data.csv: the file is empty", "write one row per line"),
+    "an empty data.csv beside other tables": (
+        {"data.csv": "", "old/data_2019.csv": ROWS},
+        "training/data.csv: the file is empty; write one row per line",
+        "or take it out, if the other files are to be read",
+    ),
+    "an empty data.csv beside texts in folders": (
+        {"data.csv": "", "fire/1.txt": "It smokes.", "brakes/1.txt": "It is soft."},
+        "training/data.csv: the file is empty; write one row per line",
+        "or take it out",
+    ),
     "rows without an ending": (
         {"part-00000": ROWS},
         "training/part-00000: its name has no known suffix",

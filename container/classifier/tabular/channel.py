@@ -22,6 +22,7 @@ COPY = "a compressed copy of the file beside it, by its name; give one of them a
 PERHAPS = "a .json or .txt is read only where there is no other table; let its name end in .jsonl, .csv or .tsv"
 OF_MANIFESTS = "a .manifest is read only where there is no other table; let its name end in .jsonl"
 EMPTY = "the file is empty; write one row per line: a label, a comma, and a text"
+EMPTY_BESIDE_OTHERS = f"{EMPTY}; or take it out, if the other files are to be read"
 HIDDEN = "names that begin with a dot or an underscore are treated as temporary or system files; give it another name"
 NOWHERE = "a broken link; put the file itself there"
 TO_A_FOLDER = "a link to a folder, which is not followed; put the folder itself there"
@@ -84,6 +85,10 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
         sharded: Whether each host gets a part of the channel's files, which may be none.
     """
     there = _looked_into(folder, channel, result)
+    top = folder / DATA_FILE
+    if top in there.empty and there.visible:
+        result.problem(there.called(top, channel), 0, EMPTY_BESIDE_OTHERS)
+        return []
     sources = _tables(there, channel, TABLES)
     if not sources:
         wrong = layouts.named(name.as_posix() for name in there.names.values())
