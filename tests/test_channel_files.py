@@ -131,6 +131,28 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
         ["a.csv"],
         [("training/x/0.txt (10 bytes), training/x/1.txt (10 bytes), ", "as tables, or give each a channel")],
     ),
+    "names like those of notices, in other formats": (
+        {
+            "a.csv": ROWS, "source_data.parquet": b"PAR1\x15\0", "source.parquet": b"PAR1\x15\0",
+            "changes 2024.xlsx": WORKBOOK, "credits.zip": WORKBOOK, "readme.xlsx": WORKBOOK,
+            "source.jsonl.bz2": b"BZh91AY&SY",
+        },
+        ["a.csv"],
+        [
+            ("training/changes 2024.xlsx (", "or unpack it and upload the files in it"),
+            ("training/source.jsonl.bz2 (", "compress it with gzip, or not at all"),
+            ("training/source.parquet (6 bytes), training/source_data.parquet (6 bytes)", "index=False))"),
+        ],
+    ),
+    "names like those of notices, with rows": (
+        {"a.csv": ROWS, "source": ROWS, "changes_2024": LINES, "credits.txt": ROWS},
+        ["a.csv"],
+        [
+            ("training/changes_2024 (86 bytes)", "rename it to changes_2024.jsonl"),
+            ("training/credits.txt (38 bytes)", "let its name end in .jsonl, .csv or .tsv"),
+            ("training/source (38 bytes)", "rename it to source.csv"),
+        ],
+    ),
     "files for several reasons": (
         {"a.csv": ROWS, "_b.csv": ROWS, "c.xlsx": WORKBOOK, ".d.tsv": ROWS}, ["a.csv"],
         [("training/.d.tsv (38 bytes), training/_b.csv (38 bytes)", HIDDEN), ("training/c.xlsx (", "files in it")],
@@ -170,6 +192,23 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
     "a few texts in a folder beside a table": (
         {"a.csv": ROWS, "docs/a.txt": "It smokes.", "docs/b.txt": "It burns."}, ["a.csv"],
         ("left out: docs/a.txt, docs/b.txt",),
+    ),
+    "notices": (
+        {
+            "a.csv": ROWS, "NOTICE.md": "a, b\nc, d\n", "LICENSE-APACHE": "a, b\nc, d\n", "AUTHORS": "Ada Lovelace\n",
+            "CHANGES.txt": "Version 2\nCorrected in May, by two, twice.\n", "source.pdf": b"%PDF-1.7",
+        },
+        ["a.csv"],
+        ("left out: AUTHORS, CHANGES.txt, LICENSE-APACHE, NOTICE.md, source.pdf",),
+    ),
+    "notices beside .txt tables": (
+        {"a.txt": ROWS, "changes.txt": "Corrected in May.\n", "license.en.txt": ROWS}, ["a.txt"],
+        ("left out: changes.txt, license.en.txt",),
+    ),
+    "tables by names like those of notices": (
+        {"a.txt": ROWS, "changes_2024.txt": ROWS, "source.txt": ROWS, "notice-1.txt": ROWS},
+        ["a.txt", "changes_2024.txt", "notice-1.txt", "source.txt"],
+        (),
     ),
     "a readme beside .txt tables": ({"a.txt": ROWS, "readme.txt": "Read me, please."}, ["a.txt"],
                                    ("left out: readme.txt",)),

@@ -74,6 +74,10 @@ READ: Mapping[str, tuple[Files, Pairs]] = {
         {f"{label}/{number}.txt": f"Film {number}, {label}" for number in range(3) for label in ("pos", "neg")},
         [(label, f"Film {number}, {label}") for label in ("neg", "pos") for number in range(3)],
     ),
+    "texts by names like those of notices": (
+        {"pos/source_1": "good", "pos/copyright_2": "fine", "neg/changes 3": "bad", "neg/LICENSE-MIT": "x"},
+        [("neg", "bad"), ("pos", "fine"), ("pos", "good")],
+    ),
     "a web page as a text": (
         {"spam/1.txt": "<html>buy</html>", "ham/1.txt": "hello"},
         [("ham", "hello"), ("spam", "<html>buy</html>")],
@@ -84,6 +88,7 @@ READ: Mapping[str, tuple[Files, Pairs]] = {
             "neg/1.txt": "bad",
             "README": "a, b\nc, d",
             "README.md": "x",
+            "NOTICE.txt": "x",
             "pos/LICENSE": "x",
             "pos/.DS_Store": "x",
             "imdb.vocab": "the\nand\n",
@@ -188,6 +193,16 @@ WARNED: Mapping[str, tuple[Files, str, str]] = {
         "ends in .txt; write it so",
     ),
     "a text under another ending": ({"pos/a.md": "good"}, "training/pos/a.md (4 bytes): in a folder", "write it so"),
+    "a text that is called as a notice may be": (
+        {"pos/source": "good"},
+        "training/pos/source (4 bytes): in a folder of texts",
+        "ends in .txt; write it so",
+    ),
+    "a table at the top that is called so": (
+        {"source.txt": "pos,good\nneg,bad\n"},
+        "training/source.txt (17 bytes): tables and texts",
+        "each a channel",
+    ),
     "an empty text": (
         {"pos/a.txt": ""},
         "training/pos/a.txt (0 bytes): a text that is empty",

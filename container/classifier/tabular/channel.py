@@ -135,7 +135,7 @@ def _is_manifest(path: Path) -> bool:
 def _tables(there: _Folder, channel: str, suffixes: Collection[str]) -> list[Source]:
     top = there.path / DATA_FILE
     named = [path for path in there.visible if files.suffix_of(path) in suffixes]
-    found = [path for path in named if files.is_table(path) or not left_out.is_notice(path)] or named
+    found = [path for path in named if not left_out.is_notice(path) or left_out.is_missed(path)] or named
     chosen = [top] if top in found else [path for path in found if not _is_copy(path, found)]
     return [Source(path, there.called(path, channel)) for path in chosen]
 
@@ -244,7 +244,7 @@ def _beside_tables(there: _Folder, path: Path) -> str:
 def _beside_texts(there: _Folder, path: Path) -> str:
     """Return why a file is not read beside texts in label folders; empty if the reason is another."""
     name = there.names[path]
-    if not path.is_file() or _is_manifest(path) or left_out.is_left_behind(name) or left_out.is_notice(name):
+    if not path.is_file() or _is_manifest(path) or left_out.is_left_behind(name) or left_out.is_surely_notice(name):
         return ""
     if is_hidden(name):
         missed = len(name.parts) > 1 and path not in there.empty and text_folders.is_text(path)
@@ -254,4 +254,6 @@ def _beside_texts(there: _Folder, path: Path) -> str:
         return "" if is_empty and not text_folders.is_text(path) else EMPTY_TEXT if is_empty else OF_ANOTHER_KIND
     if path not in there.visible or not files.may_be_table(path):
         return ""
-    return MIXED if left_out.holds_rows(path) else OUTSIDE if path.suffix.lower() == TEXT else ""
+    if left_out.holds_rows(path):
+        return MIXED
+    return OUTSIDE if path.suffix.lower() == TEXT and not left_out.is_notice(name) else ""

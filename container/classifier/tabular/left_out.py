@@ -14,9 +14,10 @@ LEFT_BEHIND = re.compile(
 )
 # Files about the data, by their names or suffixes.
 NOTICE = re.compile(
-    r"(readme|licen[cs]e|copying|copyright|notice|authors|contributors|credits|citation|source|changelog|changes"
-    r"|dockerfile|makefile)([^a-z].*)?"
+    r"(readme|dockerfile|makefile)([^a-z].*)?|(licen[cs]e|copying|copyright|contributors|changelog)([-.][a-z].*)?"
 )
+# Names of such files that data may have, too.
+PERHAPS_NOTICE = re.compile(r"(notice|authors|credits|citation|source|changes)(\.[a-z]+)?")
 DOCUMENT_SUFFIXES = frozenset(
     {
         ".md", ".rst", ".pdf", ".html", ".htm", ".xml", ".ipynb", ".py", ".r", ".sh", ".bat", ".yaml", ".yml", ".toml",
@@ -24,6 +25,7 @@ DOCUMENT_SUFFIXES = frozenset(
     }
 )  # fmt: skip
 TABLES_OF_OTHERS = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".arrow", ".feather"})
+ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
 
 
 def is_left_behind(name: PurePath) -> bool:
@@ -33,14 +35,20 @@ def is_left_behind(name: PurePath) -> bool:
 
 def is_notice(name: PurePath) -> bool:
     """Return whether a file accompanies data, such as a licence, by its name."""
-    return NOTICE.fullmatch(name.name.lower()) is not None
+    return is_surely_notice(name) or PERHAPS_NOTICE.fullmatch(name.name.lower()) is not None
+
+
+def is_surely_notice(name: PurePath) -> bool:
+    """Return whether a file accompanies data by a name that data don't have."""
+    packed = name.suffix.lower() in TABLES_OF_OTHERS | ARCHIVES
+    return not packed and NOTICE.fullmatch(name.name.lower()) is not None
 
 
 def is_missed(path: Path) -> bool:
     """Return whether somebody would miss what is in a file that is not read: rows, or a format that may hold rows."""
     if files.is_table(path):
         return True
-    if is_notice(path) or path.suffix.lower() in DOCUMENT_SUFFIXES:
+    if is_surely_notice(path) or path.suffix.lower() in DOCUMENT_SUFFIXES:
         return False
     kind = files.what(path)
     return kind not in DOCUMENTS if kind else holds_rows(path)
@@ -50,7 +58,7 @@ def is_missed_though_hidden(path: Path) -> bool:
     """Return whether somebody would miss what is in a file whose name says that it is not data."""
     if files.is_table(path) or path.suffix.lower() in TABLES_OF_OTHERS:
         return True
-    return not is_notice(path) and path.suffix.lower() not in DOCUMENT_SUFFIXES and holds_rows(path)
+    return not is_surely_notice(path) and path.suffix.lower() not in DOCUMENT_SUFFIXES and holds_rows(path)
 
 
 def holds_rows(path: Path) -> bool:
