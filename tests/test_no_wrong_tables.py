@@ -256,7 +256,7 @@ def test_a_delimiter_that_is_said_is_no_guess(tmp_path: Path, caplog: pytest.Log
     ("header", "first", "words"),
     [
         ("false", "label,text\n", "the names of columns are read as a row, because header is false"),
-        ("true", "", "left out, because header is true, for all files; its label comes again below"),
+        ("true", "", "data.csv:1: left out, because header is true, for all files; the label comes again in other"),
         ("true", "kind,what\n", ""),
         ("false", "", ""),
     ],
@@ -267,6 +267,21 @@ def test_a_header_that_is_said_of_all_files_is_doubted_where_it_is_not_so(
     load(tmp_path, table(cycled(["fire", "brakes"], FAULTS, 10), "{},{}", first), dialect=Dialect(header=header))
     assert words in warned(caplog)
     assert bool(words) == ("header is" in warned(caplog))
+
+
+def test_a_row_that_is_left_out_as_a_header_is_told_by_the_labels_of_other_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = {
+        "a.csv": table(cycled(["fire", "brakes"], FAULTS, 20), "{},{}", "label,text\n"),
+        "b.csv": "brakes,the only row\n",
+        "c.csv": "fire,the first row\nbrakes,another row\n",
+        "d.csv": "kind,what\nbrakes,one more row\n",
+    }
+    for name, content in parts.items():
+        (tmp_path / name).write_text(content)
+    channels.load({"training": tmp_path}, 0, 1, dialect=Dialect(header="true"))
+    assert "training/b.csv:1, training/c.csv:1: left out, because header is true, for all files" in warned(caplog)
 
 
 def test_the_hyperparameter_settles_a_guess_that_is_wrong(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult)
         else:
             _read_table(source, dialect, found)
     _cut(found)
+    found.general_warnings += rows.doubtful_headers(found.said_headers, found.rows)
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
     # A header taken for data is the cause of the other.

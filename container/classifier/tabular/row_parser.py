@@ -36,7 +36,6 @@ class RowParser:
         self._columns = HEADERLESS
         self._header: Sequence[str] | None = None
         self._header_line = 0
-        self._said_to_be_header = ""
         self._doubtful = False
         self._auto = False
         self._numbers = 0
@@ -69,7 +68,7 @@ class RowParser:
                 )
                 return False
             columns = HEADERLESS
-            self._said_to_be_header = fields[columns.label].strip()
+            self.result.said_headers[f"{self.name}:{line}"] = fields[columns.label].strip()
         if header == "false" and are_names(fields):
             self.result.general_warnings.append(
                 f"{self.name}:{line}: the names of columns are read as a row, because header is false, for all files; "
@@ -123,17 +122,8 @@ class RowParser:
                 self.result.problem(self.name, line, self._wrong_count(len(fields)) + naming)
         self._name_rows_in_texts()
         self._name_column_numbers()
-        self._doubt_a_header_that_is_said()
         self._show_a_guess()
         self.result.judge(self.name, self._unread.findings(self.result.role))
-
-    def _doubt_a_header_that_is_said(self) -> None:
-        label = self._said_to_be_header
-        if label and any(str(row.label) == label for row in self.result.rows[self._before :]):
-            self.result.general_warnings.append(
-                f"{self.name}:{self._header_line}: left out, because header is true, for all files; its label comes "
-                "again below, so that it may be a row: put a header above it"
-            )
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""

@@ -19,6 +19,7 @@ IF_A_HEADER = "if it is a header, call its columns label and text, set header to
 IF_DATA = "if it is data, set header to false"
 IF_DATA_MOVE = "if it is data, move it below another row"
 LONGEST_LABEL_NAMED = 40
+MOST_HEADERS_NAMED = 5
 # A list that became a name: ['fire'], [1], ("fire",), ['fire', 'brakes'], [0, 1, 0].
 LIST = re.compile(
     r"""\[\s*(?:(['"]).*\1|[-\d.]++(?:\s*+,?\s*+[-\d.]++)*+)\s*+,?\s*+\]|\(\s*(?:(['"]).*\2\s*+,?|[-\d.]+\s*,.*)\s*\)|\{\s*(['"]).*\3\s*\}"""
@@ -78,6 +79,8 @@ class ReadResult:
         alike: What the user should know of files: the words, and the places they are true of.
         files: The files that were read, in order.
         headers: Where the columns of each table are by its header; None if it has none.
+        said_headers: For the place of each first row that is a header only because the user says so of all files, what
+            would be its label.
         role: What the channel is for: ``training``, ``validation`` or ``test``.
         doubts: Those of the notes that may mean a mistake, by their words.
     """
@@ -89,6 +92,7 @@ class ReadResult:
     alike: dict[str, list[str]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     headers: dict[str, Columns | None] = field(default_factory=dict)
+    said_headers: dict[str, str] = field(default_factory=dict)
     role: str = "training"
     doubts: set[str] = field(default_factory=set)
 
@@ -231,3 +235,19 @@ def one_header(headers: Mapping[str, Columns | None]) -> Iterable[Problem]:
         if own is None:
             words = f"no header, where {other} has one of {columns}; put that header above this file too"
             yield Problem(file, 1, words)
+
+
+def doubtful_headers(headers: Mapping[str, str], rows: Iterable[Row]) -> Iterable[str]:
+    """Say which first rows may be no headers, though the user says that all are: their labels come in the rows.
+
+    Args:
+        headers: What would be the label of each, by its place.
+        rows: All rows of the channel.
+    """
+    labels = {str(row.label) for row in rows} if headers else set()
+    places = [place for place, label in headers.items() if label in labels]
+    if places:
+        yield (
+            f"{', '.join(at_most(places, MOST_HEADERS_NAMED))}: left out, because header is true, for all files; the "
+            "label comes again in other rows, so that it may be a row: put a header above it"
+        )
