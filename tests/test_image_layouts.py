@@ -251,6 +251,28 @@ def test_images_that_a_list_does_not_name_are_a_warning(tmp_path: Path, caplog: 
     assert line.rstrip("'").endswith(": labels.csv names no label of it")
 
 
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
+
+
+def test_images_that_are_not_read_beside_a_list_are_a_warning_with_a_cure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {**images("photos"), "photos/6.heic": HEIC, "7.svg": "<svg/>", "8.cr2": "x", "labels.csv": table()}
+    channel = written(tmp_path / "training", files)
+    (channel / "more").symlink_to(written(tmp_path / "elsewhere", images("a")), target_is_directory=True)
+    (channel / "9.heic").symlink_to(tmp_path / "nowhere")
+    lines = [line for line in warnings(channel, caplog, ratio=0.34) if "left out" in line]
+    for words in (
+        "left out: photos/6.heic (123 bytes): a HEIC image, as phones take them; save it as JPEG",
+        "left out: 7.svg (6 bytes): an SVG drawing; save it as JPEG",
+        "left out: 8.cr2 (1 bytes): a .cr2 file is not read; save it as one of .jpg",
+        "left out: 9.heic (0 bytes): a .heic file is not read",
+        "left out: more (0 bytes): a link to a folder, which is not followed; put the folder itself here",
+    ):
+        assert sum(words in line for line in lines) == 1
+    assert len(lines) == 5
+
+
 def test_the_images_of_a_validation_channel_may_be_listed_as_those_to_train_on(tmp_path: Path) -> None:
     training = written(tmp_path / "training", LISTED["a table of paths and labels"])
     validation = written(tmp_path / "validation", images(*FLOWERS, each=2))
@@ -353,6 +375,22 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
             "training/labels.csv:3: the label is empty; write one",
             "training/labels.csv:4: the image that it names is not in the channel; put it there, or take the line out",
             "training/labels.csv:5: 3 columns; write two, the image and its label",
+        ],
+    ),
+    "a table that names images in formats that are not read": (
+        {
+            **images("photos"),
+            "photos/6.heic": HEIC,
+            "photos/7.cr2": "x",
+            "photos/8.zip": zipped("8.png"),
+            "photos/9": "x",
+            "labels.csv": table() + "6.heic,rose\nphotos/7.cr2,tulip\n8.zip,rose\n9,tulip\n",
+        },
+        [
+            "training/labels.csv:7: the file that it names is not read: a HEIC image, as phones take them; save",
+            "training/labels.csv:8: the file that it names is not read: a .cr2 file is not read; save it as one of",
+            "training/labels.csv:9: the file that it names is not read: an archive; unpack it",
+            "training/labels.csv:10: the file that it names is not read: not an image; save it as one of .jpg",
         ],
     ),
     "two lists of labels": (

@@ -59,6 +59,7 @@ HIDDEN_OF_PROGRAMS = re.compile(
 NO_FILE = "not a file, or a broken link; put the image itself here"
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 
+AS_READ = ", ".join(SUFFIXES)
 NOTES_NAME = 5
 FILES_AT_ONCE = 1024
 SECONDS_BETWEEN_LINES = 20.0
@@ -118,7 +119,7 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
         return []
     images = {path for path in paths if is_image(path)}
     others = [path for path in paths if path not in images]
-    labelled = image_lists.read(folder, others, sorted(images))
+    labelled = image_lists.read(folder, others, sorted(images), _why_unread)
     if labelled is not None:
         return _listed(folder, channel, labelled, others, sorted(images), result)
     wrong = _laid_out_otherwise(folder, channel, others, images)
@@ -186,7 +187,8 @@ def _listed(
     if left_out and not labelled.problems:
         words = f"{shown(labelled.path.name)} names no label of it"
         result.general_warnings.append(f"left out: {', '.join(at_most(left_out, NOTES_NAME))}: {words}")
-    _warn_of_left_out(folder, [path for path in others if path != labelled.path], images, result)
+    rest = [path for path in others if path != labelled.path]
+    _warn_of_left_out(folder, rest, images, result, missed=not labelled.problems)
     return sources
 
 
@@ -292,17 +294,33 @@ def _missed(path: Path) -> str:
     if other:
         return other
     suffix = path.suffix.lower()
-    return (
-        f"a {suffix} file is not read; save it as one of {', '.join(SUFFIXES)}" if suffix in SUFFIXES_NOT_READ else ""
-    )
+    return f"a {suffix} file is not read; save it as one of {AS_READ}" if suffix in SUFFIXES_NOT_READ else ""
 
 
-def _warn_of_left_out(folder: Path, others: Sequence[Path], images: Collection[Path], result: ReadResult) -> None:
-    """Warn of files that are not read, a line a reason, with their names and sizes."""
+def _why_unread(path: Path) -> str:
+    """Return why a file that is said to be an image is none that is read, and what to do."""
+    return _missed(path) or pixels.what_else(layouts.head_of(path)) or f"not an image; save it as one of {AS_READ}"
+
+
+def _warn_of_left_out(
+    folder: Path, others: Sequence[Path], images: Collection[Path], result: ReadResult, *, missed: bool = False
+) -> None:
+    """Warn of files that are not read, a line a reason, with their names and sizes.
+
+    Args:
+        folder: The channel's folder.
+        others: The files that are no images.
+        images: The images.
+        result: Gets the warnings.
+        missed: Whether to warn of images in formats that are not read, too.
+    """
     by_content = {path.suffix.lower() for path in images} - set(SUFFIXES)
     left_out: dict[str, list[str]] = {}
     for path in others:
-        reason = "" if _missed(path) or not path.is_file() else _reason(path, by_content)
+        reason = _missed(path)
+        if reason and not missed:
+            continue
+        reason = reason or (_reason(path, by_content) if path.is_file() else "")
         if reason:
             left_out.setdefault(reason, []).append(_sized(folder, path))
     hidden = [_sized(folder, path) for path in _hidden_images(folder)]
@@ -313,7 +331,7 @@ def _warn_of_left_out(folder: Path, others: Sequence[Path], images: Collection[P
 
 
 def _sized(folder: Path, path: Path) -> str:
-    return f"{shown(path.relative_to(folder))} ({path.stat().st_size:,} bytes)"
+    return f"{shown(path.relative_to(folder))} ({path.stat().st_size if path.is_file() else 0:,} bytes)"
 
 
 def _reason(path: Path, by_content: Collection[str]) -> str:

@@ -26,6 +26,7 @@ NOT_HERE = "the image that it names is not in the channel; put it there, or take
 NOT_DOWNLOADED = (
     "the image in S3 that it names is not in the channel, and nothing is downloaded; put it there, or take the line out"
 )
+NOT_READ = "the file that it names is not read: {0}; then name that one, or take the line out"
 TWO_COLUMNS = "{0} columns in the first row; keep two, the image and its label"
 
 
@@ -96,15 +97,18 @@ def _unique(pairs: Iterable[tuple[str, PurePosixPath]]) -> Mapping[str, PurePosi
     return {name: path for name, path in listed if counts[name] == 1}
 
 
-def read(folder: Path, others: Sequence[Path], images: Iterable[Path]) -> Labelled | None:
+def read(
+    folder: Path, others: Sequence[Path], images: Iterable[Path], why_unread: Callable[[Path], str]
+) -> Labelled | None:
     """Return what a channel's list of labels says; None if there is none, or if the images are in labels' folders.
 
     Args:
         folder: The channel's folder.
         others: The files in it that are no images.
         images: The images in it.
+        why_unread: Returns why one of the others is not read as an image, and what to do.
     """
-    relative = [PurePosixPath(path.relative_to(folder).as_posix()) for path in images]
+    relative = [_below(folder, path) for path in images]
     if not relative or len(layouts.label_folders(relative)) > 1:
         return None
     names = Names(relative)
@@ -113,7 +117,19 @@ def read(folder: Path, others: Sequence[Path], images: Iterable[Path]) -> Labell
     if len(readers) > 1:
         shown_lists = ", ".join(shown(path.relative_to(folder)) for path in readers)
         return Labelled(next(iter(readers)), problems=[(0, ONE_LIST.format(shown_lists))])
-    return next((_labelled(path, reader, names) for path, reader in readers.items()), None)
+    unread = Names(_below(folder, path) for path in others if path not in readers and path.is_file())
+
+    def why_not_here(name: str) -> str:
+        path = unread.find(name)
+        if path is not None:
+            return NOT_READ.format(why_unread(folder / path))
+        return NOT_DOWNLOADED if name.strip().startswith(S3) else NOT_HERE
+
+    return next((_labelled(path, reader, names, why_not_here) for path, reader in readers.items()), None)
+
+
+def _below(folder: Path, path: Path) -> PurePosixPath:
+    return PurePosixPath(path.relative_to(folder).as_posix())
 
 
 def _reader(path: Path, names_images: Callable[[bytes], bool]) -> Reader | None:
@@ -126,7 +142,7 @@ def _reader(path: Path, names_images: Callable[[bytes], bool]) -> Reader | None:
     return _table_lines if path.suffix.lower() in TABLES and names_images(head) else None
 
 
-def _labelled(path: Path, reader: Reader, names: Names) -> Labelled:
+def _labelled(path: Path, reader: Reader, names: Names, why_not_here: Callable[[str], str]) -> Labelled:
     found = Labelled(path)
     lines: dict[PurePosixPath, int] = {}
     try:
@@ -135,7 +151,7 @@ def _labelled(path: Path, reader: Reader, names: Names) -> Labelled:
                 found.problems.append((line.number, line.words))
                 continue
             image = names.find(line.image)
-            words = _wrong(line, image)
+            words = why_not_here(line.image) if image is None else label_problem(line.label)
             if image is not None and not words:
                 words = _again(line, found.labels.get(image), lines.get(image, 0))
             if words:
@@ -145,12 +161,6 @@ def _labelled(path: Path, reader: Reader, names: Names) -> Labelled:
     except (UnicodeDecodeError, csv.Error) as error:
         found.problems.append((0, f"not UTF-8 or not a table ({type(error).__name__}); save it as UTF-8 again"))
     return found
-
-
-def _wrong(line: Line, image: PurePosixPath | None) -> str:
-    if image is None:
-        return NOT_DOWNLOADED if line.image.strip().startswith(S3) else NOT_HERE
-    return label_problem(line.label)
 
 
 def _again(line: Line, label: str | None, number: int) -> str:
