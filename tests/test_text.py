@@ -179,6 +179,27 @@ def test_rows_that_an_open_quote_swallows_are_a_problem_T05(
     assert "secret" not in message
 
 
+SPACED = "".join(f"smoke number {number}, fire\npedal number {number}, brakes\n" for number in range(9))
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f'text, label\n{SPACED}"secret one, fire\nsecret, brakes\nsecret, fire\nsecret", brakes\n', 20),
+        (f'text, label\n{SPACED}"secret one, fire\nsecret", brakes\n', 20),
+        (f'text, label\n{SPACED}"secret, secret, fire\nsecret", brakes\n', 20),
+        ('id, label, text\n1, 0, a\n2, 1, "secret\n3, 0, secret\n4, 1, secret"\n', 3),
+        (f'text, label\n{SPACED}"secret, brakes and\n all else, fire\nsecret", brakes\n', 0),
+        (f'text, label\n{SPACED}"secret\nsecret, horn\nsecret", brakes\n', 0),
+        (f'text, label\n{SPACED}"secret, more of it\nsecret, fire", brakes\n', 0),
+    ],
+)
+def test_rows_that_an_open_quote_may_have_swallowed_are_warned_of(tmp_path: Path, content: str, line: int) -> None:
+    doubts = [note for note in read(tmp_path, content).notes if "looks like a row" in note]
+    assert [note.partition(" ")[0] for note in doubts] == [f"training/data.csv:{line}"] * bool(line)
+    assert not any("secret" in note for note in doubts)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -21,6 +21,10 @@ COLUMN_NUMBERS = (
     "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
+ROWS_PERHAPS = (
+    "has a text with a line that looks like a row; is a quote missing? Close it or double it; if the line is text, "
+    "begin it with a space"
+)
 A_RULE = "a line of dashes below the header, as sqlcmd and Markdown write it; remove it"
 
 
@@ -218,6 +222,8 @@ class RowParser:
                     f"lines of this text look like rows: {count}; close the quote before them, or double it if it is "
                     "the text's; if they are text after all, begin each with a space",
                 )
+            elif suspect.perhaps_rows(known):
+                self.result.doubt(f"{self.name}:{suspect.line}", ROWS_PERHAPS)
 
     def _wrong_count(self, count: int) -> str:
         shown, noun = SHOWN[self.delimiter], NAMES[self.delimiter]

@@ -22,16 +22,22 @@ class Suspect:
         line: Where its row begins.
         labels: What would be the labels of those lines.
         lines: How many lines could be rows.
+        perhaps: What would be the labels of lines that may as well be prose, as ``soft, brakes`` of text and label.
     """
 
     line: int
     labels: Sequence[Label]
     lines: int
+    perhaps: Sequence[Label] = ()
 
     def rows(self, known: Collection[Label]) -> int:
         """Return how many of the lines are rows, given the labels there are; 0 where they may as well be text."""
         count = sum(label in known for label in self.labels)
         return count if count >= LEAST_SHARE * self.lines else 0
+
+    def perhaps_rows(self, known: Collection[Label]) -> int:
+        """Return how many of the lines may be rows, given the labels there are."""
+        return sum(label in known for label in self.perhaps)
 
 
 def suspects(line: int, fields: Sequence[str], columns: Columns, delimiter: str) -> Iterator[Suspect]:
@@ -45,8 +51,9 @@ def suspects(line: int, fields: Sequence[str], columns: Columns, delimiter: str)
         if number < columns.label:  # the row's own end is in the field, and what looks like its end is another's
             rows.append([*before, *_fields(lines[0], delimiter)])
         labels = [as_label(row[columns.label].strip()) for row in rows if len(row) == columns.count]
-        if labels:
-            yield Suspect(line, labels, len(rows))
+        perhaps = _perhaps_labels(lines, whole, columns, delimiter)
+        if labels or perhaps:
+            yield Suspect(line, labels, len(rows), perhaps)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -54,4 +61,27 @@ def _fields(line: str, delimiter: str) -> list[str]:
     prose = line.startswith(" ") or f"{delimiter} " in line or (delimiter == "," and FIGURE.fullmatch(line))
     if prose or delimiter not in line:
         return []
-    return next(csv.reader([line], delimiter=delimiter), [])
+    return _split(line, delimiter)
+
+
+def _perhaps_labels(lines: Sequence[str], whole: Sequence[str], columns: Columns, delimiter: str) -> list[Label]:
+    """Return what would be the labels if a space may follow the delimiter; of labels in front the report says that.
+
+    Args:
+        lines: The lines of a field.
+        whole: Those of them that would be whole rows.
+        columns: The table's columns.
+        delimiter: What separates them.
+    """
+    if columns.label == 0:
+        return []
+    if columns.label == columns.count - 1:
+        found = [line.rpartition(delimiter)[2] for line in lines[:-1] if delimiter in line and not line.startswith(" ")]
+    else:
+        rows = [_split(line, delimiter) for line in whole if not line.startswith(" ")]
+        found = [row[columns.label] for row in rows if len(row) == columns.count]
+    return [as_label(field.strip().strip('"')) for field in found]
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
