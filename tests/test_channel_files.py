@@ -110,6 +110,26 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
         ["a.csv"],
         [("training/b.csv.bak (38 bytes)", "rename it to b.csv.bak.csv")],
     ),
+    "compressed rows in a .json or a .txt beside a table": (
+        {
+            "a.csv": ROWS, "b.json.gz": gzip.compress(LINES.encode(), mtime=0),
+            "c.txt.gz": gzip.compress(ROWS.encode(), mtime=0),
+        },
+        ["a.csv"],
+        [("training/b.json.gz (", "no other table; let its name end in .jsonl.gz, .csv.gz or .tsv.gz")],
+    ),
+    "another program's format, compressed, and broken gzip": (
+        {"a.csv": ROWS, "b.txt.gz": gzip.compress(b"PAR1\x15\0"), "c.json.gz": gzip.compress(LINES.encode())[:12]},
+        ["a.csv"],
+        [
+            ("training/b.txt.gz (26 bytes): compressed, and in it a Parquet file", "index=False))"),
+            ("training/c.json.gz (12 bytes)", "broken gzip; compress and upload the file again"),
+        ],
+    ),
+    "hidden compressed rows": (
+        {"a.csv": ROWS, "_part-0.gz": gzip.compress(ROWS.encode(), mtime=0)}, ["a.csv"],
+        [("training/_part-0.gz (", HIDDEN)],
+    ),
     "rows compressed under a name that does not tell": (
         {"a.csv": ROWS, "part-0.gz": gzip.compress(ROWS.encode(), mtime=0)}, ["a.csv"],
         [("training/part-0.gz (", "rename it to part-0.csv.gz")],
@@ -229,6 +249,10 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
     "settings": (
         {"a.csv": ROWS, "info.json": '{\n "description": "claims",\n "version": 1\n}', "x.toml": "a = 1"}, ["a.csv"],
         ("left out: info.json, x.toml",),
+    ),
+    "compressed notes": (
+        {"a.csv": ROWS, "notes.txt.gz": gzip.compress(b"Collected in May.\nChecked, by two, in June.\n")}, ["a.csv"],
+        ("left out: notes.txt.gz",),
     ),
     "a checksum": ({"a.csv": ROWS, "a.csv.md5": "0f3a a.csv\n"}, ["a.csv"], ("left out: a.csv.md5",)),
     "empty files": ({"a.csv": ROWS, "b.csv": "", "_SUCCESS": ""}, ["a.csv"], ()),

@@ -213,6 +213,16 @@ WARNED: Mapping[str, tuple[Files, str, str]] = {
         "training/a.txt (4 bytes): outside of the labels' folders",
         "put it in that of its label",
     ),
+    "a compressed text outside of the labels' folders": (
+        {"a.txt.gz": gzip.compress(b"good")},
+        "training/a.txt.gz (24 bytes): outside of the labels' folders",
+        "put it in that of its label",
+    ),
+    "a compressed table at the top": (
+        {"a.txt.gz": gzip.compress(b"pos,good\nneg,bad\n", mtime=0)},
+        "training/a.txt.gz (",
+        "each a channel",
+    ),
     "a text whose name begins with a dot": (
         {"pos/.a.csv": "good"},
         "training/pos/.a.csv (4 bytes): names that begin with a dot",

@@ -20,6 +20,10 @@ MOST_REFUSED = 5
 ALONE = f"beside a {DATA_FILE} at the top no other file is read; give {DATA_FILE} another name, and all tables are read"
 COPY = "a compressed copy of the file beside it, by its name; give one of them another name if they differ"
 PERHAPS = "a .json or .txt is read only where there is no other table; let its name end in .jsonl, .csv or .tsv"
+PERHAPS_PACKED = (
+    "a .json.gz or .txt.gz is read only where there is no other table; let its name end in .jsonl.gz, .csv.gz or "
+    ".tsv.gz"
+)
 OF_MANIFESTS = "a .manifest is read only where there is no other table; let its name end in .jsonl"
 EMPTY = "the file is empty; write one row per line: a label, a comma, and a text"
 EMPTY_BESIDE_OTHERS = f"{EMPTY}; or take it out, if the other files are to be read"
@@ -238,7 +242,9 @@ def _beside_tables(there: _Folder, path: Path) -> str:
         return ALONE if there.path / DATA_FILE in there.visible else COPY
     if path in there.texts:
         return MIXED
-    return files.what(path) or PERHAPS if files.may_be_table(path) and left_out.is_missed(path) else ""
+    if not files.may_be_table(path) or not left_out.is_missed(path):
+        return ""
+    return files.what(path) or (PERHAPS_PACKED if path.suffix.lower() == GZIP else PERHAPS)
 
 
 def _beside_texts(there: _Folder, path: Path) -> str:
@@ -256,4 +262,4 @@ def _beside_texts(there: _Folder, path: Path) -> str:
         return ""
     if left_out.holds_rows(path):
         return MIXED
-    return OUTSIDE if path.suffix.lower() == TEXT and not left_out.is_notice(name) else ""
+    return OUTSIDE if files.suffix_of(path) == TEXT and not left_out.is_notice(name) else ""

@@ -159,7 +159,14 @@ def suffix_of(path: Path) -> str:
 
 def what(path: Path) -> str:
     """Return a file's format and what to do, if it is not a supported table or text; otherwise an empty string."""
+    if is_packed(path) and may_be_table(path):
+        return _inside(path)
     return foreign_format(head(path, HEAD_BYTES))
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file is compressed with gzip, by its name and its content."""
+    return path.suffix.lower() == GZIP and head(path, len(GZIP_BEGINS)) == GZIP_BEGINS
 
 
 def not_read(path: Path) -> str:
@@ -167,7 +174,7 @@ def not_read(path: Path) -> str:
     if suffix_of(path) in (*TABLES, *PERHAPS_TABLES) or path.name.lower().endswith(MANIFEST):
         return ""
     begins = head(path, HEAD_BYTES)
-    if path.suffix.lower() == GZIP and begins.startswith(GZIP_BEGINS):
+    if is_packed(path):
         return _packed(path)
     ending = rows_suffix(begins)
     called = f"its name has no known suffix, but it looks like rows; rename it to {shown(path.name)}{ending}"
@@ -176,14 +183,17 @@ def not_read(path: Path) -> str:
 
 def _packed(path: Path) -> str:
     """Return what a compressed file contains whose name does not say it."""
+    called = f"{shown(path.stem)}{'.jsonl' if JSON_OBJECT.match(unpacked_head(path, HEAD_BYTES)) else '.csv'}{GZIP}"
+    return _inside(path) or f"its name does not say what it contains, which looks like text; rename it to {called}"
+
+
+def _inside(path: Path) -> str:
+    """Return what is wrong with a compressed file, or the format of what is in it; empty if that may be rows."""
     begins = unpacked_head(path, HEAD_BYTES)
     if not begins:
         return "broken gzip; compress and upload the file again"
     kind = foreign_format(begins)
-    if kind:
-        return f"compressed, and in it {kind}"
-    called = f"{shown(path.stem)}{'.jsonl' if JSON_OBJECT.match(begins) else '.csv'}{GZIP}"
-    return f"its name does not say what it contains, which looks like text; rename it to {called}"
+    return f"compressed, and in it {kind}" if kind else ""
 
 
 def head(path: Path, count: int) -> bytes:

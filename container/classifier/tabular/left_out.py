@@ -63,4 +63,5 @@ def is_missed_though_hidden(path: Path) -> bool:
 
 def holds_rows(path: Path) -> bool:
     """Return whether a file looks like labelled rows."""
-    return bool(rows_suffix(files.head(path, HEAD_BYTES)))
+    head = files.unpacked_head if files.is_packed(path) else files.head
+    return bool(rows_suffix(head(path, HEAD_BYTES)))
