@@ -643,6 +643,10 @@ HEADERS: Mapping[str, tuple[str, str]] = {
         topics("") + topics("label,text\n"),
         "data.csv:12: a header that is not in the first line; take it out",
     ),
+    "a header in the middle, in another order": (
+        topics("", 200) + topics("text,label\n", 30, '"{1}",{0}'),
+        "data.csv:201: a header that is not in the first line; take out the lines above it where those are no rows",
+    ),
     "a second header in other letters": (
         topics("label,text\n") + topics(" Label ,TEXT\n"),
         "data.csv:13: repeats the header of line 1; remove this line",

@@ -25,6 +25,10 @@ ROWS_PERHAPS = (
     "has a text with a line that looks like a row; is a quote missing? Close it or double it; if the line is text, "
     "begin it with a space"
 )
+SWAPPED_BELOW = (
+    "take out the lines above it where those are no rows; else move it and the lines below it, whose columns are in "
+    "another order, to a file of their own, and put label,text above the first"
+)
 A_RULE = "a line of dashes below the header, as sqlcmd and Markdown write it; remove it"
 
 
@@ -147,11 +151,12 @@ class RowParser:
             return self._is_like_the_header(line, fields)
         if not self._auto or first or not are_names(fields):
             return False
+        swapped = recognise(fields) != HEADERLESS
+        cure = SWAPPED_BELOW if swapped else "take it out, with the lines above it where those are no rows"
         self.result.problem(
             self.name,
             line,
-            "a header that is not in the first line; take it out, with the lines above it where those are no rows; if "
-            "it is data, set header to false",
+            f"a header that is not in the first line; {cure}; if it is data, set header to false",
         )
         return True
 
