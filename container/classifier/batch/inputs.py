@@ -9,14 +9,12 @@ from classifier.batch.options import Options
 from classifier.batch.shards import GZIP
 from classifier.environment import is_hidden
 from classifier.errors import UserError, at_most
-from classifier.tabular import files, layouts
+from classifier.tabular import files, layouts, left_out
 from classifier.tabular.channel import HIDDEN, PERHAPS
-from classifier.tabular.left_out import DOCUMENT_SUFFIXES, is_left_behind, is_notice
 
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 20
-READMES_AND_LICENCES = ("readme", "license", "licence")
 LIKE_A_NOTICE = (
     "its name is that of a file about data; if it holds rows, give it another, and the suffix of a file that is read"
 )
@@ -65,21 +63,15 @@ def _why_left_out(name: str, size: int, options: Options) -> str:
     """Return why a file is not read; empty if nobody would miss it."""
     if _is_hidden(name):
         return HIDDEN if size and _is_missed_though_hidden(name) else ""
-    notice = is_notice(PurePosixPath(name))
-    if notice and (not size or not _may_hold_rows(name)):
+    path, kind = PurePosixPath(name), suffix(name)
+    perhaps_notice = left_out.is_notice(path)
+    is_document = not kind or kind in left_out.DOCUMENT_SUFFIXES
+    if left_out.is_surely_notice(path) or (perhaps_notice and (is_document or not size)):
         return ""
     if not size:
         return "empty"
-    is_perhaps = suffix(name) in files.PERHAPS_TABLES and not options.format
-    return (LIKE_A_NOTICE if notice else PERHAPS) if is_perhaps else f"use {files.READ}"
-
-
-def _may_hold_rows(notice: str) -> bool:
-    """Return whether a file may hold rows though it is called as one that goes with data, such as ``source.zip``."""
-    kind, base = suffix(notice), PurePosixPath(notice).name.lower()
-    if kind in ("", *files.PERHAPS_TABLES):
-        return not base.startswith(READMES_AND_LICENCES) and not base.isalpha()
-    return kind not in DOCUMENT_SUFFIXES
+    is_perhaps = kind in files.PERHAPS_TABLES and not options.format
+    return (LIKE_A_NOTICE if perhaps_notice else PERHAPS) if is_perhaps else f"use {files.READ}"
 
 
 def suffix(name: str) -> str:
@@ -107,17 +99,19 @@ def _is_within(target: str, folder: str) -> bool:
 
 def _is_hidden(name: str) -> bool:
     path = PurePosixPath(name)
-    return is_hidden(path) or is_left_behind(path) or name.endswith(files.MANIFEST)
+    return is_hidden(path) or left_out.is_left_behind(path) or name.endswith(files.MANIFEST)
 
 
 def _is_missed_though_hidden(name: str) -> bool:
     path = PurePosixPath(name)
-    return is_hidden(path) and not is_left_behind(path) and suffix(name) in files.TABLES
+    return is_hidden(path) and not left_out.is_left_behind(path) and suffix(name) in files.TABLES
 
 
 def _of(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
     found = [name for name in names if suffix(name) in kinds]
-    return [name for name in found if suffix(name) in files.TABLES or not is_notice(PurePosixPath(name))] or found
+    return [
+        name for name in found if suffix(name) in files.TABLES or not left_out.is_notice(PurePosixPath(name))
+    ] or found
 
 
 _KINDS = (files.TABLES, files.PERHAPS_TABLES)

@@ -21,7 +21,7 @@ PERHAPS_NOTICE = re.compile(r"(notice|authors|credits|citation|source|changes)(\
 DOCUMENT_SUFFIXES = frozenset(
     {
         ".md", ".rst", ".pdf", ".html", ".htm", ".xml", ".ipynb", ".py", ".r", ".sh", ".bat", ".yaml", ".yml", ".toml",
-        ".ini", ".cfg", ".log", ".bib", ".tex", ".sha1", ".sha256", ".sha512", ".md5",
+        ".ini", ".cfg", ".cff", ".log", ".bib", ".tex", ".sha1", ".sha256", ".sha512", ".md5",
     }
 )  # fmt: skip
 TABLES_OF_OTHERS = frozenset({".xlsx", ".xls", ".ods", ".parquet", ".arrow", ".feather"})
