@@ -265,11 +265,12 @@ CHOSEN: Mapping[str, tuple[Mapping[str, int], list[str], list[str]]] = {
          "source.json": 9, "LICENSE-MIT": 9, "NOTICE": 9, "source.md": 9, "changes.txt": 0},
         ["a.csv"],
         [f"left out: source_data.parquet (9 bytes), changes 2024.xlsx (9 bytes), source.gz (9 bytes): use {READ}",
-         f"left out: notice-1.txt (9 bytes), source.json (9 bytes): {LIKE_A_NOTICE}"],
+         f"left out: notice-1.txt (9 bytes): {PERHAPS}",
+         f"left out: source.json (9 bytes): {LIKE_A_NOTICE}"],
     ),
     "such a .txt beside another": (
-        {"a.txt": 9, "changes_2024.txt": 9, "readme_en.txt": 9}, ["a.txt"],
-        [f"left out: changes_2024.txt (9 bytes): {LIKE_A_NOTICE}"],
+        {"a.txt": 9, "changes.txt": 9, "changes_2024.txt": 9, "readme_en.txt": 9}, ["a.txt", "changes_2024.txt"],
+        [f"left out: changes.txt (9 bytes): {LIKE_A_NOTICE}"],
     ),
     "other programs' files, and an empty one": (
         {"a.csv": 9, "b.parquet": 9, "c.xlsx": 9, "d": 9, "e.csv": 0}, ["a.csv"],

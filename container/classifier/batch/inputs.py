@@ -65,7 +65,7 @@ def _why_left_out(name: str, size: int, options: Options) -> str:
         return HIDDEN if size and _is_missed_though_hidden(name) else ""
     path, kind = PurePosixPath(name), suffix(name)
     perhaps_notice = left_out.is_notice(path)
-    is_document = not kind or kind in left_out.DOCUMENT_SUFFIXES
+    is_document = not path.suffix or kind in left_out.DOCUMENT_SUFFIXES
     if left_out.is_surely_notice(path) or (perhaps_notice and (is_document or not size)):
         return ""
     if not size:
