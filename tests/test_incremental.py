@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from classifier import predictor
+from classifier import TEXT, predictor
 from classifier.backends import Computing
 from classifier.backends.choice import TENSORFLOW
 from classifier.errors import UserError
+from classifier.modalities import MODALITIES
 from classifier.training import warm_start
 from classifier.training.data import Data, Split
 from jobs import ROWS, Job, rows
@@ -111,6 +112,25 @@ def test_false_keeps_the_head_of_a_model_and_is_refused_where_there_is_none_T81(
     job.configure(hyperparameters={"reinitialize_top_layer": "False"})
     with pytest.raises(UserError, match="there is no trained top layer to keep"):
         job.train()
+
+
+@pytest.mark.parametrize(("judged", "answers"), [([1, 0], [1, 0]), (None, [0, 1])])
+def test_the_answers_compared_are_those_before_the_earlier_model_learnt_the_rows_if_they_are_there(
+    trained: Path, tmp_path: Path, judged: list[int] | None, answers: list[int]
+) -> None:
+    model = tmp_path / "model"
+    copytree(trained, model)
+    golden = json.loads((model / "golden.json").read_text(encoding="utf-8"))
+    labels = json.loads((model / "labels_info.json").read_text(encoding="utf-8"))["labels"]
+    golden["rows"] = [
+        {"salted_sha256": str(row), "label": 0, "probabilities": [1.0 - row, row]}
+        | ({} if judged is None else {"judged": judged[row]})
+        for row in range(2)
+    ]
+    (model / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
+    previous = warm_start.read(model, MODALITIES[TEXT])
+    assert previous is not None
+    assert [row.answer for row in previous.reference_rows] == [labels[answer] for answer in answers]
 
 
 def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCaptureFixture) -> None:

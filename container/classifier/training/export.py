@@ -373,7 +373,7 @@ def baseline(answers: NDArray[np.float32], labels: Sequence[Label], comparison: 
 def _references(trained: Trained, data: Data) -> dict[str, object]:
     """Return predictions for the smoke inputs and for some rows; of the rows, no text is stored, only hashes.
 
-    Those for the rows are of the model that had not learnt from them yet, if they are validation rows.
+    ``judged`` is what a validation row's label was predicted to be before the exported model learnt from it too.
     """
     count = min(REFERENCE_ROWS, len(trained.answers))
     return {
@@ -383,7 +383,8 @@ def _references(trained: Trained, data: Data) -> dict[str, object]:
                 "place": trained.checked.locations[index],
                 "salted_sha256": salted_hash(data.digest, str(trained.checked.records[index])),
                 "label": int(trained.checked.targets[index]),
-                "probabilities": trained.judged[index].tolist(),
+                "probabilities": trained.answers[index].tolist(),
+                "judged": int(trained.judged[index].argmax()),
             }
             for index in range(count)
         ],

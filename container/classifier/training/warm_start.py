@@ -176,10 +176,15 @@ def _without_ngrams(mixed: TopLayerWeights, ngrams: Mapping[str, NDArray[Any]]) 
 def _reference_rows(path: Path, labels: Sequence[Label]) -> tuple[ReferenceRow, ...]:
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("rows", [])
     return tuple(
-        ReferenceRow(row["salted_sha256"], labels[row["label"]], labels[int(np.argmax(row["probabilities"]))])
+        ReferenceRow(row["salted_sha256"], labels[row["label"]], labels[_answered(row)])
         for row in rows
         if "label" in row
     )
+
+
+def _answered(row: Mapping[str, Any]) -> int:
+    """Return the index of the label of a reference row's answer; earlier versions wrote only the exported model's."""
+    return int(row["judged"] if "judged" in row else np.argmax(row["probabilities"]))
 
 
 def salted_hash(salt: str, text: str) -> str:
