@@ -62,7 +62,7 @@ def _cut(found: ReadResult) -> None:
     for number, row in enumerate(found.rows):
         if len(row.record) > LONGEST:
             found.rows[number] = row._replace(record=row.record[:LONGEST])
-            place = f"{row.file}:{row.line}" if row.line else row.file
+            place = rows.location_of(row.file, row.line)
             found.doubt(place, f"has more than {LONGEST:,} characters; only these are read, as in requests")
 
 

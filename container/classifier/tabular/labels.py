@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from statistics import median_low
 
 import pandas as pd
@@ -231,7 +231,8 @@ def doubtful(labels: Sequence[Label]) -> Iterator[str]:
             f"the label {negative[0]} is the only one below 0: if it stands for rows without a label, as -1 and -100 "
             "do, take these rows out"
         )
-    joined = [f'"{name}"' for name in labels if isinstance(name, str) and _are_labels(JOINED.split(name), labels)]
+    known = set(labels)
+    joined = [f'"{name}"' for name in labels if isinstance(name, str) and _are_labels(JOINED.split(name), known)]
     if joined:
         yield (
             f"labels that are other labels joined: {', '.join(at_most(joined, JOINED_NAMED))}; one label per row is "
@@ -251,12 +252,12 @@ def with_text(counts: Mapping[Label, int]) -> list[str]:
         for label in alone
         if (match := BEFORE_A_DELIMITER.match(label))
         and counts.get(match[1], 0) > 1
-        and not _are_labels(JOINED.split(label), [*counts])
+        and not _are_labels(JOINED.split(label), counts)
     ]
 
 
-def _are_labels(parts: Sequence[str], labels: Sequence[Label]) -> bool:
-    return len(parts) > 1 and {*parts} <= {*labels}
+def _are_labels(parts: Sequence[str], labels: Container[Label]) -> bool:
+    return len(parts) > 1 and all(part in labels for part in parts)
 
 
 def look_swapped(table: pd.DataFrame) -> bool:

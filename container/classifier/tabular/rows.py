@@ -67,6 +67,11 @@ class Problem:
         return f"{self.file}:{self.line}: {self.words}" if self.line else f"{self.file}: {self.words}"
 
 
+def location_of(file: str, line: int) -> str:
+    """Return where a row is; a text that is a file of its own has no line."""
+    return f"{file}:{line}" if line else file
+
+
 @dataclass
 class ReadResult:
     """What reading a channel's files gives; the readers add to it.

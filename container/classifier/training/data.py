@@ -21,7 +21,7 @@ from classifier.modalities.text_channel import Label, sorted_labels
 from classifier.tabular import labels as names
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.tabular.files import Source
-from classifier.tabular.rows import BadDataError, Problem, ReadResult, if_a_header
+from classifier.tabular.rows import BadDataError, Problem, ReadResult, if_a_header, location_of
 
 log = logging.getLogger(__name__)
 
@@ -413,11 +413,6 @@ def _warn_of_others(channels: Mapping[str, Path], modality: Modality) -> None:
 
 def _location(table: pd.DataFrame) -> str:
     return location_of(str(table["file"].iloc[0]), int(table["line"].iloc[0]))
-
-
-def location_of(file: str, line: int) -> str:
-    """Return where a row is; a text that is a file of its own has no line."""
-    return f"{file}:{line}" if line else file
 
 
 def _check_known(tables: Tables, labels: tuple[Label, ...]) -> None:

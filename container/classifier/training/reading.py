@@ -28,7 +28,8 @@ from classifier.environment import PRETRAINED_FOLDER, set_defaults
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO, AUTO_MODEL, FROM_SCRATCH, LINEAR, TRUNCATE, WINDOWS
 from classifier.modalities.report import Finding
-from classifier.training.data import Tables, location_of
+from classifier.tabular.rows import location_of
+from classifier.training.data import Tables
 from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
