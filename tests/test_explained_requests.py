@@ -38,11 +38,12 @@ class Letters:
     asked: list[str] = field(default_factory=list)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        return [Encoded(text, max(1, len(text))) for text in texts]
+        return [Encoded(text.encode(), max(1, len(text))) for text in texts]
 
     def run_batch(self, batch: Sequence[Encoded]) -> NDArray[np.float32]:
-        self.asked += [text.content for text in batch]
-        yes = np.array([yes_of(text.content) for text in batch], np.float32)
+        texts = [each.content.decode() for each in batch]
+        self.asked += texts
+        yes = np.array([yes_of(text) for text in texts], np.float32)
         return np.stack([1 - yes, yes], axis=1)
 
 
@@ -179,7 +180,7 @@ def test_no_text_is_explained_to_a_client_that_has_gone(backend: Letters) -> Non
 
 
 def test_a_text_of_which_a_model_reads_little_is_not_free(backend: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "encode", lambda texts: [Encoded(text, 2) for text in texts])
+    monkeypatch.setattr(backend, "encode", lambda texts: [Encoded(text.encode(), 2) for text in texts])
     headers = {"Accept": EXPLAIN}
     for size, status in ((320, 200), (352, 413)):
         client = client_of(backend, SERVING_MAX_EXPLAINED_TOKENS="10")

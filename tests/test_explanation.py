@@ -13,7 +13,7 @@ from classifier.explanation import MOST_WORDS, Word
 
 
 def words(text: str) -> list[str]:
-    return [text[start:end] for start, end in explanation.spans(text)]
+    return [text[start:end] for start, end in explanation.spans(text, str.encode)]
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_words_are_those_of_any_script(text: str, expected: list[str]) -> None:
 
 @given(st.text(max_size=300))
 def test_words_are_in_order_never_overlap_and_are_few(text: str) -> None:
-    bounds = [index for span in explanation.spans(text) for index in span]
+    bounds = [index for span in explanation.spans(text, str.encode) for index in span]
     assert bounds == sorted(bounds)
-    assert all(start < end for start, end in explanation.spans(text))
+    assert all(start < end for start, end in explanation.spans(text, str.encode))
     assert len(bounds) <= 2 * MOST_WORDS
     assert not bounds or bounds[-1] <= len(text)
 
@@ -55,6 +55,15 @@ def test_of_many_words_neighbours_are_left_out_together_and_none_is_lost(count: 
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.parametrize("read", [1, MOST_WORDS, MOST_WORDS + 1, 999, 1000])
+def test_words_after_those_that_the_model_reads_are_left_out(read: int) -> None:
+    words = [f"w{number}" for number in range(1000)]
+    text = " ".join(words)
+    found = explanation.spans(text, lambda part: part.split()[:read])
+    assert text[: found[-1][1]].split() == words[:read]
+    assert len(found) == min(read, MOST_WORDS)
+
+
 def share_of_bad(texts: Sequence[str]) -> NDArray[np.float32]:
     """Say "bad" the surer the more often a text says so, and the less it says "good"."""
     bad = np.array([0.5 + 0.2 * text.count("bad") - 0.1 * text.count("good") for text in texts], np.float32)
@@ -62,7 +71,7 @@ def share_of_bad(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def explained(text: str) -> list[Word]:
-    return explanation.explain(text, explanation.spans(text), share_of_bad([text])[0], share_of_bad)
+    return explanation.explain(text, explanation.spans(text, str.encode), share_of_bad([text])[0], share_of_bad)
 
 
 def test_a_word_weighs_how_much_less_probable_the_label_is_without_it() -> None:

@@ -153,11 +153,15 @@ def area(model: Predictor, subject: Subject, weights: NDArray[Any]) -> float:
 
 def subjects(model: Predictor, name: str) -> list[Subject]:
     """Return test rows of a set, drawn at random among those with some words."""
+
+    def words_of(text: str) -> list[Span]:
+        return explanation.spans(text, lambda part: bytes(model.encode([part])[0].content))
+
     with (DATA / name / "test" / "data.csv").open(encoding="utf-8", newline="") as file:
         texts = [text for _, text in csv.reader(file)]
-    texts = [text for text in texts if len(explanation.spans(text)) >= LEAST_WORDS]
+    texts = [text for text in texts if len(words_of(text)) >= LEAST_WORDS]
     drawn = random.Random(SEED).sample(texts, min(ROWS, len(texts)))  # noqa: S311  not a secret
-    return [Subject(text, explanation.spans(text), row) for text, row in zip(drawn, model.predict(drawn), strict=True)]
+    return [Subject(text, words_of(text), row) for text, row in zip(drawn, model.predict(drawn), strict=True)]
 
 
 def measured(name: str, folder: Path) -> list[str]:

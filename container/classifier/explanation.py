@@ -6,6 +6,7 @@ nothing but a model's probabilities, so that every backend, and other programs' 
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import re
@@ -62,13 +63,23 @@ class Word:
     weight: float
 
 
-def spans(text: str) -> list[Span]:
+def spans(text: str, encode: Callable[[str], object]) -> list[Span]:
     """Return the words of a text; if there are more than :data:`MOST_WORDS`, as many groups of neighbours at most.
 
-    >>> spans("It isn't 3.5!")
+    Words that the model doesn't read, as it truncates the text before them, are left out of such groups.
+
+    >>> spans("It isn't 3.5!", str.encode)
     [(0, 2), (3, 8), (9, 12)]
+
+    Args:
+        text: The text.
+        encode: Returns what the model reads of a text, such as the bytes of its token ids.
     """
     words = [match.span() for match in _WORD.finditer("".join(map(_kind, text)))]
+    if len(words) > MOST_WORDS:
+        whole = encode(text)
+        if encode(text[: words[-2][1]]) == whole:
+            words = words[: bisect.bisect_left(words, True, key=lambda word: encode(text[: word[1]]) == whole) + 1]
     count = min(len(words), MOST_WORDS)
     bounds = [number * len(words) // max(count, 1) for number in range(count + 1)]
     return [(words[first][0], words[after - 1][1]) for first, after in itertools.pairwise(bounds)]

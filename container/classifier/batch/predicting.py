@@ -120,5 +120,6 @@ def _answer(row: Row, probabilities: Probabilities, predictor: Predictor, added:
     words = None
     if added.words:
         text = predictor.decode(row.text)
-        words = explanation.explain(text, explanation.spans(text), probabilities, predictor.predict)
+        spans = explanation.spans(text, lambda part: bytes(predictor.encode([part])[0].content))
+        words = explanation.explain(text, spans, probabilities, predictor.predict)
     return Answer(row, added.label(best, numbers[best]), [numbers[best], *(numbers if added.each else ())], words)

@@ -289,7 +289,7 @@ def _prepared(
     if most and usage.tokens > most:
         problem = f"the request exceeds {most} tokens (SERVING_MAX_TOKENS); send fewer or shorter records"
         raise RequestError(413, "too_many_tokens", problem)
-    return _Prepared(chunk, inputs, encoded, _spans(inputs, encoded, service, usage) if explain else None)
+    return _Prepared(chunk, inputs, encoded, _spans(inputs, encoded, predictor, service, usage) if explain else None)
 
 
 def _predicted(
@@ -321,9 +321,16 @@ def _predicted(
     return probabilities, [explanation.explain(*of_text, predict) for of_text in explained]
 
 
-def _spans(texts: Sequence[str], encoded: Sequence[Encoded], service: Service, usage: Usage) -> list[list[Span]]:
+def _spans(
+    texts: Sequence[str], encoded: Sequence[Encoded], predictor: Predictor, service: Service, usage: Usage
+) -> list[list[Span]]:
     """Return the words of texts, and refuse a request whose texts have more of them than may be explained."""
-    spans = [explanation.spans(text) for text in texts]
+
+    def encode(text: str) -> bytes:
+        with service.preparing:
+            return bytes(_encoded(predictor, [text])[0].content)
+
+    spans = [explanation.spans(text, encode) for text in texts]
     usage.explained_tokens += sum(
         max(each.tokens, len(text) // CHARACTERS_A_TOKEN) * len(words)
         for text, each, words in zip(texts, encoded, spans, strict=True)
