@@ -377,6 +377,10 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
             "training/labels.csv:5: 3 columns; write two, the image and its label",
         ],
     ),
+    "a table without suffixes whose first row names an image that is not there": (
+        {**images("photos"), "labels.csv": "lost,rose\n" + table(name="{}")},
+        ["training/labels.csv:1: the image that it names is not in the channel; put it there, or take the line out"],
+    ),
     "a table that names images in formats that are not read": (
         {
             **images("photos"),

@@ -7,7 +7,7 @@ image is not there, or that has another number of labels than one, is a problem.
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -179,12 +179,18 @@ def _table_lines(path: Path, names: Names) -> Iterator[Line | Wrong]:
         yield Wrong(0, TWO_COLUMNS.format(len(rows[0][1])))
         return
     column = _image_column([row for _, row in rows if len(row) == 2], names)
-    is_headed = len(rows) > 1 and names.find(rows[0][1][column]) is None and "." not in rows[0][1][column]
+    is_headed = _is_header(rows[0][1], column, names, {row[1 - column].strip() for _, row in rows[1:] if len(row) == 2})
     for number, row in rows[is_headed:]:
         if len(row) == 2:
             yield Line(number, row[column], row[1 - column].strip())
         else:
             yield Wrong(number, f"{len(row)} columns; write two, the image and its label")
+
+
+def _is_header(row: Sequence[str], column: int, names: Names, labels: Collection[str]) -> bool:
+    """Return whether a table's first row names its columns, and no image that is missing; labels are those below it."""
+    image, label = row[column], row[1 - column].strip()
+    return bool(labels) and names.find(image) is None and "." not in image and label not in labels
 
 
 def _image_column(rows: Sequence[Sequence[str]], names: Names) -> int:
