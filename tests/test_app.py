@@ -164,14 +164,15 @@ def test_the_process_that_supervises_imports_little() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_worker_uses_openvino_without_its_converter() -> None:
+def test_a_worker_sees_its_gpu_alone_and_uses_openvino_without_its_converter() -> None:
     program = (
-        "import sys; from classifier.serving import hooks; hooks.post_fork(None, None); import openvino; "
-        "print('CPU' in openvino.Core().available_devices, 'absl' in sys.modules)"
+        "import os, sys, types; from classifier.serving import hooks; "
+        "hooks.post_fork(None, types.SimpleNamespace(gpu='1')); import openvino; "
+        "print(os.environ['CUDA_VISIBLE_DEVICES'], 'CPU' in openvino.Core().available_devices, 'absl' in sys.modules)"
     )
     environ = {"PYTHONPATH": str(SERVE.parent)}
     done = subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True, text=True)
-    assert done.stdout == "True False\n"
+    assert done.stdout == "1 True False\n"
 
 
 def test_a_text_is_answered_as_the_built_in_algorithm_answers_it_H19_H20(client: FlaskClient) -> None:

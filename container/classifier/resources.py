@@ -12,7 +12,6 @@ import psutil
 from classifier.errors import UserError
 
 CONTROL_GROUP_FOLDER = Path("/sys/fs/cgroup")
-GPU = Path("/dev/nvidia0")
 LARGER_DISK = (
     "give the job a larger disk by volume_size (VolumeSizeInGB, for all of /opt/ml and /tmp), or, where the instance "
     "type brings disks of its own, by a larger type"
@@ -37,11 +36,6 @@ def memory(control_group: Path = CONTROL_GROUP_FOLDER) -> int:
         if text.isdecimal()  # "max" means no limit
     ]
     return min([psutil.virtual_memory().total, *limits])
-
-
-def has_gpu() -> bool:
-    """Return whether there is a GPU."""
-    return GPU.exists()
 
 
 @contextmanager

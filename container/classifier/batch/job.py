@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from classifier import __version__, predictor
+from classifier import __version__, gpus, predictor
 from classifier.batch.options import Options
 from classifier.batch.records import Added
 from classifier.batch.storage import Storage
@@ -53,6 +53,8 @@ class Job:
         ready = self.pool.submit(predictor.load, self.model_folder, self.options.computing).result()
         for note in ready.notes:
             log.warning("event=model_note note=%r", note)
+        if reason := gpus.why_unused():
+            log.warning("event=model note=%r", reason)
         log.info("event=model engine=%s note=%r", ready.backend_name, ready.backend_reason)
         return ready
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from classifier import explanation, resources
+from classifier import explanation, gpus, resources
 from classifier.backends import GPU_BATCHES, Computing
 from classifier.backends.choice import AUTO, ENGINES
 from classifier.batch import shards
@@ -210,8 +210,8 @@ class Options:
     @property
     def computing(self) -> Computing:
         """What the backend may use: all of the container's share of the machine."""
-        at_once = GPU_BATCHES if resources.has_gpu() else resources.processors()
-        return Computing(self.engine, resources.processors(), at_once, resources.has_gpu())
+        at_once = GPU_BATCHES if gpus.usable() else resources.processors()
+        return Computing(self.engine, resources.processors(), at_once, bool(gpus.usable()))
 
     @classmethod
     def parse(cls, arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> "Options":

@@ -7,7 +7,7 @@ from typing import Any
 
 from gunicorn import glogging
 
-from classifier import environment
+from classifier import environment, gpus
 from classifier.errors import RequestError
 from classifier.serving import logs, readiness
 
@@ -30,8 +30,19 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc]
 logger_class = GunicornLogger
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
-    """Keep OpenVINO from importing its converter of models: an optional part that takes 8 MB and only training uses."""
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the GPU that the fewest others compute on, if there are several."""
+    taken = [other.gpu for other in server.WORKERS.values()]
+    worker.gpu = min(gpus.usable(), key=taken.count, default=None)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Let a worker see its GPU alone, and keep OpenVINO from importing its converter of models.
+
+    The latter is an optional part that takes 8 MB, and only training uses it.
+    """
+    if worker.gpu is not None:
+        environment.set_variables({gpus.VISIBLE: worker.gpu})
     sys.modules.setdefault(_CONVERTER, None)  # type: ignore[arg-type]  # how Python marks what can't be imported
 
 

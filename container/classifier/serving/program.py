@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from classifier import artifact, backends, environment, resources
+from classifier import artifact, backends, environment, gpus, resources
 from classifier.errors import UserError
 from classifier.serving import logs, memory, processes, readiness
 from classifier.serving.limits import LOADS_AT_MOST
@@ -81,6 +81,8 @@ def serve(settings: ServingSettings) -> int:
     if not settings.multi_model:
         for note in artifact.load(settings.model_folder).notes:
             logger.warning("model_note", extra={"note": note})
+    if reason := gpus.why_unused():
+        logger.warning("gpu_unused", extra={"reason": reason})
     logger.info("sized", extra=sizes(settings))
     running: dict[str, Process] = {}
     with _run_folder() as folder:

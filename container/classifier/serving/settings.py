@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from classifier import explanation, resources
+from classifier import explanation, gpus, resources
 from classifier.backends import GPU_BATCHES, PACK_TOKENS, Computing
 from classifier.backends.choice import AUTO, ENGINES
 from classifier.environment import base_folder, is_mounted, variables
@@ -112,21 +112,22 @@ class ServingSettings:
     workers: int = setting(
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS", "SAGEMAKER_GUNICORN_WORKERS"),
         integer(1, 64),
-        1,
-        "Worker processes, each with a copy of the model; a single one already uses all processors. A multi-model "
-        "endpoint always has one.",
+        lambda settings: 1 if settings["multi_model"] else max(1, min(64, len(gpus.usable()))),
+        "Worker processes, each with a copy of the model; a single one already uses all processors. On a machine with "
+        "several GPUs, each computes on one of them. A multi-model endpoint always has one.",
+        "1; with GPUs, one per GPU",
     )
     predictions_at_once: int = setting(
         ("SAGEMAKER_GUNICORN_THREADS",),
         integer(1, 256),
-        lambda settings: GPU_BATCHES if resources.has_gpu() else max(1, _processors(settings) // PROCESSORS_A_BATCH),
+        lambda settings: GPU_BATCHES if gpus.usable() else max(1, _processors(settings) // PROCESSORS_A_BATCH),
         "Batches that a process computes at the same time.",
         f"one per {PROCESSORS_A_BATCH} of its processors; {GPU_BATCHES} with a GPU",
     )
     batch_tokens: int = setting(
         ("SERVING_BATCH_TOKENS",),
         integer(1, 1_000_000),
-        lambda _: GPU_BATCH_TOKENS if resources.has_gpu() else BATCH_TOKENS,
+        lambda _: GPU_BATCH_TOKENS if gpus.usable() else BATCH_TOKENS,
         "The budget of a batch: the tokens of its longest text times the number of texts, or of packed texts the sum "
         f"of their tokens, at most {PACK_TOKENS}. A larger budget keeps the backend busier, and small requests wait "
         "longer behind large ones.",
@@ -280,7 +281,7 @@ class ServingSettings:
     @property
     def computing(self) -> Computing:
         """What the backend may use."""
-        return Computing(self.engine, self.engine_threads, self.predictions_at_once, resources.has_gpu())
+        return Computing(self.engine, self.engine_threads, self.predictions_at_once, bool(gpus.usable()))
 
     @property
     def body_bytes(self) -> int:

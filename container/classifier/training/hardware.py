@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 import tf_keras
 
+from classifier import gpus
+
 log = logging.getLogger(__name__)
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -80,11 +82,13 @@ def computing_with(precision: Precision) -> Iterator[None]:
 
 def report(precision: Precision, replicas: int) -> None:
     """Log the devices, the number of replicas, the precision and the reason for it."""
-    gpus = [
+    names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")
     ]
+    if not names and (reason := gpus.why_unused()):
+        log.warning("event=devices note=%r", reason)
     log.info(
         "event=devices devices=%r replicas=%d precision=%s precision_from=%r",
-        ", ".join(gpus) or "CPU", replicas, precision.name, precision.reason,
+        ", ".join(names) or "CPU", replicas, precision.name, precision.reason,
     )  # fmt: skip
