@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from classifier.training import hardware
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Inputs, Rows
 
@@ -23,6 +24,15 @@ def flat(parts: list[NDArray[np.int64]]) -> list[int]:
 def test_every_row_comes_once_an_epoch(inputs: Inputs) -> None:
     assert flat(batches.shuffled(inputs, 32, [1, 0])) == list(range(1000))
     assert flat(list(batches.in_order_of_length(inputs, 32))) == list(range(1000))
+
+
+@pytest.mark.parametrize(("has_gpu", "sizes"), [(False, [64, 8, 8, 1]), (True, [64, 17])])
+def test_batches_of_long_rows_that_are_scored_are_smaller_and_larger_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(hardware, "has_gpu", lambda: has_gpu)
+    rows = [*[np.ones(10, np.int32)] * 64, *[np.ones(256, np.int32)] * 16, np.ones(1500, np.int32)]
+    assert [len(part) for part in batches.in_order_of_length(Inputs(rows), 64)] == sizes
 
 
 def test_all_batches_but_one_are_full(inputs: Inputs) -> None:
