@@ -119,6 +119,11 @@ def test_columns_that_the_environment_selects_stay_and_the_words_come_last(backe
     assert list(answer) == ["probability", "words"]
 
 
+@pytest.mark.parametrize("accept", ["text/csv;explain, application/json;q=0.5", "text/*;explain, application/json"])
+def test_where_csv_is_to_be_explained_another_type_that_is_accepted_is_answered(backend: Letters, accept: str) -> None:
+    assert list(ask(client_of(backend), "a text", accept)) == ["probabilities"]
+
+
 @pytest.mark.parametrize("accept", ["text/csv;explain", "text/*;explain"])
 def test_csv_has_no_words_and_says_what_has(backend: Letters, accept: str) -> None:
     refused = client_of(backend).post("/invocations", data="text", headers={"Accept": accept})

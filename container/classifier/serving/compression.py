@@ -57,8 +57,8 @@ class Decompressed:
             raise RequestError(
                 413,
                 "payload_too_large",
-                f"the decompressed body exceeds {self._most} bytes (SERVING_MAX_WHOLE_MB); send it in parts, or "
-                "uncompressed",
+                f"the decompressed body exceeds {self._most} bytes (SERVING_MAX_WHOLE_MB); send it in parts; "
+                "JSON Lines and CSV may be longer if they are sent uncompressed",
             )
         return piece
 

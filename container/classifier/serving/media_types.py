@@ -29,6 +29,8 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
     "application/*": (JSON, JSON_LINES),
     "text/*": (CSV,),
 }
+_OF_CSV = (CSV, "text/*")
+EXPLAIN = "explain"
 ANSWER_NAMES = (JSON, f"{JSON};verbose", JSON_LINES, f"{JSON_LINES};verbose", CSV)
 
 INFERENCE_OUTPUTS = ("predicted_label", "probability", "probabilities", "labels")
@@ -143,7 +145,10 @@ def choose_answer(accept: str, content_type: str, default: str) -> AnswerType:
         for answer in _matching(media_range, parameters, usual):
             if not excluded & {answer.media_type, media_range}:
                 return answer
-    raise RequestError(406, "not_acceptable", f"Accept names no supported type; use one of {', '.join(ANSWER_NAMES)}")
+    problem = f"Accept names no supported type; use one of {', '.join(ANSWER_NAMES)}"
+    if any(media_range in _OF_CSV and _is_set(EXPLAIN, parameters) for media_range, parameters in ranges):
+        problem = f"CSV holds no words; use {JSON};{EXPLAIN} or {JSON_LINES};{EXPLAIN}"
+    raise RequestError(406, "not_acceptable", problem)
 
 
 def _usual(content_type: str) -> str:
@@ -155,7 +160,7 @@ def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType
     """Return the answers that match a type, or a range such as ``text/*``; of a range, the usual one comes first."""
     if media_range not in (*_RANGES, *ANSWER_TYPES):
         return []
-    explain = _is_set("explain", parameters)
+    explain = _is_set(EXPLAIN, parameters)
     verbose = explain or _is_set("verbose", parameters)
     more = _n_predictions(parameters), _threshold(parameters), explain
     if media_range in ANSWER_TYPES:
@@ -163,9 +168,7 @@ def _matching(media_range: str, parameters: Mapping[str, str], usual: AnswerType
     else:
         names = sorted(_RANGES[media_range], key=lambda name: name != usual.media_type)
         answers = [AnswerType(name, verbose or (usual.verbose and name == usual.media_type), *more) for name in names]
-    if explain and (answers := [answer for answer in answers if answer.media_type != CSV]) == []:
-        raise RequestError(406, "not_acceptable", f"CSV holds no words; use {JSON};explain or {JSON_LINES};explain")
-    return answers
+    return [answer for answer in answers if not (explain and answer.media_type == CSV)]
 
 
 def _is_set(name: str, parameters: Mapping[str, str]) -> bool:
