@@ -67,7 +67,7 @@ test-image: setup image-cpu  ## build the image and test it in Docker, also with
 	IMAGE=$(IMAGE):cpu $(PYTEST) 2 -m image $$(grep -l 'mark\.image' tests/test_*.py)
 
 image-cpu image-gpu: image-%:  ## build the image: image-cpu or image-gpu
-	docker build --file Dockerfile.$* --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \
+	docker build --file Dockerfile.$* --platform linux/amd64 --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg VERSION=$(VERSION) \
 	    --tag $(IMAGE):$* .
 
 train: setup  ## train without Docker, in JOB=build/job (a miniature /opt/ml, made from the bundled data if absent)

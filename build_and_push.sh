@@ -76,6 +76,18 @@ read_version() {
     [[ -n $version ]] || fail 'container/classifier/__init__.py holds no line __version__ = "...".'
 }
 
+# Docker engines with containerd's image store may push manifests of OCI's media type, which CreateModel has refused.
+warn_of_oci_manifest() {
+    [[ $dry_run == no ]] || return 0
+    local type
+    type=$(aws ecr batch-get-image --region "$region" --repository-name "$image" --image-ids "imageTag=$version" \
+        --query 'images[0].imageManifestMediaType' --output text 2>/dev/null) || return 0
+    [[ $type == application/vnd.oci.* ]] || return 0
+    echo "Warning: the image's manifest is of type $type. If SageMaker says \"Unsupported manifest media type\", push it again:" >&2
+    local output="type=image,oci-mediatypes=false,push=true"
+    echo "  docker buildx build ${build[*]:2} --provenance=false --output $output --tag $registry/$image:$version ." >&2
+}
+
 dry_run=no
 words=()
 for word in "$@"; do
@@ -116,4 +128,5 @@ log_in
 run "${build[@]}" --tag "$registry/$image:$version" --tag "$registry/$image:latest" .
 run docker push "$registry/$image:$version"
 run docker push "$registry/$image:latest"
+warn_of_oci_manifest
 [[ $dry_run == yes ]] || echo "Pushed $registry/$image:$version and :latest."

@@ -1,5 +1,6 @@
 """build_and_push.sh, whole and unmodified: AWS is moto's server, ECR a TLS registry on loopback under ECR's name."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
+import boto3
 import pytest
 import requests
 from moto.server import ThreadedMotoServer
@@ -246,3 +248,27 @@ def test_missing_credentials_are_named_before_anything_is_made(recorder: Callabl
     assert "AWS did not tell the account" in done.stderr
     assert recorder().startswith("aws sts get-caller-identity")
     assert len(recorder().splitlines()) == 1
+
+
+@pytest.mark.image
+def test_a_manifest_of_the_kind_that_sagemaker_has_refused_is_warned_of_with_the_cure_X03(
+    ecr: Ecr, checkout: Path
+) -> None:
+    assert "Warning" not in run_script(checkout, "modern", **ecr.settings).stderr
+    client = boto3.client(
+        "ecr",
+        endpoint_url=ecr.settings["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {}, "layers": []})
+    client.put_image(
+        repositoryName="modern", imageManifest=manifest, imageManifestMediaType=media_type, imageTag=__version__
+    )
+    done = run_script(checkout, "modern", **ecr.settings)
+    assert done.returncode == 0
+    assert f"the image's manifest is of type {media_type}" in done.stderr
+    assert "docker buildx build --file Dockerfile.cpu --platform linux/amd64" in done.stderr
+    assert f"--output type=image,oci-mediatypes=false,push=true --tag {REGISTRY}/modern:{__version__} ." in done.stderr
