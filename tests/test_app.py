@@ -425,6 +425,43 @@ def test_a_bad_record_has_an_error_in_its_place_or_fails_the_request_B11(
     assert lines[1]["error"]["code"] == "invalid_record"
 
 
+ONE_TO_MANY = b'fine text\n"Unclosed start of a quotation\nanother text\nTV of 55"\nlast\n"a,\nb"\n"one"'
+BATCH = {"SAGEMAKER_BATCH": "true"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "answers", "warned_of"),
+    [
+        (BATCH, 5, [2]),
+        ({**BATCH, "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD"}, 5, [2]),
+        ({**BATCH, "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD"}, 5, []),
+        ({**BATCH, "SERVING_CSV_LINE_BREAKS": "True"}, 5, []),
+        ({**BATCH, "SERVING_CSV_LINE_BREAKS": "False"}, 8, []),
+        ({}, 5, []),
+        ({"SERVING_CSV_LINE_BREAKS": "False"}, 8, []),
+    ],
+)
+def test_lines_that_a_quote_joins_are_a_warning_in_a_transform_job_unless_a_setting_says_what_they_are_B06_B10_B12(
+    backend: FakeBackend,
+    caplog: pytest.LogCaptureFixture,
+    environ: dict[str, str],
+    answers: int,
+    warned_of: list[int],
+) -> None:
+    client = client_of(backend, **environ)
+    logging.getLogger().addHandler(caplog.handler)
+    answer = client.post("/invocations", data=ONE_TO_MANY, headers={"Content-Type": "text/csv"})
+    assert len(answer.text.split("\n")) == answers
+    client.post("/invocations", data=b'"a\n\nb\n"one line"', headers={"Content-Type": "text/csv"})
+    events = [vars(record) for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [(event["msg"], event["levelname"], event["records"]) for event in events] == [
+        ("lines_joined", "WARNING", count) for count in warned_of
+    ]
+    for event in events:
+        assert "SERVING_CSV_LINE_BREAKS=False" in event["note"]
+        assert not any(word in str(event) for word in ("Unclosed", "another", "TV of"))
+
+
 def test_columns_are_chosen_by_the_environment_and_best_labels_by_accept_D02_D04(backend: FakeBackend) -> None:
     client = client_of(backend, SAGEMAKER_INFERENCE_OUTPUT="predicted_label,probabilities")
     answer = client.post("/invocations", data="abc", headers={"Accept": "text/csv"})

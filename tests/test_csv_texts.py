@@ -1,6 +1,7 @@
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -79,6 +80,43 @@ def test_a_csv_text_that_is_not_utf_8_is_an_error_of_its_line_B11_B13() -> None:
 def test_as_many_lines_come_out_as_went_in_B06_B12_D04(end: str, last: bool) -> None:
     lines: list[Record] = ["first", "", "third, with a comma", "four"]
     assert texts(end.join(map(str, lines)) + (end if last else ""), CSV) == lines
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (
+            ["fine text", '"Unclosed start of a quotation', "another text", 'TV of 55"', "last"],
+            ["fine text", '"Unclosed start of a quotation', "another text", 'TV of 55"', "last"],
+        ),
+        (['"one line"', '"says ""yes"""', '"over', 'two"'], ["one line", 'says "yes"', '"over', 'two"']),
+        (['5,"over', 'two"', '"over', 'two",5', '"a",5'], ['5,"over', 'two"', '"over', 'two",5', None]),
+        (['"a","over', 'two"', "b"], [None, 'two"', "b"]),
+        (['"', '"', '""', ""], ['"', '"', "", ""]),
+    ],
+)
+def test_without_line_breaks_in_texts_a_quote_never_reaches_beyond_its_line_B06_B10_B12(
+    lines: list[str], found: list[str | None], end: str
+) -> None:
+    body = io.BytesIO("".join(line + end for line in lines).encode())
+    assert shown(all_of(records.read(body, CSV, replace(BOUNDS, look_ahead=csv_texts.NO_LOOK_AHEAD)))) == found
+
+
+@pytest.mark.parametrize(
+    ("body", "joined"),
+    [
+        ("a\nb\n", 0),
+        ('"a"\n"b, c"\n"d\n', 0),
+        ('"over\ntwo"\na\n"over\nthree\nlines"', 2),
+        ('"over\r\ntwo"\r\n', 1),
+        ('"over\ntwo","and\nthree"\na\n5,"over\ntwo"\n', 2),
+    ],
+)
+def test_records_over_several_lines_are_counted_B10(body: str, joined: int) -> None:
+    read = records.read(Trickle(body.encode()), CSV, BOUNDS)
+    all_of(read)
+    assert read.joined() == joined
 
 
 FIELD = rb'"(?:[^"]|"")*+"'
@@ -180,7 +218,7 @@ ODD_PARTS = [
 @settings(deadline=None)  # a busy machine is no fault
 @given(
     st.lists(st.sampled_from(ODD_PARTS), max_size=30).map(b"".join),
-    st.integers(1, 30),
+    st.integers(0, 30),
     st.integers(1, 30),
     st.integers(1, 9),
 )
@@ -194,6 +232,13 @@ def test_csv_read_as_a_stream_is_what_it_is_read_at_once_B10_H26(
 ) -> None:
     expected = [utf_8(text) for text in whole_csv(content, look_ahead, longest)]
     assert streamed_csv(content, look_ahead, longest, piece) == expected
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(st.lists(st.sampled_from(ODD_PARTS), min_size=1, max_size=30).map(b"".join), st.integers(1, 9))
+def test_without_line_breaks_in_texts_there_is_a_record_for_every_line_B06_B12(content: bytes, piece: int) -> None:
+    found = streamed_csv(content, csv_texts.NO_LOOK_AHEAD, LONGEST_LINE, piece)
+    assert len(found) == len(content.removesuffix(b"\n").split(b"\n"))
 
 
 NASTY = [

@@ -67,9 +67,10 @@ def kept(server: Server) -> Iterator[Future[list[int]]]:
 
 @pytest.fixture(scope="module")
 def transform(model: Path) -> Iterator[Server]:
-    """What a batch transform job starts."""
+    """What a batch transform job that splits its files starts."""
     environ = {
         "SAGEMAKER_BATCH": "True",
+        "SERVING_CSV_LINE_BREAKS": "False",
         "SAGEMAKER_BATCH_STRATEGY": "MULTI_RECORD",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0",
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "",
@@ -189,6 +190,7 @@ CSV_BODIES = {
     "quotes": ('"a, ""b"""\nb\n', [6, 1]),
     "a quote within": ('5" nail\n"so" he said\nx', [7, 12, 1]),
     "a quote that does not close": ('"abc\nx\ny', [4, 1, 1]),
+    "a quote that closes on a later line": ('x\n"abc\nyy\n5"\nz', [1, 4, 2, 2, 1]),
     "a column too many": ('"abc",5\nx', [None, 1]),
     "no UTF-8": ("\udcff\nx", [None, 1]),
 }

@@ -54,6 +54,8 @@ def test_everything_has_a_default_and_foreign_variables_are_ignored_H29() -> Non
         ({"SERVING_PAGE": "off", "SAGEMAKER_BASE_DIR": "/home/me/job"}, "has_page", False),
         ({"SERVING_BATCH_TOKENS": "7"}, "batch_tokens", 7),
         ({"SERVING_BAD_RECORDS": "Refuse"}, "bad_records", "refuse"),
+        ({"SERVING_CSV_LINE_BREAKS": "false"}, "csv_line_breaks", False),
+        ({"SERVING_CSV_LINE_BREAKS": ""}, "csv_line_breaks", True),
         ({"SERVING_MODELS_MEMORY_MB": "7"}, "models_memory_megabytes", 7),
         ({"SAGEMAKER_INFERENCE_OUTPUT": "labels, probability"}, "inference_output", ("labels", "probability")),
         ({"SAGEMAKER_MULTI_MODEL": "true"}, "multi_model", True),

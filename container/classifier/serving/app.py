@@ -32,6 +32,11 @@ INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _ECHOED = re.compile(r"[\x20-\x7e]{1,1024}")
 _PIECE_BYTES = 1 << 18
 
+_JOINED = (
+    "CSV texts in quotes extend over several lines, so that there are fewer answers than lines; if the job splits its "
+    "files (SplitType=Line), set SERVING_CSV_LINE_BREAKS=False and send texts that have line breaks as JSON Lines; if "
+    "it doesn't, set SERVING_CSV_LINE_BREAKS=True"
+)
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -239,3 +244,6 @@ def _note(response: Response, service: Service) -> None:
             "milliseconds_computed": round(usage.computed_seconds * 1000, 1),
         },
     )
+    if usage.joined_records and service.settings.may_join_lines:
+        fields = {"request_id": _request_id(), "records": usage.joined_records, "note": _JOINED}
+        logger.warning("lines_joined", extra=fields)

@@ -2,7 +2,9 @@
 
 Batch transform splits a file at line breaks without regard to quotes, so quotes count only where they are well-formed:
 either a field is quoted as RFC 4180 says, or the line as it stands is the text, with its commas and quotes. A quoted
-field next to a delimiter means that the line has several columns; it is a bad record.
+field next to a delimiter means that the line has several columns; it is a bad record. A quote that nobody meant to open
+a field may still be well-formed with one that ends a later line; where every line must be a record, nothing is looked
+for beyond it.
 """
 
 import re
@@ -16,6 +18,8 @@ from classifier.tabular.values import are_column_numbers
 
 LOOK_AHEAD = 1 << 20
 """The most bytes in a quoted field over several lines; a quote that is closed later is part of its line's text."""
+NO_LOOK_AHEAD = 0
+"""Every line is a record: no field extends over several of them."""
 
 # Possessive, so that a body of nothing but quotes is scanned once. The quote that could open the next field also ends
 # the search for a closing one, so the time for a whole body is linear in its length.
@@ -56,7 +60,7 @@ def read(
 
     Args:
         lines: The body.
-        look_ahead: The most bytes in a quoted field over several lines.
+        look_ahead: The most bytes in a quoted field over several lines; with :data:`NO_LOOK_AHEAD` there is none.
         may_be_header: Whether the first line may be a header, and is checked for that.
         labels: The model's labels; an unquoted line must not have one in a column before or after its text.
 
@@ -84,11 +88,14 @@ def skip_header(lines: LineReader, look_ahead: int = LOOK_AHEAD) -> None:
 
 
 def _record(lines: LineReader, look_ahead: int, labels: Collection[str] = ()) -> str | RequestError:
-    if lines.starts_with(b'"'):
-        return _quoted(lines, look_ahead)
     number = lines.number
-    record = _quoted_later(lines, look_ahead) if lines.has(b'"') else _line(lines)
-    return _unlabelled(record, number, labels) if labels else record
+    if lines.starts_with(b'"'):
+        record = _quoted(lines, look_ahead)
+    else:
+        record = _quoted_later(lines, look_ahead) if lines.has(b'"') else _line(lines)
+        record = _unlabelled(record, number, labels) if labels else record
+    lines.joined += lines.number - number > 1
+    return record
 
 
 def _quoted(lines: LineReader, look_ahead: int) -> str | RequestError:

@@ -17,7 +17,7 @@ from classifier.backends import Encoded
 from classifier.errors import RecordError, RequestError
 from classifier.explanation import Span, Word
 from classifier.predictor import Predictor
-from classifier.serving import answers, compression, media_types, records
+from classifier.serving import answers, compression, csv_texts, media_types, records
 from classifier.serving.batcher import BackendError, Batcher
 from classifier.serving.json_records import Identified, content_of
 from classifier.serving.limits import Limits
@@ -74,6 +74,7 @@ class Usage:
 
     records: int = 0
     bad_records: int = 0
+    joined_records: int = 0  # CSV records over several lines
     tokens: int = 0
     explained_tokens: int = 0
     queued_seconds: float = 0.0
@@ -159,7 +160,8 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
     compressed = compression.is_compressed(invocation.content_encoding)
     streamed = kind in STREAMED
     refuses = (settings.bad_records or ("answer" if streamed else "refuse")) == "refuse"
-    bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines)
+    look_ahead = csv_texts.LOOK_AHEAD if settings.csv_line_breaks else csv_texts.NO_LOOK_AHEAD
+    bounds = records.Bounds(settings.max_whole_megabytes << 20, settings.max_records, settings.max_lines, look_ahead)
     size = 0 if streamed else records.checked_size(invocation.size, bounds, requests)
     if compressed:
         size = min(size * compression.MOST_GROWTH, bounds.whole_bytes)
@@ -183,7 +185,9 @@ def invoke(invocation: Invocation, predictor: Predictor, service: Service, usage
         check = functools.partial(_check_wanted, invocation)
         answered = ((each.records, *_predicted(each, predictor, service, usage, check)) for each in prepared)
         layout = answers.Layout(answer_type, predictor.labels, settings.inference_output, predictor.thresholds)
-        return _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
+        answer = _written(answers.pieces(layout, answered, single=body.single), answer_type.media_type)
+        usage.joined_records = body.joined()
+        return answer
 
 
 @functools.lru_cache(maxsize=64)

@@ -29,6 +29,7 @@ class LineReader:
 
     Attributes:
         number: The number of the next line, from 1.
+        joined: How many of the records so far extended over several lines; counted by the reader of records.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class LineReader:
         shorter: str = "send shorter texts",
     ) -> None:
         self.number = 1
+        self.joined = 0
         self._stream = stream
         self._longest = longest
         self._piece = piece

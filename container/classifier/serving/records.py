@@ -56,10 +56,12 @@ class Body:
         chunks: The records in the request's order, in chunks of at most :data:`CHUNK_RECORDS` records and about
             :data:`CHUNK_BYTES` bytes. The next chunk may raise a RequestError 413.
         single: Whether the request was a single record, not a list that may hold just one.
+        joined: Returns how many of the CSV records read so far extended over several lines.
     """
 
     chunks: Iterator[Sequence[Record]]
     single: bool = False
+    joined: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,13 @@ class Bounds:
         whole_bytes: The most bytes in a body that is read whole.
         records: The most records in a JSON list.
         lines: The most records in a JSON Lines or CSV body; 0 is no limit.
+        look_ahead: The most bytes in a quoted CSV text over several lines; 0 is none.
     """
 
     whole_bytes: int
     records: int
     lines: int = 0
+    look_ahead: int = csv_texts.LOOK_AHEAD
 
 
 def read(stream: Stream, kind: str, bounds: Bounds, requests: Requests = TEXTS) -> Body:
@@ -166,20 +170,22 @@ def _json_lines(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
 
 
 def _csv(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    texts = csv_texts.read(_lines(stream, CSV, requests), labels=requests.labels)
-    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
+    return _of_csv(_lines(stream, CSV, requests), bounds, requests, may_be_header=True)
 
 
 def _csv_without_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
-    texts = csv_texts.read(_lines(stream, CSV, requests), may_be_header=False, labels=requests.labels)
-    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
+    return _of_csv(_lines(stream, CSV, requests), bounds, requests)
 
 
 def _csv_below_header(stream: Stream, bounds: Bounds, requests: Requests) -> Body:
     lines = _lines(stream, CSV, requests)
-    csv_texts.skip_header(lines)
-    texts = csv_texts.read(lines, may_be_header=False, labels=requests.labels)
-    return Body(_chunks(texts, requests.least_bytes, bounds.lines))
+    csv_texts.skip_header(lines, bounds.look_ahead)
+    return _of_csv(lines, bounds, requests)
+
+
+def _of_csv(lines: LineReader, bounds: Bounds, requests: Requests, *, may_be_header: bool = False) -> Body:
+    texts = csv_texts.read(lines, bounds.look_ahead, may_be_header=may_be_header, labels=requests.labels)
+    return Body(_chunks(texts, requests.least_bytes, bounds.lines), joined=lambda: lines.joined)
 
 
 def _chunks(records: Iterable[Record], least: int, most: int = 0) -> Iterator[Sequence[Record]]:

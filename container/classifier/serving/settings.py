@@ -220,6 +220,13 @@ class ServingSettings:
         "How a record that can't be read is handled: an error in its position, or 400 for the whole request.",
         "`answer` for JSON Lines and CSV, otherwise `refuse`",
     )
+    csv_line_breaks: bool = setting(
+        ("SERVING_CSV_LINE_BREAKS",),
+        boolean(),
+        True,
+        "Whether a CSV text in quotes may contain line breaks. If not, every line is a record, as batch transform "
+        "expects with `SplitType=Line`, and a quote that is not closed in its line is part of its text.",
+    )
     allowed_hosts: frozenset[str] = setting(
         ("ALLOW_IMAGE_URLS",),
         HOSTS,
@@ -277,6 +284,15 @@ class ServingSettings:
         """Whether there is a page on which to try the model."""
         outside = not (self.multi_model or is_mounted(self.model_folder))
         return outside if self.page == "auto" else self.page == "on"
+
+    @property
+    def may_join_lines(self) -> bool:
+        """Whether CSV records over several lines may be lines of a split file, and nobody has said that they aren't.
+
+        Batch transform does not tell whether it splits files. With SINGLE_RECORD, a request of several lines is a file
+        that is not split.
+        """
+        return self.batch and self.batch_strategy == "MULTI_RECORD" and "csv_line_breaks" not in self.set_by
 
     @property
     def computing(self) -> Computing:
