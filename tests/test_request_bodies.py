@@ -440,6 +440,44 @@ def test_a_transform_job_gets_as_many_lines_as_it_sends(transform: FlaskClient) 
                 assert len(answer.text.split("\n")) == len(lines)
 
 
+FILTERED: Mapping[str, tuple[str, list[str]]] = {
+    "a column, quoted as CSV": (CSV, ['"Pedal goes soft, then firm"', '"says ""stop"""', "Stalls"]),
+    "a column as it is": (CSV, ["Pedal goes soft, then firm", 'says "stop"', "Stalls"]),
+    "a string": (JSON_LINES, ['"Pedal goes soft, then firm"', '"says \\"stop\\""', '"Stalls"']),
+    "some of an object's keys": (
+        JSON_LINES,
+        [
+            '{"id": 1, "text": "Pedal goes soft, then firm"}',
+            '{"id": "b", "text": "says \\"stop\\""}',
+            '{"text": "Stalls"}',
+        ],
+    ),
+    "a key's list": (JSON_LINES, ['["Pedal goes soft, then firm"]', '["says \\"stop\\""]', '["Stalls"]']),
+}
+
+
+@pytest.mark.parametrize("name", FILTERED)
+def test_what_a_transform_jobs_input_filter_leaves_of_a_line_is_a_record_B12(
+    transform: FlaskClient, backend: Backend, name: str
+) -> None:
+    content_type, lines = FILTERED[name]
+    answer = ask(transform, "\n".join(lines), content_type, Accept=content_type)
+    assert answer.status_code == 200
+    assert len(answer.text.split("\n")) == len(lines)
+    assert backend.asked == ["Pedal goes soft, then firm", 'says "stop"', "Stalls"]
+
+
+def test_a_transform_jobs_line_that_is_not_filtered_is_an_error_of_its_own_or_one_text_B12(
+    transform: FlaskClient, backend: Backend
+) -> None:
+    body = '{"claim": 17, "text": "Pedal goes soft"}'
+    assert "claim" in message_of(ask(transform, body, JSON_LINES, Accept=JSON_LINES))
+    assert ask(transform, '17,"Pedal goes soft"', CSV, Accept=CSV).text == ","
+    assert backend.asked == []
+    ask(transform, "17,Pedal goes soft", CSV, Accept=CSV)
+    assert backend.asked == ["17,Pedal goes soft"]
+
+
 # --- compressed bodies
 
 
