@@ -110,7 +110,6 @@ def shared() -> Callable[[str], Path]:
 @pytest.fixture
 def real_texts(shared: Callable[[str], Path]) -> list[str]:
     """Every text of the real data sets."""
-    csv.field_size_limit(10**9)
     texts = []
     for path in sorted(shared("data/text").glob("*/*/data.csv")):
         with path.open(encoding="utf-8", newline="") as file:

@@ -1,5 +1,6 @@
 """``batch``: rows in, rows with predictions out, as `serve` would answer them; started again after any end."""
 
+import csv
 import errno
 import gzip
 import json
@@ -223,6 +224,30 @@ def test_a_broken_file_is_a_reject_and_exit_code_1_and_the_others_are_done(
     log = capsys.readouterr().out
     assert "event=done files=3 failed=2 rows=6 rejected=0" in log
     assert log.count("event=failed") == 2
+
+
+def test_a_file_whose_first_text_is_very_long_is_predicted_as_are_those_after_it(
+    claims: Path, output: Path, tiny_model: Path
+) -> None:
+    (claims.parent / "a.csv").write_text(f"id,text\n1,{'smoke ' * 30_000}\n2,the film was good\n")
+    process = start("--model", str(tiny_model), "--input", str(claims.parent), "--output", str(output))
+    log, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    assert "event=done files=2 failed=0 rows=8 rejected=0" in log
+    assert visible(output) == ["a_output.csv", "claims_output.csv"]
+
+
+def test_what_python_refuses_to_read_as_csv_fails_its_own_file_only(
+    claims: Path, output: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (claims.parent / "a.csv").write_text(f"id,text\n1,{'smoke ' * 300}\n2,the film was good\n")
+    before = csv.field_size_limit(1000)
+    try:
+        assert run(tiny_model, claims.parent, output) == 1
+    finally:
+        csv.field_size_limit(before)
+    assert visible(output) == ["a_rejects.csv", "claims_output.csv"]
+    assert "a.csv: can't be read as CSV (field larger than field limit (1000))" in capsys.readouterr().out
 
 
 def test_what_is_no_data_is_a_reject_too(tmp_path: Path, output: Path, tiny_model: Path) -> None:

@@ -1,6 +1,5 @@
 """What the encoder can read of the texts is known before it is loaded, and said with the scripts that it can't."""
 
-import csv
 import logging
 import shutil
 import subprocess
@@ -270,7 +269,6 @@ def test_a_model_that_is_trained_further_keeps_its_words_which_are_looked_at(job
 
 @needs_encoder
 def test_no_real_set_is_warned_of(shared: Callable[[str], Path], caplog: pytest.LogCaptureFixture) -> None:
-    csv.field_size_limit(10**9)
     reader = reader_of(ENCODER)
     files = sorted(shared("data/text").glob("*/*/data.csv"))
     for path in [ROOT / "local_test" / "test_dir" / "input" / "data" / "training" / "data.csv", *files]:

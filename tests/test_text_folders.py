@@ -302,7 +302,6 @@ def test_a_validation_channel_may_be_laid_out_so_where_training_is_a_table(tmp_p
 def test_real_rows_are_the_same_as_a_table_and_as_folders_of_texts(
     tmp_path: Path, shared: Callable[[str], Path], name: str
 ) -> None:
-    csv.field_size_limit(10**9)
     with shared(f"data/text/{name}/train/data.csv").open(encoding="utf-8", newline="") as file:
         rows = list(islice(csv.reader(file), 400))
     texts = {f"label {label}/{number:03}.txt": each for number, (label, each) in enumerate(rows)}

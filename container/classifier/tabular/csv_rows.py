@@ -1,7 +1,6 @@
 """Rows of tables of text: columns separated by commas, semicolons, tabs or bars, quoted as RFC 4180 says."""
 
 import csv
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -40,8 +39,7 @@ def read(source: Source, dialect: Dialect, result: ReadResult) -> None:
 
 
 def reader(lines: Iterable[str], delimiter: str) -> "CsvReader":
-    """Return a strict CSV reader of lines, without a limit on the length of a field."""
-    csv.field_size_limit(sys.maxsize)
+    """Return a strict CSV reader of lines."""
     return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
 
 

@@ -1,5 +1,6 @@
 """The files of a channel: which of them are tables, what else they may be, and how they are opened."""
 
+import csv
 import gzip
 import io
 import zlib
@@ -119,6 +120,8 @@ def reading(source: Source, result: ReadResult) -> Iterator[None]:
         result.problem(source.name, 0, "the file ends in the middle of its gzip data; compress and upload it again")
     except (zlib.error, gzip.BadGzipFile):
         result.problem(source.name, 0, "broken gzip; compress and upload the file again")
+    except csv.Error as error:
+        result.problem(source.name, 0, f"can't be read as CSV ({error}); write it again with a program for tables")
 
 
 def is_text(source: Source, result: ReadResult, *, also: Collection[str] = ()) -> bool:
