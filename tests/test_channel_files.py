@@ -186,6 +186,11 @@ NOT_MISSED: Mapping[str, tuple[Files, list[str], tuple[str, ...]]] = {
         ["evaluation-forms.csv", "latest.csv", "trainers.csv", "training_requests.csv"],
         (),
     ),
+    "names that say what rows are about beside one to train on": (
+        {"train.csv": ROWS, "blood_tests.csv": ROWS, "development-costs.csv": ROWS, "validate_address.csv": ROWS},
+        ["blood_tests.csv", "development-costs.csv", "train.csv", "validate_address.csv"],
+        (),
+    ),
     "parts to train on": (
         {"train-00000-of-00002.csv": ROWS, "train-00001-of-00002.csv": ROWS, "more/train.csv": ROWS},
         ["more/train.csv", "train-00000-of-00002.csv", "train-00001-of-00002.csv"],
@@ -325,6 +330,26 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         {"train.csv": ROWS, "test.csv": ROWS, "valid.csv": ROWS},
         "channel training: by their names its files",
         "'training', 'validation' and 'test', or, if all are rows of this channel, give them other names",
+    ),
+    "splits in files by rarer words": (
+        {"train.csv": ROWS, "holdout.csv": ROWS, "development.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for validation development",
+        "or, if all are rows of this channel, give them other names",
+    ),
+    "splits in folders by rarer words": (
+        {"trn/a.csv": ROWS, "tst/a.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for training trn/a.csv; for test tst/",
+        "give each a channel of its own",
+    ),
+    "a word for a split that is written in two": (
+        {"claims_train.csv": ROWS, "hold-out.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for training claims_train.csv; for tes",
+        "give each a channel of its own",
+    ),
+    "longer words for splits beside a number": (
+        {"training_2024.csv": ROWS, "testing_2024.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for test testing_2024.csv; for train",
+        "give each a channel of its own",
     ),
     "splits in parts": (
         {"train-00000-of-00001.jsonl": LINES, "dev-00000-of-00001.jsonl": LINES},

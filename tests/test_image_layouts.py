@@ -326,6 +326,13 @@ REFUSED: Mapping[str, tuple[Files, Sequence[str]]] = {
         images("disc", "squares", "Validation"),
         ["training/Validation: by its name a folder of images to validate on, beside the labels' folders"],
     ),
+    "folders to develop and to test with beside the labels, by rarer names": (
+        images("disc", "squares", "development", "held_out"),
+        [
+            "training/development: by its name a folder of images to validate on, beside the labels' folders",
+            "training/held_out: by its name a folder of images to test on, beside the labels' folders",
+        ],
+    ),
     "a folder to test with, with the labels in it again": (
         images("disc", "squares", "test/disc", "test/squares"),
         ["training/test: the labels' folders are in it again, as disc; give it as the channel 'test', or take it out"],

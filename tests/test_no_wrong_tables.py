@@ -341,6 +341,11 @@ UNREAD: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "data.csv:3: the column 'ml_use'",
     ),
+    "training and tests": (
+        columns("label,text,part", "{label},{text},training", "{label},{text},tests"),
+        "data.csv",
+        "data.csv:3: the column 'part'",
+    ),
     "dev_set and train-00": (
         columns("label,text,part", "{label},{text},train-00", "{label},{text},dev_set"),
         "data.csv",
@@ -846,6 +851,7 @@ GOOD: Mapping[str, tuple[str, str]] = {
         columns("label,text,verified_purchase", "{label},{text},Y", "{label},{text},N"),
         "data.csv",
     ),
+    "whether there were tests": (columns("label,text,tests", "{label},{text},yes", "{label},{text},no"), "data.csv"),
     "a state of open and closed": (
         columns("label,text,status", "{label},{text},open", "{label},{text},closed"),
         "data.csv",

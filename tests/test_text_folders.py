@@ -132,6 +132,21 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         "training/Val: beside the labels' folders",
         "give it the channel validation",
     ),
+    "a folder of held-out texts beside the labels": (
+        {**REVIEWS, "holdout/1.txt": "good"},
+        "training/holdout: beside the labels' folders",
+        "give it the channel test, or, if it is a label, another name",
+    ),
+    "a folder of tests beside the labels": (
+        {**REVIEWS, "tests/1.txt": "good"},
+        "training/tests: beside the labels' folders",
+        "give it the channel test, or, if it is a label, another name",
+    ),
+    "a folder of development texts beside the labels": (
+        {**REVIEWS, "development/1.txt": "good"},
+        "training/development: beside the labels' folders",
+        "give it the channel validation, or, if it is a label, another name",
+    ),
     "a folder of texts without labels": (
         {**REVIEWS, "unsup/1.txt": "good"},
         "training/unsup: texts without a label",

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from classifier.tabular import files
 from classifier.tabular.sniffing import HEAD_BYTES
+from classifier.tabular.splits import TEST, TRAINING, UNLABELLED, VALIDATION, WORDS, words_in
 
 FOLDERS = "put each image in a folder that has the name of its label"
 EXPORT = "save its images as files, each in a folder that has the name of its label (and texts as CSV or JSON Lines)"
@@ -21,14 +22,8 @@ FEWEST_LINES = 2
 # Numbers and short words of a table may be the names of images by chance, but for their endings.
 FEWEST_LINES_BY_STEM = 5
 
-# Words in the names of folders that are a part of the data, or of a layout; of these words alone no label is made.
-ROLES: Mapping[str, str] = {
-    **dict.fromkeys(("train", "training"), "training"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
-    **dict.fromkeys(("test", "tests", "testing", "holdout"), "test"),
-}
-TO_DO = {"training": "to train on", "validation": "to validate on", "test": "to test on"}
-NOT_LABELLED = frozenset({"unlabeled", "unlabelled", "unsup", "unsupervised"})
+TO_DO = {TRAINING: "to train on", VALIDATION: "to validate on", TEST: "to test on"}
+# Words in the names of folders that are a part of a layout: of these alone, and of those for splits, no label is made.
 STRUCTURE = frozenset(
     {
         "image", "images", "img", "imgs", "jpegimages", "imagesets", "mask", "masks", "annotation", "annotations",
@@ -36,7 +31,6 @@ STRUCTURE = frozenset(
         "splits", "fold", "folds",
     }
 )  # fmt: skip
-WORD = re.compile("[a-z]+")
 NAMED = 5
 LETTERS = re.compile(r"[^\W\d_]+")
 MOST_BEGINNINGS = 20
@@ -183,15 +177,15 @@ def _fields(line: str) -> list[str]:
 
 def is_no_label(name: str) -> bool:
     """Return whether a folder has the name of a part of the data, or of a layout: `train`, `test2017`, `images`."""
-    words = WORD.findall(name.lower())
-    return bool(words) and all(word in ROLES or word in STRUCTURE or word in NOT_LABELLED for word in words)
+    words = words_in(name)
+    return bool(words) and all(word in WORDS or word in STRUCTURE or word in UNLABELLED for word in words)
 
 
 def role_of(name: str) -> str:
     """Return what the images of a folder are for, by its name: training, validation, test; nothing of another."""
     if not is_no_label(name):
         return ""
-    return next((ROLES[word] for word in WORD.findall(name.lower()) if word in ROLES), "")
+    return next((WORDS[word] for word in words_in(name) if word in WORDS), "")
 
 
 def folder_problems(images: Sequence[PurePath], channel: str) -> Iterator[tuple[str, str]]:
@@ -243,9 +237,9 @@ def _part(label: str, inside: Collection[str], labels: Collection[str]) -> str:
     if again:
         as_channel = f"give it as the channel {role!r}, or " if role else ""
         return f"the labels' folders are in it again, as {again[0]}; {as_channel}take it out"
-    word = WORD.findall(label.lower())[0]
+    word = words_in(label)[0]
     # A train is a vehicle, and of what is valid there is what is not.
-    if role == "training" or any(word in other.lower() for other in labels) or not (role or word in NOT_LABELLED):
+    if role == TRAINING or any(word in other.lower() for other in labels) or not (role or word in UNLABELLED):
         return ""
     if role:
         return (
@@ -262,7 +256,7 @@ def _parts_below(below: Mapping[str, Collection[str]], channel: str) -> Iterator
     if len(below) < 2 or len(set(roles.values()) - {""}) < 2:
         return
     for (label, name), role in sorted(roles.items()):
-        if role in ("validation", "test"):
+        if role in (VALIDATION, TEST):
             words = f"images {TO_DO[role]}, in a label's folder; give them as the channel {role!r}, in {role}/{label}/"
             yield f"{channel}/{label}/{name}", f"{words}, or take them out"
 

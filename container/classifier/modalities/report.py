@@ -17,6 +17,7 @@ from classifier.tabular import labels as names
 from classifier.tabular.delimiters import NAMES as DELIMITERS
 from classifier.tabular.files import JSON_LINES
 from classifier.tabular.rows import LIST, Label, ReadResult
+from classifier.tabular.splits import TRAINING, WORDS, words_in
 
 EXAMPLES = 3
 # Of more labels than these, only the commonest and the rarest are named.
@@ -44,13 +45,10 @@ WRITTEN_SO: Mapping[str, re.Pattern[str]] = {
     "base64; decode it first": re.compile(r"(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])[A-Za-z0-9+/]{16,}={0,2}"),
 }
 FILES_NAMED = 5
-WORD = re.compile("[a-z]+")
-NOT_TO_TRAIN_ON = frozenset(
-    {
-        "test", "tests", "testing", "valid", "validation", "val", "dev", "eval", "evaluation", "label", "labels",
-        "class", "classes", "submission",
-    }
-)  # fmt: skip
+# Words in the names of files that are something else than rows to train on.
+NOT_TO_TRAIN_ON = {word for word, split in WORDS.items() if split != TRAINING} | {
+    "label", "labels", "class", "classes", "submission",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,14 @@ def of_files(name: str, result: ReadResult) -> Iterator[Finding]:
     read = [f"{file} ({counts[file]} row{'' if counts[file] == 1 else 's'})" for file in result.files]
     if read:
         yield _note(name, f"files read: {', '.join(at_most(read, FILES_NAMED))}", ())
-    odd = [file for file in result.files if NOT_TO_TRAIN_ON.intersection(WORD.findall(PurePath(file).name.lower()))]
+    odd = [file for file in result.files if _is_called_otherwise(PurePath(file).name)]
     if odd and name == "training":
         words = "files to train on that are called as if they were something else"
         yield _note(name, f"{words}: {', '.join(at_most(odd, FILES_NAMED))}", (), logging.WARNING)
+
+
+def _is_called_otherwise(name: str) -> bool:
+    return any(word in NOT_TO_TRAIN_ON for part in name.split(".") for word in words_in(part))
 
 
 def findings(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from classifier.environment import is_hidden, shown
 from classifier.errors import at_most
-from classifier.tabular import files, layouts, left_out, text_folders
+from classifier.tabular import files, layouts, left_out, splits, text_folders
 from classifier.tabular.files import DATA_FILE, GZIP, MANIFEST, PERHAPS_TABLES, TABLES, Source
 from classifier.tabular.rows import ReadResult
 from classifier.tabular.text_folders import TEXT
@@ -201,7 +201,7 @@ def _check_names(there: _Folder, sources: Sequence[Source], channel: str, result
     wrong = [words for words in (layouts.in_folders_of_labels(names), layouts.several_splits(names)) if words]
     for words in wrong:
         result.problem(f"channel {channel}", 0, words)
-    own = layouts.of_role(channel) or "training"
+    own = splits.of_folder(channel) or splits.TRAINING
     odd = [f"{channel}/{shown(name)}" for name in names if layouts.roles_of_folders(name) - {own}]
     if odd and not wrong:
         named = ", ".join(at_most(odd, MOST_NOTED))

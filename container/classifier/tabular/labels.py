@@ -11,7 +11,7 @@ import pandas as pd
 from classifier.errors import UserError, at_most
 from classifier.tabular.columns import LABEL_NAMES, TEXT_NAMES, are_names
 from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Row, as_label
-from classifier.tabular.unread import TRAINING, split_of
+from classifier.tabular.splits import TRAINING, split_of
 from classifier.tabular.values import plain, reads_like_name, reads_like_text, stands_above
 
 # Beyond this share of labels to rows, the first column is no label; the fewer rows, the less a share says.

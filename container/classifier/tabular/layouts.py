@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from classifier.environment import ROLES, shown
+from classifier.environment import shown
 from classifier.errors import at_most
 from classifier.tabular.columns import LABEL_NAMES
+from classifier.tabular.splits import WORDS, words_in
 
-WORD = re.compile("[a-z]+")
 # Beside other words these say what rows are about, and not what they are for.
-ALONE = frozenset({"training", "testing", "evaluation"})
+ALONE = frozenset({"training", "testing", "tests", "evaluation", "validate", "development"})
 ANYWHERE = r"(?:.*/)?"
 # Each pattern of a layout is the name of some file in it; the first whose files are all there is the one.
 LAYOUTS: Mapping[Sequence[str], str] = {
@@ -87,12 +87,6 @@ def roles_of_folders(name: str) -> set[str]:
 
 
 def _roles_in(part: str) -> set[str]:
-    """Return what rows are for by the name of a file or a folder: a word of it, or, of longer words, all of it."""
-    stem = part.lower().partition(".")[0]
-    words = {stem, *(word for word in WORD.findall(stem) if word not in ALONE)}
-    return {role for role, names in ROLES.items() if words & set(names)}
-
-
-def of_role(name: str) -> str:
-    """Return the split that a folder is named after; an empty string if its name is not one of a split."""
-    return next((role for role, names in ROLES.items() if PurePosixPath(name).name.lower() in names), "")
+    """Return what rows are for by the name of a file or a folder: a word of it, or, of longer words, the only one."""
+    words = words_in(part.partition(".")[0])
+    return {WORDS[word] for word in words if word in WORDS and (len(words) == 1 or word not in ALONE)}

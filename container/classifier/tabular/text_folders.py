@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
 
 from classifier.environment import shown
-from classifier.tabular import files, layouts, left_out, sniffing
+from classifier.tabular import files, left_out, sniffing, splits
 from classifier.tabular.files import Source
 from classifier.tabular.rows import ReadResult, Row, as_label, folder_problem
 
@@ -12,8 +12,6 @@ TEXT = ".txt"
 # So many files, and so many bytes of them, say what all are.
 FILES_LOOKED_AT = 200
 BYTES_LOOKED_AT = 2 << 20
-# Folders of texts that nobody has labelled, as in Stanford's film reviews.
-UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 
 
@@ -81,7 +79,7 @@ def _is_binary(head: bytes) -> bool:
 
 def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> None:
     """Name folders that are no labels."""
-    roles = sorted(label for label in labels if layouts.of_role(label))
+    roles = sorted(label for label in labels if splits.of_folder(label))
     if len(roles) == len(labels):
         words = f"its folders are called {', '.join(roles)}, which are no labels; give each a channel of its own"
         result.problem(f"channel {channel}", 0, words)
@@ -93,9 +91,9 @@ def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> 
 
 
 def _wrong(label: str) -> str:
-    if role := layouts.of_role(label):
+    if role := splits.of_folder(label):
         return f"beside the labels' folders; give it the channel {role}, or, if it is a label, another name"
-    if label.lower() in UNLABELLED:
+    if label.lower() in splits.UNLABELLED:
         return "texts without a label, by the folder's name; take it out, or, if it is a label, give it another name"
     return folder_problem(label)
 

@@ -2,27 +2,20 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from classifier.tabular.columns import TEXT_NAMES
-from classifier.tabular.values import LONGEST_NAME, plain, reads_like_text
+from classifier.tabular.splits import TEST, TRAINING, WORDS, compact, split_of
+from classifier.tabular.values import LONGEST_NAME, reads_like_text
 
-TRAINING, VALIDATION, TEST = "training", "validation", "test"
-SPLITS: Mapping[str, str] = {
-    **dict.fromkeys(("train", "training", "trn"), TRAINING),
-    **dict.fromkeys(
-        ("valid", "validation", "validate", "val", "dev", "devel", "development", "eval", "evaluation"), VALIDATION
-    ),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), TEST),
-}
-# Of "train_set", "test-00" or "dev split" the first word counts.
-AFTER_A_SPLIT = re.compile(r"(sets?|split|data|rows?|samples?|part|fold)?\d*$")
 YES, NO = frozenset({"true", "t", "yes", "y", "1", "1.0"}), frozenset({"false", "f", "no", "n", "0", "0.0"})
-# Columns of true and false that say which split a row is of, without spaces and underscores.
+# Columns of true and false that say which split a row is of, without spaces and underscores; "tests" says whether there
+# were some.
 FLAG = re.compile(
-    rf"(?:is|in|for|use|usefor|usedfor|foruse)?({'|'.join(SPLITS)})(?:sets?|split|data|rows?|samples?|flag|only)?"
+    rf"(?:is|in|for|use|usefor|usedfor|foruse)?({'|'.join(word for word in WORDS if word != 'tests')})"
+    r"(?:sets?|split|data|rows?|samples?|flag|only)?"
 )
 SPLIT_NAMES = frozenset({"split", "datasplit", "datasetsplit", "splitid", "splitname", "partition", "mluse"})
 ACCEPTED = frozenset({"accept", "accepted", "approve", "approved", "submitted", "validated", "confirmed", "valid"})
@@ -215,16 +208,6 @@ def shown(name: str) -> str:
     return repr(bare) if len(bare) <= LONGEST_NAME and bare.isprintable() else "of a long name"
 
 
-def split_of(value: str) -> str | None:
-    """Return what split a word names, if it names one: ``training``, ``validation`` or ``test``."""
-    bare = _bare(value)
-    return next((SPLITS[word] for word in SPLITS if _is_split_word(bare, word)), None)
-
-
-def _is_split_word(bare: str, word: str) -> bool:
-    return bare.startswith(word) and AFTER_A_SPLIT.fullmatch(bare[len(word) :]) is not None
-
-
 def _splits(name: str, seen: Seen) -> Callable[[str], str] | None:
     """Return what tells the splits of a column's values apart; None if they are no splits."""
     values = set(seen.lines)
@@ -233,7 +216,7 @@ def _splits(name: str, seen: Seen) -> Callable[[str], str] | None:
     flag = FLAG.fullmatch(_last(name))
     # Of "is_valid" true may mean that the row is good, but where others are not.
     if flag and values <= YES | NO and (values - YES or flag[1] != "valid"):
-        meant = SPLITS[flag[1]]
+        meant = WORDS[flag[1]]
         other = TEST if meant == TRAINING else TRAINING
         return lambda value: meant if value in YES else other
     if _last(name) in SPLIT_NAMES and len(values) > 1 and (values <= YES | NO or all(map(str.isdecimal, values))):
@@ -252,9 +235,4 @@ def _is_other(split: str, role: str) -> bool:
 
 def _last(name: str) -> str:
     """Return a column's name, or of ``meta.split`` what is in it, as it is compared."""
-    return _bare(name.rpartition(".")[2])
-
-
-def _bare(name: str) -> str:
-    """Return a name without the separators of its words."""
-    return re.sub(r"[\s_.\-/]", "", plain(name))
+    return compact(name.rpartition(".")[2])
