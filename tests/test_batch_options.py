@@ -107,6 +107,26 @@ def test_hosts_that_got_the_same_files_share_the_rows_and_others_do_not(tmp_path
     assert parse_in(tmp_path / "same", "--input", "elsewhere").shard == WHOLE
 
 
+@pytest.mark.parametrize(
+    ("written", "shard"),
+    [
+        ("{}/processing/input", Shard(1, 3)),
+        ("{}/processing/input/", Shard(1, 3)),
+        ("{}/processing//input/./", Shard(1, 3)),
+        ("{}/processing/input/claims.csv", Shard(1, 3)),
+        ("{}/processing", Shard(1, 3)),
+        ("{}/processing/input2", WHOLE),
+        ("{}/processing/model", WHOLE),
+        ("s3://bucket/claims", WHOLE),
+    ],
+)
+def test_in_a_processing_job_hosts_share_what_all_of_them_got_however_its_path_is_written(
+    tmp_path: Path, written: str, shard: Shard
+) -> None:
+    base = processing_job(tmp_path)
+    assert parse_in(base, "--input", written.format(base)).shard == shard
+
+
 def test_a_model_where_training_leaves_it_is_found(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     assert parse_in(tmp_path, "--input", "i", "--output", "o").model == str(tmp_path / "model")

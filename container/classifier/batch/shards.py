@@ -79,7 +79,7 @@ def of_processing_job(base: Path, folder: str) -> Shard | None:
 
     Args:
         base: The folder that SageMaker mounts.
-        folder: The input folder.
+        folder: The input: a folder that the job mounts, or a file or folder in one.
 
     Raises:
         UserError: A configuration file is malformed.
@@ -91,7 +91,14 @@ def of_processing_job(base: Path, folder: str) -> Shard | None:
         raise UserError(problems)
     names = sorted(hosts.get("hosts") or ())
     inputs = [entry.get("S3Input") or {} for entry in job.get("ProcessingInputs") or ()]
-    kinds = {entry.get("S3DataDistributionType") for entry in inputs if entry.get("LocalPath") == folder}
+    kinds = {entry.get("S3DataDistributionType") for entry in inputs if _is_part(folder, entry.get("LocalPath"))}
     if len(names) < 2 or not kinds or SHARDED in kinds:
         return None
     return Shard(names.index(hosts.get("current_host")), len(names))
+
+
+def _is_part(folder: str, mounted: str | None) -> bool:
+    """Return whether the input is in a mounted folder, or that folder in the input."""
+    if not mounted:
+        return False
+    return PurePosixPath(folder).is_relative_to(mounted) or PurePosixPath(mounted).is_relative_to(folder)
