@@ -386,6 +386,12 @@ def test_a_usual_name_of_a_text_goes_before_source(tmp_path: Path, key: str) -> 
     assert texts(tmp_path, json.dumps(item), name="x.jsonl") == ["it broke down again"]
 
 
+@pytest.mark.parametrize("metadata", ["source-metadata", "crawl-metadata"])
+def test_metadata_of_what_is_no_label_make_no_augmented_manifest(tmp_path: Path, metadata: str) -> None:
+    item = {"source": "web", metadata: {"day": 1}, "review": "it broke down again"}
+    assert texts(tmp_path, json.dumps(item), name="x.jsonl") == ["it broke down again"]
+
+
 def test_the_text_of_an_augmented_manifest_is_its_source_as_in_training(tmp_path: Path) -> None:
     item = {"source": "it broke down again", "title": "broken", "part": 1, "part-metadata": {"class-name": "x"}}
     assert texts(tmp_path, json.dumps(item), name="x.jsonl") == ["it broke down again"]

@@ -125,6 +125,15 @@ def test_a_file_without_rows_beside_others_is_noted(tmp_path: Path) -> None:
         ({"source": "x", "text": "y", "label": 1, "label-metadata": {"class-name": "c"}}, ("c", "x")),
         ({"source": "web", "text": "x", "label": 3}, (3, "x")),
         ({"source": "web", "source-metadata": {"id": 1}, "text": "x", "label": 3}, (3, "x")),
+        ({"text": "x", "label": "a", "source": "web", "crawl-metadata": {"day": 1}}, ("a", "x")),
+        ({"Text": "x", "class": 3, "source": "web", "crawl": 7, "crawl-metadata": {"day": 1}}, (3, "x")),
+        ({"text": "x", "label": 3, "source": "web", "a-metadata": {}, "b-metadata": None}, (3, "x")),
+        ({"title": "x", "label": 3, "source": "web", "crawl-metadata": {"day": 1}}, (3, "x")),
+        ({"source": "x", "text": "y", "label": 1, "kind-metadata": {"class-name": "c"}}, ("c", "x")),
+        (
+            {"source": "x", "text": "y", "class": 1, "topic": 2, "kind": 3, "kind-metadata": {"class-name": "c"}},
+            ("c", "x"),
+        ),
     ],
 )
 def test_objects_are_read_by_their_keys_T83(
@@ -239,6 +248,7 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
         ('{"label": 1, "review": "secret", "tweet": "b"}', "keys 2 and 3 may each be the text"),
         ('{"source-ref": "s3://secret", "a": 1, "a-metadata": {}}', "which is not downloaded; put the text in source"),
         ('{"source": "secret", "a-metadata": {"failure-reason": "x"}}', "not labelled: this object lacks the label"),
+        ('{"source": "secret", "label": 1, "crawl-metadata": {}, "id": 1}', "write both, and call them label and text"),
         ('{"source": "secret", "a": 1}', "write both, and call them label and text"),
         ('{"source": "secret", "label": 1, "review_text": "secret"}', "write both, and call them label and text"),
         ('{"label": "a\\u200bb", "text": "secret"}', "the label holds an invisible character"),

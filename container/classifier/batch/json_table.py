@@ -13,7 +13,7 @@ from classifier.batch.text_column import SAMPLE_ROWS
 from classifier.errors import UserError
 from classifier.tabular import columns, json_rows
 from classifier.tabular.files import LENIENT, Source, open_text
-from classifier.tabular.keys import METADATA, SOURCE, SOURCE_REFERENCE, RowError
+from classifier.tabular.keys import SOURCE, SOURCE_REFERENCE, RowError, with_metadata
 
 EXAMPLE = '{"text": "..."}'
 
@@ -100,7 +100,7 @@ def read(source: Source, wanted: str, added: Added) -> JsonTable:
 
 def _source(keys: Sequence[str]) -> str:
     """Return ``source`` if it is the text: an augmented manifest's, or that of objects without a usual name for it."""
-    is_manifest = any(key.endswith(METADATA) for key in keys) and columns.TEXT not in keys
+    is_manifest = bool(with_metadata(keys)) and columns.TEXT not in keys
     return SOURCE if SOURCE in keys and (is_manifest or not columns.texts(keys)) else ""
 
 

@@ -1,11 +1,12 @@
 """Which keys of JSON objects are the label and the text, decided once for all objects of a file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from classifier.errors import at_most
 from classifier.tabular.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise, texts
 from classifier.tabular.unread import Unread
+from classifier.tabular.values import plain
 
 EXAMPLE = '{"label": 1, "text": "..."}'
 # What SageMaker Ground Truth writes: {"source": text, attribute: 0, attribute-metadata: {"class-name": name}}.
@@ -33,8 +34,8 @@ class RowError(ValueError):
 class Keys:
     """Finds the label and the text of objects.
 
-    Objects with a ``source`` can't be judged one by one: whether it is the text of an augmented manifest is to be seen
-    from the metadata that other objects have. They are put off until the file's end.
+    Most objects with a ``source`` can't be judged one by one: whether it is the text of an augmented manifest is to be
+    seen from the metadata that other objects have. They are put off until the file's end.
     """
 
     def __init__(self) -> None:
@@ -51,10 +52,9 @@ class Keys:
 
     def pair(self, line: int, item: Item) -> tuple[Any, Any] | None:
         """Return an object's label and text, whatever they are; None if they are put off."""
-        if SOURCE in item:
+        if SOURCE in item and not self._has_text(item):
             self._put_off.append((line, item))
-            attributes = (key.removesuffix(METADATA) for key in item if key.endswith(METADATA))
-            self._attributes |= dict.fromkeys(name for name in attributes if name != SOURCE)
+            self._attributes |= dict.fromkeys(_attributes(item))
             return None
         found = self._known(item)
         if found is None and SOURCE_REFERENCE in item:
@@ -87,6 +87,19 @@ class Keys:
             kind = "is an augmented manifest: " if manifest else "has keys by other names: "
             name = " (the class name in its metadata, if there is one)" if manifest else ""
             yield f"{kind}label is {_shown(label)}{name}, text is {_shown(text)}"
+
+    def _has_text(self, item: Item) -> bool:
+        """Return whether an object with a ``source`` has its label and text under known keys all the same.
+
+        That is so if the text's is ``text`` itself, and no labelling job has written a label beside them.
+        """
+        try:
+            found = self._known(item)
+        except RowError:
+            return False
+        if found is None or plain(found[1]) != TEXT:
+            return False
+        return not any(name == found[0] or _is_of_job(about) for name, about in _metadata(item))
 
     def _known(self, item: Item) -> tuple[str, str] | None:
         names = tuple(item)
@@ -121,6 +134,28 @@ class Keys:
         if found is None:
             raise RowError(_no_pair(item))
         return self._taken(line, item, *found)
+
+
+def with_metadata(names: Collection[str]) -> list[str]:
+    """Return the keys, beside ``source``, that another key gives metadata of: what a labelling job has labelled."""
+    return [name for name in names if name != SOURCE and name + METADATA in names]
+
+
+def _attributes(item: Item) -> Iterator[str]:
+    """Return the keys that a labelling job has written, or, where it failed, has not."""
+    return (name for name, about in _metadata(item) if name in item or _is_of_job(about))
+
+
+def _metadata(item: Item) -> Iterator[tuple[str, Item]]:
+    """Return the keys that an object has metadata of, but for ``source``, and what the metadata hold."""
+    for key, value in item.items():
+        if key.endswith(METADATA) and key != SOURCE + METADATA:
+            yield key.removesuffix(METADATA), value if isinstance(value, dict) else {}
+
+
+def _is_of_job(metadata: Item) -> bool:
+    """Return whether metadata are those of a labelling job beyond doubt."""
+    return CLASS_NAME in metadata or FAILURE in metadata
 
 
 def _recognised(names: Sequence[str]) -> tuple[str, str] | None:
