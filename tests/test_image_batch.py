@@ -184,6 +184,24 @@ def test_files_that_are_no_images_are_left_out_with_a_warning_and_what_programs_
     assert rows(output / "images_output.csv")[1][0] == "0001"
 
 
+def test_readme_and_licence_files_without_a_suffix_are_no_images(
+    predict: Predict, folder: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(folder, output) == 0
+    count = len(rows(output / "images_output.csv"))
+    for name in ("LICENSE", "a/README", "License-MIT", "changelog", "NOTICE", "CITATION", "source"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    for name in ("source-01", "notice.1", "authors 3"):
+        (folder / name).write_bytes(drawn("red"))
+    capfd.readouterr()
+    assert predict(folder, output) == 0
+    assert len(rows(output / "images_output.csv")) == count + 3
+    log = "".join(capfd.readouterr())
+    assert "left out: CITATION (1 bytes), NOTICE (1 bytes), source (1 bytes): no image by its name; if it is one" in log
+    assert not any(name in log for name in ("LICENSE", "README", "License-MIT", "changelog"))
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

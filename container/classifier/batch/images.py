@@ -26,7 +26,7 @@ from classifier.environment import shown
 from classifier.errors import RecordError, UserError, at_most
 from classifier.modalities.image_files import ABOUT_THE_DATA, SUFFIXES, SUFFIXES_NOT_READ, is_left_behind
 from classifier.predictor import Predictor
-from classifier.tabular import csv_rows
+from classifier.tabular import csv_rows, left_out
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
     """Return the images to predict, from the names and sizes of all files, in the order of their names.
 
     A single file is taken whatever its name. Of several, those are taken whose suffix is that of an image, also of one
-    that is not read, which is then rejected; and those without a suffix.
+    that is not read, which is then rejected; and those without a suffix that are not called as files about data are.
 
     Raises:
         UserError: There are no such files.
@@ -125,7 +125,7 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
     missed = [
         f"{shown(name)} ({size:,} bytes)"
         for name, size in visible.items()
-        if size and not _is_image(name) and not ABOUT_THE_DATA.match(PurePosixPath(name).name)
+        if size and not _is_image(name) and _is_missed(PurePosixPath(name))
     ]
     if missed:
         log.warning("event=input note=%r", f"left out: {', '.join(at_most(missed, MOST_SHOWN))}: {MISSED}")
@@ -135,8 +135,16 @@ def chosen(there: Sequence[tuple[str, int]], options: Options) -> list[str]:
 
 
 def _is_image(name: str) -> bool:
-    suffix = PurePosixPath(name).suffix.lower()
+    path = PurePosixPath(name)
+    suffix = path.suffix.lower()
+    if not suffix:
+        return not (left_out.is_surely_notice(path) or ABOUT_THE_DATA.fullmatch(path.name))
     return suffix in SUFFIXES or suffix in SUFFIXES_NOT_READ or not suffix.strip(".0123456789")
+
+
+def _is_missed(path: PurePosixPath) -> bool:
+    """Return whether a file that is no image by its name may be missed; an image may be called ``source``."""
+    return not (ABOUT_THE_DATA.match(path.name) if path.suffix else left_out.is_surely_notice(path))
 
 
 def predict(job: Job, names: Sequence[str]) -> Tally:
