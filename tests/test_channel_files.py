@@ -21,6 +21,7 @@ Files = Mapping[str, str | bytes]
 ROWS = "fire,it smokes\nbrakes,pedal goes soft\n"
 LINES = '{"label": "fire", "text": "it smokes"}\n{"label": "brakes", "text": "pedal goes soft"}\n'
 WORKBOOK = b"PK\x03\x04" + bytes(22) + b"\x13\0\0\0[Content_Types].xml" + bytes(30)
+BMP = b"BM\x90\x00\x00\x00" + bytes(4) + b"\x36\x00\x00\x00\x28\x00\x00\x00" + b"\xff" * 99
 NOBODY = 65534
 MANIFEST = '[{"prefix": "s3://bucket/"}, "a.csv"]'
 AUGMENTED = '{"source": "it smokes", "part": "fire", "part-metadata": {"class-name": "fire"}}\n'
@@ -139,8 +140,8 @@ WARNED: Mapping[str, tuple[Files, list[str], list[tuple[str, str]]]] = {
         [("training/b (16 bytes): an SQLite database, not text", "as CSV or JSON Lines")],
     ),
     "images beside a table": (
-        {"labels.csv": ROWS, "a.png": b"\x89PNG\r\n\x1a\n"}, ["labels.csv"],
-        [("training/a.png (8 bytes): an image, not a table", "give the folder that these are in")],
+        {"labels.csv": ROWS, "a.png": b"\x89PNG\r\n\x1a\n", "b.bmp": BMP}, ["labels.csv"],
+        [("training/a.png (8 bytes), training/b.bmp (117 bytes): an image, not", "give the folder that these are in")],
     ),
     "an augmented manifest beside a table": (
         {"a.csv": ROWS, "b.manifest": AUGMENTED}, ["a.csv"],

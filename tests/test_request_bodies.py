@@ -137,6 +137,7 @@ ENCODED_TWICE: Mapping[str, Refused] = {
     "base64 that is the body": (JSON, base64.b64encode(b'{"instances": ["a"]}'), 400, "base64"),
     "a proxy's event": (JSON, json.dumps({"body": '{"instances": ["a"]}'}), 400, "a request wrapped by a proxy"),
 }
+BMP = b"BM\x90\x00\x00\x00" + bytes(4) + b"\x36\x00\x00\x00\x28\x00\x00\x00" + b"\xff" * 99
 OTHER_FORMATS: Mapping[str, Refused] = {
     "gzip as CSV": (
         CSV,
@@ -158,6 +159,7 @@ OTHER_FORMATS: Mapping[str, Refused] = {
     "an old Excel file": (CSV, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 99, 415, "an old Excel"),
     "a PDF": (OCTETS, b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\x00", 415, "a PDF"),
     "an image for a model of texts": (OCTETS, b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d", 415, "an image"),
+    "a BMP for a model of texts": (OCTETS, BMP, 415, "an image"),
     "fastText's format as CSV": (CSV, "__label__fire smoke\n__label__body droops\n", 415, "fastText"),
     "a web page as CSV": (CSV, "<!DOCTYPE html>\n<p>Sign in\n", 415, "a web page"),
     "rows that end with a carriage return": (CSV, "good\rbad\rugly\r", 400, "end them with a line feed"),

@@ -24,7 +24,8 @@ from classifier.batch.results import RejectList, writing
 from classifier.batch.task import REJECTED, ROWS, facts_of, finished
 from classifier.environment import shown
 from classifier.errors import RecordError, UserError, at_most
-from classifier.modalities.image_files import ABOUT_THE_DATA, SUFFIXES, SUFFIXES_NOT_READ, is_left_behind
+from classifier.image_formats import SUFFIXES
+from classifier.modalities.image_files import ABOUT_THE_DATA, SUFFIXES_NOT_READ, is_left_behind
 from classifier.predictor import Predictor
 from classifier.tabular import csv_rows, left_out
 

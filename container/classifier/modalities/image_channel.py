@@ -16,16 +16,11 @@ import pandas as pd
 from classifier import pixels, resources
 from classifier.environment import shown
 from classifier.errors import at_most
+from classifier.image_formats import SUFFIXES
 from classifier.modalities import image_layouts as layouts
 from classifier.modalities import image_lists, report, text_channel
 from classifier.modalities import image_shades as shades
-from classifier.modalities.image_files import (
-    ABOUT_THE_DATA,
-    LEFT_BEHIND,
-    SUFFIXES,
-    SUFFIXES_NOT_READ,
-    is_left_behind,
-)
+from classifier.modalities.image_files import ABOUT_THE_DATA, LEFT_BEHIND, SUFFIXES_NOT_READ, is_left_behind
 from classifier.modalities.image_lists import Labelled
 from classifier.modalities.image_shades import bits_of
 from classifier.modalities.report import Finding
@@ -50,8 +45,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# S3's own lists of files are called so, and what SageMaker Ground Truth writes; the latter are JSON objects.
-MANIFEST = ".manifest"
 # Hidden folders of programs, which may hold copies of images.
 HIDDEN_OF_PROGRAMS = re.compile(
     r"\.(git|dvc|svn|hg|cache|thumb|trash|ipynb_checkpoints|snapshot|_|~|tmp|Spotlight)", re.I
@@ -347,7 +340,7 @@ def _reason(path: Path, by_content: Collection[str]) -> str:
         unread = "it can't be read; make it readable for the job" if path.stat().st_size else ""
         return unread or ("the file is empty" if suffix in by_content else "")
     sign = layouts.sign_of(path, head)
-    silent = ABOUT_THE_DATA.match(path.name) or (suffix == MANIFEST and not head.lstrip().startswith(b"{"))
+    silent = ABOUT_THE_DATA.match(path.name) or (suffix == files.MANIFEST and not head.lstrip().startswith(b"{"))
     return sign.words if sign is not None else "" if silent else pixels.what_else(head) or "not an image"
 
 

@@ -1,8 +1,7 @@
-"""Which files are images, and which nobody misses, by their names alone."""
+"""Which files may be images in other formats than those that are read, and which nobody misses, by their names."""
 
 import re
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # Of these somebody would miss their images, where what is in them does not tell; of other files, as lists, nobody.
 SUFFIXES_NOT_READ = frozenset(
     {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from classifier.tabular import files
-from classifier.tabular.sniffing import HEAD_BYTES
+from classifier.tabular.sniffing import HEAD_BYTES, IMAGE_MANIFEST
 from classifier.tabular.splits import TEST, TRAINING, UNLABELLED, VALIDATION, WORDS, words_in
 
 FOLDERS = "put each image in a folder that has the name of its label"
@@ -68,7 +68,7 @@ IM2REC_LIST = _sign(
     rb"\d+\t[-\d.]+\t", f"a list of images and labels for im2rec (.lst); {FOLDERS}", ".lst", images_only=True
 )
 AUGMENTED_MANIFEST = _sign(
-    rb'\s*\{[^\n]*"source-ref"\s*:\s*"[^"\n]*\.(?i:jpe?g|png|bmp|gif|tiff?|webp)"',
+    rb"\s*" + IMAGE_MANIFEST,
     f"an augmented manifest of images, as SageMaker Ground Truth writes it; what it names is not downloaded: {FOLDERS}",
     images_only=True,
 )

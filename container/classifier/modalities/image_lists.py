@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from classifier.environment import shown
 from classifier.modalities import image_layouts as layouts
+from classifier.tabular.keys import CLASS_NAME, FAILURE, METADATA, SOURCE_REFERENCE
 from classifier.tabular.rows import label_problem
 
 TABLES = (".csv", ".tsv")
 DELIMITERS = "\t;|,"
 MARK = "utf-8-sig"
 S3 = "s3://"
-SOURCE, METADATA, CLASS_NAME, FAILURE = "source-ref", "-metadata", "class-name", "failure-reason"
 ONE_LIST = "several lists of labels ({0}); keep one, and give images to validate or test with as channels of their own"
 NOT_HERE = "the image that it names is not in the channel; put it there, or take the line out"
 NOT_DOWNLOADED = (
@@ -229,9 +229,9 @@ def _manifest_pair(text: str) -> tuple[str, str] | str:
         item = json.loads(text)
     except ValueError:
         item = None
-    if not isinstance(item, dict) or not isinstance(item.get(SOURCE), str):
-        return f"not a JSON object with {SOURCE}; write one per line"
-    attributes = [key for key in item if key != SOURCE and not key.endswith(METADATA)]
+    if not isinstance(item, dict) or not isinstance(item.get(SOURCE_REFERENCE), str):
+        return f"not a JSON object with {SOURCE_REFERENCE}; write one per line"
+    attributes = [key for key in item if key != SOURCE_REFERENCE and not key.endswith(METADATA)]
     if len(attributes) != 1:
         return f"{len(attributes)} attributes; keep one, the image's label"
     value, metadata = item[attributes[0]], item.get(attributes[0] + METADATA)
@@ -241,7 +241,7 @@ def _manifest_pair(text: str) -> tuple[str, str] | str:
     label = about.get(CLASS_NAME, value)
     if isinstance(label, bool) or not isinstance(label, str | int):
         return f"no single label of the whole image; give it one, as {CLASS_NAME} in the metadata"
-    return item[SOURCE], str(label).strip()
+    return item[SOURCE_REFERENCE], str(label).strip()
 
 
 _manifest_lines, _im2rec_lines = _lines_by(_manifest_pair), _lines_by(_im2rec_pair)

@@ -23,6 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from classifier import image_formats
 from classifier.pixels import tiff, webp
 from classifier.pixels.limits import (
     CONVERT,
@@ -81,12 +82,6 @@ FORMATS: Mapping[bytes, type[ImageFile]] = {
     rb"RIFF.{4}WEBP": WebPImageFile,
     rb"II\*\x00|MM\x00\*": TiffImageFile,
 }
-# The same, but that a text may begin with "BM" or "GIF8": a BMP has zeros, and a short header of a few lengths, there.
-BEGINS = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\x00{4}.{4}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\x00{3}"
-    rb"|RIFF.{4}WEBP|II\*\x00|MM\x00\*",
-    re.DOTALL,
-)
 # What Pillow raises at broken files, seen in its code and when files were broken at random.
 BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, AssertionError,
@@ -256,7 +251,7 @@ def measure(content: bytes) -> tuple[int, int]:
 
 def is_image(head: bytes) -> bool:
     """Return whether a file's first bytes are those of an image that is read, and of nothing else."""
-    return BEGINS.match(head) is not None
+    return re.match(image_formats.BEGINS, head, re.DOTALL) is not None
 
 
 def other_image(head: bytes) -> str:

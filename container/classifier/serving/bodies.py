@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from classifier import image_formats
 from classifier.errors import RequestError
 from classifier.serving.lines import invalid_body
 from classifier.serving.requests import BYTES, CSV, JSON, JSON_LINES, LINES, TEXT, Requests
@@ -16,7 +17,7 @@ _NOT_IN_TEXTS = re.compile(rb"[\x00-\x08\x0e-\x1f\xc0\xc1\xf5-\xff]")
 _OPENS_ANY = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[\[{]")
 _SHORTEST = 4  # bytes: a character of UTF-16 with its mark
 _JSON_VALUES = (b'"', b"{", b"[")
-_IMAGE = re.compile(rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*", re.DOTALL)
+_IMAGE = re.compile(image_formats.BEGINS, re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"]++|"")*+"?')
 _LONE_RETURN = re.compile(rb"\r(?!\n|\Z)")
 

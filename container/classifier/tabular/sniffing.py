@@ -4,7 +4,9 @@ import csv
 import re
 from collections.abc import Sequence
 
+from classifier import image_formats
 from classifier.tabular.columns import TEXT_NAMES
+from classifier.tabular.keys import SOURCE, SOURCE_REFERENCE
 
 HEAD_BYTES = 4096
 # In UTF-16 most texts have a byte of zero for every second.
@@ -24,7 +26,9 @@ XML = f"an XML file, not a table; {AS_LINES}"
 PDF = f"a PDF, not a table; {AS_LINES}"
 FASTTEXT = "fastText's format; write a row as: label, a comma, and the text in quotes"
 LIBSVM = f"libsvm's format, which holds numbers and no texts; {AS_LINES}"
-IMAGE_SUFFIXES = rb"(?i:jpe?g|png|gif|bmp|tiff?|webp)"
+IMAGE_ENDING = f"(?i:{'|'.join(map(re.escape, image_formats.SUFFIXES))})".encode()
+# The first line of what SageMaker Ground Truth writes of images.
+IMAGE_MANIFEST = rb'\{[^\n]*"' + SOURCE_REFERENCE.encode() + rb'"\s*:\s*"[^"\n]*' + IMAGE_ENDING + rb'"'
 # The first entry's name in an archive of ZIP's format.
 ZIP_NAME = rb"PK\x03\x04.{26}"
 # Of formats that begin alike the narrower comes first.
@@ -65,9 +69,7 @@ MAGIC: dict[bytes, str] = {
     rb"MATLAB 5\.0 MAT-file": f"a MATLAB file, not text; {AS_LINES}",
     rb"RDX[23]\n": f"a file of R, not text; {AS_LINES} (in R: write.csv)",
     rb"\$FL[23]@|<stata_dta>": f"a file of SPSS or Stata, not text; {AS_CSV}",
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|II\*\x00|MM\x00\*": (
-        f"an image, not a table; to classify images, {AS_FOLDERS}"
-    ),
+    image_formats.BEGINS: f"an image, not a table; to classify images, {AS_FOLDERS}",
     rb".{257}ustar": f"a tar archive, not a table; {UNPACK}",
     MARK + rb"version https://git-lfs": "a Git LFS pointer, not the file; run git lfs pull and upload that",
     MARK + rb"<\?xml.*<Error>": "an error message of S3, not a table; download the file again",
@@ -75,14 +77,14 @@ MAGIC: dict[bytes, str] = {
     MARK + rb"<\?xml": XML,
     MARK + rb"__label__": FASTTEXT,
     MARK + rb"[+-]?\d+(\.\d+)?( +\d+:[-+.\deE]+){2,} *\r?\n": LIBSVM,
-    rb"\d+(\t[\d.]+)+\t[^\t\n]+\." + IMAGE_SUFFIXES + rb" *\r?\n": (
+    rb"\d+(\t[\d.]+)+\t[^\t\n]+" + IMAGE_ENDING + rb" *\r?\n": (
         f"a list of images (.lst), which are not texts; to classify images, {AS_FOLDERS}"
     ),
     MARK + rb'\[\s*\{\s*"prefix"\s*:': (
         "a list of objects in S3 (a manifest), which are not here; set the channel's S3DataType to ManifestFile with "
         "this file as its S3Uri, or give the folder that the objects are in"
     ),
-    MARK + rb'\{[^\n]*"source-ref"\s*:\s*"[^"]*\.' + IMAGE_SUFFIXES + rb'"': (
+    MARK + IMAGE_MANIFEST: (
         f"SageMaker Ground Truth's list of labelled images, which are elsewhere in S3; {AS_FOLDERS}"
     ),
     MARK + rb'\{(?=[^\n]*"_input_hash")(?=[^\n]*"accept"\s*:\s*\[)': (
@@ -110,7 +112,7 @@ MANY_FILES = 10
 ROWS_OF_A_TABLE = 10
 DELIMITERS = ",;\t|"
 # Of a text in an object, with those of SageMaker Ground Truth.
-RECORD_NAMES = TEXT_NAMES | {"source", "source-ref"}
+RECORD_NAMES = TEXT_NAMES | {SOURCE, SOURCE_REFERENCE}
 
 
 def foreign_format(head: bytes, *, is_json: bool = True) -> str:
