@@ -161,12 +161,13 @@ def test_rows_that_the_earlier_model_may_have_learnt_are_warned_of_where_they_ar
 
 
 def test_a_new_label_that_may_be_a_text_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    labels = ("a", "b", "my brakes are gone", "c")
-    split = Split(("x",) * 5, np.array([0, 1, 2, 3, 3], np.int32), ("f:1",) * 5)
+    labels = ("a", "b", "my brakes are gone", "c", "smoke " * 7)
+    split = Split(("x",) * 7, np.array([0, 1, 2, 3, 3, 4, 4], np.int32), ("f:1",) * 7)
     with caplog.at_level("INFO"):
         warm_start.report_labels(("a", "b"), Data(labels, split, split, split, ""))
-    assert "new_labels=2: c, and 1 not shown" in caplog.text
+    assert "new_labels=3: c, and 2 not shown" in caplog.text
     assert "brakes" not in caplog.text
+    assert "smoke" not in caplog.text
 
 
 def test_model_id_must_be_of_the_kind_that_is_trained_further(further: Callable[..., Job]) -> None:

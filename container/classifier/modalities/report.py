@@ -16,14 +16,13 @@ from classifier.errors import at_most
 from classifier.tabular import labels as names
 from classifier.tabular.delimiters import NAMES as DELIMITERS
 from classifier.tabular.files import JSON_LINES
-from classifier.tabular.rows import LIST, Label, ReadResult
+from classifier.tabular.rows import LIST, Label, ReadResult, may_be_shown
 from classifier.tabular.splits import TRAINING, WORDS, words_in
 
 EXAMPLES = 3
 # Of more labels than these, only the commonest and the rarest are named.
 LABELS_NAMED = 12
 LABELS_NAMED_AT_EITHER_END = 5
-LONGEST_LABEL_NAMED = 40
 FEWEST_ROWS_OF_A_LABEL = 5
 MOST_TIMES_THE_RAREST = 20
 # Of a label of few rows it matters sooner.
@@ -180,9 +179,7 @@ def _rare(rarest: int, commonest: int) -> Iterator[Finding]:
 
 def _shown(label: object, count: int, places: "pd.Series[str]") -> str:
     """Name a label; one that may be a text in the wrong column is called by its place."""
-    if isinstance(label, int) or count == 0 or (count > 1 and len(str(label)) <= LONGEST_LABEL_NAMED):
-        return str(label)
-    return f"that at {places[str(label)]}"
+    return str(label) if count == 0 or may_be_shown(label, count) else f"that at {places[str(label)]}"
 
 
 def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -> Iterator[Finding]:

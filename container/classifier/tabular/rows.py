@@ -190,16 +190,19 @@ def folder_problem(name: str) -> str:
     return label_problem(name)
 
 
-def shown_label(label: Label, count: int) -> str:
-    """Name a label for a message; one of a single row may be a text in the wrong column, and is not shown.
+def may_be_shown(label: object, count: int) -> bool:
+    """Return whether a message may name a label: a long one, or that of a single row, may be a text in its column.
 
     Args:
         label: The label.
         count: How many rows have it.
     """
-    if isinstance(label, int) or (count > 1 and len(label) <= LONGEST_LABEL_NAMED):
-        return f"label {label!r}"
-    return f"a label of {len(label)} characters"
+    return isinstance(label, int) or (count > 1 and len(str(label)) <= LONGEST_LABEL_NAMED)
+
+
+def shown_label(label: Label, count: int) -> str:
+    """Name a label for a message, or say how long it is where :func:`may_be_shown` says that it may not be named."""
+    return f"label {label!r}" if may_be_shown(label, count) else f"a label of {len(str(label))} characters"
 
 
 def _bare(name: str) -> str:

@@ -19,6 +19,7 @@ from classifier.encoders import catalog
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO, TRUNCATE
 from classifier.modalities import MODALITIES, Modality
+from classifier.tabular.rows import may_be_shown
 from classifier.training.data import Data, Split, Tables
 
 log = logging.getLogger(__name__)
@@ -247,12 +248,8 @@ def warn_of_known_rows(previous: Previous | None, data: Data) -> None:
 
 
 def _shown(rows_of_labels: Mapping[Label, int]) -> str:
-    """Return labels for the log, except long ones and those of a single row, which may be texts in the wrong column."""
-    shown = [
-        str(label)
-        for label, rows in rows_of_labels.items()
-        if isinstance(label, int) or (rows > 1 and len(label) <= 40)
-    ]
+    """Return labels for the log, except those that may be texts in the wrong column."""
+    shown = [str(label) for label, rows in rows_of_labels.items() if may_be_shown(label, rows)]
     more = len(rows_of_labels) - len(shown[:MOST_SHOWN])
     return ", ".join([*shown[:MOST_SHOWN], *([f"and {more} not shown"] if more else [])]) or "none"
 
