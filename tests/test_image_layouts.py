@@ -208,7 +208,7 @@ def test_a_list_gives_images_of_the_channel_their_labels(
     assert refusals(channel) == []
     assert not [line for line in warnings(channel, caplog, ratio=0.34) if "left out" in line]
     found = image_channel.find(channel, "training", ReadResult())
-    assert {source.path.stem: source.kind for source in found} == {str(n): FLOWERS[n % 2] for n in range(6)}
+    assert {source.path.stem: source.label for source in found} == {str(n): FLOWERS[n % 2] for n in range(6)}
 
 
 def test_labels_that_are_names_of_images_too_are_labels(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_labels_that_are_names_of_images_too_are_labels(tmp_path: Path) -> None:
     channel = written(tmp_path, {**images("a"), "a.csv": listed})
     assert refusals(channel) == []
     found = image_channel.find(channel, "training", ReadResult())
-    assert {source.path.stem: source.kind for source in found} == {str(n): str(n % 2) for n in range(6)}
+    assert {source.path.stem: source.label for source in found} == {str(n): str(n % 2) for n in range(6)}
 
 
 def test_a_name_is_that_of_the_image_at_the_top_though_another_folder_has_one_of_that_name() -> None:
@@ -232,7 +232,7 @@ def test_a_list_names_images_whose_names_have_spaces_and_brackets(tmp_path: Path
     channel = written(tmp_path, {**files, "labels.csv": lines})
     assert modalities.choose("auto", {"training": channel})[0] is MODALITIES["image"]
     found = image_channel.find(channel, "training", ReadResult())
-    assert [source.kind for source in sorted(found, key=lambda source: source.path)] == [*FLOWERS, *FLOWERS, *FLOWERS]
+    assert [source.label for source in sorted(found, key=lambda source: source.path)] == [*FLOWERS, *FLOWERS, *FLOWERS]
 
 
 def test_a_list_of_im2rec_gives_the_numbers_of_classes_as_labels(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def find(folder: Path, channel: str, result: ReadResult, *, sharded: bool = Fals
     sources, named = [], set()
     for path in paths:
         relative = path.relative_to(folder)
-        source = Source(path, f"{channel}/{shown(relative)}", _label(relative), item=_below_label(relative))
+        source = Source(path, f"{channel}/{shown(relative)}", item=_below_label(relative), label=_label(relative))
         words = _misplaced(source, channel) if path in images else _missed(path)
         if words:
             result.problem(source.name, 0, words)
@@ -150,7 +150,7 @@ def read_sources(sources: Sequence[Source], _dialect: Dialect, found: ReadResult
             some = sources[begin : begin + FILES_AT_ONCE]
             for source, seen in zip(some, pool.map(_look, some), strict=True):
                 if isinstance(seen, ImageSource):
-                    found.rows.append(Row(source.name, 0, source.kind, seen))
+                    found.rows.append(Row(source.name, 0, source.label, seen))
                 else:
                     found.problem(source.name, 0, seen)
             if time.monotonic() > next_line:
@@ -169,7 +169,7 @@ def _listed(
     for path in images:
         relative = path.relative_to(folder)
         label = labelled.labels.get(PurePosixPath(relative.as_posix()))
-        source = Source(path, f"{channel}/{shown(relative)}", label or "", item=relative.as_posix())
+        source = Source(path, f"{channel}/{shown(relative)}", item=relative.as_posix(), label=label or "")
         if label is None:
             left_out.append(_sized(folder, path))
         elif path.is_file():
@@ -274,7 +274,7 @@ def _nothing(folder: Path, channel: str, others: Sequence[Path], result: ReadRes
 
 def _misplaced(source: Source, channel: str) -> str:
     """Return what keeps an image from being read, but for what is in it."""
-    if not source.kind:
+    if not source.label:
         return f"an image outside of the labels' folders; put it in {channel}/<its label>/"
     return "" if source.path.is_file() else NO_FILE
 
@@ -361,8 +361,8 @@ def _check_folders(
     folder: Path, channel: str, sources: Sequence[Source], named: Collection[str], result: ReadResult, *, sharded: bool
 ) -> None:
     """Name folders that are no labels, or hold nothing."""
-    labels = {source.kind for source in sources}
-    images = [PurePath(source.kind, source.item) for source in sources]
+    labels = {source.label for source in sources}
+    images = [PurePath(source.label, source.item) for source in sources]
     _check_labels(labels, result, channel)
     for place, words in layouts.folder_problems(images, channel):
         result.problem(place, 0, words)

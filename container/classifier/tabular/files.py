@@ -36,9 +36,9 @@ class Source:
     Attributes:
         path: The file's path.
         name: Its name in messages, ``channel/file``.
-        kind: Its format as a suffix, such as ``.csv``, if that is not the one of its name; for an image, its label.
+        kind: Its format as a suffix, such as ``.csv``, if that is not the one of its name.
         item: For an image, its path below its label's folder.
-        label: For a text in a file of its own, its label; empty for a table.
+        label: For an image, or a text in a file of its own, its label; empty for a table.
     """
 
     path: Path
