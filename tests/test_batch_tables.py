@@ -151,6 +151,56 @@ def test_a_header_may_have_long_names_beside_that_of_its_texts(tmp_path: Path, n
     assert texts(tmp_path, content) == ["it is soft again and then hard", "it is hot again"]
 
 
+REMARKS = [f"the customer says it {what}" for what in ("squeals when cold", "stalls at lights", "has no sound")]
+QUESTION = "How satisfied are you with the repair of your car at our workshop?"
+
+
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ("id,2023,text,remarks", "{number},1{number},short,{remark}"),
+        ("id,text,2023-01-05", "{number},{remark},0"),
+        ("id,text,1,2,3", "{number},{remark},0,1,0"),
+        ("claim,2023,text", "A{number}x,12,{remark}"),
+        ("remarks,remarks,text", "yes,no,{remark}"),
+        (f"text,{QUESTION}", "{remark},very"),
+        (f"id,text,{QUESTION}", "{number},{remark},very"),
+    ],
+)
+def test_beside_a_column_called_text_a_header_may_have_figures_and_questions(
+    tmp_path: Path, names: str, row: str
+) -> None:
+    content = "".join(f"{row.format(number=number, remark=remark)}\n" for number, remark in enumerate(REMARKS, start=1))
+    expected = ["short"] * len(REMARKS) if "short" in row else REMARKS
+    assert texts(tmp_path, f"{names}\n{content}") == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "4,text\n3,the film was good\n5,the film was bad\n",
+        "2,text,2023,the customer says it squeals\n3,mail,2024,the customer says it stalls\n",
+        f"text,{QUESTION}\nshort,the customer says that the car squeals when it is cold\n",
+        "id,2023,comment,remarks\n1,12,brakes,the customer says it squeals\n",
+    ],
+)
+def test_where_a_usual_name_for_texts_stands_beside_what_is_no_name_the_file_may_be_refused(
+    tmp_path: Path, content: str
+) -> None:
+    assert refused(tmp_path, content).startswith("the first row may be a header; set --header true")
+
+
+@pytest.mark.parametrize("row", ["{number},text,2023,{remark}\n", "{number},body,{year},{remark}\n"])
+def test_a_category_with_a_usual_name_for_texts_that_comes_again_beside_figures_is_data(
+    tmp_path: Path, row: str
+) -> None:
+    years = ("unknown", "2023", "2024")
+    content = "".join(
+        row.format(number=number, year=years[number], remark=remark) for number, remark in enumerate(REMARKS)
+    )
+    assert texts(tmp_path, content) == REMARKS
+
+
 def test_a_figure_in_the_first_row_is_no_name_of_the_column_with_that_number(tmp_path: Path) -> None:
     assert texts(tmp_path, "2,soft pedal\n3,smoke\n", "--text-column", "2") == ["soft pedal", "smoke"]
 

@@ -28,7 +28,7 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
     """Return whether a table's first row is a header.
 
     It is one if it has the name of the wanted column; or if its fields are distinct names without numbers, and one of
-    them is a usual name for a text, or is above a column of numbers.
+    them is a usual name for a text, or is above a column of numbers. Beside ``text``, there may be any other fields.
 
     Args:
         first: The row.
@@ -41,12 +41,19 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
     names = [plain(name) for name in first]
     if wanted and not wanted.isdecimal() and plain(wanted) in names:
         return True
-    there = [name for name in names if name]
-    if len(set(there)) < len(there) or any(len(name) > LONGEST_NAME or is_figure(name) for name in there):
-        return False
+    known = columns.texts(first)
     below = _columns([row for row in others if row != first], len(names))
-    over_figures = (bool(name) and _are_figures(values) for name, values in zip(names, below, strict=True))
-    if not (columns.texts(first) or any(over_figures)):
+    over_figures = any(
+        bool(name) and not is_figure(name) and _are_figures(values) for name, values in zip(names, below, strict=True)
+    )
+    if not _are_short_words(names):
+        is_text = columns.TEXT in names
+        is_category = any(first[number] in below[number] for number in known)
+        if not known or not (is_text or over_figures) or (is_category and not (is_text and over_figures)):
+            return False
+        if not is_text or not (over_figures or _are_led_by_text(names, below)):
+            raise UserError(MAY_BE_A_HEADER)
+    if not (known or over_figures):
         return False
     if not _are_names(first, below):
         raise UserError(MAY_BE_A_HEADER)
@@ -131,8 +138,24 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
     return [MAY_BE_A_HEADER]
 
 
+def _are_short_words(names: Sequence[str]) -> bool:
+    """Return whether those of the names that are not empty are distinct, short, and no figures."""
+    there = [name for name in names if name]
+    return len(set(there)) == len(there) and not any(len(name) > LONGEST_NAME or is_figure(name) for name in there)
+
+
+def _are_led_by_text(names: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Return whether names are sure to be such by the ``text`` among them: there are no figures, or it is above texts.
+
+    Without another word, figures may be those of a row whose text is "text".
+    """
+    others = [name for name in names if name and name != columns.TEXT]
+    words = any(not is_figure(name) for name in others) and names[_longest(below)] == columns.TEXT
+    return words or not any(map(is_figure, others))
+
+
 def _are_names(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Return whether a row names columns beyond doubt: none of its values comes again, and most read like names.
+    """Return whether a row names columns beyond doubt: none of its words comes again, and most read like names.
 
     The one above the longest texts must: where the row is data, it is a text. If it is a usual name, the others may be
     anything.
@@ -141,11 +164,17 @@ def _are_names(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
         first: The row.
         below: The values below each of its fields.
     """
-    if any(value in values for value, values in zip(first, below, strict=True)):
+    words = [name for name in first if name.strip() and not is_figure(name)]
+    if any(value in words and value in values for value, values in zip(first, below, strict=True)):
         return False
-    longest = max(range(len(first)), key=lambda number: sum(map(len, below[number])))
-    named = _share([name for name in first if name.strip()], reads_like_name) > SHARE
+    longest = _longest(below)
+    named = _share(words, reads_like_name) > SHARE
     return reads_like_name(first[longest]) and (named or longest in columns.texts(first))
+
+
+def _longest(below: Sequence[Sequence[str]]) -> int:
+    """Return the column with the longest texts."""
+    return max(range(len(below)), key=lambda number: sum(map(len, below[number])))
 
 
 def _stands_alone(rows: Sequence[Sequence[str]]) -> bool:
