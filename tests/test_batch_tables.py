@@ -214,6 +214,31 @@ def test_a_header_that_comes_again_is_rejected(tmp_path: Path) -> None:
     assert rejected(tmp_path, CLAIMS + CLAIMS) == {4: "the header is repeated; remove this line"}
 
 
+def test_a_header_that_comes_again_in_other_letters_is_rejected_and_no_evidence_against_the_first(
+    tmp_path: Path,
+) -> None:
+    again = "ID, Date ,AMOUNT,State,Narrative\n" + CLAIMS.partition("\n")[2]
+    assert rejected(tmp_path, CLAIMS + again) == {4: "the header is repeated; remove this line"}
+
+
+@pytest.mark.parametrize("names", ["id,text", "id,narrative"])
+def test_rows_below_a_header_in_another_order_are_rejected_up_to_one_in_the_first_order(
+    tmp_path: Path, names: str
+) -> None:
+    first, _, second = names.partition(",")
+    content = f"{names}\n0,some ticket broke\n1,my router rattled\n{second},{first.upper()}\nit leaked,0\nit is hot\n"
+    _, found = read(source(tmp_path, f"{content}{names}\n2,it squeals\n"))
+    assert [record.text for record in found if isinstance(record, Row)] == [
+        "some ticket broke", "my router rattled", "it squeals",
+    ]  # fmt: skip
+    assert {record.line: record.reason.partition(";")[0] for record in found if isinstance(record, Reject)} == {
+        4: "the header is repeated in another order",
+        5: "below the header of line 4, whose columns are in another order",
+        6: "below the header of line 4, whose columns are in another order",
+        7: "the header is repeated",
+    }
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

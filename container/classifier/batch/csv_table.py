@@ -21,7 +21,7 @@ from classifier.tabular import csv_rows, delimiters
 from classifier.tabular.delimiters import COMMA, Delimiter
 from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import LENIENT, MARK, Source, is_marked, open_text
-from classifier.tabular.values import is_rule
+from classifier.tabular.values import are_again, is_rule, plain
 
 QUOTES = "a quote is not closed or not doubled; write the text in quotes and each quote in it twice"
 ROWS_IN_A_TEXT = (
@@ -39,6 +39,8 @@ ACROSS_LINES = (
 GUESS = "is read as separated by {0}s, with {1} columns in most rows, a guess from its rows; set --delimiter to be sure"
 A_RULE = "a line of dashes below the header, as sqlcmd and Markdown write it"
 HEADER_AGAIN = "the header is repeated; remove this line"
+IN_ANOTHER_ORDER = "the header is repeated in another order; move this line and those below it to a file of their own"
+BELOW_ANOTHER_ORDER = "below the header of line {0}, whose columns are in another order; move it to a file of its own"
 
 
 class _Fields(NamedTuple):
@@ -86,16 +88,14 @@ class CsvTable:
     def records(self, file: TextIO) -> Iterator[Record]:
         """Yield the rows and the rejects."""
         found = _without_blank_lines(_read(file, self.delimiter, self._has_rows_in_it), are_texts=self.count == 1)
-        if self.header:  # skip the first well-formed row
-            for first in found:
-                if isinstance(first, _Fields) and first.is_filled:
-                    break
-                yield first if isinstance(first, Reject) else Reject(first.line, NO_TEXT)
-        below = bool(self.header)
-        for row in found:
-            rule = below and isinstance(row, _Fields) and is_rule(row.values)
-            below = False
-            yield row if isinstance(row, Reject) else Reject(row.line, A_RULE) if rule else self._judged(row)
+        if not self.header:
+            yield from (row if isinstance(row, Reject) else self._judged(row) for row in found)
+            return
+        for first in found:  # skip the first well-formed row
+            if isinstance(first, _Fields) and first.is_filled:
+                break
+            yield first if isinstance(first, Reject) else Reject(first.line, NO_TEXT)
+        yield from self._below_header(found)
 
     def lines(self, answers: Iterable[Answer]) -> str:
         """Return rows of the result."""
@@ -115,12 +115,24 @@ class CsvTable:
     def _has_rows_in_it(self, values: Sequence[str]) -> bool:
         return values != self.header and self.rows_in_texts.are_in(values)
 
+    def _below_header(self, found: Iterable[_Fields | Reject]) -> Iterator[Record]:
+        names = list(map(plain, self.header))
+        other_order = 0  # the line of a header in another order
+        for number, row in enumerate(found):
+            if isinstance(row, Reject):
+                yield row
+            elif number == 0 and is_rule(row.values):
+                yield Reject(row.line, A_RULE)
+            elif are_again(row.values, names):
+                other_order = row.line if list(map(plain, row.values)) != names else 0
+                yield Reject(row.line, IN_ANOTHER_ORDER if other_order else HEADER_AGAIN)
+            else:
+                yield Reject(row.line, BELOW_ANOTHER_ORDER.format(other_order)) if other_order else self._judged(row)
+
     def _judged(self, row: _Fields) -> Record:
         if len(row.values) != self.count:
             wrong = f"{len(row.values)} column{'' if len(row.values) == 1 else 's'} where there should be {self.count}"
             return Reject(row.line, f"{wrong}; put a text that has {self.delimiter.name}s in quotes")
-        if row.values == self.header:
-            return Reject(row.line, HEADER_AGAIN)
         text = row.values[self.text]
         return Row(row.line, row.size, text, row.values) if text.strip() else Reject(row.line, NO_TEXT)
 
@@ -145,11 +157,12 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
     if not sample:
         raise UserError(f"has no row that can be read; {_first_reason(source, delimiter)}")
     first, *others = sample
-    headed = dialect.header == "true" or (dialect.header == AUTO and text_column.has_header(first, others, wanted))
+    below = list(_below(first, others))
+    headed = dialect.header == "true" or (dialect.header == AUTO and text_column.has_header(first, below, wanted))
     count = len(first) if headed else Counter(map(len, sample)).most_common(1)[0][0]
-    rows = [row for row in (others if headed else sample) if len(row) == count]
-    if others and not rows:
-        raise UserError(_unlike_header(count, others, delimiter.name))
+    rows = [row for row in (below if headed else sample) if len(row) == count]
+    if below and not rows:
+        raise UserError(_unlike_header(count, below, delimiter.name))
     names = first if headed else [""] * count
     repeated = [name for name in added.names if name in names]
     if repeated:
@@ -166,6 +179,16 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         doubts.append(ACROSS_LINES)
     like = rows_in_texts.of(rows, text, delimiter.character)
     return CsvTable(delimiter, is_marked(source), first if headed else (), text, count, added, like, doubts)
+
+
+def _below(first: Sequence[str], others: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Yield the rows below a header, without its repetitions, up to one in another order."""
+    names = list(map(plain, first))
+    for row in others:
+        if not are_again(row, names):
+            yield row
+        elif list(map(plain, row)) != names:
+            return
 
 
 def _unlike_header(count: int, others: Sequence[Sequence[str]], noun: str) -> str:

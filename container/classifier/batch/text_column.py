@@ -32,7 +32,7 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
 
     Args:
         first: The row.
-        others: Rows after it.
+        others: Rows after it, without a header that comes again.
         wanted: The name or number of the text's column; empty to detect it.
 
     Raises:
@@ -42,7 +42,7 @@ def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: st
     if wanted and not wanted.isdecimal() and plain(wanted) in names:
         return True
     known = columns.texts(first)
-    below = _columns([row for row in others if row != first], len(names))
+    below = _columns(others, len(names))
     over_figures = any(
         bool(name) and not is_figure(name) and _are_figures(values) for name, values in zip(names, below, strict=True)
     )

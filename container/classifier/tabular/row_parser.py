@@ -10,7 +10,7 @@ from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, la
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
 from classifier.tabular.unread import Unread, shown
-from classifier.tabular.values import are_column_numbers, is_figure, is_rule, plain, reads_like_name
+from classifier.tabular.values import are_again, are_column_numbers, is_figure, is_rule, plain, reads_like_name
 
 SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
 ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
@@ -193,11 +193,11 @@ class RowParser:
     def _is_like_the_header(self, line: int, fields: Sequence[str]) -> bool:
         """Refuse a header that comes again, in whatever order, and a first row that may be data after all."""
         header = list(map(plain, self._header or ()))
-        names = list(map(plain, fields)) if plain(fields[0]) in header else []
-        if names == header:
+        again = are_again(fields, header)
+        if again and list(map(plain, fields)) == header:
             self.result.problem(self.name, line, f"repeats the header of line {self._header_line}; remove this line")
             return True
-        if sorted(names) == sorted(header):
+        if again:
             self.result.problem(
                 self.name,
                 line,

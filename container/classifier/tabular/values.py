@@ -63,6 +63,16 @@ def is_rule(fields: Sequence[str]) -> bool:
     return any(map(str.strip, fields)) and all(map(RULE.fullmatch, fields))
 
 
+def are_again(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether a row has a header's names once more, in any case and order.
+
+    Args:
+        fields: The row.
+        names: The header's names, as :func:`plain` returns them.
+    """
+    return plain(fields[0]) in names and sorted(map(plain, fields)) == sorted(names)
+
+
 def plain(name: str) -> str:
     """Return a name as it is compared: without the spaces around it, in small letters."""
     return name.strip().lower()
