@@ -190,6 +190,7 @@ def test_a_text_is_read_whole_and_nothing_beside_it(tmp_path: Path, kind: str) -
     assert not rejected
 
 
+MAY_BE_A_HEADER = "the first row may be a header; set --header true if it is, or --header false"
 ASK = "set --delimiter none if each line is a text, or --text-column"
 REFUSED: Mapping[str, tuple[str, str, str]] = {
     "a .csv file with a comma in each sentence": (
@@ -281,6 +282,17 @@ REFUSED: Mapping[str, tuple[str, str, str]] = {
         '{"source-ref": "s3://bucket/hot.txt"}\n',
         "source-ref leads to another object; nothing is downloaded: put the text in source",
     ),
+    "pandas' column numbers in another order": ("a.csv", "1,0\nit is hot,fire\nit is soft,brakes\n", MAY_BE_A_HEADER),
+    "pandas' numbers of two columns of several": (
+        "a.csv",
+        "0,5\n1001,it is hot again\n1002,it is soft again\n",
+        MAY_BE_A_HEADER,
+    ),
+    "pandas' number of a column, beside row names": (
+        "a.csv",
+        ",3\n0,it is hot again\n1,it is soft again\n",
+        MAY_BE_A_HEADER,
+    ),
     "pandas' column numbers": (
         "a.csv",
         "0,1\nfire,it is hot again\nbrakes,it is soft again\n",
@@ -319,7 +331,8 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         '"It is hot again\nand then it is soft."\nIt is hard\n',
         "a quote that opens in one line closes in another, and each line is read as one text; if a text has several",
     ),
-    "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", "the first row may be a header"),
+    "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", MAY_BE_A_HEADER),
+    "pandas' number of a single column": ("a.csv", "3\nIt is hot again\nIt is soft again\n", MAY_BE_A_HEADER),
     "a foreign name above a single column": (
         "a.csv",
         "pergunta\nComo fecho a minha conta?\nOnde vejo o meu saldo?\nQuanto custa a conta?\n",
@@ -358,6 +371,8 @@ GOOD: Mapping[str, tuple[str, str]] = {
         "id,date,amount,narrative\n1,2024-03-01,3.50,Pedal goes soft\n2,2024-03-02,8.00,It smells of smoke\n",
     ),
     "semicolons below a header": ("a.csv", "id;amount;narrative\n1;3,50;Pedal goes soft\n2;8,00;It smells of smoke\n"),
+    "numbers as the only texts": ("a.csv", "7\n12\n3\n"),
+    "a number and a text in front of others": ("a.csv", "5,it is late\n6,7\n8,it is hot\n"),
     "a single column": ("a.csv", lines(["Pedal goes soft", "It smells of smoke", "hot", "It stops late"])),
     "a short text first among short ones": ("a.csv", "1,hot\n2,soft\n3,it smells of smoke\n4,late\n"),
     "texts with commas in quotes": ("a.csv", '1,"Battery, dead"\n2,"Wipers, smear"\n'),

@@ -7,9 +7,9 @@ from classifier.errors import UserError
 from classifier.tabular import columns
 from classifier.tabular.unread import Unread
 from classifier.tabular.values import (
-    are_column_numbers,
     has_letters,
     is_figure,
+    may_be_column_numbers,
     plain,
     reads_like_name,
     reads_like_text,
@@ -127,8 +127,7 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
     first, *others = rows
     texts = [row[text] for row in others if row[text].strip()]
     names = [name for name in first if name.strip()]
-    # pandas writes a lone 0 above a Series.
-    numbered = (are_column_numbers(first) or names == ["0"]) and _share(texts, is_figure) < 1 - SHARE
+    numbered = may_be_column_numbers(first) and _share(texts, is_figure) < 1 - SHARE
     if not numbered and not (
         all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
     ):

@@ -15,6 +15,7 @@ WORDS_OF_A_NAME = 3
 # The texts below a column's name, and the share of them that may be as short as it.
 FEWEST_TEXTS = 3
 SHARE_OF_SHORT_TEXTS = 0.1
+SMALL_INTEGER = re.compile(r"0|[1-9][0-9]{0,2}")
 RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
 ENDS_OF_SENTENCES = (".", "!", "?", "。", "！", "？", "…")
 
@@ -56,6 +57,12 @@ def are_column_numbers(fields: Sequence[str]) -> bool:
     """Return whether a row is 0, 1, 2 and so on: what pandas writes above columns that have no names."""
     numbers = [field.strip() for field in fields if field.strip()]
     return len(numbers) > 1 and numbers == [str(number) for number in range(len(numbers))]
+
+
+def may_be_column_numbers(fields: Sequence[str]) -> bool:
+    """Return whether a row is distinct small integers: what pandas writes above some columns of those without names."""
+    numbers = [field.strip() for field in fields if field.strip()]
+    return 0 < len(numbers) == len(set(numbers)) and all(map(SMALL_INTEGER.fullmatch, numbers))
 
 
 def is_rule(fields: Sequence[str]) -> bool:
