@@ -525,6 +525,14 @@ def test_what_is_no_table_is_refused_as_a_whole(tmp_path: Path, name: str, conte
     assert words in refused(tmp_path, content, name=name)
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a"])
+def test_json_lines_that_are_said_to_be_csv_are_refused_with_the_option_that_says_otherwise(
+    tmp_path: Path, name: str
+) -> None:
+    message = refused(tmp_path, '{"text": "x"}', "--format", "csv", name=name)
+    assert message == "JSON Lines; set --format jsonl, or leave it out where the file's name ends in .jsonl"
+
+
 def test_a_file_without_a_kind_is_read_as_the_kind_that_is_said(tmp_path: Path) -> None:
     assert texts(tmp_path, CLAIMS, "--format", "csv", name="claims.dat") == texts(tmp_path, CLAIMS)
     assert texts(tmp_path, '{"text": "x"}', "--format", "jsonl", name="claims") == ["x"]

@@ -11,9 +11,11 @@ from classifier.errors import UserError
 from classifier.tabular import files
 from classifier.tabular.files import Source
 from classifier.tabular.rows import ReadResult
+from classifier.tabular.sniffing import NAMED_OTHERWISE
 
 KINDS = {CSV: ".csv", JSON_LINES: ".jsonl"}
 SET_THE_FORMAT = "or set --format"
+SET_JSON_LINES = f"JSON Lines; set --format {JSON_LINES}, or leave it out where the file's name ends in .jsonl"
 
 
 class BrokenFileError(UserError):
@@ -52,7 +54,8 @@ def read(source: Source, options: Options, added: Added) -> Table:
     with reading(source):
         found = ReadResult()
         if not files.is_text(source, found):
-            raise UserError(found.problems[0].words)
+            words = found.problems[0].words
+            raise UserError(SET_JSON_LINES if options.format and words == NAMED_OTHERWISE else words)
         if source.suffix in files.JSON_LINES:
             return json_table.read(source, options.text_column, added)
         return csv_table.read(source, options.text_column, options.dialect, added)

@@ -105,6 +105,8 @@ MAGIC: dict[bytes, str] = {
 DOCUMENTS = frozenset({WEB_PAGE, XML, PDF})
 TEXTS = frozenset({WEB_PAGE, XML, FASTTEXT, LIBSVM})
 
+# JSON Lines in a file that is said to be another, by its name or otherwise.
+NAMED_OTHERWISE = "JSON Lines; let the file's name end in .jsonl"
 SHARE_OF_ALIKE_ROWS = 0.9
 LONGEST_LABEL = 40
 # Ten files of a few lines each are texts, though all of them begin alike; tables in parts are fewer, or longer.
@@ -128,7 +130,7 @@ def foreign_format(head: bytes, *, is_json: bool = True) -> str:
     if head.count(0) > SHARE_OF_ZEROS * len(head):
         return f"full of zero bytes: UTF-16, or no text at all; {TO_UTF_8}"
     if not is_json and JSON_OBJECT.match(head):
-        return "JSON Lines; let the file's name end in .jsonl"
+        return NAMED_OTHERWISE
     return ""
 
 
