@@ -191,6 +191,9 @@ def test_a_text_is_read_whole_and_nothing_beside_it(tmp_path: Path, kind: str) -
 
 
 MAY_BE_A_HEADER = "the first row may be a header; set --header true if it is, or --header false"
+READ_AS_DATA = "the first row is read as data, and may be a header; set --header true if it is, or --header false"
+READ_AS_HEADER = "the first row is read as a header, and may be data; set --header false if it is, or --header true"
+LOST = ["It broke on the way to work", "I lost control of my car in the rain"]
 ASK = "set --delimiter none if each line is a text, or --text-column"
 REFUSED: Mapping[str, tuple[str, str, str]] = {
     "a .csv file with a comma in each sentence": (
@@ -331,12 +334,61 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         '"It is hot again\nand then it is soft."\nIt is hard\n',
         "a quote that opens in one line closes in another, and each line is read as one text; if a text has several",
     ),
-    "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", MAY_BE_A_HEADER),
-    "pandas' number of a single column": ("a.csv", "3\nIt is hot again\nIt is soft again\n", MAY_BE_A_HEADER),
+    "pandas' name of a Series": ("a.csv", "0\nIt is hot again\nIt is soft again\n", READ_AS_DATA),
+    "pandas' number of a single column": ("a.csv", "3\nIt is hot again\nIt is soft again\n", READ_AS_DATA),
     "a foreign name above a single column": (
         "a.csv",
         "pergunta\nComo fecho a minha conta?\nOnde vejo o meu saldo?\nQuanto custa a conta?\n",
-        "the first row may be a header; set --header true if it is, or --header false",
+        READ_AS_DATA,
+    ),
+    "a question above its answers": ("a.csv", lines(["What happened?", "It is hot", *LOST]), READ_AS_DATA),
+    "a long name above a single column": (
+        "a.csv",
+        lines(["What the customer said", *LOST, "The horn is silent since May"]),
+        READ_AS_DATA,
+    ),
+    "a request above texts, beside a name above brands": (
+        "a.csv",
+        "Marke,Please say what is hot in your words.\nVW,It is soft\nAudi,It is hot\nVW,It is late\nAudi,It squeals\n",
+        READ_AS_DATA,
+    ),
+    "long names above brands and texts": (
+        "a.csv",
+        lines(
+            [
+                "Marke des Fahrzeugs,Bemerkung des Kunden zum Schaden",
+                "VW,Die Bremse wird hot und quietscht bei Regen",
+                "Audi,Der Motor geht an jeder Ampel einfach aus",
+                "Seat,Das Radio bleibt auf jeder Fahrt ganz still",
+            ]
+        ),
+        READ_AS_DATA,
+    ),
+    "names, one of which comes again": (
+        "a.csv",
+        "Marke,Bemerkung\nVW,Die Bremse ist hot\nMarke,Der Motor geht oft aus\nSeat,Das Radio bleibt still\n",
+        READ_AS_DATA,
+    ),
+    "a question of many words, beside a name above numbers": (
+        "a.csv",
+        "nr,How is the car since you have had it repaired in our workshop in May?\n1,It is hot\n2,It is soft\n",
+        READ_AS_DATA,
+    ),
+    "a name above texts of one word": ("a.csv", "remark\nhot\nengine\nradio\n", READ_AS_DATA),
+    "a name of several words above texts of one word": (
+        "a.csv",
+        "Bemerkung des Kunden\nhot\nengine\nradio\n",
+        READ_AS_DATA,
+    ),
+    "a text above dates, beside a word": (
+        "a.csv",
+        "Pedal gets hot,pending\nSmoke from the dash,2024-03-01\nThe horn is silent again,2024-03-02\n",
+        READ_AS_HEADER,
+    ),
+    "a text no shorter than others, beside a word above figures": (
+        "a.csv",
+        "open,hot pedal\n12,horn mute\n15,soft pedal\n17,smoke\n",
+        READ_AS_HEADER,
     ),
 }
 
@@ -347,6 +399,7 @@ def test_what_may_be_a_mistake_is_a_warning(tmp_path: Path, kind: str) -> None:
     table, _, _ = read(tmp_path, content, name)
     (doubt,) = table.doubts
     assert words in doubt
+    assert "hot" not in doubt + str(table)
 
 
 def test_a_field_after_a_text_in_quotes_is_rejected_where_a_line_is_a_text(tmp_path: Path) -> None:
@@ -373,6 +426,17 @@ GOOD: Mapping[str, tuple[str, str]] = {
     "semicolons below a header": ("a.csv", "id;amount;narrative\n1;3,50;Pedal goes soft\n2;8,00;It smells of smoke\n"),
     "numbers as the only texts": ("a.csv", "7\n12\n3\n"),
     "a number and a text in front of others": ("a.csv", "5,it is late\n6,7\n8,it is hot\n"),
+    "a label that comes once, first": (
+        "a.csv",
+        "fire,it is hot again and smells\nbrakes,it is soft\nbody,it rattles\nbrakes,it is hard\nradio,it is silent\n",
+    ),
+    "a question among questions": ("a.csv", lines(["Why is it hot?", "Why?", "Is it soft?", "Who broke it?"])),
+    "a word among texts of one word that comes again": ("a.csv", "hot\nsoft\nhot\nhard\n"),
+    "a header of several columns above figures": (
+        "a.csv",
+        "Complaint ID,Date received,Consumer complaint narrative\n1,2024-01-02,It is hot\n2,2024-02-02,It is soft\n",
+    ),
+    "a header of a column above figures": ("a.csv", "id,narrative\n1,it is hot again\n2,it is soft again\n"),
     "a single column": ("a.csv", lines(["Pedal goes soft", "It smells of smoke", "hot", "It stops late"])),
     "a short text first among short ones": ("a.csv", "1,hot\n2,soft\n3,it smells of smoke\n4,late\n"),
     "texts with commas in quotes": ("a.csv", '1,"Battery, dead"\n2,"Wipers, smear"\n'),

@@ -106,7 +106,9 @@ class CsvTable:
         return _written(rows, self.delimiter)
 
     def __str__(self) -> str:
-        header = f"header=yes name={self.header[self.text]!r}" if self.header else "header=no"
+        is_data = text_column.READ_AS_HEADER in self.doubts  # perhaps, and then a part of it is not shown
+        name = "" if is_data or not self.header else f" name={self.header[self.text]!r}"
+        header = f"header={'yes' if self.header else 'no'}{name}"
         return (
             f"delimiter={self.delimiter.name.replace(' ', '_')} columns={self.count} {header} "
             f"text_column={self.text + 1}"
@@ -171,8 +173,10 @@ def read(source: Source, wanted: str, dialect: Dialect, added: Added) -> CsvTabl
         text_column.refuse_prose(rows, count, delimiter.name)
     text = text_column.find(names, rows, wanted, numbered=True)
     doubts = [] if wanted else text_column.longer(names, rows, text, "column")
-    if not headed and dialect.header == AUTO:
-        doubts += text_column.refuse_header(rows, text)
+    if dialect.header == AUTO:
+        doubts += (
+            text_column.doubt_header(first, rows, text, wanted) if headed else text_column.refuse_header(rows, text)
+        )
     if not headed and delimiter.guessed:
         doubts.append(GUESS.format(delimiter.name, count))
     if not delimiter.character and _are_quoted_across_lines([row[0] for row in rows]):

@@ -7,6 +7,7 @@ from classifier.errors import UserError
 from classifier.tabular import columns
 from classifier.tabular.unread import Unread
 from classifier.tabular.values import (
+    FEWEST_TEXTS,
     has_letters,
     is_figure,
     may_be_column_numbers,
@@ -21,7 +22,15 @@ SHARE = 0.5
 LONGEST_NAME = 60
 LONGEST_SHOWN = 40
 MOST_SHOWN = 50
+FEW = 0.1
+QUESTIONS = ("?", "？", ":", "：")
 MAY_BE_A_HEADER = "the first row may be a header; set --header true if it is, or --header false"
+READ_AS_DATA = (
+    "the first row is read as data, and may be a header; set --header true if it is, or --header false if it is not"
+)
+READ_AS_HEADER = (
+    "the first row is read as a header, and may be data; set --header false if it is, or --header true if it is not"
+)
 
 
 def has_header(first: Sequence[str], others: Sequence[Sequence[str]], wanted: str) -> bool:
@@ -115,7 +124,7 @@ def refuse_prose(rows: Sequence[Sequence[str]], count: int, noun: str) -> None:
 
 
 def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
-    """Refuse a first row that may be a header, though it names no column that is known; of a single column, say so.
+    """Refuse a first row that may be a header, though it names no column that is known; where it hardly is, say so.
 
     Args:
         rows: Some rows, each with a value for each column; the first is taken for data.
@@ -128,13 +137,57 @@ def refuse_header(rows: Sequence[Sequence[str]], text: int) -> list[str]:
     texts = [row[text] for row in others if row[text].strip()]
     names = [name for name in first if name.strip()]
     numbered = may_be_column_numbers(first) and _share(texts, is_figure) < 1 - SHARE
-    if not numbered and not (
-        all(map(reads_like_name, names)) and _stands_alone(rows) and stands_above(first[text], texts)
-    ):
-        return []
-    if len(first) > 1:
+    named = all(map(reads_like_name, names)) and stands_above(first[text], texts)
+    if len(first) > 1 and (numbered or (named and _stands_alone(rows))):
         raise UserError(MAY_BE_A_HEADER)
-    return [MAY_BE_A_HEADER]
+    if numbered or (named and first[text] not in texts) or _may_name(rows, text):
+        return [READ_AS_DATA]
+    return []
+
+
+def doubt_header(first: Sequence[str], rows: Sequence[Sequence[str]], text: int, wanted: str) -> list[str]:
+    """Say so where a row is a header only by a word above figures, and may as well be a text and a missing value.
+
+    Args:
+        first: The row.
+        rows: Some rows below it, each with a value for each column.
+        text: The column that is read, from 0.
+        wanted: The name or number of the text's column; empty if it is detected.
+    """
+    below = _columns(rows, len(first))
+    if (wanted and not wanted.isdecimal()) or columns.texts(first) or sum(map(_are_figures, below)) > 1:
+        return []
+    is_long = _share(below[text], lambda value: len(value.strip()) <= len(first[text].strip())) > SHARE
+    return [READ_AS_HEADER] if is_long or reads_like_text(first[text]) else []
+
+
+def _may_name(rows: Sequence[Sequence[str]], text: int) -> bool:
+    """Return whether a first row without figures differs from those below as names, or questions, do from answers."""
+    first, *others = rows
+    texts = [row[text].strip() for row in others if row[text].strip()]
+    name = first[text].strip()
+    if not texts or any(map(is_figure, first)) or not _stands_alone(rows):
+        return False
+    if len(first) == 1 and reads_like_name(name) and _share(texts, _is_one_word) > SHARE:
+        return True
+    is_question = name.endswith(QUESTIONS) and _share(texts, lambda value: value.endswith(QUESTIONS)) <= FEW
+    is_shortest = all(len(value) > len(name) for value in texts)
+    beside = [
+        values for number, values in enumerate(_columns(others, len(first))) if number != text and first[number].strip()
+    ]
+    if any(map(_are_figures, beside)):
+        return True
+    return len(texts) >= FEWEST_TEXTS and (is_question or is_shortest or any(map(_nearly_all_come_again, beside)))
+
+
+def _is_one_word(value: str) -> bool:
+    return len(value.split()) == 1 and has_letters(value) and not reads_like_text(value)
+
+
+def _nearly_all_come_again(values: Sequence[str]) -> bool:
+    """Return whether nearly all values come more than once, and are not one and the same."""
+    counts = Counter(values)
+    return len(counts) > 1 and sum(count for count in counts.values() if count == 1) <= FEW * counts.total()
 
 
 def _are_short_words(names: Sequence[str]) -> bool:
