@@ -318,6 +318,7 @@ as he said, of a text"
         ("3fa8-5f64", "77e1-a0b2", "1c4d-9ef0", "c0de-00ff", "5717-4562"),
         ("brakes", "fire", "brakes", "fire", "fire"),
         ("1,CA", "2,CA", "3,NY", "4,CA", "5,NY"),
+        ("ann@ex.org", "bob@ex.org", "carl.x@ex.org", "dora@mail.com", "e@ex.org"),
     ],
 )
 @pytest.mark.parametrize("header", [True, False])
@@ -335,9 +336,31 @@ def test_rows_that_an_open_quote_took_for_lines_of_its_text_are_read(
     assert reject.reason.startswith("lines of this text look like rows; close the quote before them, or double it")
 
 
+def test_rows_below_an_open_quote_are_read_where_no_value_beside_the_texts_comes_again(tmp_path: Path) -> None:
+    content = "".join(f"{name},It squeals\n" for name in ("Anna", "Bob", "Carla"))
+    _, found = read(source(tmp_path, f'name,text\n{content}Dora,"Pedal is soft\nEmil,Smoke\nFranz,it is bad"\n'))
+    assert [record.text for record in found if isinstance(record, Row)] == ["It squeals"] * 3 + ["Smoke", 'it is bad"']
+    assert [record.line for record in found if isinstance(record, Reject)] == [5]
+
+
 def test_rows_in_a_quote_of_a_column_in_front_are_read_too(tmp_path: Path) -> None:
     content = 'text,state\nHorn is loud,CA\n"Pedal goes soft,CA\nSmoke from the dash,NY\nit is bad",CA\n'
     assert list(rejected(tmp_path, content)) == [3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dear Sirs,\nthe pedal is soft, then hard,\nyours, a driver",
+        "Found:\n horn,pedal\n pedal,horn",
+        "Found:\nhorn,pedal",
+        "Found:\nhorn,pedal\npedal,horn\nnothing else",
+        "Of two parts,\nthe horn,so to say\nthe pedal,too",
+    ],
+)
+def test_a_text_of_several_lines_with_commas_beside_names_is_a_text(tmp_path: Path, text: str) -> None:
+    content = "".join(f"{name},It squeals\n" for name in ("Anna", "Bob", "Carla"))
+    assert texts(tmp_path, f'name,text\n{content}Dora,"{text}"\n')[-1] == text
 
 
 @pytest.mark.parametrize(
