@@ -580,22 +580,45 @@ def test_a_column_that_may_change_what_a_row_means_is_a_warning(
 # --- a header or a row
 
 FIRST = "a label that no row below has"
+CALLED = "the text is what a column of texts is called, which that of no other row is"
 HEADERS: Mapping[str, tuple[str, str]] = {
     "pandas' column numbers above other labels": (
         table(cycled([1, 2, 3, 4, 5], FAULTS, 30), above="0,1\n"),
-        "data.csv:1: column numbers (0, 1), as pandas writes them",
+        "data.csv:1: column numbers (as 0, 1), which pandas writes",
     ),
     "pandas' column numbers above the same labels": (
         table(cycled([0, 1], FAULTS, 30), above="0,1\n"),
-        "data.csv:1: column numbers (0, 1)",
+        "data.csv:1: column numbers (as 0, 1)",
     ),
     "pandas' column numbers above names": (
         table(cycled(["fire", "brakes"], FAULTS, 12), above="0,1\n"),
-        "data.csv:1: column numbers (0, 1)",
+        "data.csv:1: column numbers (as 0, 1)",
+    ),
+    **{
+        f"pandas' column numbers {numbers}": (
+            table(cycled([0, 4], FAULTS, 12), above=f"{numbers}\n"),
+            "data.csv:1: column numbers (as 0, 1)",
+        )
+        for numbers in ("0,5", "1,0", "2,1", "1,2", "12,3")
+    },
+    "column numbers in another order, above names": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), above="1,0\n"),
+        "data.csv:1: column numbers (as 0, 1)",
+    ),
+    **{
+        f"a column that is called as a label, {name}": (
+            table(cycled(["spam", "ham"], FAULTS, 8), above=f"spam,{name}\n"),
+            f"data.csv:1: {CALLED}; if it is a header, call its columns label and text",
+        )
+        for name in ("text", "message", "comment_text", "Review", "text_clean")
+    },
+    "a column that is called as a number, above integers": (
+        table(cycled([0, 1], FAULTS, 8), above="0,text\n"),
+        f"data.csv:1: {CALLED}",
     ),
     "column numbers below a header": (
         table(cycled([1, 2], FAULTS, 12), above="label,text\n0,1\n"),
-        "data.csv:2: column numbers (0, 1)",
+        "data.csv:2: column numbers (as 0, 1)",
     ),
     "v1,v2 with empty names": (
         topics("v1,v2,,,\n", 24, '{},"{}",,,'),
@@ -902,6 +925,19 @@ GOOD: Mapping[str, tuple[str, str]] = {
         table([(number, fault) for number, fault in enumerate(FAULTS)], above="label,text\n"),
         "data.csv",
     ),
+    "a first text that is a word, as others are": (
+        table(cycled(["noun", "verb"], ["question", "run", "house", "see", "the lid", "go"], 12)),
+        "data.csv",
+    ),
+    "a text that is such a word again": (
+        table(cycled(["yes", "no"], ["title", *FAULTS, "review"], 24)),
+        "data.csv",
+    ),
+    "numbers in the first row, as in others": (
+        table(cycled([5, 3], ["10", "7", "8 of 10", "9", "no"], 12)),
+        "data.csv",
+    ),
+    "a first text of a large number": (table([(5, "100"), *cycled([5, 3], FAULTS, 12)]), "data.csv"),
     "a label called valid": (table(cycled(["valid", "invalid"], FAULTS, 12)), "data.csv"),
 }
 KNOWN = ("few rows", "class_weights", "that are called as if", "texts with more than one label", "labels that are in")

@@ -45,6 +45,7 @@ def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult)
     found.general_warnings += rows.doubtful_headers(found.said_headers, found.rows)
     if sources and not found.rows and not found.problems:
         found.problem(sources[0].name, 0, "the file holds no rows; each is a label, a comma, and a text in quotes")
+    found.problems += labels.headers_of_a_label(found.rows)
     # A header taken for data is the cause of the other.
     found.problems[:0] = list(rows.one_header(found.headers)) or list(rows.one_kind(found.rows))
 

@@ -74,6 +74,12 @@ def texts(names: Sequence[str]) -> list[int]:
     return _candidates([name.strip().lower() for name in names], TEXT, TEXT_NAMES)
 
 
+def is_text_name(value: str) -> bool:
+    """Return whether a value is what people call a column of texts: ``message``, or with that, ``comment_text``."""
+    name = value.strip().lower()
+    return name in TEXT_NAMES or (name.isidentifier() and not TEXT_NAMES.isdisjoint(name.split("_")))
+
+
 def label_names(names: Sequence[str]) -> list[int]:
     """Return the columns that may be the label by their names: those called ``label``, else those of the others."""
     return _candidates([name.strip().lower() for name in names], LABEL, LABEL_NAMES)

@@ -9,8 +9,8 @@ from statistics import median_low
 import pandas as pd
 
 from classifier.errors import UserError, at_most
-from classifier.tabular.columns import LABEL_NAMES, TEXT_NAMES, are_names
-from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Row, as_label
+from classifier.tabular.columns import LABEL_NAMES, LONGEST_KNOWN, TEXT_NAMES, are_names, is_text_name
+from classifier.tabular.rows import IF_A_HEADER, IF_DATA, IF_DATA_MOVE, Label, Problem, Row, as_label
 from classifier.tabular.splits import TRAINING, split_of
 from classifier.tabular.values import plain, reads_like_name, reads_like_text, stands_above
 
@@ -27,6 +27,8 @@ SWAPPED = (
     "texts; write the label first and the text second, or name the columns in a header of each file"
 )
 NO_ROW_BELOW = "a label that no row below has"
+NAME_ABOVE = "the text is what a column of texts is called, which that of no other row is"
+MOST_OF_ONE_WORD = 0.5
 ODD: Mapping[str, re.Pattern[str]] = {
     "numbers with a point, as 1.0": re.compile(r"[+-]?[0-9]+\.[0-9]*"),
     "numbers with a zero in front, as 01": re.compile(r"-?0[0-9]+"),
@@ -77,6 +79,24 @@ def check(table: pd.DataFrame, known: Collection[Label] = ()) -> None:
     found = [*_headers(table, counts, unknown), *_second_headers(table, counts, unknown)]
     if found:
         raise UserError(found)
+
+
+def headers_of_a_label(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Name first rows that may be headers though their label comes again: ``spam,text``, above rows of ``spam``.
+
+    The text is a name of columns of texts, which that of no other row is, and most others have several words.
+    """
+    named = [row for row in rows if row.first and len(row.record) <= LONGEST_KNOWN and is_text_name(row.record)]
+    others = [row for row in rows if not row.first] if named else []
+    words = sum(len(row.record.split()) > 1 or len(row.record) > LONGEST_KNOWN for row in others)
+    if words <= MOST_OF_ONE_WORD * len(others):
+        return
+    if any(is_text_name(row.record) for row in others):
+        return
+    again = {row.label for row in others}
+    for row in named:
+        if row.label in again:
+            yield Problem(row.file, row.line, f"{NAME_ABOVE}; {IF_A_HEADER}; {IF_DATA}")
 
 
 def _swapped_files(table: pd.DataFrame, known: Collection[Label]) -> Iterator[str]:

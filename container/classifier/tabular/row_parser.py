@@ -10,7 +10,7 @@ from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, la
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
 from classifier.tabular.unread import Unread, shown
-from classifier.tabular.values import are_again, are_column_numbers, is_figure, is_rule, plain, reads_like_name
+from classifier.tabular.values import are_again, is_figure, is_rule, may_be_column_numbers, plain, reads_like_name
 
 SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
 ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
@@ -18,7 +18,7 @@ ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
 FEW = 0.1
 MOST_NAMED = 5
 COLUMN_NUMBERS = (
-    "column numbers (0, 1), as pandas writes them above columns without names; take the line out (in pandas: "
+    "column numbers (as 0, 1), which pandas writes above columns without names; take the line out (in pandas: "
     "to_csv(..., header=False))"
 )
 ROWS_PERHAPS = (
@@ -102,7 +102,7 @@ class RowParser:
         if below and is_rule(fields):
             self.result.problem(self.name, line, A_RULE)
             return
-        if (first or below) and are_column_numbers(fields):
+        if (first or below) and may_be_column_numbers(fields):
             self._numbers = line
         self._counts[len(fields)] += 1
         if len(fields) != self._columns.count:
