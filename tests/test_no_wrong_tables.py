@@ -301,7 +301,15 @@ MEANT: Mapping[str, tuple[str, str]] = {
     ),
     "commas without quotes in some texts": (
         places("{},{}"),
-        "every row has 3 columns; name them in a header, in their order: label,text,other",
+        "every row has 3 columns; put a text that has commas in quotes; or, if these are columns, name them in a",
+    ),
+    "words in few rows behind a header of v1 and v2": (
+        topics("v1,v2,,,\n", 24, '{},"{}",,,') + "conta,posso entrar, ou nao,,\n",
+        "every row has 5 columns; put a text that has commas in quotes; or, if these are columns, name",
+    ),
+    "columns of an id and a text": (
+        "".join(f"{number},{'ab'[number % 2]},{fault}\n" for number, fault in enumerate(FAULTS)),
+        "every row has 3 columns; name them in a header, in their order: label,text,other (in place of the first line,",
     ),
     "quotes in some texts only": (
         places('{},"{}"') + "Garden|Mowers,a, b\n",
@@ -505,6 +513,31 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
             ("is_included", "true false", 3),
         ]
     },
+    "texts with a comma, below the header that names the rest": (
+        columns("label,text,other", "{label},{text}, in the rain"),
+        "data.csv",
+        "data.csv:2 column 3 is not read, and looks like the rest of the text: there are words after a space in rows",
+    ),
+    "texts with a comma in some rows, beside a column of sources": (
+        columns("label,text,source", "{label},{text},web", "{label},{text},web", "{label},{text}, in the rain"),
+        "data.csv",
+        "data.csv:4 column 3 is not read, and looks like the rest of the text",
+    ),
+    "words in few rows, below the header that names the rest": (
+        columns("label,text,other,other,other", *["{label},{text},,,"] * 7, "{label},{text},lol,,"),
+        "data.csv",
+        "data.csv:9 column 3 is not read and has no name of its own, and there are words in rows of it (1); where",
+    ),
+    "words in few rows of columns without names": (
+        columns("label,text,,Unnamed: 3", *["{label},{text},,"] * 7, "{label},{text},lol,"),
+        "data.csv",
+        "data.csv:9 column 3 is not read and has no name of its own",
+    ),
+    "a description beside a title, below the header that names the rest": (
+        columns("label,text,other", '"{label}","{text} in the rain","it has been so"'),
+        "data.csv",
+        "data.csv:2 column 3 is not read and has no name of its own, and there are words in rows of it (8)",
+    ),
     "labels joined of others": (
         table(cycled(["fire", "brakes", "fire|brakes"], FAULTS, 12)),
         "data.csv",
@@ -925,6 +958,14 @@ GOOD: Mapping[str, tuple[str, str]] = {
         table([(number, fault) for number, fault in enumerate(FAULTS)], above="label,text\n"),
         "data.csv",
     ),
+    "a space after each comma": (columns("label, text, place, day", "{label}, {text}, the shop, 3"), "data.csv"),
+    "a space after each comma, the text first": (
+        columns("text, place, label", "{text}, the shop, {label}"),
+        "data.csv",
+    ),
+    "a space before a date": (columns("label,text,day", "{label},{text}, 2024-03-01"), "data.csv"),
+    "a column of other things": (columns("label,text,other", "{label},{text},Ford"), "data.csv"),
+    "a column of numbers that has no name": (columns("label,text,", "{label},{text},7", "{label},{text},"), "data.csv"),
     "a first text that is a word, as others are": (
         table(cycled(["noun", "verb"], ["question", "run", "house", "see", "the lid", "go"], 12)),
         "data.csv",

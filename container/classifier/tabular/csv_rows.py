@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from classifier.tabular import delimiters
 from classifier.tabular.dialect import Dialect
@@ -29,8 +29,7 @@ def read(source: Source, dialect: Dialect, result: ReadResult) -> None:
         if delimiter.declared:
             next(file)
         _note(source, delimiter, result)
-        # Files that were joined have a byte order mark where each began.
-        lines = (line.removeprefix(MARK) for line in file)
+        lines = _Lines(file)
         parser = RowParser(source.name, delimiter, result)
         try:
             _fill(parser, _records(lines, parser, 2 if delimiter.declared else 1), dialect.header)
@@ -64,6 +63,30 @@ class _EndingInLineFeeds:
         return self.file.write(row.removesuffix(_RETURN_AND_LINE_FEED) + "\n")
 
 
+@dataclass
+class _Lines:
+    """The lines of a file, the last of which is known."""
+
+    file: Iterator[str]
+    last: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        # Files that were joined have a byte order mark where each began.
+        self.last = next(self.file).removeprefix(MARK)
+        return self.last
+
+
+class _Record(NamedTuple):
+    """A row: its first line, its fields, and how its last line is written."""
+
+    line: int
+    fields: list[str]
+    raw: str
+
+
 def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -> None:
     name = f"{delimiter.name}s"
     if delimiter.declared:
@@ -72,28 +95,27 @@ def _note(source: Source, delimiter: delimiters.Delimiter, result: ReadResult) -
         result.note(source.name, f"is separated by {name}")
 
 
-def _fill(parser: RowParser, records: Iterator[tuple[int, list[str]]], header: str) -> None:
-    filled = (record for record in records if parser.is_filled(record[1]))
+def _fill(parser: RowParser, records: Iterator[_Record], header: str) -> None:
+    filled = (record for record in records if parser.is_filled(record.fields))
     first = next(filled, None)
     if first is None or not parser.begin(*first, header):
         return
-    for line, fields in filled:
-        parser.add(line, fields)
+    for record in filled:
+        parser.add(*record)
 
 
-def _records(lines: Iterable[str], parser: RowParser, line: int) -> Iterator[tuple[int, list[str]]]:
-    rest = iter(lines)
+def _records(lines: _Lines, parser: RowParser, line: int) -> Iterator[_Record]:
     while line:
-        line = yield from _until_broken(rest, parser, line)
+        line = yield from _until_broken(lines, parser, line)
 
 
-def _until_broken(lines: Iterator[str], parser: RowParser, first: int) -> Generator[tuple[int, list[str]], None, int]:
+def _until_broken(lines: _Lines, parser: RowParser, first: int) -> Generator[_Record, None, int]:
     """Yield rows up to a malformed one; return the number of the line after it, or 0 at the end of the file."""
     fields_of = reader(lines, parser.delimiter)
     line = first
     try:
         for fields in fields_of:
-            yield line, fields
+            yield _Record(line, fields, lines.last)
             line = first + fields_of.line_num
     except csv.Error as error:
         parser.wrong_quotes(line, error)

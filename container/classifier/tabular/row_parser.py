@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from classifier.errors import at_most
-from classifier.tabular import unclosed_quotes
+from classifier.tabular import overflow, unclosed_quotes
 from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, label_names, recognise, texts
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
@@ -16,6 +16,7 @@ SET_DELIMITER = "set delimiter to comma, semicolon, tab or bar"
 ONES = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
 # Of so many rows as there are, few hold a figure for a text where column numbers stand above them.
 FEW = 0.1
+MOST = 0.5
 MOST_NAMED = 5
 COLUMN_NUMBERS = (
     "column numbers (as 0, 1), which pandas writes above columns without names; take the line out (in pandas: "
@@ -50,6 +51,9 @@ class RowParser:
         self._unread = Unread("column")
         self._names: Sequence[str] = ()
         self._counts: Counter[int] = Counter()
+        # Of the rows with each number of columns, how many go on after a space where the text should end.
+        self._continued: Counter[int] = Counter()
+        self._overflow = overflow.Overflow(HEADERLESS, ())
         self._wrong: list[tuple[int, Sequence[str], str]] = []
         self._suspects: list[unclosed_quotes.Suspect] = []
         self._empty = False
@@ -62,8 +66,15 @@ class RowParser:
             self.result.note(self.name, "has empty rows, which are left out")
         return filled
 
-    def begin(self, line: int, fields: Sequence[str], header: str) -> bool:
-        """Take the first row, header or not; return whether the columns are known."""
+    def begin(self, line: int, fields: Sequence[str], raw: str, header: str) -> bool:
+        """Take the first row, header or not; return whether the columns are known.
+
+        Args:
+            line: Where it begins.
+            fields: Its fields.
+            raw: Its last line as it is written.
+            header: What the user says of it.
+        """
         try:
             columns = recognise(fields) if header != "false" else None
         except AmbiguousError as error:
@@ -85,17 +96,25 @@ class RowParser:
         self.result.headers[self.name] = columns
         self._auto = header == "auto"
         if columns is None:
-            self.add(line, fields, first=self._auto)
+            self.add(line, fields, raw, first=self._auto)
             return True
         self._columns, self._header, self._header_line = columns, fields, line
         self._names = _distinct(fields)
+        self._overflow = overflow.Overflow(columns, fields)
         self._doubtful = header == "auto" and columns.count == HEADERLESS.count
         more = f"; {_columns(columns.count - 2)} not read" if columns.count > 2 else ""
         self.result.note(f"{self.name}:{line}", f"is a header: {columns}{more}")
         return True
 
-    def add(self, line: int, fields: Sequence[str], *, first: bool = False) -> None:
-        """Take a row of data."""
+    def add(self, line: int, fields: Sequence[str], raw: str, *, first: bool = False) -> None:
+        """Take a row of data.
+
+        Args:
+            line: Where it begins.
+            fields: Its fields.
+            raw: Its last line as it is written.
+            first: Whether it is the first row of a table without a header.
+        """
         if self._is_a_header(line, fields, first=first):
             return
         below = self._header is not None and not self._counts
@@ -105,9 +124,11 @@ class RowParser:
         if (first or below) and may_be_column_numbers(fields):
             self._numbers = line
         self._counts[len(fields)] += 1
+        spaced = overflow.spaced_fields(raw, len(fields), self.delimiter)
         if len(fields) != self._columns.count:
             naming = "; or name the columns to read in a header: label, text" if first and len(fields) > 2 else ""
             self._wrong.append((line, fields, naming))
+            self._continued[len(fields)] += overflow.is_continued(self._columns, spaced)
             return
         label, text = fields[self._columns.label].strip(), fields[self._columns.text]
         wrong = label_problem(label)
@@ -117,6 +138,7 @@ class RowParser:
         self.result.rows.append(Row(self.name, line, as_label(label), text, first, below))
         if self._columns.count > HEADERLESS.count:
             self._look_at_others(line, fields)
+            self._overflow.add(line, fields, spaced)
         self._suspects += unclosed_quotes.suspects(line, fields, self._columns, self.delimiter)
 
     def finish(self) -> None:
@@ -132,6 +154,7 @@ class RowParser:
         self._name_column_numbers()
         self._show_a_guess()
         self.result.judge(self.name, self._unread.findings(self.result.role))
+        self.result.judge(self.name, self._overflow.findings())
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
@@ -255,14 +278,18 @@ class RowParser:
         if count > right and not any(field.strip() for fields in surplus for field in fields):
             ends = f"a {noun}" if count == right + 1 else f"{count - right} {noun}s"
             return f"{every}: each line ends in {ends}; take that off, or name every column in a header"
-        return f"{every}; {self._half_named(count) or self._unnamed_first(count) or self._naming(count)}"
+        return f"{every}; {self._half_named(count) or self._unnamed_first(count) or self._naming(count, rows)}"
 
-    def _naming(self, count: int) -> str:
+    def _naming(self, count: int, rows: int) -> str:
+        """Return what to do with further columns; first what fits better: of most texts they may be the rest."""
         names = SHOWN[self.delimiter].join(("label", "text", *["other"] * (count - 2)))
-        return (
-            f"name them in a header, in their order: {names} (in place of the first line, if that is a header); or put "
-            f"a text that has {NAMES[self.delimiter]}s in quotes"
-        )
+        noun = NAMES[self.delimiter]
+        name = f"name them in a header, in their order: {names} (in place of the first line, if that is a header)"
+        further = [fields[self._columns.count :] for _, fields, _ in self._wrong if len(fields) == count]
+        filled = sum(any(map(str.strip, fields)) for fields in further)
+        if self._continued[count] > MOST * rows or filled <= MOST * rows:
+            return f"put a text that has {noun}s in quotes; or, if these are columns, {name}"
+        return f"{name}; or put a text that has {noun}s in quotes"
 
     def _unnamed_first(self, count: int) -> str:
         """Say what a header lacks that names all columns but the first, which holds a number or name of each row."""
