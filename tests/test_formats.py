@@ -158,6 +158,12 @@ def test_keys_by_other_names_are_noted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("label", "name"), [([1], "brakes"), (0, "fire"), ([0], "fire"), ("fire", "fire")])
+def test_a_class_id_of_a_manifest_is_read_by_its_name(tmp_path: Path, label: object, name: str) -> None:
+    row = {"source": "x", "job": label, "job-metadata": {"class-map": {"0": "fire", "1": "brakes"}}}
+    assert pairs(read(tmp_path, {"a.manifest": f"{json.dumps(row)}\n"})) == [(name, "x")]
+
+
 def test_the_label_of_a_manifest_is_the_same_key_in_every_row(tmp_path: Path) -> None:
     """Of a row that was not labelled no other key is taken for the label."""
     good = augmented(PAIRS)
@@ -253,6 +259,18 @@ def test_a_part_may_lack_a_header_that_changes_nothing(tmp_path: Path) -> None:
         ('{"source": "secret", "label": 1, "review_text": "secret"}', "write both, and call them label and text"),
         ('{"label": "a\\u200bb", "text": "secret"}', "the label holds an invisible character"),
         ('{"source": "secret", "a": [0, 1], "a-metadata": {"class-map": {}}}', "the label is a list"),
+        (
+            '{"source": "secret", "a": [0, 1], "a-metadata": {"class-map": {"0": "x", "1": "y"}}}',
+            "the label is a list of 2 class ids, which are several labels; one label per row is read: keep one id, or",
+        ),
+        (
+            '{"source": "secret", "a": [], "a-metadata": {"class-map": {}}}',
+            "the label is an empty list; label this object, or remove the line",
+        ),
+        (
+            '{"source": "secret", "a": 2, "a-metadata": {"class-map": {"0": "x", "1": "y"}}}',
+            "the label is a class id that the class-map in its metadata lacks; add its name there",
+        ),
     ],
 )
 def test_a_bad_object_is_named_by_file_line_and_cure_T05(tmp_path: Path, line: str, words: str) -> None:

@@ -14,6 +14,8 @@ SOURCE = "source"
 SOURCE_REFERENCE = "source-ref"
 METADATA = "-metadata"
 CLASS_NAME = "class-name"
+# Of a job that gives each text several labels: {"0": name, "3": name}, beside the ids in a list.
+CLASS_MAP = "class-map"
 FAILURE = "failure-reason"
 LONGEST_KEY_NAMED = 40
 MOST_NAMED = 5
@@ -21,6 +23,10 @@ NO_PAIR = f"no key for the label or no key for the text; write both, and call th
 ONE_HOT = (
     "no key for the label, and {} hold 0 and 1, which is one-hot; write one label per row: a key label with the name "
     "of the one that is 1"
+)
+SEVERAL_IDS = (
+    "the label is a list of {} class ids, which are several labels; one label per row is read: keep one id, or remove "
+    "the line"
 )
 NOT_LABELLED = "not labelled: this object lacks the label that others have; label it, or remove the line"
 
@@ -124,7 +130,9 @@ class Keys:
         ):
             raise RowError(NOT_LABELLED)
         label, text = self._taken(line, item, attribute, SOURCE)
-        return described.get(CLASS_NAME, label), text
+        if CLASS_NAME in described:
+            return described[CLASS_NAME], text
+        return _name_of_class(label, described.get(CLASS_MAP)), text
 
     def _bare(self, line: int, item: Item) -> tuple[Any, Any]:
         found = self._known(item)
@@ -156,6 +164,20 @@ def _metadata(item: Item) -> Iterator[tuple[str, Item]]:
 def _is_of_job(metadata: Item) -> bool:
     """Return whether metadata are those of a labelling job beyond doubt."""
     return CLASS_NAME in metadata or FAILURE in metadata
+
+
+def _name_of_class(label: Any, names: Any) -> Any:
+    """Return the name of a class id, alone or in a list, by the names in the metadata; else the label as it is."""
+    if not isinstance(names, dict) or (not label and isinstance(label, list)):
+        return label
+    ids = label if isinstance(label, list) else [label]
+    if len(ids) > 1:
+        raise RowError(SEVERAL_IDS.format(len(ids)))
+    if not names or not isinstance(ids[0], int) or isinstance(ids[0], bool):
+        return label
+    if str(ids[0]) not in names:
+        raise RowError(f"the label is a class id that the {CLASS_MAP} in its metadata lacks; add its name there")
+    return names[str(ids[0])]
 
 
 def _recognised(names: Sequence[str]) -> tuple[str, str] | None:
