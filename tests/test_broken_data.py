@@ -101,6 +101,7 @@ TABLE: Mapping[str, Broken] = {
     "blank lines": whole("\n\n\n", "data.csv", "the file holds no rows"),
     "an empty file": whole("", "data.csv", "the file is empty; write one row per line"),
     "UTF-16": whole(GOOD.encode("utf-16"), "data.csv", "UTF-16, not UTF-8; save the file as UTF-8"),
+    "UTF-32": whole(GOOD.encode("utf-32"), "data.csv", "UTF-32, not UTF-8; save the file as UTF-8 (in a shell: iconv"),
     "UTF-16 without its mark": whole(GOOD.encode("utf-16-le"), "data.csv", "save the file as UTF-8"),
     "a workbook": whole(workbook(), "data.xlsx", "an Excel workbook or a ZIP archive, not text; save it as CSV"),
     "a workbook by another name": whole(workbook(), "data.csv", "an Excel workbook or a ZIP archive, not text"),
@@ -129,6 +130,30 @@ TABLE: Mapping[str, Broken] = {
     "a manifest's row that is not labelled": Broken(
         '{"source": "a", "x": 1, "x-metadata": {"class-name": "b"}}\n{"source": "c", "dealer": "d"}\n',
         "training/a.manifest:2: ", "not labelled", "a.manifest",
+    ),
+    "a list on each line": Broken(
+        '["fire", "text a"]\n["brakes", "text b"]\n',
+        "training/data.jsonl:1: ",
+        "a list for each row; write one object per line (jq -c '{label: .[0], text: .[1]}' does it)",
+        "data.jsonl",
+    ),
+    "a list on each line, the text first": Broken(
+        '["text a", "fire"]\n["text b, which is long", "brakes"]\n',
+        "training/data.jsonl:1: ",
+        "jq -c '{label: .[1], text: .[0]}' does it",
+        "data.jsonl",
+    ),
+    "a JSON array of lists": Broken(
+        '[["fire", "text a"], ["brakes", "text b"]]\n',
+        "training/data.jsonl:1: ",
+        "jq -c '.[] | {label: .[0], text: .[1]}' does it",
+        "data.jsonl",
+    ),
+    "a JSON array of lists over several lines": Broken(
+        '[["fire", "text a"],\n["brakes", "text b"]]\n',
+        "training/data.jsonl:1: ",
+        "jq -c '.[] | {label: .[0], text: .[1]}' does it",
+        "data.jsonl",
     ),
     "a JSON array": Broken(
         f"[{LINES.replace('}', '},')[:-2]}]", "training/a.json:1: ", "write one object per line", "a.json"

@@ -1,6 +1,7 @@
 """Rows of JSON Lines: one object with label and text per line; also SageMaker's augmented manifests."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from classifier.tabular.keys import EXAMPLE, Keys, RowError
 from classifier.tabular.rows import Label, ReadResult, Row, label_problem
 
 LONGEST_INTEGER = 10**18
+PAIR = "{{label: .[{}], text: .[{}]}}"
+PAIRS_OF_ARRAY = f".[] | {PAIR}"
+LISTS = re.compile(r"\s*\[\s*\[")
 KINDS = {bool: "true or false", float: "a number with a point", type(None): "null", list: "a list", dict: "an object"}
 
 
@@ -57,11 +61,27 @@ def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: R
 
 def not_lines(first: str, example: str = EXAMPLE) -> str:
     """Return why a file that begins with this line is not JSON Lines; empty if it may be."""
+    if first.lstrip().startswith("[") and (cure := _of_lists(first)):
+        return f"a list for each row; write one object per line (jq -c '{cure}' does it): {example}"
     if first.lstrip().startswith("["):
         return f"a JSON array; write one object per line (jq -c '.[]' does it): {example}"
     if first.strip() == "{":
         return f"JSON over several lines; write one object per line (jq -c . does it): {example}"
     return ""
+
+
+def _of_lists(first: str) -> str:
+    """Return what makes objects of lists of a label and a text, for jq; empty if a line doesn't begin such a list."""
+    try:
+        values = json.loads(first.strip().removesuffix(","))
+    except (ValueError, RecursionError):
+        return PAIRS_OF_ARRAY.format(0, 1) if LISTS.match(first) else ""
+    inside = values and isinstance(values[0], list)
+    pair = values[0] if inside else values
+    if len(pair) < 2 or not all(isinstance(value, (str, int)) for value in pair):
+        return ""
+    label, text = (1, 0) if len(str(pair[0])) > len(str(pair[1])) else (0, 1)
+    return (PAIRS_OF_ARRAY if inside else PAIR).format(label, text)
 
 
 def parsed(line: str, example: str = EXAMPLE) -> dict[str, Any]:

@@ -13,6 +13,7 @@ HEAD_BYTES = 4096
 SHARE_OF_ZEROS = 0.2
 AS_CSV = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')"
 TO_UTF_8 = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; in a shell: iconv -f UTF-16 -t UTF-8)"
+FROM_UTF_32 = "save the file as UTF-8 (in a shell: iconv -f UTF-32 -t UTF-8)"
 UNPACK = "unpack it and upload the files in it"
 WITH_GZIP = "compress it with gzip, or not at all"
 MARK = rb"(?:\xef\xbb\xbf)?\s*"
@@ -99,6 +100,7 @@ MAGIC: dict[bytes, str] = {
         "Amazon Comprehend's answers, not labelled texts; give the texts with their labels"
     ),
     MARK + rb'\[\s*\{.*"from_name"\s*:': "Label Studio's export in JSON; export the project as CSV instead",
+    rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff": f"UTF-32, not UTF-8; {FROM_UTF_32}",
     rb"\xff\xfe|\xfe\xff": f"UTF-16, not UTF-8; {TO_UTF_8}",
 }
 # Of these nobody would miss rows where they lie beside a table, and a text of its own may begin so.
