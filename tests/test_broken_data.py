@@ -205,7 +205,15 @@ WRITTEN: Mapping[str, list[Broken]] = {
     ),
     "a long dash": written("A-1", "A\u20131", "A\u20131 (U+2013) differs from training's A-1"),
     "quotes of its own": written("fire", "'fire'", "the label 'fire' differs from training's fire"),
+    "a full stop": written(
+        "fire", "fire.", "only in case, spaces, punctuation, HTML's escapes, or characters that look"
+    ),
+    "an escape of HTML": written("R&D", "R&amp;D", "the label R&amp;D differs from training's R&D only in case"),
+    "a letter that looks alike": written(
+        "spam", "sp\u0430m", "the label sp\u0430m (U+0430) differs from training's spam"
+    ),
     "a label that is another": written("C++", "C#", "a label that no training row has"),
+    "a label of another grade": written("A-", "A", "a label that no training row has"),
     "a label of another accent": written("caf\u00e9", "cafe", "a label that no training row has"),
 }
 

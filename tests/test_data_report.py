@@ -162,6 +162,42 @@ def test_files_to_train_on_by_the_names_of_others_are_warned_of(
             ("T\u00fcr", "Tu\u0308r"),
             "differ only in case, spaces or Unicode form: Tu\u0308r (U+0308), T\u00fcr (U+00FC)",
         ),
+        *(
+            (labels, "differ only in case, spaces, dashes, quotes or Unicode form: ")
+            for labels in (("no_show", "no-show"), ("no show", "No-Show"), ("A-1", "A\u20131"), ("pos", "'pos'"))
+        ),
+        *(
+            (labels, "differ only in case, spaces, punctuation, HTML's escapes, or characters that look alike: ")
+            for labels in (
+                ("\u2764", "\u2764\ufe0f"),
+                ("R&D", "R&amp;D"),
+                ("spam", "spam."),
+                ("spam", "sp\u0430m"),
+                ("\u0410", "A"),
+                ("caf\u00e9", "Caf&eacute;."),
+            )
+        ),
+        *((("pos", quoted), "dashes, quotes or Unicode form") for quoted in ("\u201cpos\u201d", "\u00abpos\u00bb")),
+        (
+            ("G\u00fcte", "G\u00c3\u00bcte"),
+            "labels with two letters for one, as \u00c3\u00a9 for \u00e9: they were UTF-8",
+        ),
+        (("cafe", "caf\ufffd"), "labels with U+FFFD, which stands for a letter that was lost: 1; export them again"),
+        *(
+            (labels, "")
+            for labels in (
+                ("A-", "A"),
+                ("A+", "A"),
+                ("1.1x", "11x"),
+                ("v1.1", "v11"),
+                ("2-3", "23.x"),
+                ("C", "C#"),
+                ("-", "--"),
+                (":)", ":("),
+                ("caf\u00e9", "cafe"),
+                ("\u0432\u043e\u0434\u0430", "\u0441\u043e\u043a"),
+            )
+        ),
         (("0.0", "1.0"), "labels that are numbers with a point, as 1.0: they are names here"),
         (("00", "01"), "labels that are numbers with a zero in front, as 01: they are names here"),
         (("'0'", "'1'"), "labels that are in quotes of their own, as '0': they are names here"),
@@ -210,6 +246,21 @@ DAMAGED = {
         "\u00e2\u20ac\u0153so\u00e2\u20ac\u2122s",
         "they were UTF-8, and read as something else: 1; export",
     ),
+    "such quotes as Windows-1252 has them, but the last": (
+        "so \u00e2\u20ac\u0153text\u00e2\u20ac",
+        "and read as something else: 1",
+    ),
+    "such quotes in Latin-1": ("\u00e2\x80\x9ctext\u00e2\x80\x9d", "and read as something else: 1"),
+    "such quotes, with what Windows-1252 lacks": (
+        "\u00e2\u20ac\u0153text\u00e2\u20ac\x9d",
+        "and read as something else: 1",
+    ),
+    "such a letter beside a smile": ("caf\u00c3\u00a9 \U0001f600", "and read as something else: 1"),
+    "such Russian": ("\u00d0\u0178\u00d1\u20ac\u00d0\u00b8", "and read as something else: 1"),
+    "good capitals": ("CAF\u00c9\u2026 D\u00c9J\u00c0\u00a0!", ""),
+    "good French marks": ("\u00ab\u00a0voil\u00e0\u00a0\u00bb", ""),
+    "good German quotes": ("\u201e\u00c4\u201c", ""),
+    "good Portuguese in quotes": ("\u201cIRM\u00c3\u201d", ""),
     "good French": ("caf\u00e9 \u00e0 la cr\u00e8me", ""),
     "good Portuguese": ("N\u00c3O, MA\u00c7\u00c3", ""),
     "good quotes": ("\u201cso\u201d \u2014 it\u2019s \u20ac5\u2026", ""),

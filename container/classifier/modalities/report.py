@@ -3,10 +3,11 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from classifier.errors import at_most
 from classifier.tabular import labels as names
+from classifier.tabular import spelling
 from classifier.tabular.delimiters import NAMES as DELIMITERS
 from classifier.tabular.files import JSON_LINES
 from classifier.tabular.rows import LIST, Label, ReadResult, may_be_shown
@@ -42,6 +44,13 @@ WRITTEN_SO: Mapping[str, re.Pattern[str]] = {
     "bytes as Python prints them; decode them first": re.compile(r"b'.*'|b\".*\"", re.DOTALL),
     "JSON; write the text alone": re.compile(r'\{\s*"[^"]*"\s*:.*\}', re.DOTALL),
     "base64; decode it first": re.compile(r"(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])[A-Za-z0-9+/]{16,}={0,2}"),
+}
+# Letters that another program lost, or wrote as others, before they came here.
+DAMAGES: Mapping[str, Callable[[str], bool]] = {
+    "U+FFFD, which stands for a letter that was lost": lambda text: "\N{REPLACEMENT CHARACTER}" in text,
+    "two letters for one, as \u00c3\u00a9 for \u00e9: they were UTF-8, and read as something else": (
+        spelling.is_misread
+    ),
 }
 FILES_NAMED = 5
 # Words in the names of files that are something else than rows to train on.
@@ -139,15 +148,28 @@ def of_labels(
     if missing:
         yield Finding(f"note='labels without a row to train on: {missing}'")
     yield from _rare(int(present.min()), int(present.max()))
-    for group in names.alike(list(counts.index))[:EXAMPLES]:
-        written = ", ".join(names.spelled(called[name]) for name in group)
-        words = f"labels that differ only in case, spaces or Unicode form: {written}"
+    yield from _of_names(labels, called, places)
+
+
+def _of_names(labels: Sequence[Label], called: Mapping[Any, str], places: "pd.Series[str]") -> Iterator[Finding]:
+    """Warn of labels that are written in two ways, damaged, or no labels.
+
+    Args:
+        labels: All labels.
+        called: What each is called.
+        places: Where each comes first.
+    """
+    for group, difference in islice(spelling.alike(labels), EXAMPLES):
+        written = ", ".join(spelling.spelled(called[name]) for name in group)
+        words = f"labels that differ only in {difference}: {written}"
         yield Finding(f"note={words!r}", logging.WARNING)
-    odd = list(names.odd(list(counts.index)))
+    for words, found in _damages("labels", places.index, places):
+        yield Finding(f"note={words!r}{_examples(found)}", logging.WARNING)
+    odd = list(names.odd(labels))
     if odd:
         words = f"labels that are {'; '.join(odd)}: they are names here, and come back as they are"
         yield Finding(f"note={words!r}", logging.WARNING)
-    for words in names.doubtful(list(counts.index)):
+    for words in names.doubtful(labels):
         yield Finding(f"note={words!r}", logging.WARNING)
 
 
@@ -212,27 +234,16 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
 
 def _damaged(name: str, table: pd.DataFrame) -> Iterator[Finding]:
     """Warn of letters that another program lost, or wrote as others, before the texts came here."""
-    texts, places = table["record"], _places(table)
-    for words, found in (
-        ("U+FFFD, which stands for a letter that was lost", ["\N{REPLACEMENT CHARACTER}" in text for text in texts]),
-        (
-            "two letters for one, as \u00c3\u00a9 for \u00e9: they were UTF-8, and read as something else",
-            [*map(_misread, texts)],
-        ),
-    ):
+    for words, places in _damages("texts", table["record"], _places(table)):
+        yield _note(name, words, places, logging.WARNING)
+
+
+def _damages(noun: str, values: Iterable[object], places: "pd.Series[str]") -> Iterator[tuple[str, "pd.Series[str]"]]:
+    """Say what is damaged of labels or texts, each with its place, and where."""
+    for words, is_damaged in DAMAGES.items():
+        found = [isinstance(value, str) and is_damaged(value) for value in values]
         if any(found):
-            note = f"texts with {words}: {sum(found)}; export them again, in UTF-8 throughout"
-            yield _note(name, note, places[found], logging.WARNING)
-
-
-def _misread(text: str) -> bool:
-    """Return whether a text is UTF-8 that was read as Windows-1252: its characters are the bytes of another text."""
-    if text.isascii():
-        return False
-    try:
-        return len(text.encode("cp1252").decode("utf-8")) < len(text)
-    except UnicodeError:
-        return False
+            yield f"{noun} with {words}: {sum(found)}; export them again, in UTF-8 throughout", places[found]
 
 
 def _distribution(noun: str, lengths: NDArray[np.int64]) -> str:

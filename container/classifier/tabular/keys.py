@@ -163,7 +163,7 @@ def _metadata(item: Item) -> Iterator[tuple[str, Item]]:
 
 def _is_of_job(metadata: Item) -> bool:
     """Return whether metadata are those of a labelling job beyond doubt."""
-    return CLASS_NAME in metadata or FAILURE in metadata
+    return not metadata.keys().isdisjoint((CLASS_NAME, CLASS_MAP, FAILURE))
 
 
 def _name_of_class(label: Any, names: Any) -> Any:

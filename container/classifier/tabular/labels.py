@@ -1,9 +1,8 @@
 """Checks whether the labels of a channel are plausible, and which of them may be typos."""
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from statistics import median_low
 
 import pandas as pd
@@ -43,6 +42,7 @@ NO_VALUE = frozenset(
 )  # fmt: skip
 NOTHING = NO_VALUE | {"?", "unlabeled", "unlabelled", "not labeled", "not labelled", "todo", "tbd"}
 JOINED = re.compile(r"\s*[,;|/+&]\s*")
+JOINED_NAMED = 3
 BEFORE_A_DELIMITER = re.compile(r"(.*?)\s*[,;|]")
 
 
@@ -172,64 +172,6 @@ def _is_name_above(row: Row, table: pd.DataFrame) -> bool:
     """Return whether a row's text could be a column's name, and hardly any other text of its file is as short."""
     others = table[(table["file"] == row.file) & (table["line"] != row.line)]
     return reads_like_name(str(row.label)) and stands_above(row.record, list(others["record"]))
-
-
-_SEPARATORS = re.compile(r"[\s_'\"`./\-\u2010-\u2015\u2018-\u201f]+")
-# What two names may differ in though one is meant, and what makes them the same then; the narrowest first.
-_DIFFERENCES: Mapping[str, Callable[[str], str]] = {
-    "Unicode form": lambda name: unicodedata.normalize("NFC", name),
-    "case": str.casefold,
-    "spaces": lambda name: "".join(name.split()),
-    "case, spaces or Unicode form": lambda name: "".join(_folded(name).split()),
-    "case, spaces, dashes, quotes or Unicode form": lambda name: _SEPARATORS.sub("", _folded(name)),
-}
-POINTS_SHOWN = 8
-JOINED_NAMED = 3
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-
-
-def written_otherwise(labels: Iterable[Label], known: Iterable[Label]) -> dict[Label, tuple[str, str]]:
-    """Return, of names that are none of the known ones but differ only in how they are written, which and in what.
-
-    Args:
-        labels: Labels, none of which is known.
-        known: Those that are.
-    """
-    *_, loosest = _DIFFERENCES.values()
-    near: dict[str, list[str]] = {}
-    for name in known:
-        if isinstance(name, str):
-            near.setdefault(loosest(name), []).append(name)
-    found: dict[Label, tuple[str, str]] = {}
-    for label in labels:
-        others = near.get(loosest(label), []) if isinstance(label, str) else []
-        alike = (
-            (other, words)
-            for words, form in _DIFFERENCES.items()
-            for other in others
-            if form(other) == form(str(label))
-        )
-        if (first := next(alike, None)) is not None:
-            found[label] = first
-    return found
-
-
-def spelled(label: Label) -> str:
-    """Return a label, with the code points of what may look like something else."""
-    points = [f"U+{ord(character):04X}" for character in str(label) if not character.isascii()]
-    return f"{label} ({' '.join(at_most(points, POINTS_SHOWN))})" if points else str(label)
-
-
-def alike(labels: Sequence[Label]) -> list[list[str]]:
-    """Return the names that differ only in case, spaces or Unicode form, in groups."""
-    groups: dict[str, list[str]] = {}
-    for label in labels:
-        if isinstance(label, str):
-            groups.setdefault("".join(_folded(label).split()), []).append(label)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def odd(labels: Sequence[Label]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from classifier.hyperparameters import AUTO_MODEL, Hyperparameters
 from classifier.modalities import MODALITIES, Modality, report
 from classifier.modalities import image_shades as shades
 from classifier.modalities.text_channel import Label, sorted_labels
-from classifier.tabular import labels as names
+from classifier.tabular import spelling
 from classifier.tabular.dialect import AS_WRITTEN, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult, if_a_header, location_of
@@ -434,7 +434,7 @@ def _unknown(table: pd.DataFrame, labels: tuple[Label, ...], counts: "pd.Series[
         words = f"the labels are {kind} here and {other} in training; use one kind"
         return [Problem(str(table["file"].iloc[0]), int(table["line"].iloc[0]), words)]
     unknown = table[~table["label"].isin(labels)]
-    otherwise = names.written_otherwise(set(unknown["label"]), labels)
+    otherwise = spelling.written_otherwise(set(unknown["label"]), labels)
     return [
         Problem(
             str(file),
@@ -463,9 +463,8 @@ def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series
     cure = "write both alike, or add training rows with it"
     if counts.get(other) == 1:  # it may be a text in the wrong column, which must not be logged
         return f"the label differs from one that training has only in {difference}; {cure}"
-    return (
-        f"the label {names.spelled(label)} differs from training's {names.spelled(other)} only in {difference}; {cure}"
-    )
+    shown_label, shown_other = spelling.spelled(label), spelling.spelled(other)
+    return f"the label {shown_label} differs from training's {shown_other} only in {difference}; {cure}"
 
 
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:
