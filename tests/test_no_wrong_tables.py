@@ -538,6 +538,25 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "data.csv:2 column 3 is not read and has no name of its own, and there are words in rows of it (8)",
     ),
+    **{
+        f"{other} beside a label called {taken}": (
+            columns(f"{taken},text,{other}", "{label},{text},one", "{label},{text},two", "{label},{text},one"),
+            "data.csv",
+            f"data.csv reads the label from the column '{taken}' and not from '{other}', which may be the label too",
+        )
+        for taken, other in [
+            ("category", "rating"),
+            ("topic", "emotion"),
+            ("label", "gold_label"),
+            ("label", "labels"),
+            ("class", "true_label"),
+        ]
+    },
+    "a list of labels beside a label": (
+        objects({"labels": ["fire"]}, {"labels": ["brakes", "fire"]}, {"labels": ["fire"]}),
+        "data.jsonl",
+        "data.jsonl reads the label from the key 'label' and not from 'labels'",
+    ),
     "labels joined of others": (
         table(cycled(["fire", "brakes", "fire|brakes"], FAULTS, 12)),
         "data.csv",
@@ -958,6 +977,19 @@ GOOD: Mapping[str, tuple[str, str]] = {
         table([(number, fault) for number, fault in enumerate(FAULTS)], above="label,text\n"),
         "data.csv",
     ),
+    "a column of the labels' names": (
+        columns("label,text,label_text,true_label", "{label},{text},the {label},is {label}"),
+        "data.csv",
+    ),
+    "a rating beside a label called label": (
+        columns("label,text,rating,topic", "{label},{text},5,a", "{label},{text},3,b", "{label},{text},5,b"),
+        "data.csv",
+    ),
+    "tags that are all different beside a category": (
+        columns("category,text,tags", "{label},{text} again,{text}"),
+        "data.csv",
+    ),
+    "the same list of labels beside a label": (objects({"labels": ["fire"]}), "data.jsonl"),
     "a space after each comma": (columns("label, text, place, day", "{label}, {text}, the shop, 3"), "data.csv"),
     "a space after each comma, the text first": (
         columns("text, place, label", "{text}, the shop, {label}"),

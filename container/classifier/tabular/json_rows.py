@@ -48,6 +48,7 @@ def read(source: Source, _dialect: Dialect, result: ReadResult) -> None:
     for note in keys.notes():
         (result.doubt if keys.are_mixed else result.note)(source.name, note)
     result.judge(source.name, keys.unread.findings(result.role))
+    result.judge(source.name, keys.rivals.findings())
 
 
 def _add(source: Source, line: int, found: tuple[Any, Any] | RowError, result: ReadResult) -> None:

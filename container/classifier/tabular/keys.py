@@ -5,6 +5,7 @@ from typing import Any
 
 from classifier.errors import at_most
 from classifier.tabular.columns import LABEL, LABEL_NAMES, TEXT, AmbiguousError, recognise, texts
+from classifier.tabular.rivals import Rivals
 from classifier.tabular.unread import Unread
 from classifier.tabular.values import plain
 
@@ -50,6 +51,7 @@ class Keys:
         self._attributes: dict[str, None] = {}  # in the order they come
         self._used: dict[tuple[str, str], None] = {}
         self.unread = Unread("key")
+        self.rivals = Rivals("key")
 
     @property
     def are_mixed(self) -> bool:
@@ -118,6 +120,7 @@ class Keys:
         self._used[label, text] = None
         if isinstance(item[text], str):
             self.unread.add(line, (text, item[text]), _others(item, (label, text)))
+            self.rivals.add((label, str(item.get(label))), _lists_too(item, (label, text)))
         return item.get(label), item[text]
 
     def _of_manifest(self, line: int, item: Item, attribute: str) -> tuple[Any, Any]:
@@ -195,6 +198,13 @@ def _others(item: Item, taken: Sequence[str]) -> Iterator[tuple[str, str]]:
             inside = value.items() if isinstance(value, dict) else ()
             yield from ((f"{key}.{name}", _written(inner)) for name, inner in inside)
             yield key, _written(value)
+
+
+def _lists_too(item: Item, taken: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Return what the other keys hold, with lists of labels."""
+    for key, value in item.items():
+        if key not in taken and not key.endswith(METADATA):
+            yield key, ", ".join(map(_written, value)) if isinstance(value, list) else _written(value)
 
 
 def _written(value: Any) -> str:

@@ -8,6 +8,7 @@ from classifier.errors import at_most
 from classifier.tabular import overflow, unclosed_quotes
 from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, label_names, recognise, texts
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
+from classifier.tabular.rivals import Rivals
 from classifier.tabular.rows import IF_DATA_MOVE, ReadResult, Row, as_label, label_problem, shown_label
 from classifier.tabular.unread import Unread, shown
 from classifier.tabular.values import are_again, is_figure, is_rule, may_be_column_numbers, plain, reads_like_name
@@ -49,6 +50,7 @@ class RowParser:
         self._auto = False
         self._numbers = 0
         self._unread = Unread("column")
+        self._rivals = Rivals("column")
         self._names: Sequence[str] = ()
         self._counts: Counter[int] = Counter()
         # Of the rows with each number of columns, how many go on after a space where the text should end.
@@ -155,6 +157,7 @@ class RowParser:
         self._show_a_guess()
         self.result.judge(self.name, self._unread.findings(self.result.role))
         self.result.judge(self.name, self._overflow.findings())
+        self.result.judge(self.name, self._rivals.findings())
 
     def wrong_quotes(self, line: int, error: csv.Error) -> None:
         """Take a row that is no CSV."""
@@ -189,6 +192,7 @@ class RowParser:
             pair for number, pair in enumerate(zip(self._names, fields, strict=True)) if number not in (label, text)
         ]
         self._unread.add(line, (self._names[text], fields[text]), others)
+        self._rivals.add((self._names[label], fields[label].strip()), others)
 
     def _name_column_numbers(self) -> None:
         """Name a row of column numbers, unless the texts may be numbers."""
