@@ -567,6 +567,52 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         'labels that are other labels joined: "brakes, fire";',
     ),
+    **{
+        f"labels joined as in {joined}": (
+            table(cycled(["fire", "Brakes", joined], FAULTS, 12), '"{}","{}"'),
+            "data.csv",
+            f'labels that are other labels joined: "{joined}";',
+        )
+        for joined in ["fire||brakes", "fire:Brakes", "fire and brakes", "Fire, Brakes", "Brakes fire"]
+    },
+    "labels joined in brackets": (
+        table(cycled(["<c#>", "<java>", "<c#><java>"], FAULTS, 12)),
+        "data.csv",
+        'labels that are other labels joined: "<c#><java>";',
+    ),
+    "ditto marks for labels": (
+        table([("fire", "a b"), ("''", "c d"), ("brakes", "e f"), ("''", "g h")] * 3),
+        "data.csv",
+        "labels that are one that stands for the label of the line above, as ditto marks",
+    ),
+    **{
+        f"a last row {last}": (
+            table(cycled(["fire", "brakes"], FAULTS, 12), "{},{}") + f"{last}\n",
+            "data.csv",
+            "data.csv:13 looks like a sum or a count below the last row, and is read as a row",
+        )
+        for last in ["Total,40", "(40 rows affected),", "40 rows,", "Grand total,12"]
+    },
+    "a comment between rows": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), "{},{}") + "# of May, checked\nfire,the end of it\n",
+        "data.csv",
+        "data.csv:13 begins with a mark of a comment, as no other row does (such rows: 1)",
+    ),
+    "tuples as Python prints them": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), "('{}', '{}')"),
+        "data.csv",
+        "data.csv:1 looks like a tuple as Python prints it",
+    ),
+    "a quote in all labels": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), '{}","{}, x"'),
+        "data.csv",
+        "data.csv:1 has a double quote inside the label, as most rows have",
+    ),
+    "rows in a quote that another text closes, the label between others": (
+        columns("text,label,src", "{text},{label},x") + '"our waiter, hate it,fire,x\nthat app, great",brakes,x\n',
+        "data.csv",
+        "data.csv:10 has a text with a line that looks like a row; is a quote missing?",
+    ),
     "minus one for no label": (
         table(cycled([0, 1, 2, -1], FAULTS, 12)),
         "data.csv",
@@ -580,6 +626,14 @@ DOUBTED: Mapping[str, tuple[str, str, str]] = {
             "that stands for nothing",
         )
         for label in ["#N/A", "#REF!", "\\N", "(null)", "undefined", "unlabeled", "?"]
+    },
+    **{
+        f"a label for no label, {label}": (
+            table(cycled(["fire", "brakes", label], FAULTS, 12)),
+            "data.csv",
+            f"labels that are one that stands for nothing, as {label}:",
+        )
+        for label in ["unset", "Skip", "missing", "-", "...", "???", "to be labelled"]
     },
     "texts that are often empty": (table(cycled(["fire", "brakes"], ["", *FAULTS], 12)), "data.csv", "empty texts: 2"),
     "texts that pandas wrote as nan": (
@@ -870,6 +924,21 @@ LABELS: Mapping[str, tuple[str, str, str]] = {
         "the label is written as a list",
     ),
     "a list of numbers in a table": (columns("label,text", '"[0, 1]",{text}', "[1 0],{text}"), "data.csv", "as a list"),
+    "Label Studio's choices in a table": (
+        columns("text,label", '{text},"{{""choices"":[""{label}"",""x""]}}"'),
+        "data.csv",
+        "data.csv:2: the label is written as JSON, as Label Studio writes several choices; one label per row is read",
+    ),
+    "a quote that was left out in front": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), "{},{}") + 'fire","smoke, x"\n',
+        "data.csv",
+        "data.csv:13: a double quote inside the label, which no other label has (such rows: 1); put the whole text in",
+    ),
+    "a quote in place of a comma": (
+        table(cycled(["fire", "brakes"], FAULTS, 12), "{},{}") + 'fire"smoke, then flames"\n',
+        "data.csv",
+        "data.csv:13: a double quote inside the label",
+    ),
     "a list in a string": ('{"text": "a", "label": "[\'fire\']"}\n', "data.jsonl", "the label is written as a list"),
     "a header without a label": (
         columns("id,text,mood", "7,{text},{label}"),
@@ -990,6 +1059,22 @@ GOOD: Mapping[str, tuple[str, str]] = {
         "data.csv",
     ),
     "the same list of labels beside a label": (objects({"labels": ["fire"]}), "data.jsonl"),
+    "a label of an inch": (
+        table(cycled(["fire", "brakes"], FAULTS, 12)) + '"19"" rack","the lid"\n"19"" rack","the box"\n',
+        "data.csv",
+    ),
+    "labels with quotes in them": (
+        table(cycled(['the ""new"" one', "brakes"], FAULTS, 12), '"{}","{}"') + '"an ""x","the lid"\n',
+        "data.csv",
+    ),
+    "labels of hashes": (table(cycled(["#fire", "#brakes"], FAULTS, 12)), "data.csv"),
+    "a label C beside C#": (table(cycled(["C", "C#", "#"], FAULTS, 12)), "data.csv"),
+    "a total among others": (table(cycled(["total", "part"], FAULTS, 12)), "data.csv"),
+    "a label of two words, one of which is a label": (table(cycled(["card", "lost card"], FAULTS, 12)), "data.csv"),
+    "several lines of a text, the label between others": (
+        columns("text,label,src", '"{text}, so\nit was, we think",{label},x'),
+        "data.csv",
+    ),
     "a space after each comma": (columns("label, text, place, day", "{label}, {text}, the shop, 3"), "data.csv"),
     "a space after each comma, the text first": (
         columns("text, place, label", "{text}, the shop, {label}"),

@@ -40,8 +40,18 @@ NO_VALUE = frozenset(
         "#n/a", "#nv", "#null!", "#ref!", "#bezug!", "#name?", "#value!", "#wert!", "#div/0!",
     }
 )  # fmt: skip
-NOTHING = NO_VALUE | {"?", "unlabeled", "unlabelled", "not labeled", "not labelled", "todo", "tbd"}
-JOINED = re.compile(r"\s*[,;|/+&]\s*")
+NOTHING = NO_VALUE | {
+    "?", "??", "???", "...", "\u2026", "--", "---", "\u2013", "\u2014", "unlabeled", "unlabelled", "not labeled",
+    "not labelled", "to be labeled", "to be labelled", "to label", "no label", "todo", "tbd", "unset", "not set",
+    "skip", "skipped", "missing",
+}  # fmt: skip
+# A dash is a label of its own beside a plus.
+DASH, PLUS = "-", "+"
+# What repeats the line above, to people.
+DITTO = frozenset({"''", '"', '""', "\u3003", "\u201d", "ditto", "idem", "dito", "same as above"})
+JOINED = re.compile(r"\s*[,;|/+&:]+\s*|\s+and\s+")
+# <c#><java>, as Stack Overflow writes tags.
+IN_BRACKETS = re.compile(r"<[^<>]+>")
 JOINED_NAMED = 3
 BEFORE_A_DELIMITER = re.compile(r"(.*?)\s*[,;|]")
 
@@ -180,8 +190,12 @@ def odd(labels: Sequence[Label]) -> Iterator[str]:
     for words, pattern in ODD.items():
         if names and all(pattern.fullmatch(name) for name in names):
             yield words
-    if any(name.lower() in NOTHING for name in names):
-        yield "one that stands for nothing, as NaN"
+    for name in names:
+        if name.lower() in NOTHING or (name == DASH and PLUS not in names):
+            yield f"one that stands for nothing, as {name}"
+            break
+    if any(name.lower() in DITTO for name in names):
+        yield "one that stands for the label of the line above, as ditto marks"
 
 
 def doubtful(labels: Sequence[Label]) -> Iterator[str]:
@@ -193,13 +207,22 @@ def doubtful(labels: Sequence[Label]) -> Iterator[str]:
             f"the label {negative[0]} is the only one below 0: if it stands for rows without a label, as -1 and -100 "
             "do, take these rows out"
         )
-    known = set(labels)
-    joined = [f'"{name}"' for name in labels if isinstance(name, str) and _are_labels(JOINED.split(name), known)]
+    names = [label for label in labels if isinstance(label, str)]
+    known = {name.casefold() for name in names}
+    joined = [f'"{name}"' for name in names if any(_are_labels(parts, known) for parts in _parts(name.casefold()))]
     if joined:
         yield (
             f"labels that are other labels joined: {', '.join(at_most(joined, JOINED_NAMED))}; one label per row is "
             "learnt, and these are labels of their own"
         )
+
+
+def _parts(name: str) -> Iterator[Sequence[str]]:
+    """Return what a name consists of, if it is others joined, in each way in which it may be."""
+    yield JOINED.split(name)
+    yield name.split()
+    if "".join(parts := IN_BRACKETS.findall(name)) == name:
+        yield parts
 
 
 def with_text(counts: Mapping[Label, int]) -> list[str]:
@@ -219,7 +242,7 @@ def with_text(counts: Mapping[Label, int]) -> list[str]:
 
 
 def _are_labels(parts: Sequence[str], labels: Container[Label]) -> bool:
-    return len(parts) > 1 and all(part in labels for part in parts)
+    return len({*parts}) > 1 and all(part in labels for part in parts)
 
 
 def look_swapped(table: pd.DataFrame) -> bool:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from classifier.errors import at_most
-from classifier.tabular import overflow, unclosed_quotes
+from classifier.tabular import overflow, strays, unclosed_quotes
 from classifier.tabular.columns import HEADERLESS, AmbiguousError, are_names, label_names, recognise, texts
 from classifier.tabular.delimiters import NAMES, SHOWN, TAB, Delimiter
 from classifier.tabular.rivals import Rivals
@@ -155,6 +155,7 @@ class RowParser:
         self._name_rows_in_texts()
         self._name_column_numbers()
         self._show_a_guess()
+        self.result.judge(self.name, strays.findings(self.result.rows[self._before :]))
         self.result.judge(self.name, self._unread.findings(self.result.role))
         self.result.judge(self.name, self._overflow.findings())
         self.result.judge(self.name, self._rivals.findings())

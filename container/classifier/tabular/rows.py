@@ -176,8 +176,18 @@ def label_problem(name: str) -> str:
         return "the label holds a line break or another control character; take it out"
     if not name.isprintable() and any(unicodedata.category(character) in INVISIBLE for character in _bare(name)):
         return "the label holds an invisible character, such as a zero-width space; remove it, or retype the label"
+    return _form_problem(name)
+
+
+def _form_problem(name: str) -> str:
+    """Return what is wrong with a label that another program wrote in its own form."""
     if name[0] in "[({" and LIST.fullmatch(name):
         return "the label is written as a list; one label per row is read: write it alone, without brackets and quotes"
+    if name.startswith('{"') and name.endswith("}"):
+        return (
+            "the label is written as JSON, as Label Studio writes several choices; one label per row is read: write "
+            "the one it has, or remove the row"
+        )
     return ""
 
 

@@ -51,7 +51,7 @@ def suspects(line: int, fields: Sequence[str], columns: Columns, delimiter: str)
         if number < columns.label:  # the row's own end is in the field, and what looks like its end is another's
             rows.append([*before, *_fields(lines[0], delimiter)])
         labels = [as_label(row[columns.label].strip()) for row in rows if len(row) == columns.count]
-        perhaps = _perhaps_labels(lines, whole, columns, delimiter)
+        perhaps = _perhaps_labels(number, lines, whole, columns, delimiter)
         if labels or perhaps:
             yield Suspect(line, labels, len(rows), perhaps)
 
@@ -64,19 +64,24 @@ def _fields(line: str, delimiter: str) -> list[str]:
     return _split(line, delimiter)
 
 
-def _perhaps_labels(lines: Sequence[str], whole: Sequence[str], columns: Columns, delimiter: str) -> list[Label]:
+def _perhaps_labels(
+    number: int, lines: Sequence[str], whole: Sequence[str], columns: Columns, delimiter: str
+) -> list[Label]:
     """Return what would be the labels if a space may follow the delimiter; of labels in front the report says that.
 
     Args:
-        lines: The lines of a field.
+        number: The field's column.
+        lines: The lines of the field.
         whole: Those of them that would be whole rows.
         columns: The table's columns.
         delimiter: What separates them.
     """
     if columns.label == 0:
         return []
-    if columns.label == columns.count - 1:
-        found = [line.rpartition(delimiter)[2] for line in lines[:-1] if delimiter in line and not line.startswith(" ")]
+    if number < columns.label:
+        behind = columns.count - 1 - number
+        ends = [line.rsplit(delimiter, behind) for line in lines[:-1] if not line.startswith(" ")]
+        found = [end[columns.label - number] for end in ends if len(end) == behind + 1]
     else:
         rows = [_split(line, delimiter) for line in whole if not line.startswith(" ")]
         found = [row[columns.label] for row in rows if len(row) == columns.count]
