@@ -227,6 +227,24 @@ SAID: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "auto",
     ),
+    "a header with tabs names the columns, and a semicolon is in each text": (
+        table(
+            [("fire", "the lid broke off"), *cycled(["brakes", "fire"], ["soft; hard", "hot; dry"], 9)],
+            "{}\t{}",
+            "label\ttext\n",
+        ),
+        "data.csv",
+        "auto",
+    ),
+    "a header with bars names the columns, and a semicolon is in each text": (
+        table(
+            [("fire", "the lid broke off"), *cycled(["brakes", "fire"], ["soft; hard", "hot; dry"], 9)],
+            "{1}|{0}",
+            "text|label\n",
+        ),
+        "data.csv",
+        "auto",
+    ),
     "the first line is Excel's": (table(cycled(["fire", "brakes"], FAULTS, 6), "{};{}", "sep=;\n"), "data.csv", "auto"),
     "the name ends in .tsv": (table(cycled(["fire", "brakes"], FAULTS, 6), "{}\t{}"), "data.tsv", "auto"),
     "the hyperparameter says semicolon": (

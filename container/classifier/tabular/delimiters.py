@@ -134,9 +134,10 @@ def _sniffed(sample: str, expected: str, header: str) -> Delimiter:
 def _other(sample: str, rows: Sequence[Sequence[str]], expected: str, header: str) -> str:
     """Return another delimiter that can read the first rows, if the usual one fails; otherwise the usual one."""
     unseparated = all(len(fields) == 1 for fields in rows)
-    for other in NAMES:
+    named = [other for other in NAMES if header != "false" and _names_columns(sample, other)]
+    for other in dict.fromkeys((*named, *NAMES)):
         # Below a header that names the columns, the usual delimiter may be in labels.
-        not_in_label = None if header != "false" and _names_columns(sample, other) else expected
+        not_in_label = None if other in named else expected
         fits = _share_that_fits(_parsed(sample, other), header, not_in_label) if other != expected else 0.0
         if fits == 1 or (unseparated and fits > MOST):
             return other
