@@ -277,6 +277,22 @@ def test_folders_of_texts_that_leave_a_doubt_are_refused_T05(tmp_path: Path, cas
     assert cure in first
 
 
+@pytest.mark.parametrize(
+    ("lines", "more", "warned"),
+    [(5, {}, True), (40, {}, True), (4, {}, False), (40, {"pos/b.txt": "good"}, False), (40, {"a/b.txt": "x"}, False)],
+)
+def test_a_single_file_of_each_label_may_be_a_text_per_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lines: int, more: Files, *, warned: bool
+) -> None:
+    files = {
+        f"{label}/all.txt": "".join(f"It was {label} on day {day}.\n" for day in range(lines))
+        for label in ("pos", "neg")
+    }
+    load({"training": write(tmp_path, {**files, **more})}, 0, 1)
+    words = "training/neg/all.txt: the only file of its label, as of every other, and each has 5 lines or more; a file"
+    assert (words in caplog.text) == warned
+
+
 @pytest.mark.parametrize("case", WARNED)
 def test_what_is_not_read_beside_texts_in_folders_is_warned_of_T27(tmp_path: Path, case: str) -> None:
     files, begin, end = WARNED[case]

@@ -41,6 +41,7 @@ def read_sources(sources: Sequence[Source], dialect: Dialect, found: ReadResult)
             text_folders.read(source, found)
         else:
             _read_table(source, dialect, found)
+    found.general_warnings += text_folders.one_file_each(found.rows)
     _cut(found)
     found.general_warnings += rows.doubtful_headers(found.said_headers, found.rows)
     if sources and not found.rows and not found.problems:

@@ -1,6 +1,6 @@
 """Texts in one file each, in one folder per label: the layout of Keras's ``text_dataset_from_directory``."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePath
 
 from classifier.environment import shown
@@ -12,6 +12,8 @@ TEXT = ".txt"
 # So many files, and so many bytes of them, say what all are.
 FILES_LOOKED_AT = 200
 BYTES_LOOKED_AT = 2 << 20
+# So many lines of the only file of a label may be as many texts.
+LINES_OF_MANY = 5
 LEADS = "its S3 address must lead to the folder that the labels' folders are in"
 
 
@@ -58,6 +60,21 @@ def read(source: Source, result: ReadResult) -> None:
         return
     with files.reading(source, result), files.open_text(source) as file:
         result.rows.append(Row(source.name, 0, as_label(source.label), file.read().rstrip("\r\n")))
+
+
+def one_file_each(rows: Sequence[Row]) -> Iterator[str]:
+    """Warn of labels that have a single file each, of many lines: they may be a text per line.
+
+    Args:
+        rows: All rows of a channel.
+    """
+    texts = [row for row in rows if not row.line]
+    alone = len({row.label for row in texts}) == len(texts) > 1
+    if alone and all(sum(map(bool, map(str.strip, row.record.splitlines()))) >= LINES_OF_MANY for row in texts):
+        yield (
+            f"{texts[0].file}: the only file of its label, as of every other, and each has {LINES_OF_MANY} lines or "
+            "more; a file is one text: if each line is one, write a table of labels and texts"
+        )
 
 
 def _are_texts(paths: Sequence[Path]) -> bool:
