@@ -102,6 +102,7 @@ TABLE: Mapping[str, Broken] = {
     "an empty file": whole("", "data.csv", "the file is empty; write one row per line"),
     "UTF-16": whole(GOOD.encode("utf-16"), "data.csv", "UTF-16, not UTF-8; save the file as UTF-8"),
     "UTF-32": whole(GOOD.encode("utf-32"), "data.csv", "UTF-32, not UTF-8; save the file as UTF-8 (in a shell: iconv"),
+    "UTF-32 without its mark": whole(GOOD.encode("utf-32-be"), "data.csv", "(in a shell: iconv -f UTF-32BE -t UTF-8)"),
     "UTF-16 without its mark": whole(GOOD.encode("utf-16-le"), "data.csv", "save the file as UTF-8"),
     "a workbook": whole(workbook(), "data.xlsx", "an Excel workbook or a ZIP archive, not text; save it as CSV"),
     "a workbook by another name": whole(workbook(), "data.csv", "an Excel workbook or a ZIP archive, not text"),

@@ -11,6 +11,8 @@ from classifier.tabular.keys import SOURCE, SOURCE_REFERENCE
 HEAD_BYTES = 4096
 # In UTF-16 most texts have a byte of zero for every second.
 SHARE_OF_ZEROS = 0.2
+# In UTF-32 every character of four bytes has one or more, and most have two or three.
+SHARE_OF_ZEROS_IN_UTF_32 = 0.4
 AS_CSV = "save it as CSV in UTF-8 (in Excel: 'CSV UTF-8')"
 TO_UTF_8 = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; in a shell: iconv -f UTF-16 -t UTF-8)"
 FROM_UTF_32 = "save the file as UTF-8 (in a shell: iconv -f UTF-32 -t UTF-8)"
@@ -129,10 +131,24 @@ def foreign_format(head: bytes, *, is_json: bool = True) -> str:
     for magic, words in MAGIC.items():
         if re.match(magic, head, re.DOTALL):
             return words
+    if head.count(0) > SHARE_OF_ZEROS_IN_UTF_32 * len(head) and (order := _order_of_utf_32(head)):
+        return f"UTF-32 without its mark, not UTF-8; {FROM_UTF_32.replace('UTF-32', f'UTF-32{order}')}"
     if head.count(0) > SHARE_OF_ZEROS * len(head):
         return f"full of zero bytes: UTF-16, or no text at all; {TO_UTF_8}"
     if not is_json and JSON_OBJECT.match(head):
         return NAMED_OTHERWISE
+    return ""
+
+
+def _order_of_utf_32(head: bytes) -> str:
+    """Return the order of bytes in which the first ones are UTF-32: ``LE``, ``BE``; empty if they are not."""
+    whole = head[: len(head) // 4 * 4]
+    for order in ("LE", "BE"):
+        try:
+            if whole and "\0" not in whole.decode(f"utf-32-{order.lower()}"):
+                return order
+        except UnicodeDecodeError:
+            continue
     return ""
 
 
