@@ -83,6 +83,17 @@ def test_much_is_decoded_anew_each_time(
     assert not np.array_equal(array[[0]], before)
 
 
+def test_some_images_are_chosen_without_decoding_them_and_share_what_is_kept(
+    records: Sequence[images.Record], tmp_path: Path
+) -> None:
+    array = Images([*records, b"no image"], 4, 6)
+    first = array[[0]]
+    (tmp_path / "a.png").unlink()
+    some = array.some(np.array([3, 2, 0])).some(np.array([1, 2]))
+    assert (some.shape, len(some), some.dtype) == ((2, 4, 6, 3), 2, array.dtype)
+    np.testing.assert_array_equal(some[np.array([1, 0])], [first[0], records[2]])
+
+
 def test_a_record_that_is_no_image_is_told() -> None:
     with pytest.raises(PixelsError):
         Images([b"no image"], 4, 6)[[0]]

@@ -1,17 +1,27 @@
 """The glue between a network and its solved top layer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
 
-from classifier.encoders import bert
+import tiny_images
+from classifier.encoders import bert, hub_image
+from classifier.encoders.images import Images
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, solving, top_layer
+from classifier.training.cluster import Cluster
+from classifier.training.interruption import Interruption
 from classifier.training.loop import batches
+from classifier.training.loop.batches import Rows
+from classifier.training.loop.scoring import evaluation_split
 from classifier.training.model import assemble, build_head, softmax
+from classifier.training.solving import Task
 from classifier.training.top_layer import Records, Solution, Wanted
 from scored_networks import TARGETS, TEXTS, scored_on_rows
 
@@ -55,3 +65,33 @@ def test_held_out_rows_that_are_learnt_from_have_the_weights_of_their_labels(
     monkeypatch.setattr(top_layer, "solve", solved)
     solving.solved(network, task)
     np.testing.assert_array_equal(given[0].weights, by_label[TARGETS])
+
+
+def test_no_more_images_than_a_batch_are_in_memory_at_once_beside_those_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Hyperparameters.parse({"train_only_top_layer": "True"})
+    encoder = hub_image.load(tiny_images.write_hub(tmp_path), "tiny")
+    encoder.layer.trainable = False
+    network = assemble(encoder, build_head(2, settings))
+    pixels, targets = list(tiny_images.pixels(200, 8)), np.arange(200, dtype=np.int32) % 2
+    inputs, cluster = batches.tokenize(encoder, pixels), Cluster(tf.distribute.get_strategy())
+    split = evaluation_split(batches.tokenize(encoder, pixels[:80]), targets[:80], cluster)
+    training = Rows(inputs, targets, np.ones(200, np.float32))
+    task = Task(training, False, split, True, settings, None, cluster, Interruption())
+    at_once: list[int] = []
+    read = Images.__getitem__
+
+    def counted(images: Images, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        at_once.append(len(indices))
+        return read(images, indices)
+
+    monkeypatch.setattr(Images, "__getitem__", counted)
+    solved = solving.solved(network, task)
+    assert solved.suspects is not None, "they are searched with the same vectors"
+    assert sum(at_once) == 280, "each is read once"
+    assert max(at_once) == evaluate.BATCH_SIZE
+    vectors = evaluate.Vectors(network.inference.encode, inputs)
+    vectors.of(np.arange(199, -1, -1))
+    assert max(at_once) == evaluate.BATCH_SIZE
+    np.testing.assert_array_equal(vectors.of(np.array([7, 3])), network.inference.encode(inputs.take([7, 3])))

@@ -166,7 +166,7 @@ def _encode(texts: list[str], path: Path) -> None:
 
 def bags_of(encoder: Encoder, inputs: Inputs) -> scipy.sparse.csr_matrix:
     """Return the n-grams of texts that are tokenized."""
-    return ngrams.bags(list(inputs.rows), hashing.codes(solving.vocabulary_size(encoder)))
+    return ngrams.bags(inputs.token_ids, hashing.codes(solving.vocabulary_size(encoder)))
 
 
 MEASURES: Mapping[str, Callable[[str], None]] = {

@@ -3,6 +3,7 @@
 An image is uint8[height, width, 3], red, green and blue, of the size that the encoder reads.
 """
 
+import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,11 +93,19 @@ class Images:
     def __init__(self, records: Sequence[Record], height: int, width: int) -> None:
         self.records = records
         self.shape = (len(records), height, width, 3)
+        self._chosen: NDArray[np.int64] = np.arange(len(records))
         small = int(np.prod(self.shape)) <= min(LARGEST_IN_MEMORY, resources.memory() // SHARE_OF_MEMORY)
         self._kept: dict[int, Pixels] | None = {} if small else None
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._chosen)
+
+    def some(self, indices: NDArray[np.int64]) -> "Images":
+        """Return some images as a lazy array, which shares this one's records and cache."""
+        images = copy.copy(self)
+        images._chosen = self._chosen[indices]  # noqa: SLF001  of the same class
+        images.shape = (len(indices), *self.shape[1:])
+        return images
 
     def __getitem__(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return some images, uint8[indices, height, width, 3].
@@ -107,7 +116,7 @@ class Images:
         some = np.empty((len(indices), *self.shape[1:]), np.uint8)
 
         def put(place: int) -> None:
-            some[place] = self._image(int(indices[place]))
+            some[place] = self._image(int(self._chosen[indices[place]]))
 
         with ThreadPoolExecutor(resources.processors()) as threads:
             for _ in threads.map(put, range(len(indices))):

@@ -139,7 +139,7 @@ def learned(
     codes = hashing.codes(encoder.preprocessor.vocabulary_size)
 
     def read(texts: Texts) -> Records:
-        bags = ngrams.bags(list(batches.tokenize(encoder, texts.records).rows), codes)
+        bags = ngrams.bags(batches.tokenize(encoder, texts.records).token_ids, codes)
         return Records(None, bags, texts.targets, texts.weights)
 
     wanted = Wanted(labels, refit=False, seed=hyperparameters.seed, stopped=stopped)

@@ -128,7 +128,7 @@ def _search(encoder: Encoder, parts: Sequence[_Part], labels: int, seed: int) ->
 
     def known(part: _Part, chosen: NDArray[np.int64]) -> Records:
         vectors = None if part.vectors is None else part.vectors(chosen)
-        bags = ngrams.bags(list(part.inputs.some(chosen).rows), hashing.codes(size)) if size else None
+        bags = ngrams.bags(part.inputs.some(chosen).token_ids, hashing.codes(size)) if size else None
         return Records(vectors, bags, part.targets[chosen], np.ones(len(chosen), np.float32))
 
     ends = np.cumsum([len(part.targets) for part in parts])

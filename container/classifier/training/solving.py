@@ -311,10 +311,10 @@ def _known(
         held_out: Those of its validation rows.
     """
     mine = task.mine()
-    training = _read(network, task.training.inputs.some(mine), vectors)
+    training = _read(network, task.training.inputs, mine, vectors)
     training |= {"targets": task.training.targets[mine], "weights": task.training.weights[mine]}
     learnt = _records(_joined(task.cluster, training))
-    validation = _read(network, task.validation.inputs, held_out)
+    validation = _read(network, task.validation.inputs, np.arange(len(task.validation.inputs)), held_out)
     targets = task.validation.targets
     weights = np.ones(_labels(network), np.float32)
     weights[learnt.targets] = learnt.weights  # the rows of a label have the same one; these may be learnt from, too
@@ -322,11 +322,20 @@ def _known(
     return learnt, _records(_joined(task.cluster, validation) | known)
 
 
-def _read(network: Network, inputs: Inputs, vectors: NDArray[np.float32] | None) -> dict[str, NDArray[Any]]:
-    """Return what is known of records, as arrays: their vectors, and the buckets and the number of their n-grams."""
+def _read(
+    network: Network, inputs: Inputs, chosen: NDArray[np.int64], vectors: NDArray[np.float32] | None
+) -> dict[str, NDArray[Any]]:
+    """Return what is known of records, as arrays: their vectors, and the buckets and the number of their n-grams.
+
+    Args:
+        network: The network.
+        inputs: The inputs of the encoder; only token ids are read.
+        chosen: The indices of the records among these, int64[records].
+        vectors: The vectors of the records; None if they are not used.
+    """
     arrays: dict[str, NDArray[Any]] = {} if vectors is None else {"vectors": vectors}
     if size := vocabulary_size(network.encoder):
-        bags = ngrams.bags(list(inputs.rows), hashing.codes(size))
+        bags = ngrams.bags(inputs.some(chosen).token_ids, hashing.codes(size))
         arrays |= {"buckets": bags.indices, "counts": np.diff(bags.indptr)}
     return arrays
 

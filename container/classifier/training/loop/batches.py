@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifier.backends.padding import padded
 from classifier.encoders import Encoder
+from classifier.encoders.images import Images
 from classifier.encoders.texts import TokenPreprocessor, encoded
 from classifier.training import hardware
 from classifier.training.interruption import Interruption
@@ -29,17 +30,25 @@ class Inputs:
     """The inputs of a network.
 
     Attributes:
-        rows: The token ids of each text, int32[length]; or one array whose first axis is the records.
+        rows: The token ids of each text, int32[length]; or one array whose first axis is the records, which of images
+            is lazy.
         limit: The length of the longest row that the network can read.
         multiple: The length of a batch is rounded up to a multiple of this, which keeps the number of shapes small.
     """
 
-    rows: list[NDArray[np.int32]] | NDArray[Any]
+    rows: list[NDArray[np.int32]] | NDArray[Any] | Images
     limit: int = sys.maxsize
     multiple: int = 1
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def token_ids(self) -> list[NDArray[np.int32]]:
+        """The token ids of each text, which these inputs must be."""
+        if not isinstance(self.rows, list):
+            raise TypeError("these inputs are no token ids")
+        return self.rows
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the length of each row, int64[rows], by which similar rows are batched; 1 for rows of an array."""
@@ -54,9 +63,11 @@ class Inputs:
         return padded([self.rows[index] for index in indices], self.multiple, self.limit)
 
     def some(self, indices: NDArray[np.int64]) -> "Inputs":
-        """Return the inputs with these indices, int64[rows]."""
+        """Return the inputs with these indices, int64[rows]; images are not decoded yet."""
         if isinstance(self.rows, list):
             return replace(self, rows=[self.rows[index] for index in indices])
+        if isinstance(self.rows, Images):
+            return replace(self, rows=self.rows.some(indices))
         return replace(self, rows=self.rows[indices])
 
     @property
