@@ -1,8 +1,10 @@
 """What is said of data before training: in the job's log, and by the check command."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -10,6 +12,7 @@ from channels import load
 from classifier.errors import UserError
 from classifier.training import data
 from jobs import ROOT, check_data
+from jobs import ROWS as READABLE
 
 TEXTS = [f"secret{number} word " + "more " * (number % 7) for number in range(40)]
 ROWS = [(("fire", "brakes")[number % 2], text) for number, text in enumerate(TEXTS)]
@@ -354,6 +357,59 @@ def test_the_command_finds_what_training_refuses_later(tmp_path: Path) -> None:
     ended = check_data("check", write(tmp_path, "training", [("fire", "a"), ("fire", "b")]))
     assert ended.returncode == 1
     assert "every row has the same label" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("training", "validation", "problem"),
+    [
+        (["fire", "brakes"], [], "the labels are names, and those of the model to train further are integers"),
+        ([1], [], ""),
+        ([1, 2], [], ""),
+        ([1, 2], [0], ""),
+        ([1, 2], [3], "a label that no training row has"),
+    ],
+)
+def test_the_command_knows_the_labels_of_a_model_that_is_trained_further(
+    tmp_path: Path, tiny_model: Path, training: list[str | int], validation: list[str | int], problem: str
+) -> None:
+    channels = [
+        write(tmp_path, name, [(str(labels[row % len(labels)]), text) for row, (_, text) in enumerate(READABLE[:11])])
+        for name, labels in (("training", training), ("validation", validation))
+        if labels
+    ]
+    ended = check_data(
+        "check", *channels[:1], *(f"--validation={each}" for each in channels[1:]), "--model", tiny_model
+    )
+    assert (ended.returncode, ended.stderr) == (bool(problem), "")
+    assert problem in ended.stdout
+    assert ("no training row has these labels, so the model may forget them: 0" in ended.stdout) == (not problem)
+
+
+def test_the_command_reads_texts_as_a_model_that_is_trained_further_reads_them(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    model = copytree(tiny_model, tmp_path / "model")
+    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    manifest["hyperparameters"]["max_sequence_length"] = 7
+    manifest["encoder"]["long_texts"] = "head_tail"
+    (model / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    training = write(tmp_path, "training", [(str(label), text) for label, text in READABLE[:11]])
+    assert "max_sequence_length=7 long_texts=head_tail" in check_data("check", training, "--model", model).stdout
+    asked = check_data("check", training, "--model", model, "--max-sequence-length", "9").stdout
+    assert "max_sequence_length=9 long_texts=head_tail" in asked
+
+
+def test_the_command_counts_by_the_length_that_an_encoder_reads_by_default(tmp_path: Path) -> None:
+    rows = [(label, text * 40) for label, text in ROWS]
+    ended = check_data("check", write(tmp_path, "training", rows), "--model-id", "linear")
+    assert ended.returncode == 0
+    assert "max_sequence_length=4096" in ended.stdout
+
+
+def test_the_command_finds_that_candidates_can_not_be_compared(tmp_path: Path) -> None:
+    ended = check_data("check", write(tmp_path, "training", [("fire", "a"), ("brakes", "b")]), "--model-id", "auto")
+    assert ended.returncode == 1
+    assert "candidates are compared on validation rows, and there are none" in ended.stdout
 
 
 def test_the_command_takes_the_users_word_on_headers(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from classifier import MODALITY_NAMES, artifact, environment, modalities
@@ -20,16 +21,32 @@ from classifier.tabular.dialect import AUTO, Dialect
 from classifier.tabular.files import Source
 from classifier.tabular.rows import BadDataError, Problem, ReadResult
 from classifier.training import data, reading, warm_start
-from classifier.training.data import Data
+from classifier.training.data import Data, Tables
 from classifier.training.reading import Reader
+from classifier.training.warm_start import Previous
 
 GOOD, BAD = 0, 1
 GROUPS_SHOWN = 20
 LINES_SHOWN = 8
 PREFIX = "event=data "
-DEFAULTS = Hyperparameters.parse({})
+OF_THE_JOB = ("model_id", "max_sequence_length")  # arguments that are hyperparameters of the job
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a job would make of the arguments.
+
+    Attributes:
+        channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
+        previous: The model of this image that the channel holds; None without one.
+        hyperparameters: The job's hyperparameters.
+    """
+
+    channel: Path | None
+    previous: Previous | None
+    hyperparameters: Hyperparameters
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,9 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("a file is given twice")
     if given.suspects and not given.deep:
         parser.error("--suspects needs --deep, which searches for suspect labels")
-    rows, problems = _checked(sources, found, modality, given)
-    if rows is not None and given.deep:
-        problems = _searched(rows, given)
+    with tempfile.TemporaryDirectory() as scratch:
+        problems = _problems(sources, found, modality, given, Path(scratch))
     # Problems are printed before the log lines on the same files.
     for line in [*at_most(_grouped(problems), GROUPS_SHOWN), *held_back.lines]:
         print(line)  # noqa: T201  the program's output
@@ -70,51 +86,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return BAD if problems else GOOD
 
 
-def _checked(
+def _problems(
     sources: Mapping[str, Sequence[Source]],
     found: Mapping[str, ReadResult],
     modality: Modality,
     given: argparse.Namespace,
-) -> tuple[Data | None, Sequence[Problem | str]]:
-    """Read and check files as a job would before training; return their rows, or the problems that would end it."""
+    scratch: Path,
+) -> Sequence[Problem | str]:
+    """Check files as a job would before training, and search them if that is asked for.
+
+    Returns:
+        The problems that would end the job.
+    """
     try:
         tables = data.read_sources(sources, Dialect(given.header, given.delimiter), found, modality)
-        labels = data.labels_of(tables)
-        reader = "" if modality.is_array else _reader(given)
-        rows = data.prepare(
-            tables,
-            labels,
-            DEFAULTS.validation_split_ratio,
-            DEFAULTS.seed,
-            max_sequence_length=None if isinstance(reader, Reader) else given.max_sequence_length,
-        )
-        if reader:
-            reading.check(tables, reader, given.max_sequence_length, DEFAULTS.long_texts)
+        job = _job(given, modality, scratch)
+        rows = _prepared(tables, job)
+        if given.deep:
+            _search(rows, job, given.suspects, scratch)
     except BadDataError as error:
-        return None, error.found
+        return error.found
     except UserError as error:
-        return None, error.problems
-    return rows, ()
+        return error.problems
+    return ()
 
 
-def _searched(rows: Data, given: argparse.Namespace) -> Sequence[str]:
-    """Search the training and validation rows for suspect labels, and log and write them; return problems.
+def _job(given: argparse.Namespace, modality: Modality, scratch: Path) -> _Job:
+    """Read the model channel and choose the hyperparameters as a job does.
+
+    Raises:
+        UserError: The channel holds a model that can't be trained further.
+    """
+    channel = resolve.opened(given.model, scratch / "channel") if given.model else None
+    previous = warm_start.read(channel, modality) if channel else None
+    defaults = previous.defaults if previous else catalog.defaults_of(modality, brought=channel is not None)
+    asked = {name: value for name in OF_THE_JOB if (value := getattr(given, name)) is not None}
+    return _Job(channel, previous, Hyperparameters.from_values({**asked, "modality": modality.name}, defaults))
+
+
+def _prepared(tables: Tables, job: _Job) -> Data:
+    """Return the rows of a job that gets so far, and log what it would log of them.
+
+    Raises:
+        UserError: The job would end before training.
+    """
+    hyperparameters, previous = job.hyperparameters, job.previous
+    is_array = tables.modality.is_array
+    reader = None if is_array else reading.of_job(job.channel, previous, hyperparameters.model_id)
+    kept = warm_start.kept_labels(previous, hyperparameters.reinitialize_top_layer)
+    rows = data.prepare(
+        warm_start.read_as_before(previous, tables),
+        data.labels_of(tables, kept),
+        hyperparameters.validation_split_ratio,
+        hyperparameters.seed,
+        max_sequence_length=None if isinstance(reader, Reader) else hyperparameters.max_sequence_length,
+    )
+    data.check_validation(len(rows.validation.records), hyperparameters)
+    if reader is not None:
+        reading.check(tables, reader, hyperparameters.max_sequence_length, hyperparameters.long_texts)
+    warm_start.report_labels(kept, rows)
+    warm_start.warn_of_known_rows(previous, rows)
+    return rows
+
+
+def _search(rows: Data, job: _Job, file: Path | None, scratch: Path) -> None:
+    """Search the training and validation rows for suspect labels, and log and write them.
 
     Suspects are no problems: whether a label is wrong is for a person to decide.
+
+    Raises:
+        UserError: The encoder can't be loaded.
     """
     environment.set_defaults({**VARIABLES, "TF_CPP_MIN_LOG_LEVEL": "2", "TF_USE_LEGACY_KERAS": "1"})
     from classifier.training import label_check  # noqa: PLC0415  imports TensorFlow, which takes seconds
 
-    asked = {name: getattr(given, name) for name in ("model_id", "max_sequence_length")}
-    own = {name: value for name, value in asked.items() if value not in (getattr(DEFAULTS, name), AUTO_MODEL)}
-    defaults = catalog.defaults_of(rows.modality, brought=given.model is not None)
-    hyperparameters = Hyperparameters.from_values({**own, "modality": rows.modality.name}, defaults)
-    try:
-        suspects = label_check.in_files(rows, hyperparameters, given.model)
-    except UserError as error:
-        return error.problems
+    hyperparameters = job.hyperparameters
+    if hyperparameters.model_id == AUTO_MODEL:  # the candidates with an encoder know most of the texts
+        hyperparameters = replace(hyperparameters, model_id=rows.modality.default_model_id)
+    suspects = label_check.in_files(rows, hyperparameters, job.channel, job.previous, scratch)
     if suspects is None:
-        return ()
+        return
     table = suspects.table(rows.training, rows.validation, rows.labels)
     lines = [
         f"{place}: label {label}, which may be {suggested} (score {score:.2f})"
@@ -122,16 +173,8 @@ def _searched(rows: Data, given: argparse.Namespace) -> Sequence[str]:
     ]
     for line in at_most(lines, GROUPS_SHOWN):
         log.info("%s", line)
-    if given.suspects:
-        artifact.write_whole(given.suspects, table.to_csv(index=False))
-    return ()
-
-
-def _reader(given: argparse.Namespace) -> Reader | str:
-    """Return the tokenizer of the encoder that a job would use, or the reason why it can't be checked."""
-    with tempfile.TemporaryDirectory() as scratch:
-        channel = given.model and resolve.opened(given.model, Path(scratch))
-        return reading.of_job(channel, warm_start.read(channel) if channel else None, given.model_id)
+    if file:
+        artifact.write_whole(file, table.to_csv(index=False))
 
 
 def _grouped(problems: Sequence[Problem | str]) -> list[str]:
@@ -176,12 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         default=modalities.AUTO,
         help="whether the files are tables of text, or folders of images",
     )
-    command.add_argument(
-        "--model-id",
-        default=DEFAULTS.model_id,
-        metavar="ID",
-        help="the encoder: a value of the hyperparameter model_id",
-    )
+    command.add_argument("--model-id", metavar="ID", help="the encoder: a value of the hyperparameter model_id")
     command.add_argument(
         "--model", type=_folder, metavar="FOLDER", help="the folder of the channel model, with the encoder's files"
     )
@@ -194,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--suspects", type=_new_file, metavar="FILE", help="with --deep: where to write all of them, as CSV"
     )
-    command.add_argument("--max-sequence-length", type=_tokens, default=DEFAULTS.max_sequence_length, metavar="N")
+    command.add_argument("--max-sequence-length", type=_tokens, metavar="N")
     return parser
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from classifier import hashing
 from classifier.encoders import NO_VECTORS, Encoder, ngrams
-from classifier.encoders.resolve import opened
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, load_encoder, solving, suspect_labels, warm_start
+from classifier.training import evaluate, load_encoder, solving, suspect_labels
 from classifier.training.cluster import local
 from classifier.training.data import Data
 from classifier.training.evaluate import Vectors
@@ -26,6 +24,7 @@ from classifier.training.model import Network
 from classifier.training.solving import Task
 from classifier.training.suspect_labels import Suspects
 from classifier.training.top_layer import Records
+from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +83,17 @@ def before_training(network: Network, task: Task, fit_spec: FitSpec, vectors: Ve
         return None
 
 
-def in_files(rows: Data, hyperparameters: Hyperparameters, channel: Path | None) -> Suspects | None:
+def in_files(
+    rows: Data, hyperparameters: Hyperparameters, channel: Path | None, previous: Previous | None, scratch: Path
+) -> Suspects | None:
     """Search rows that were read from files, without a job.
 
     Args:
         rows: The rows.
         hyperparameters: Those that choose and configure the encoder.
-        channel: The folder of the ``model`` channel; None without one.
+        channel: The folder with the ``model`` channel's files, unpacked; None without that channel.
+        previous: The model of this image that the channel holds; None without one.
+        scratch: A folder for converted files.
 
     Returns:
         The suspects, by the index of the row among the training rows followed by the validation rows; None if the log
@@ -99,18 +102,14 @@ def in_files(rows: Data, hyperparameters: Hyperparameters, channel: Path | None)
     Raises:
         UserError: The encoder can't be loaded.
     """
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        unpacked = None if channel is None else opened(channel, scratch / "model")
-        previous = None if unpacked is None else warm_start.read(unpacked, rows.modality)
-        files = load_encoder.find(unpacked, previous, hyperparameters, scratch, rows.modality)
-        encoder = load_encoder.load(files, unpacked, hyperparameters, rows, local())
-        encode = evaluate.compiled(encoder.layer, encoder.preprocessor.signature) if _is_pretrained(encoder) else None
-        parts = []
-        for split in (rows.training, rows.validation):
-            inputs = batches.tokenize(encoder, split.records)
-            parts.append(_Part(inputs, None if encode is None else Vectors(encode, inputs).of, split.targets))
-        return _search(encoder, parts, len(rows.labels), hyperparameters.seed)
+    files = load_encoder.find(channel, previous, hyperparameters, scratch, rows.modality)
+    encoder = load_encoder.load(files, channel, hyperparameters, rows, local())
+    encode = evaluate.compiled(encoder.layer, encoder.preprocessor.signature) if _is_pretrained(encoder) else None
+    parts = []
+    for split in (rows.training, rows.validation):
+        inputs = batches.tokenize(encoder, split.records)
+        parts.append(_Part(inputs, None if encode is None else Vectors(encode, inputs).of, split.targets))
+    return _search(encoder, parts, len(rows.labels), hyperparameters.seed)
 
 
 def _is_pretrained(encoder: Encoder) -> bool:
