@@ -52,7 +52,8 @@ class Straight:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, shallow_encoder: Path) -> Straight:
-    job = Job.create(tmp_path_factory.mktemp("straight") / "ml", encoder=shallow_encoder)
+    job = Job.create(tmp_path_factory.mktemp("straight") / "ml")
+    copytree(shallow_encoder, job.base / "input" / "data" / "model" / "my-bert")
     job.channel("training", rows(ROWS * 4))
     job.channel("test", rows(ROWS))
     job.configure(hyperparameters=SETTINGS)
@@ -66,17 +67,21 @@ def test_without_a_budget_every_candidate_is_trained_and_the_best_is_exported(st
     auto, log = straight.job, straight.log
     found = leaderboard(auto)
     assert [list(row) for row in found] == [COLUMNS] * 3
-    assert found[0]["model"] == "linear"
+    assert [row["model"] for row in found] == ["linear", "my-bert", "my-bert"]
     assert [row["hyperparameters"] for row in found] == [
         "", "train_only_top_layer=True", "train_only_top_layer=False",
     ]  # fmt: skip
     assert all(row["note"] == "" and float(row["seconds"]) > 0 for row in found)
     best = max(found, key=lambda row: (float(row["val_accuracy"]), -float(row["val_loss"])))
     assert [row["chosen"] for row in found] == [str(row is best) for row in found]
-    assert auto.manifest["hyperparameters"]["model_id"] == best["model"]
+    assert auto.manifest["encoder"]["name"] == best["model"]
     assert auto.manifest["metrics"]["val_loss"] == pytest.approx(float(best["val_loss"]))
     assert log.count("event=test rows=12") == 1  # of the chosen model only
     assert log.count("event=leaderboard") == 3
+    for name in ("top layer", "whole network"):
+        assert f"event=candidate name='{name}' encoder='my-bert' train_only_top_layer=" in log
+        assert f"event=leaderboard model='{name}' encoder='my-bert' val_loss=" in log
+    assert "all-minilm" not in log
     assert 'id="candidates"' in (auto.base / "output" / "data" / "report.html").read_text(encoding="utf-8")
     runs = {path.parent.name for path in (auto.base / "output" / "tensorboard").rglob("events.*")}
     assert runs == {"linear", "top-layer", "whole-network"}
@@ -94,6 +99,7 @@ def test_what_does_not_fit_is_skipped(auto: Job, monkeypatch: pytest.MonkeyPatch
     assert others[0]["note"].startswith("skipped: would take about 480000")
     assert others[1]["note"].startswith("skipped: an epoch would take about 128000000 s, and 999")
     assert [row["val_accuracy"] for row in others] == ["", ""]
+    assert [row["model"] for row in others] == ["model channel"] * 2
 
 
 def test_a_whole_network_gets_as_many_epochs_as_fit_and_after_a_restart_as_many(
@@ -115,7 +121,7 @@ def test_a_time_that_is_measured_is_that_of_a_text(auto: Job, caplog: pytest.Log
 
 def test_the_top_layers_trial_says_more_about_an_epoch_than_a_sample_of_texts() -> None:
     linear, tried, failed = (
-        candidates.Trial(name, {}, Hyperparameters.parse({}), seconds=10.0, metrics=metrics)
+        candidates.Trial(name, {}, Hyperparameters.parse({}), "linear", seconds=10.0, metrics=metrics)
         for name, metrics in (("linear", {"val_loss": 1.0}), ("top layer", {"val_loss": 1.0}), ("top layer", {}))
     )
     assert candidates._at_most(0.5, [linear, tried], read=100) == pytest.approx(0.1)
@@ -177,7 +183,8 @@ def test_a_candidate_with_an_error_of_the_program_leaves_the_others(
 def test_a_job_that_is_killed_ends_as_one_that_was_not(
     straight: Straight, tmp_path: Path, shallow_encoder: Path
 ) -> None:
-    killed = Job.create(tmp_path / "killed", encoder=shallow_encoder)
+    killed = Job.create(tmp_path / "killed")
+    copytree(shallow_encoder, killed.base / "input" / "data" / "model" / "my-bert")
     killed.channel("training", rows(ROWS * 4))
     killed.configure(hyperparameters=SETTINGS)
     killed.stop_at("event=candidate name='whole network'", signal.SIGKILL)

@@ -19,10 +19,11 @@ import pandas as pd
 from classifier import DEFAULT_ENCODER, __version__, artifact, resources
 from classifier.artifact import Label
 from classifier.encoders import catalog, long_texts
-from classifier.encoders.resolve import EncoderFiles
+from classifier.encoders.resolve import EncoderFiles, recognised
 from classifier.environment import Environment
 from classifier.errors import UserError
 from classifier.hyperparameters import AUTO_MODEL, LINEAR, STEPWISE, Hyperparameters
+from classifier.modalities import Modality
 from classifier.report import LEADERBOARD
 from classifier.training import evaluate, job, load_encoder, recipe
 from classifier.training.context import JobContext
@@ -72,10 +73,11 @@ class Trial:
 
     Attributes:
         name: Its name.
-        settings: The hyperparameters in which it differs.
+        settings: The hyperparameters in which it differs, beside the model.
+        hyperparameters: All of its hyperparameters.
+        encoder: The name of its encoder.
         seconds: How long it took.
         note: Why it was skipped or stopped; empty if neither.
-        hyperparameters: All of its hyperparameters.
         outcome: Its model; None if it has none, or isn't the best.
         metrics: Its metrics on the validation rows.
     """
@@ -83,6 +85,7 @@ class Trial:
     name: str
     settings: Mapping[str, Any]
     hyperparameters: Hyperparameters
+    encoder: str
     seconds: float = 0.0
     note: str = ""
     outcome: Outcome | None = None
@@ -182,7 +185,10 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
     suspects = None  # of the last candidate that searched, which knew most of the texts
     for candidate in CANDIDATES:
         trial = _planned(candidate, rows, hyperparameters, context, trials)
-        log.info("event=candidate name=%r %s note=%r", trial.name, _shown(trial.settings), trial.note)
+        log.info(
+            "event=candidate name=%r encoder=%r %s note=%r",
+            trial.name, trial.encoder, _shown(trial.settings), trial.note,
+        )  # fmt: skip
         if not trial.note:
             trial = _tried(trial, untested, context, failures)
         suspects = trial.outcome.suspects or suspects if trial.outcome else suspects
@@ -196,8 +202,8 @@ def train(rows: Data, hyperparameters: Hyperparameters, context: JobContext) -> 
         )
     for trial in trials:
         log.info(
-            "event=leaderboard model=%r %s seconds=%.1f chosen=%s note=%r",
-            trial.name, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
+            "event=leaderboard model=%r encoder=%r %s seconds=%.1f chosen=%s note=%r",
+            trial.name, trial.encoder, _figures(trial), trial.seconds, trial.name == best.name, trial.note,
         )  # fmt: skip
     given = replace(best.model.hyperparameters, suspect_labels=hyperparameters.suspect_labels)
     outcome = replace(tested(best.model, rows, context.interruption), suspects=suspects, hyperparameters=given)
@@ -209,16 +215,16 @@ def _planned(
 ) -> Trial:
     """Return a candidate's trial, with a note if it is skipped."""
     given = {name: getattr(hyperparameters, name) for name in hyperparameters.given}
+    settings = {name: value for name, value in candidate.settings.items() if name != "model_id"}
     if candidate.settings["model_id"] == LINEAR and hyperparameters.ngram_features == "false":
-        return Trial(candidate.name, candidate.settings, hyperparameters, note="skipped: ngram_features=False")
+        return Trial(candidate.name, settings, hyperparameters, LINEAR, note="skipped: ngram_features=False")
     defaults = catalog.defaults_of(rows.modality, brought=context.channel is not None)
     chosen = Hyperparameters.from_values({**given, **candidate.settings}, defaults)
-    settings = {**candidate.settings, "model_id": defaults(candidate.settings["model_id"])["model_id"]}
     if chosen.train_only_top_layer:  # hyperparameters of steps are for the whole network
         chosen = replace(chosen, given=chosen.given - STEPWISE)
     if not chosen.solves_top_layer and any(each.metrics for each in trials):  # these have searched for suspect labels
         chosen = replace(chosen, suspect_labels=False)
-    trial = Trial(candidate.name, settings, chosen)
+    trial = Trial(candidate.name, settings, chosen, _encoder(chosen.model_id, context, rows.modality))
     if context.interruption.requested() and any(each.metrics for each in trials):
         return replace(trial, note="skipped: the job was told to stop")
     if chosen.time_budget is None or chosen.model_id == LINEAR:
@@ -227,6 +233,16 @@ def _planned(
         return _fitting(trial, rows, context, trials)
     except UserError as error:
         return replace(trial, note=f"failed: {error}")
+
+
+def _encoder(model_id: str, context: JobContext, modality: Modality) -> str:
+    """Return the name of the encoder that a candidate has, as far as it is known before it is loaded."""
+    if context.channel is None or model_id == LINEAR:
+        return model_id
+    try:
+        return recognised(context.channel, load_encoder.MODEL_CHANNEL, modality).name
+    except UserError:  # which the candidate fails by
+        return load_encoder.MODEL_CHANNEL
 
 
 def _fitting(trial: Trial, rows: Data, context: JobContext, trials: Sequence[Trial]) -> Trial:
@@ -311,7 +327,13 @@ def _tried(trial: Trial, rows: Data, context: JobContext, failures: list[Excepti
         seconds = time.monotonic() - started
         log.exception("event=candidate name=%r seconds=%.1f", trial.name, seconds)
         return replace(trial, seconds=seconds, note=f"failed: {type(error).__name__}, see the log")
-    done = replace(trial, seconds=time.monotonic() - started, outcome=model, metrics=model.trained.metrics)
+    done = replace(
+        trial,
+        encoder=model.trained.encoder.name,
+        seconds=time.monotonic() - started,
+        outcome=model,
+        metrics=model.trained.metrics,
+    )
     epochs = len(model.history)
     judged = model.predictions.get("validation")
     if judged is None or len(judged.targets) < len(rows.validation.records):
@@ -357,8 +379,8 @@ def write(folder: Path, best: Trial, trials: Sequence[Trial]) -> None:
     """Write all candidates with their figures, as :data:`classifier.report.LEADERBOARD`."""
     table = pd.DataFrame(
         {
-            "model": trial.settings["model_id"],
-            "hyperparameters": _shown({name: each for name, each in trial.settings.items() if name != "model_id"}),
+            "model": trial.encoder,
+            "hyperparameters": _shown(trial.settings),
             **{name: trial.metrics.get(name) for name in FIGURES if name in best.metrics},
             "seconds": round(trial.seconds, 1),
             "chosen": trial.name == best.name,

@@ -24,6 +24,7 @@ from classifier.training.warm_start import Previous
 
 log = logging.getLogger(__name__)
 
+MODEL_CHANNEL = "model channel"  # the name of an encoder there whose files have none
 FROM_SCRATCH_FAMILIES = frozenset(family for each in MODALITIES.values() for family in each.from_scratch.values())
 
 
@@ -74,7 +75,7 @@ def _found(channel: Path | None, previous: Previous | None, model_id: str, modal
             )
         return None
     if channel is not None:
-        return recognised(channel, "model channel", modality)
+        return recognised(channel, MODEL_CHANNEL, modality)
     return in_image(model_id, PRETRAINED_FOLDER, modality)
 
 
