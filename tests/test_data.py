@@ -8,6 +8,7 @@ import pytest
 
 from channels import load
 from classifier.errors import UserError
+from classifier.hyperparameters import Hyperparameters
 from classifier.modalities.text import LONGEST
 from classifier.tabular.dialect import Dialect
 from classifier.training import data
@@ -153,6 +154,19 @@ def test_too_few_rows_to_hold_any_out_are_mentioned(tmp_path: Path, caplog: pyte
     loaded = load(channels(tmp_path, training="0,a\n1,b\n"), 0.9, 1)
     assert loaded.validation.records == ()
     assert "there will be no val_accuracy" in caplog.text
+    assert "a label needs two or more, one of which is always trained on" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "cure"), [("0", "set validation_split_ratio above 0"), ("0.5", "a label needs two or more")]
+)
+def test_a_job_that_needs_validation_rows_is_told_how_to_get_some(tmp_path: Path, ratio: str, cure: str) -> None:
+    asked = Hyperparameters.parse({"early_stopping": "True", "validation_split_ratio": ratio})
+    loaded = load(channels(tmp_path, training="0,a\n1,b\n"), asked.validation_split_ratio, 1)
+    with pytest.raises(
+        UserError, match=f"validation rows, and there are none; add a channel 'validation', or .*{cure}"
+    ):
+        data.check_validation(len(loaded.validation.records), asked)
 
 
 def test_a_validation_label_without_training_rows_is_named(tmp_path: Path) -> None:

@@ -230,6 +230,23 @@ def test_windows_are_chosen_where_more_than_five_percent_of_the_texts_are_longer
     assert f"tokens_beyond_max_sequence_length={20 * longer} " in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("given", "inherited", "reason"),
+    [
+        ({}, {}, "the lengths"),
+        ({"long_texts": "windows"}, {}, "given"),
+        ({}, {"long_texts": "windows"}, "the model that is trained further"),
+        ({"long_texts": "auto"}, {"long_texts": "windows"}, "the lengths"),
+    ],
+)
+def test_it_is_said_why_texts_are_read_as_they_are(
+    given: dict[str, str], inherited: dict[str, str], reason: str, plain: Encoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        choose(plain, ["good"], Hyperparameters.from_values(given, lambda _: inherited), local())
+    assert f"long_texts_from='{reason}'" in caplog.text
+
+
 def test_texts_that_even_windows_do_not_read_whole_are_counted(
     plain: Encoder, caplog: pytest.LogCaptureFixture
 ) -> None:

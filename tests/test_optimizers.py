@@ -3,7 +3,10 @@
 import pytest
 import tensorflow as tf
 
+from classifier import IMAGE
+from classifier.encoders import catalog
 from classifier.hyperparameters import SCHEMA, Hyperparameters
+from classifier.modalities import MODALITIES
 from classifier.training.loop import optimizers
 from classifier.training.loop.optimizers import LearningRate
 
@@ -27,6 +30,16 @@ def test_the_default_learning_rate_depends_on_what_is_trained(
 ) -> None:
     rate = optimizers.choose_learning_rate(Hyperparameters.parse(given), transformer=transformer)
     assert (rate.peak, rate.schedule) == (peak, schedule)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [({}, "default for pre-trained encoders of this kind"), ({"learning_rate": 0.01}, "given")],
+)
+def test_a_learning_rate_is_given_only_if_the_job_gives_it(given: dict[str, float], reason: str) -> None:
+    settings = Hyperparameters.from_values(given, catalog.defaults_of(MODALITIES[IMAGE], brought=True))
+    rate = optimizers.choose_learning_rate(settings, transformer=False)
+    assert (rate.peak, rate.reason) == (0.01, reason)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])

@@ -76,7 +76,9 @@ def test_a_gain_that_is_small_is_not_worth_the_rounding(tried: Tried, tiny_encod
     ("family", "settings", "expected"),
     [
         ("hub", {"mixed_precision": "bfloat16"}, Precision("float32", "a SavedModel has dtypes of its own")),
+        ("hub_image", {"mixed_precision": "bfloat16"}, Precision("float32", "a SavedModel has dtypes of its own")),
         ("bert", {"mixed_precision": "float16"}, Precision("float16", "given")),
+        ("efficientnet", {"mixed_precision": "bfloat16"}, Precision("bfloat16", "given")),
         (
             "bert",
             {"train_only_top_layer": "True"},

@@ -334,7 +334,7 @@ class Schema(BuiltIn):
         "The dtype in which the network computes; weights and the exported model are float32. `auto` is bfloat16 on a "
         "GPU that supports it (compute capability 8) and float16 on one with capability 7; on a CPU with bfloat16 "
         "instructions, the faster dtype in a benchmark, if a whole transformer takes 200 steps or more; else float32.",
-        when="BERT checkpoints, `cnn`, `lstm`",
+        when="all networks but TensorFlow Hub's SavedModels",
     )
     jit_compile: str = hyperparameter(
         choice("auto", "true", "false"),

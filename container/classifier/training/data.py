@@ -28,9 +28,11 @@ log = logging.getLogger(__name__)
 # Channels without rows; the last two are the SageMaker SDK's own.
 NO_ROWS = frozenset({"model", "code", "sm_drivers"})
 FILES_NAMED = 5
-NO_VALIDATION = (
-    "hyperparameter {}: {} validation rows, and there are none; add a channel 'validation', or set "
-    "validation_split_ratio above 0"
+NO_VALIDATION = "hyperparameter {}: {} validation rows, and there are none; {}"
+HOLD_OUT = "add a channel 'validation', or set validation_split_ratio above 0"
+HOLD_OUT_MORE = (
+    "add a channel 'validation', or more rows to hold some out: a label needs two or more, one of which is always "
+    "trained on, and few rows need a larger validation_split_ratio"
 )
 # The share of rows that is held out by hash is far from the requested one if it is off by this factor and by this many
 # rows. For a single label, which has fewer rows, chance alone accounts for larger factors.
@@ -295,7 +297,8 @@ def check_validation(rows: int, hyperparameters: Hyperparameters) -> None:
         (f"model_id={AUTO_MODEL}", "candidates are compared on"): hyperparameters.model_id == AUTO_MODEL,
         (f"target_precision={target}", "thresholds are chosen on"): target is not None,
     }
-    problems = [NO_VALIDATION.format(*words) for words, needs in needed.items() if needs and not rows]
+    cure = HOLD_OUT_MORE if hyperparameters.validation_split_ratio else HOLD_OUT
+    problems = [NO_VALIDATION.format(*words, cure) for words, needs in needed.items() if needs and not rows]
     if problems:
         raise UserError(problems)
 
@@ -308,8 +311,7 @@ def _held_out(table: pd.DataFrame, ratio: float, seed: int) -> NDArray[np.bool_]
         else hold_out(table["label"], ratio, seed)
     )
     if ratio and not held_out.any():
-        words = "add a channel 'validation', or increase validation_split_ratio"
-        log.warning("event=data note=%r", f"no row is held out: there will be no val_accuracy; {words}")
+        log.warning("event=data note=%r", f"no row is held out: there will be no val_accuracy; {HOLD_OUT_MORE}")
     elif by_hash:
         for note in far_from(ratio, held_out, table["label"]):
             log.warning("event=data note=%r", note)

@@ -65,10 +65,11 @@ def choose(encoder: Encoder, texts: Sequence[Any], hyperparameters: Hyperparamet
     found = Lengths(**{each.name: sum(theirs[each.name] for theirs in everyones) for each in fields(Lengths)})
     share = found.longer / max(found.texts, 1)
     chosen = resolved(asked, share)
+    reason = "given" if "long_texts" in hyperparameters.given else "the model that is trained further"
     log.info(
         "event=long_texts long_texts=%s long_texts_from=%r texts_looked_at=%d max_sequence_length=%d share_longer=%.4f "
         "tokens=%d tokens_beyond_max_sequence_length=%d longest_text=%d share_beyond_longest_text=%.4f",
-        chosen, "the lengths" if asked == AUTO else "given", found.texts, preprocessor.max_sequence_length, share,
+        chosen, "the lengths" if asked == AUTO else reason, found.texts, preprocessor.max_sequence_length, share,
         found.tokens, found.truncated, limit, found.beyond / max(found.texts, 1),
     )  # fmt: skip
     return chosen

@@ -89,7 +89,9 @@ def choose_learning_rate(
     if hyperparameters.optimizer == "adamw":
         usual = "warm-up-then-linear"
     if hyperparameters.learning_rate is not None:
-        return LearningRate(hyperparameters.learning_rate, usual, "given")
+        is_given = "learning_rate" in hyperparameters.given
+        reason = "given" if is_given else "default for pre-trained encoders of this kind"
+        return LearningRate(hyperparameters.learning_rate, usual, reason)
     if transformer:
         schedule = usual if step_decay else "warm-up-then-linear"
         reason = "default for a whole transformer, where the built-in's 0.001 would undo its pre-training"
