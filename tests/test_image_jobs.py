@@ -78,6 +78,14 @@ def test_a_job_without_hyperparameters_trains_the_top_layer_of_the_encoder_in_th
     assert np.mean(slow.argmax(axis=1) == np.repeat([0, 1, 2], 4)) >= 0.9
 
 
+def test_a_damaged_model_of_images_is_not_said_to_need_texts(by_default: Job, tmp_path: Path) -> None:
+    model = copytree(by_default.model, tmp_path / "model")
+    manifest = {**by_default.manifest, "encoder": {**by_default.manifest["encoder"], "height": 8}}
+    (model / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UserError, match=r"inputs, which are images \(.*\); its files are damaged .* deploy all that"):
+        predictor.load(model)
+
+
 def test_images_with_labels_that_may_be_wrong_are_sought(by_default: Job) -> None:
     report = json.loads((by_default.base / "output" / "data" / "evaluation.json").read_text(encoding="utf-8"))
     assert report["suspect_labels"]["checked"] == 18

@@ -127,6 +127,22 @@ def test_a_model_that_answers_differently_than_after_training_is_refused_H08(tra
         predictor.load(tmp_path / "model")
 
 
+def test_a_network_beside_the_files_of_another_model_is_refused_with_what_to_deploy_H08(
+    trained: Path, tmp_path: Path
+) -> None:
+    from shutil import copytree
+
+    model = copytree(trained, tmp_path / "model")
+    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    artifact.write_json(model / "manifest.json", {**manifest, "labels": [0, 1, 2]})
+    artifact.write_labels(model, [0, 1, 2])
+    artifact.write_json(model / "golden.json", {"probes": [[0.2, 0.3, 0.5]] * len(SMOKE_TEXTS)})
+    with pytest.raises(
+        UserError, match=r"inputs, which are texts \(ArithmeticError\); its files are damaged .* deploy all that"
+    ):
+        predictor.load(tmp_path / "model")
+
+
 @pytest.mark.parametrize("name", ["1/saved_model.pb", "1/variables/variables.index"])
 def test_a_broken_savedmodel_is_refused_H08(trained: Path, tmp_path: Path, name: str) -> None:
     from shutil import copytree

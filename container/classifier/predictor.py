@@ -19,6 +19,7 @@ from classifier.modalities import Modality
 ENCODED_AT_ONCE = 512  # records
 BATCH_SIZE = 32  # records
 BATCH_TOKENS = 4096  # of a batch, including padding; a longer text is a batch of its own
+DAMAGED = "its files are damaged or mixed with another model's: deploy all that training wrote"
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,7 @@ def load(folder: Path, computing: Computing = Computing()) -> Predictor:  # noqa
     if not difference <= artifact.SMOKE_TOLERANCE:
         raise UserError(
             f"{folder}: the model's predictions for its smoke inputs differ from those after training by "
-            f"{difference:.3f}; its files are damaged or mixed with another model's: deploy all that training wrote"
+            f"{difference:.3f}; {DAMAGED}"
         )
     return predictor
 
@@ -164,9 +165,10 @@ def _smoke_test(predictor: Predictor, folder: Path) -> NDArray[np.float32]:
     try:
         return predictor.predict(predictor.modality.smoke_inputs())
     except Exception as error:
+        noun = predictor.modality.name
+        cure = DAMAGED if predictor.manifest else f"it must accept any {noun}, and return one number per label"
         raise UserError(
-            f"{folder}: the model fails on its smoke inputs ({type(error).__name__}); it must accept any text, and "
-            "return one number per label"
+            f"{folder}: the model fails on its smoke inputs, which are {noun}s ({type(error).__name__}); {cure}"
         ) from error
 
 
