@@ -28,5 +28,14 @@ def scored_on_rows(network: Network, settings: Hyperparameters) -> tuple[ScoredN
     metrics = evaluate.metrics(scores.probabilities, TARGETS, "accuracy")
     run = Run(scores=scores, history=[metrics], metrics=metrics)
     training = Rows(inputs, TARGETS, np.ones(len(TEXTS), np.float32))
-    task = Task(training, False, split, True, settings, None, cluster, Interruption())
+    task = Task(
+        training=training,
+        sharded=False,
+        validation=split,
+        held_out=True,
+        hyperparameters=settings,
+        prior=None,
+        cluster=cluster,
+        interruption=Interruption(),
+    )
     return ScoredNetwork(network, run, scores), task

@@ -227,7 +227,15 @@ def test_a_job_that_is_to_stop_makes_its_baseline_of_fewer_rows(
     smoke_predictions, checked = answers[: len(SMOKE_TEXTS)], answers[len(SMOKE_TEXTS) :]
     split = Split(tuple(TEXTS), np.zeros(len(TEXTS), np.int32), ("data.csv:1",) * len(TEXTS))
     data = Data((0, 1), split, split, split, "digest")
-    trained = Trained(encoder, head, {}, split, checked, smoke_predictions, checked)
+    trained = Trained(
+        encoder=encoder,
+        head=head,
+        metrics={},
+        checked=split,
+        answers=checked,
+        smoke_predictions=smoke_predictions,
+        judged=checked,
+    )
     made = export.export(tmp_path / "model", trained, data, settings, interruption)
     written = json.loads((tmp_path / "model" / "manifest.json").read_text())
     assert written["baseline"]["rows"] == 3

@@ -49,6 +49,19 @@ def further(tmp_path: Path, trained: Path) -> Callable[..., Job]:
     return make
 
 
+def earlier_model(reference_rows: tuple[warm_start.ReferenceRow, ...]) -> warm_start.Previous:
+    return warm_start.Previous(
+        family="bert",
+        name="x",
+        encoder=Path(),
+        labels=("a", "b"),
+        top_layer=NO_TOP_LAYER,
+        max_sequence_length=16,
+        salt="salt",
+        reference_rows=reference_rows,
+    )
+
+
 def head(model: Path) -> dict[str, np.ndarray[Any, Any]]:
     weights: dict[str, np.ndarray[Any, Any]] = load_file(model / "head.safetensors")
     return weights
@@ -136,7 +149,7 @@ def test_the_answers_compared_are_those_before_the_earlier_model_learnt_the_rows
 def test_a_fall_on_the_rows_the_model_was_scored_on_is_said(caplog: pytest.LogCaptureFixture) -> None:
     texts = ("one", "two", "three")
     golden = tuple(warm_start.ReferenceRow(warm_start.salted_hash("salt", text), "a", "a") for text in texts[:2])
-    before = warm_start.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
+    before = earlier_model(golden)
     split = Split(texts, np.zeros(3, np.int32), ("f:1", "f:2", "f:3"))
     rows_now = Data(("a", "b"), split, split, split, "digest")
     judged = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]], np.float32)
@@ -153,7 +166,7 @@ def test_rows_that_the_earlier_model_may_have_learnt_are_warned_of_where_they_ar
     caplog: pytest.LogCaptureFixture, known: str, *, held_out: bool, warned: bool
 ) -> None:
     golden = (warm_start.ReferenceRow(warm_start.salted_hash("salt", known), "a", "a"),)
-    before = warm_start.Previous("bert", "x", Path(), ("a", "b"), NO_TOP_LAYER, 16, "salt", golden)
+    before = earlier_model(golden)
     training, validation = (Split((text,), np.zeros(1, np.int32), ("f:1",)) for text in ("one", "two"))
     rows_now = Data(("a", "b"), training, validation, validation.take(np.zeros(0, np.int64)), "", held_out=held_out)
     warm_start.warn_of_known_rows(before, rows_now)

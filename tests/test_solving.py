@@ -78,7 +78,16 @@ def test_no_more_images_than_a_batch_are_in_memory_at_once_beside_those_that_are
     inputs, cluster = batches.tokenize(encoder, pixels), Cluster(tf.distribute.get_strategy())
     split = evaluation_split(batches.tokenize(encoder, pixels[:80]), targets[:80], cluster)
     training = Rows(inputs, targets, np.ones(200, np.float32))
-    task = Task(training, False, split, True, settings, None, cluster, Interruption())
+    task = Task(
+        training=training,
+        sharded=False,
+        validation=split,
+        held_out=True,
+        hyperparameters=settings,
+        prior=None,
+        cluster=cluster,
+        interruption=Interruption(),
+    )
     at_once: list[int] = []
     read = Images.__getitem__
 

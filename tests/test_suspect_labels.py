@@ -122,7 +122,17 @@ def test_the_log_says_why_a_job_does_not_search(caplog: pytest.LogCaptureFixture
             interruption.request()
         settings = Hyperparameters.parse({"suspect_labels": str(wanted)})
         nothing: Any = None
-        return Task(nothing, False, nothing, False, settings, None, cluster, interruption).searches_labels()
+        task = Task(
+            training=nothing,
+            sharded=False,
+            validation=nothing,
+            held_out=False,
+            hyperparameters=settings,
+            prior=None,
+            cluster=cluster,
+            interruption=interruption,
+        )
+        return task.searches_labels()
 
     with caplog.at_level("INFO"):
         assert searches()

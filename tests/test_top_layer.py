@@ -50,7 +50,7 @@ def accuracy(layer: TopLayer, rows: Records) -> float:
 
 
 def solved(rows: Records, validation: Records, **wanted: object) -> Solution:
-    return top_layer.solve(rows, validation, replace(Wanted(3), **wanted))  # type: ignore[arg-type]
+    return top_layer.solve(rows, validation, replace(Wanted(labels=3), **wanted))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -232,7 +232,7 @@ def test_without_validation_rows_a_part_of_the_training_rows_chooses_and_all_are
 def test_n_grams_beside_a_trained_network_keep_its_logits_where_they_do_not_help() -> None:
     rows, validation = records(300, 26, told_by="vectors"), records(200, 27, told_by="vectors")
     perfect = np.eye(3, dtype=np.float32)[validation.targets] * 10
-    found = top_layer.beside_network(rows, validation, perfect, Wanted(3))
+    found = top_layer.beside_network(rows, validation, perfect, Wanted(labels=3))
     assert found.layer.ngrams is None
     np.testing.assert_array_equal(found.logits, perfect)
     assert not found.report["refit"], "nothing learnt from the validation rows"
@@ -241,14 +241,14 @@ def test_n_grams_beside_a_trained_network_keep_its_logits_where_they_do_not_help
 def test_n_grams_that_do_not_help_with_a_high_penalty_are_tried_with_lower_ones() -> None:
     rows, validation = records(300, 28, told_by="tokens"), records(200, 29, told_by="tokens")
     sure = np.eye(3, dtype=np.float32)[validation.targets] * 10  # better alone than mixed with any n-grams
-    found = top_layer.beside_network(rows, validation, sure, Wanted(3))
+    found = top_layer.beside_network(rows, validation, sure, Wanted(labels=3))
     assert found.report["ngrams_inverse_penalty"] == top_layer.OF_NGRAMS[-1]
 
 
 def test_n_grams_beside_a_trained_network_correct_it_where_they_help() -> None:
     rows, validation = records(300, 28, told_by="tokens"), records(200, 29, told_by="tokens")
     weak = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
-    found = top_layer.beside_network(rows, validation, weak, Wanted(3))
+    found = top_layer.beside_network(rows, validation, weak, Wanted(labels=3))
     assert found.layer.ngrams is not None
     assert (found.logits.argmax(axis=1) == validation.targets).mean() > 0.95
 
@@ -258,7 +258,7 @@ def test_n_grams_that_lower_the_metric_get_a_smaller_share_that_does_not() -> No
     targets = validation.targets.copy()
     targets[:20] = (targets[:20] + 1) % 3  # on which n-grams are wrong
     sure = np.eye(3, dtype=np.float32)[targets]  # a network that is always right, and never very sure
-    found = top_layer.beside_network(rows, replace(validation, targets=targets), sure, Wanted(3))
+    found = top_layer.beside_network(rows, replace(validation, targets=targets), sure, Wanted(labels=3))
     assert found.report["metric_without_ngrams"] == 1.0
     assert found.report["metric_with_ngrams"] == 1.0
     assert found.report["loss_with_ngrams"] < found.report["loss_without_ngrams"]

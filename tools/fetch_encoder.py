@@ -188,7 +188,9 @@ def _download_checkpoint(repository: str, folder: Path) -> None:
     architectures.read(folder)  # refuses other networks before their weights are downloaded
     from classifier.encoders import bert, pieces, weights  # noqa: PLC0415  TensorFlow only once it is needed
 
-    present = {each: _try(f"{base}/{each}", folder / each) for each in bert.SMALL_FILES[1:]}
+    present = {
+        each: _try(f"{base}/{each}", folder / each) for each in (pieces.VOCABULARY, pieces.SETTINGS, bert.POOLING)
+    }
     if not present[pieces.VOCABULARY]:
         _try(f"{base}/{pieces.TOKENIZER}", folder / pieces.TOKENIZER)
     if not pieces.has_vocabulary(folder):

@@ -128,7 +128,7 @@ def _answers(training: Records, asked: Records, seed: int) -> NDArray[np.float32
     """Return the probabilities of a top layer on vectors that is solved as in a job."""
     labels = int(max(training.targets.max(), asked.targets.max())) + 1
     nothing = training.take(np.zeros(0, np.int64))
-    layer = top_layer.solve(training, nothing, Wanted(labels, ngram_features="false", seed=seed)).layer
+    layer = top_layer.solve(training, nothing, Wanted(labels=labels, ngram_features="false", seed=seed)).layer
     if asked.vectors is None:
         raise ValueError("the rows have no vectors")
     return softmax((asked.vectors @ layer.kernel + layer.bias).astype(np.float32))

@@ -41,7 +41,7 @@ OTHERS: Mapping[str, str] = {
     "*.hdf5": _KERAS_WORDS,
     "saved_model.pbtxt": f"a SavedModel written as text; save it again as {SAVED_MODEL}",
     "variables": f"part of a SavedModel without its {SAVED_MODEL}; copy the complete SavedModel",
-    "*.tflite": f"a TensorFlow Lite model;  {_OR_TRAIN}",
+    "*.tflite": f"a TensorFlow Lite model; {_OR_TRAIN}",
     "*.ckpt*": f"a TensorFlow checkpoint, weights without their network; {_OR_TRAIN}",
     "*.pb": f"a TensorFlow graph that is not a SavedModel; {_OR_TRAIN}",
     "*.onnx": f"an ONNX model; {_OR_TRAIN}",

@@ -20,7 +20,6 @@ from classifier.encoders.wordpiece import WordPiece
 from classifier.errors import UserError
 
 POOLING = "1_Pooling/config.json"
-SMALL_FILES = (CONFIG, VOCABULARY, SETTINGS, POOLING)
 # The first two as sentence-transformers wrote them before version 5.
 _SENTENCE_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "mean": "mean", "cls": "cls"}
 GENERATOR = "generator_predictions.dense.weight"

@@ -40,10 +40,10 @@ class WordPiece(TokenPreprocessor):
 
     @classmethod
     def from_folder(cls, folder: Path, max_sequence_length: int) -> "WordPiece":
-        """Read ``vocab.txt`` and, where it is there, ``tokenizer_config.json``.
+        """Read ``vocab.txt``, or else ``tokenizer.json``, and, where it is there, ``tokenizer_config.json``.
 
         Raises:
-            UserError: The vocabulary lacks a token that BERT needs.
+            UserError: The vocabulary lacks a token that BERT needs, or texts are split in another way than BERT's.
         """
         return cls.of(read(folder), max_sequence_length)
 

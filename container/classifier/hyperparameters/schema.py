@@ -87,7 +87,6 @@ class BuiltIn:
         integer(1, 1024),
         32,
         "Rows in one training step, over all GPUs and hosts together.",
-        aliases=("batch-size",),
         tunable=True,
     )
     learning_rate: float | None = hyperparameter(
@@ -193,7 +192,7 @@ class BuiltIn:
         False,
         "Freeze the encoder: much faster, often slightly less accurate.",
         f"`False`; `True` for `{DEFAULT_IMAGE_ENCODER}` and encoders of 24 layers by 1,024 or more",
-        aliases=("train_only_on_top_layer", "train-only-top-layer"),
+        aliases=("train_only_on_top_layer",),
         tunable=True,
     )
     reinitialize_top_layer: str = hyperparameter(
@@ -201,7 +200,6 @@ class BuiltIn:
         "Auto",
         "`Auto` keeps the top layer of a model that this image trained, and extends it for new labels; `True` "
         "initializes a new one; `False` requires one to keep.",
-        aliases=("reinitialize-top-layer",),
     )
     validation_split_ratio: float = hyperparameter(
         number(0, 1),

@@ -67,7 +67,10 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Modality:
-    """One kind of records. A new one is a value of this class in a module of its own, and a line in ``MODALITIES``.
+    """One kind of records.
+
+    A new one is a value of this class, ``MODALITY``, in a module of its own whose name is in
+    ``classifier.MODALITY_NAMES``.
 
     Attributes:
         name: Its name, in hyperparameters, the manifest and messages, which add an ``s``.

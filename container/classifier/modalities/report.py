@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifier.errors import at_most
-from classifier.tabular import labels as names
+from classifier.tabular import labels as label_names
 from classifier.tabular import spelling
 from classifier.tabular.delimiters import NAMES as DELIMITERS
 from classifier.tabular.files import JSON_LINES
@@ -131,7 +131,7 @@ def of_labels(
     )
     places = _places(training.drop_duplicates("label").set_index("label"))
     ordered = counts.sort_values(ascending=False, kind="stable")
-    swapped = doubtful and names.look_swapped(training)
+    swapped = doubtful and label_names.look_swapped(training)
     called = {label: _shown(label, 1 if swapped and count else int(count), places) for label, count in ordered.items()}
     if not doubtful:
         called = {label: str(label) for label in called}
@@ -165,17 +165,17 @@ def _of_names(labels: Sequence[Label], called: Mapping[Any, str], places: "pd.Se
         yield Finding(f"note={words!r}", logging.WARNING)
     for words, found in _damages("labels", places.index, places):
         yield Finding(f"note={words!r}{_examples(found)}", logging.WARNING)
-    odd = list(names.odd(labels))
+    odd = list(label_names.odd(labels))
     if odd:
         words = f"labels that are {'; '.join(odd)}: they are names here, and come back as they are"
         yield Finding(f"note={words!r}", logging.WARNING)
-    for words in names.doubtful(labels):
+    for words in label_names.doubtful(labels):
         yield Finding(f"note={words!r}", logging.WARNING)
 
 
 def _with_text(training: pd.DataFrame) -> Iterator[Finding]:
     """Warn of labels that may be a label and a text, in lines with another delimiter than the others."""
-    found = names.with_text(Counter(training["label"]))
+    found = label_names.with_text(Counter(training["label"]))
     if found:
         places = _places(training[training["label"].isin(found)])
         words = (
@@ -218,7 +218,7 @@ def _of_texts(name: str, table: pd.DataFrame, max_sequence_length: int | None) -
     empty = stripped == ""
     for noun, found in (
         ("empty texts", empty),
-        ("texts that stand for nothing, as NaN", stripped.str.lower().isin(names.NO_VALUE)),
+        ("texts that stand for nothing, as NaN", stripped.str.lower().isin(label_names.NO_VALUE)),
     ):
         if found.any():
             level = logging.WARNING if found.mean() > MOST_WITHOUT_TEXT else logging.INFO

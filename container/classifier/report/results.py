@@ -64,8 +64,8 @@ def read(folder: Path | None, model_folder: Path | None) -> Results:
     """
     manifest = _json(model_folder / MANIFEST) if model_folder is not None else {}
     if folder is None:
-        of_words = manifest.get("top_layer", {})
-        known = {"best": manifest.get("metrics", {}), "baseline": of_words.get("baseline")}
+        top_layer = manifest.get("top_layer", {})
+        known = {"best": manifest.get("metrics", {}), "baseline": top_layer.get("baseline")}
         return Results({name: value for name, value in known.items() if value}, manifest)
     evaluation = _json(folder / EVALUATION)
     return Results(

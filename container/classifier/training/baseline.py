@@ -74,8 +74,8 @@ class Baseline:
             The metrics, for the manifest and ``evaluation.json``.
         """
         name = hyperparameters.eval_metric
-        mine = evaluate.metrics(self.probabilities, self.targets, name)
-        accuracy, macro_f1 = mine["val_accuracy"], mine["val_macro_f1"]
+        of_ngrams = evaluate.metrics(self.probabilities, self.targets, name)
+        accuracy, macro_f1 = of_ngrams["val_accuracy"], of_ngrams["val_macro_f1"]
         log.info("event=baseline accuracy=%.6f macro_f1=%.6f seconds=%.1f", accuracy, macro_f1, self.seconds)
         found: dict[str, Any] = {
             "accuracy": accuracy,
@@ -85,11 +85,12 @@ class Baseline:
         }
         if trained is None:
             return found
-        value, theirs = (each[f"val_{name}"] for each in (mine, evaluate.metrics(trained, self.targets, name)))
-        found["surpassed"] = theirs > value or value == 1
+        of_model = evaluate.metrics(trained, self.targets, name)
+        baseline, model = (metrics[f"val_{name}"] for metrics in (of_ngrams, of_model))
+        found["surpassed"] = model > baseline or baseline == 1
         if not found["surpassed"]:
             found["note"] = (
-                f"the model is not better than n-grams alone: {name} {theirs:.4f}, and theirs {value:.4f}, on "
+                f"the model is not better than n-grams alone: {name} {model:.4f}, and theirs {baseline:.4f}, on "
                 f"{len(self.targets)} validation rows; try {'; '.join(_advice(hyperparameters))}"
             )
             log.warning("event=baseline note=%r", found["note"])
@@ -142,7 +143,7 @@ def learned(
         bags = ngrams.bags(batches.tokenize(encoder, texts.records).token_ids, codes)
         return Records(None, bags, texts.targets, texts.weights)
 
-    wanted = Wanted(labels, refit=False, seed=hyperparameters.seed, stopped=stopped)
+    wanted = Wanted(labels=labels, refit=False, seed=hyperparameters.seed, stopped=stopped)
     solution = top_layer.solve(read(learnt), read(judged), wanted)
     seconds = time.monotonic() - started
     log.info("event=baseline rows=%d of=%d validation_rows=%d", len(some), len(training.records), len(held_out))

@@ -40,9 +40,8 @@ log = logging.getLogger(__name__)
 FIGURES = ("val_loss", "val_accuracy", "val_macro_f1", "val_auc")  # the last with eval_metric=auc only
 ROWS_TIMED = 128
 SECONDS_TO_TRACE = 5.0  # at most
-SHARE_OF_EPOCHS = (
-    0.85  # of the time that is left; the rest is for loading the encoder and for what was estimated too low
-)
+# Of the time that is left; the rest is for loading the encoder and for what was estimated too low.
+SHARE_OF_EPOCHS = 0.85
 TRAINING_TO_ENCODING = 3.5  # the time of a training step to that of encoding the same texts
 
 

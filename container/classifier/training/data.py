@@ -465,8 +465,8 @@ def _why_unknown(label: Label, alike: tuple[str, str] | None, counts: "pd.Series
     cure = "write both alike, or add training rows with it"
     if counts.get(other) == 1:  # it may be a text in the wrong column, which must not be logged
         return f"the label differs from one that training has only in {difference}; {cure}"
-    shown_label, shown_other = spelling.spelled(label), spelling.spelled(other)
-    return f"the label {shown_label} differs from training's {shown_other} only in {difference}; {cure}"
+    here, there = spelling.spelled(label), spelling.spelled(other)
+    return f"the label {here} differs from training's {there} only in {difference}; {cure}"
 
 
 def _split(table: pd.DataFrame, labels: tuple[Label, ...]) -> Split:

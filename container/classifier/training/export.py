@@ -49,7 +49,7 @@ LIBRARIES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """A trained classifier, with predictions to verify its export by.
 

@@ -242,15 +242,15 @@ def _task(
     fit_spec: FitSpec, kept: TopLayerWeights | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
 ) -> Task:
     return Task(
-        fit_spec.training,
-        fit_spec.sharded,
-        fit_spec.validation,
-        rows.held_out,
-        hyperparameters,
-        None if kept is None else solving.prior(kept, len(rows.labels)),
-        context.cluster,
-        context.limit(hyperparameters.time_budget, share=0.5),
-        feature_cache.in_memory_or(context.scratch),
+        training=fit_spec.training,
+        sharded=fit_spec.sharded,
+        validation=fit_spec.validation,
+        held_out=rows.held_out,
+        hyperparameters=hyperparameters,
+        prior=None if kept is None else solving.prior(kept, len(rows.labels)),
+        cluster=context.cluster,
+        interruption=context.limit(hyperparameters.time_budget, share=0.5),
+        allocate=feature_cache.in_memory_or(context.scratch),
     )
 
 

@@ -99,43 +99,74 @@ def outcome_of(
         return softmax(evaluate.compute(network.inference, inputs, interruption))
 
     context.events.close(run.history)
-    reports, manifest, thresholds, predictions = {}, {}, None, {}
-    if len(run.scores.rows):
-        targets = evaluation["validation"].targets[run.scores.rows]
-        predictions["validation"] = Predictions(run.scores.probabilities, targets)
-        reports["validation"] = evaluate.report(run.scores.probabilities, targets, rows.labels)
-        reports["calibration"] = dict(scored.calibration)
-        manifest["calibration"] = calibration.summary(scored.calibration)
-        predicted = Predicted.of(run.scores.probabilities, targets)
-        reports["abstention"] = {"curve": abstention.curve(predicted)}
-        if hyperparameters.target_precision is not None:
-            thresholds = abstention.choose(predicted, hyperparameters.target_precision)
-            manifest["abstention"] = abstention.report(thresholds, predicted, rows.labels)
-            reports["abstention"] |= manifest["abstention"]
+    validation = _judged(scored, evaluation["validation"], rows.labels, hyperparameters)
     checked, probabilities, judged = _checked(answer, scored, rows, part)
-    smoke_predictions = answer(rows.modality.smoke_inputs())
     trained = Trained(
-        network.encoder,
-        network.head,
-        run.metrics,
-        checked,
-        probabilities,
-        smoke_predictions,
-        judged,
-        network.ngrams,
-        scored.top_layer,
-        scored.report,
-        network.temperature,
-        manifest,
+        encoder=network.encoder,
+        head=network.head,
+        metrics=run.metrics,
+        checked=checked,
+        answers=probabilities,
+        smoke_predictions=answer(rows.modality.smoke_inputs()),
+        judged=judged,
+        ngrams=network.ngrams,
+        top_layer=scored.top_layer,
+        report=scored.report,
+        temperature=network.temperature,
+        confidence=validation.confidence,
     )
     outcome = Outcome(
-        trained, run.history, reports, answer, hyperparameters, thresholds,
-        predictions=predictions, suspects=scored.suspects,
-    )  # fmt: skip
+        trained=trained,
+        history=run.history,
+        reports=validation.reports,
+        answer=answer,
+        hyperparameters=hyperparameters,
+        thresholds=validation.thresholds,
+        predictions=validation.predictions,
+        suspects=scored.suspects,
+    )
     scores = score_unless_stopped(network.inference, evaluation["test"], context.cluster, context.interruption)
     if scores is None or not len(scores.rows):
         return outcome
     return _with_test_rows(outcome, scores.probabilities, evaluation["test"].targets[scores.rows], rows.labels)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the validation rows say of a calibrated network; nothing without any that were scored.
+
+    Attributes:
+        reports: What ``evaluation.json`` has of them.
+        confidence: What the manifest has of calibration and thresholds.
+        thresholds: Those below which no label is answered; None without ``target_precision``.
+        predictions: The predictions that the metrics were computed from, by split.
+    """
+
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    confidence: dict[str, Any] = field(default_factory=dict)
+    thresholds: Thresholds | None = None
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+
+
+def _judged(
+    scored: ScoredNetwork, split: EvaluationSplit, labels: Sequence[Label], hyperparameters: Hyperparameters
+) -> _Judged:
+    """Judge a calibrated network by the validation rows, and choose its thresholds."""
+    scores = scored.run.scores
+    if not len(scores.rows):
+        return _Judged()
+    predictions = Predictions(scores.probabilities, split.targets[scores.rows])
+    predicted = Predicted.of(*predictions)
+    target = hyperparameters.target_precision
+    thresholds = None if target is None else abstention.choose(predicted, target)
+    chosen = {} if thresholds is None else abstention.report(thresholds, predicted, labels)
+    reports = {
+        "validation": evaluate.report(*predictions, labels),
+        "calibration": dict(scored.calibration),
+        "abstention": {"curve": abstention.curve(predicted), **chosen},
+    }
+    confidence = {"calibration": calibration.summary(scored.calibration)} | ({"abstention": chosen} if chosen else {})
+    return _Judged(reports, confidence, thresholds, {"validation": predictions})
 
 
 def tested(outcome: Outcome, rows: Data, interruption: Interruption) -> Outcome:

@@ -65,7 +65,7 @@ class ScoredNetwork:
     baseline: Baseline | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What a job gives to the solver.
 
@@ -93,14 +93,15 @@ class Task:
 
     def wanted(self, labels: int) -> Wanted:
         """Return what the job asks for."""
+        refit = self.hyperparameters.refit
         return Wanted(
-            labels,
-            self.hyperparameters.ngram_features,
-            self.hyperparameters.refit == "true" or (self.hyperparameters.refit == "auto" and self.held_out),
-            self.hyperparameters.eval_metric,
-            self.hyperparameters.seed,
-            self.prior,
-            self.interruption.requested,
+            labels=labels,
+            ngram_features=self.hyperparameters.ngram_features,
+            refit=refit == "true" or (refit == "auto" and self.held_out),
+            eval_metric=self.hyperparameters.eval_metric,
+            seed=self.hyperparameters.seed,
+            prior=self.prior,
+            stopped=self.interruption.requested,
         )
 
     def searches_labels(self) -> bool:
@@ -190,7 +191,8 @@ def start(network: Network, task: Task, share: float, vectors: Vectors, seconds:
     arrays = {"vectors": vectors.of(chosen), "targets": targets, "weights": weights}
     rows = _records(_joined(task.cluster, arrays))
     nothing = rows.take(np.zeros(0, np.int64))
-    wanted = Wanted(_labels(network), ngram_features="false", seed=seed, stopped=task.interruption.requested)
+    stopped = task.interruption.requested
+    wanted = Wanted(labels=_labels(network), ngram_features="false", seed=seed, stopped=stopped)
     layer = _of_chief(task.cluster, lambda: top_layer.solve(rows, nothing, wanted)).layer
     _set_head(network, layer.kernel, layer.bias)
     log.info("event=top_layer start=solved rows=%d seconds=%.1f", len(rows.targets), time.monotonic() - started)

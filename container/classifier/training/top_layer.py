@@ -189,7 +189,7 @@ class TopLayer:
         return NgramLayer(self.ngrams.vocabulary, kernel, vocabulary_size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What a job asks for.
 
@@ -349,23 +349,23 @@ def _completed(parts: _Parts, wanted: Wanted, vectors: _Side | None, beside: Log
         or wanted.ngram_features == "true"
         or (wanted.ngram_features == "auto" and not _forgets(parts, wanted))
     )
-    words = _ngram_side(parts, wanted, beside if asked else None)
-    share, report = _share(words, beside, parts.held_out.targets, wanted, asked=asked)
-    used = words if share < 1 else None
+    ngram_side = _ngram_side(parts, wanted, beside if asked else None)
+    share, report = _share(ngram_side, beside, parts.held_out.targets, wanted, asked=asked)
+    used = ngram_side if share < 1 else None
     layer = _top_layer(vectors, used, share, wanted.labels)
     again = parts.everything is not parts.learnt
     if again:
         of_vectors = vectors and _again(vectors, parts.everything.vectors, parts.everything, wanted)
-        of_words = used and _again(used, parts.everything.bags, parts.everything, wanted)
-        layer = _top_layer(of_vectors, of_words, share, wanted.labels)
+        of_ngrams = used and _again(used, parts.everything.bags, parts.everything, wanted)
+        layer = _top_layer(of_vectors, of_ngrams, share, wanted.labels)
     logits = _mixture(beside, used.best.logits if used else None, share)[: parts.validated]
-    alone = words.alone.logits[: parts.validated] if words else None
+    alone = ngram_side.alone.logits[: parts.validated] if ngram_side else None
     report |= {
         "refit": again and bool(vectors or used),
         "vectors_inverse_penalty": vectors.best.inverse_penalty if vectors else None,
     }
     fit = {} if beside is not None and vectors is None else _fit_to_training(vectors, used, share)
-    return Solution(layer, logits, alone, fit, report, words.seconds if words else 0.0)
+    return Solution(layer, logits, alone, fit, report, ngram_side.seconds if ngram_side else 0.0)
 
 
 def _forgets(parts: _Parts, wanted: Wanted) -> bool:
@@ -378,13 +378,13 @@ def _forgets(parts: _Parts, wanted: Wanted) -> bool:
     return forgets
 
 
-def _fit_to_training(vectors: _Side | None, words: _Side | None, share: float) -> dict[str, float]:
+def _fit_to_training(vectors: _Side | None, ngram_side: _Side | None, share: float) -> dict[str, float]:
     """Return the loss and the accuracy on the rows that both sides learnt from."""
-    of_vectors, of_words = (
-        None if side is None else side.best.layer.logits(side.examples.features) for side in (vectors, words)
+    of_vectors, of_ngrams = (
+        None if side is None else side.best.layer.logits(side.examples.features) for side in (vectors, ngram_side)
     )
-    targets = next(side.examples.targets for side in (vectors, words) if side)
-    probabilities = softmax(_mixture(of_vectors, of_words, share))
+    targets = next(side.examples.targets for side in (vectors, ngram_side) if side)
+    probabilities = softmax(_mixture(of_vectors, of_ngrams, share))
     return {
         "loss": evaluate.cross_entropy(probabilities, targets),
         "accuracy": evaluate.accuracy(probabilities, targets),
@@ -460,17 +460,17 @@ def _again(side: _Side, raw: Any, rows: Records, wanted: Wanted) -> _Side:
 
 
 def _share(
-    words: _Side | None, beside: Logits | None, targets: NDArray[np.int32], wanted: Wanted, *, asked: bool
+    ngram_side: _Side | None, beside: Logits | None, targets: NDArray[np.int32], wanted: Wanted, *, asked: bool
 ) -> tuple[float, dict[str, Any]]:
     """Return the share of the logits beside the n-grams, and why."""
-    if words is None or not asked:
+    if ngram_side is None or not asked:
         return 1.0, {"ngram_features": False}
     if beside is None:
-        return 0.0, {"ngram_features": True, "ngrams_inverse_penalty": words.best.inverse_penalty}
+        return 0.0, {"ngram_features": True, "ngrams_inverse_penalty": ngram_side.best.inverse_penalty}
     without = _judged(beside, targets, wanted)
     # From the share with the lowest loss on towards the vectors: the first that does not lower the metric.
-    shares = [share for share in SHARES if words.best.share <= share < 1] or [SHARES[-2]]
-    found = {share: _judged(_mixture(beside, words.best.logits, share), targets, wanted) for share in shares}
+    shares = [share for share in SHARES if ngram_side.best.share <= share < 1] or [SHARES[-2]]
+    found = {share: _judged(_mixture(beside, ngram_side.best.logits, share), targets, wanted) for share in shares}
     helping = [
         share
         for share, mixed in found.items()
@@ -478,7 +478,11 @@ def _share(
     ]
     share = (helping or shares)[0]
     mixed, accepted = found[share], bool(helping) or wanted.ngram_features == "true"
-    report = {"ngram_features": accepted, "ngrams_inverse_penalty": words.best.inverse_penalty, "vectors_share": share}
+    report = {
+        "ngram_features": accepted,
+        "ngrams_inverse_penalty": ngram_side.best.inverse_penalty,
+        "vectors_share": share,
+    }
     report |= {f"{name}_without_ngrams": value for name, value in without.items()}
     report |= {f"{name}_with_ngrams": value for name, value in mixed.items()}
     log.info("event=ngram_features %s", " ".join(f"{name}={_shown(value)}" for name, value in report.items()))
@@ -493,15 +497,15 @@ def _shown(value: Any) -> str:
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
-def _top_layer(vectors: _Side | None, words: _Side | None, share: float, labels: int) -> TopLayer:
+def _top_layer(vectors: _Side | None, ngram_side: _Side | None, share: float, labels: int) -> TopLayer:
     of_vectors = Linear.zeros(0, labels) if vectors is None else vectors.scale.to_vectors(vectors.best.layer)
-    side = None if words is None else NgramSide(words.scale, words.best.layer)
+    side = None if ngram_side is None else NgramSide(ngram_side.scale, ngram_side.best.layer)
     return TopLayer(of_vectors, side, share)
 
 
-def _mixture(beside: Logits | None, words: Logits | None, share: float) -> Logits:
+def _mixture(beside: Logits | None, of_ngrams: Logits | None, share: float) -> Logits:
     """Return the logits of the weighted geometric mean of two sides' probabilities."""
-    parts = [part * np.float32(size) for part, size in ((beside, share), (words, 1 - share)) if part is not None]
+    parts = [part * np.float32(size) for part, size in ((beside, share), (of_ngrams, 1 - share)) if part is not None]
     mixed: Logits = np.sum(parts, axis=0, dtype=np.float32)
     return mixed
 

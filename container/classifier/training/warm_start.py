@@ -57,7 +57,7 @@ class ReferenceRow:
     answer: Label
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Previous:
     """A model of an earlier job.
 
@@ -127,17 +127,17 @@ def read(folder: Path, modality: Modality = MODALITIES[TEXT]) -> Previous | None
         log.warning("event=model_note note=%r", note)
     encoder = model.manifest["encoder"]
     return Previous(
-        encoder["family"],
-        encoder["name"],
-        model.folder / artifact.ENCODER_FOLDER,
-        model.labels,
-        _top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
-        int(model.manifest["hyperparameters"]["max_sequence_length"]),
-        str(model.manifest.get("data", {}).get("sha256", "")),
-        _reference_rows(model.folder / artifact.REFERENCE_FILE, model.labels),
-        model.modality,
-        int(model.manifest["encoder"].get("bits", 0)),
-        _long_texts(model.manifest),
+        family=encoder["family"],
+        name=encoder["name"],
+        encoder=model.folder / artifact.ENCODER_FOLDER,
+        labels=model.labels,
+        top_layer=_top_layer(model.folder / artifact.HEAD_FILE, len(model.labels)),
+        max_sequence_length=int(model.manifest["hyperparameters"]["max_sequence_length"]),
+        salt=str(model.manifest.get("data", {}).get("sha256", "")),
+        reference_rows=_reference_rows(model.folder / artifact.REFERENCE_FILE, model.labels),
+        modality=model.modality,
+        bits=int(encoder.get("bits", 0)),
+        long_texts=_long_texts(model.manifest),
     )
 
 

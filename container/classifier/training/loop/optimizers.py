@@ -156,9 +156,9 @@ def _with_multipliers(kind: Any, multipliers: Sequence[tuple[tf.Variable, float]
     return WithMultipliers
 
 
-Recipe = tuple[Any, dict[str, Any]]
+OptimizerSpec = tuple[Any, dict[str, Any]]  # its class, and the arguments of the constructor
 
-_OPTIMIZERS: Mapping[str, Callable[[Hyperparameters], Recipe]] = {
+_OPTIMIZERS: Mapping[str, Callable[[Hyperparameters], OptimizerSpec]] = {
     "adam": lambda given: (
         adam.Adam,
         {"beta_1": given.beta_1, "beta_2": given.beta_2, "epsilon": given.epsilon},

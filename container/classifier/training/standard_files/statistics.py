@@ -21,7 +21,7 @@ FEWEST_ROWS_OF_A_DEVIATION = 200
 SAMPLES, SHARE_OF_A_SAMPLE = 5, 0.8
 MOST_POINTS_OF_A_CURVE = 200
 BETAS: Mapping[str, float] = {"f0_5": 0.5, "f1": 1.0, "f2": 2.0}
-POSITIVE, NEGATIVE = 1, 0
+POSITIVE = 1  # the index of the positive label, of two
 
 
 class Predictions(NamedTuple):
