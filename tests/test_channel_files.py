@@ -352,6 +352,21 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         "channel training: by their names its files are for several purposes (for test testing_2024.csv; for train",
         "give each a channel of its own",
     ),
+    "splits in files, in words that are glued together": (
+        {"trainData.csv": ROWS, "testData.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for test testData.csv; for training ",
+        "give each a channel of its own",
+    ),
+    "splits in files, between points": (
+        {"a.train.csv": ROWS, "a.test.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for test a.test.csv; for training a.tr",
+        "give each a channel of its own",
+    ),
+    "splits in files, by longer words beside one that says nothing": (
+        {"training_data.csv": ROWS, "testing_data.csv": ROWS},
+        "channel training: by their names its files are for several purposes (for test testing_data.csv; for trainin",
+        "give each a channel of its own",
+    ),
     "splits in parts": (
         {"train-00000-of-00001.jsonl": LINES, "dev-00000-of-00001.jsonl": LINES},
         "channel training: by their",

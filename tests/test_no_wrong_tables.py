@@ -372,6 +372,31 @@ UNREAD: Mapping[str, tuple[str, str, str]] = {
         "data.csv",
         "data.csv:3: the column 'part'",
     ),
+    "a word that is none among splits": (
+        columns("label,text,split", "{label},{text},train", "{label},{text},test", "{label},{text},unsup"),
+        "data.csv",
+        "data.csv:3: the column 'split' says that not all rows are for training",
+    ),
+    "splits with words about them": (
+        columns("label,text,split", "{label},{text},train-clean", "{label},{text},test-clean"),
+        "data.csv",
+        "data.csv:3: the column 'split'",
+    ),
+    "splits by other words": (
+        columns("label,text,split", "{label},{text},entrenamiento", "{label},{text},prueba"),
+        "data.csv",
+        "the column 'split'",
+    ),
+    "an x for the rows to test with": (
+        columns("label,text,is_test", "{label},{text},", "{label},{text},x"),
+        "data.csv",
+        "data.csv:3: the column 'is_test' says that not all rows are for training",
+    ),
+    "an x for the rows to exclude": (
+        columns("label,text,exclude?", "{label},{text},", "{label},{text},x"),
+        "data.csv",
+        "data.csv:3: the column 'exclude?' looks like a verdict on each row",
+    ),
     "dev_set and train-00": (
         columns("label,text,part", "{label},{text},train-00", "{label},{text},dev_set"),
         "data.csv",
@@ -486,6 +511,16 @@ def test_the_cure_of_a_split_column_is_to_leave_other_rows_and_the_column_out(tm
 
 
 DOUBTED: Mapping[str, tuple[str, str, str]] = {
+    "splits with words about them, by whatever name": (
+        columns("label,text,source", "{label},{text},imdb_train", "{label},{text},imdb_test"),
+        "data.csv",
+        "data.csv:3 the column 'source' says that not all rows are for training",
+    ),
+    "rows that were deleted": (
+        columns("label,text,is_deleted", "{label},{text},0", "{label},{text},1"),
+        "data.csv",
+        "data.csv:3 the column 'is_deleted' looks like a verdict on each row",
+    ),
     "an abstract beside the title that is read": (
         columns("title,abstract,label", "{text},{text} and it has been so since we bought it in May,{label}"),
         "data.csv",
@@ -1011,6 +1046,14 @@ GOOD: Mapping[str, tuple[str, str]] = {
     "all answers accepted": (objects({"answer": "accept"}), "data.jsonl"),
     "a purchase that was verified or not": (
         columns("label,text,verified_purchase", "{label},{text},Y", "{label},{text},N"),
+        "data.csv",
+    ),
+    "a phase that is called so": (
+        columns("label,text,phase", "{label},{text},testing", "{label},{text},production"),
+        "data.csv",
+    ),
+    "a partition of a table": (
+        columns("label,text,partition", "{label},{text},2024-01", "{label},{text},2024-02"),
         "data.csv",
     ),
     "whether there were tests": (columns("label,text,tests", "{label},{text},yes", "{label},{text},no"), "data.csv"),

@@ -157,6 +157,31 @@ REFUSED: Mapping[str, tuple[Files, str, str]] = {
         "channel training: its folders are called test, train, which are no labels",
         "give each a channel of its own",
     ),
+    "a folder too high, over splits with longer names": (
+        {f"20news-bydate-{split}/{name}": content for split in ("train", "test") for name, content in REVIEWS.items()},
+        "channel training: its folders are called 20news-bydate-test, 20news-bydate-train, which are no labels",
+        "give each a channel of its own",
+    ),
+    "a folder too high, over splits in one word": (
+        {f"{split}/{name}": content for split in ("trainset", "testset") for name, content in REVIEWS.items()},
+        "channel training: its folders are called testset, trainset, which are no labels",
+        "give each a channel of its own",
+    ),
+    "splits in the labels' folders": (
+        {name.replace("/", f"/{split}/"): text for split in ("train", "test") for name, text in REVIEWS.items()},
+        "channel training: its labels' folders have folders for several purposes in them (test, train)",
+        "give each a channel of its own",
+    ),
+    "a test set beside the labels": (
+        {**REVIEWS, "test_set/1.txt": "good"},
+        "training/test_set: beside the labels' folders",
+        "give it the channel test, or, if it is a label, another name",
+    ),
+    "unlabelled data beside the labels": (
+        {**REVIEWS, "unlabelled_data/1.txt": "good"},
+        "training/unlabelled_data: texts without a label",
+        "take it out, or, if it is a label",
+    ),
     "two folders too high": (
         {f"reviews/{name}": content for name, content in REVIEWS.items()},
         "training/reviews: all texts are in this folder, whose own folders (neg, pos) may be the labels",
@@ -291,6 +316,23 @@ def test_a_single_file_of_each_label_may_be_a_text_per_line(
     load({"training": write(tmp_path, {**files, **more})}, 0, 1)
     words = "training/neg/all.txt: the only file of its label, as of every other, and each has 5 lines or more; a file"
     assert (words in caplog.text) == warned
+
+
+def test_the_same_folders_in_each_folder_at_the_top_may_be_the_labels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(
+        {
+            "training": write(
+                tmp_path, {f"{year}/{name}": text for year in (2019, 2020) for name, text in REVIEWS.items()}
+            )
+        },
+        0,
+        1,
+    )
+    assert (
+        "are taken for the labels, and have the same folders in them (neg, pos); if these are the labels" in caplog.text
+    )
 
 
 @pytest.mark.parametrize("case", WARNED)

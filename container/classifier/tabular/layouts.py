@@ -11,6 +11,9 @@ from classifier.tabular.splits import WORDS, words_in
 
 # Beside other words these say what rows are about, and not what they are for.
 ALONE = frozenset({"training", "testing", "tests", "evaluation", "validate", "development"})
+# Words that say nothing of either.
+OF_FILES = frozenset({"data", "dataset", "set", "file", "rows", "samples"})
+ENDING = re.compile(r"\.(?:csv|tsv|txt|jsonl?|ndjson|gz)(?=\.|$)", re.IGNORECASE)
 ANYWHERE = r"(?:.*/)?"
 # Each pattern of a layout is the name of some file in it; the first whose files are all there is the one.
 LAYOUTS: Mapping[Sequence[str], str] = {
@@ -88,5 +91,5 @@ def roles_of_folders(name: str) -> set[str]:
 
 def _roles_in(part: str) -> set[str]:
     """Return what rows are for by the name of a file or a folder: a word of it, or, of longer words, the only one."""
-    words = words_in(part.partition(".")[0])
+    words = [word for word in words_in(ENDING.sub("", part)) if word not in OF_FILES]
     return {WORDS[word] for word in words if word in WORDS and (len(words) == 1 or word not in ALONE)}

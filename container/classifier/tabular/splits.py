@@ -24,6 +24,8 @@ UNLABELLED = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
 WORD = re.compile("[a-z]+")
 # Of "train_set", "test-00" or "dev split" the first word counts.
 AFTER_A_SPLIT = re.compile(r"(sets?|split|data|rows?|samples?|part|fold)?\d*$")
+# Of "traindata" it is the beginning that counts.
+GLUED = re.compile(rf"({'|'.join(WORDS)})(?:sets?|data|split|rows?|samples?)")
 
 
 def split_of(value: str) -> str | None:
@@ -42,12 +44,20 @@ def of_folder(name: str) -> str:
 
 
 def words_in(name: str) -> list[str]:
-    """Return the words of a name, in small letters; a word for a split that is written in two is one: ``hold-out``."""
-    words = WORD.findall(name.lower())
+    """Return the words of a name, in small letters.
+
+    A word for a split that is written in two is one (``hold-out``), and what is glued to one is left out (``testset``).
+    """
+    words = [glued[1] if (glued := GLUED.fullmatch(word)) else word for word in WORD.findall(name.lower())]
     joined = "".join(words)
     return [joined] if joined in WORDS else words
 
 
+def splits_in(name: str) -> set[str]:
+    """Return the splits that the words of a name or value name: of ``imdb_train``, training."""
+    return {WORDS[word] for word in words_in(name) if word in WORDS}
+
+
 def compact(name: str) -> str:
     """Return a name as it is compared, without the separators of its words."""
-    return re.sub(r"[\s_.\-/]", "", plain(name))
+    return re.sub(r"[\s_.\-/?]", "", plain(name))

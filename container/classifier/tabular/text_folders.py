@@ -38,6 +38,8 @@ def find(folder: Path, channel: str, paths: Sequence[Path], result: ReadResult, 
     _check_labels(labels, channel, result)
     if len(labels) == 1 and not sharded:
         _check_depth(labels, relatives.values(), channel, result)
+    elif len(labels) > 1:
+        _check_below(relatives.values(), channel, result)
     words = (
         f"{channel}: each file is a text, whose label is the folder it is in: {len(inside)} in {len(labels)} folders"
     )
@@ -96,8 +98,9 @@ def _is_binary(head: bytes) -> bool:
 
 def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> None:
     """Name folders that are no labels."""
-    roles = sorted(label for label in labels if splits.of_folder(label))
-    if len(roles) == len(labels):
+    roles = {label: splits.splits_in(label) for label in sorted(labels)}
+    parts = all(roles.values()) and len(set.union(*roles.values())) > 1
+    if parts or all(map(splits.split_of, labels)):
         words = f"its folders are called {', '.join(roles)}, which are no labels; give each a channel of its own"
         result.problem(f"channel {channel}", 0, words)
         return
@@ -108,9 +111,9 @@ def _check_labels(labels: Collection[str], channel: str, result: ReadResult) -> 
 
 
 def _wrong(label: str) -> str:
-    if role := splits.of_folder(label):
+    if role := splits.split_of(label):
         return f"beside the labels' folders; give it the channel {role}, or, if it is a label, another name"
-    if label.lower() in splits.UNLABELLED:
+    if splits.words_in(label)[:1] and splits.words_in(label)[0] in splits.UNLABELLED:
         return "texts without a label, by the folder's name; take it out, or, if it is a label, give it another name"
     return folder_problem(label)
 
@@ -123,3 +126,24 @@ def _check_depth(labels: Collection[str], names: Collection[PurePath], channel: 
         named = ", ".join(map(shown, sorted(below)[:5]))
         words = f"all texts are in this folder, whose own folders ({named}) may be the labels; {LEADS}"
         result.problem(f"{channel}/{shown(label)}", 0, words)
+
+
+def _check_below(names: Collection[PurePath], channel: str, result: ReadResult) -> None:
+    """Doubt labels whose folders all have the same folders in them, which may be the labels, or parts of the data."""
+    below: dict[str, set[str]] = {}
+    for name in names:
+        below.setdefault(name.parts[0], set()).add(name.parts[1] if len(name.parts) > 2 else "")
+    inside = set.union(*below.values())
+    if "" in inside or len(inside) < 2 or any(folders != inside for folders in below.values()):
+        return
+    named = ", ".join(map(shown, sorted(inside)[:5]))
+    if splits.TRAINING in (parts := set.union(*map(splits.splits_in, inside))) and len(parts) > 1:
+        words = (
+            f"its labels' folders have folders for several purposes in them ({named}); give each a channel of its own"
+        )
+        result.problem(f"channel {channel}", 0, words)
+        return
+    result.general_warnings.append(
+        f"{channel}: the folders at its top are taken for the labels, and have the same folders in them ({named}); if "
+        "these are the labels, put them at the top"
+    )

@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from classifier.tabular.columns import TEXT_NAMES
-from classifier.tabular.splits import TEST, TRAINING, WORDS, compact, split_of
+from classifier.tabular.splits import TEST, TRAINING, WORDS, compact, split_of, splits_in
 from classifier.tabular.values import LONGEST_NAME, reads_like_text
 
-YES, NO = frozenset({"true", "t", "yes", "y", "1", "1.0"}), frozenset({"false", "f", "no", "n", "0", "0.0"})
+YES = frozenset(
+    {"true", "t", "yes", "y", "1", "1.0", "x", "\u2713", "\u2714", "on", "ja", "wahr", "oui", "vrai", "si", "s\u00ed"}
+)
+NO = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux"})
 # Columns of true and false that say which split a row is of, without spaces and underscores; "tests" says whether there
 # were some.
 FLAG = re.compile(
     rf"(?:is|in|for|use|usefor|usedfor|foruse)?({'|'.join(word for word in WORDS if word != 'tests')})"
     r"(?:sets?|split|data|rows?|samples?|flag|only)?"
 )
-SPLIT_NAMES = frozenset({"split", "datasplit", "datasetsplit", "splitid", "splitname", "partition", "mluse"})
+ONLY_SPLIT_NAMES = frozenset({"split", "datasplit", "datasetsplit", "splitid", "splitname", "mluse"})
+SPLIT_NAMES = ONLY_SPLIT_NAMES | {"partition"}
 ACCEPTED = frozenset({"accept", "accepted", "approve", "approved", "submitted", "validated", "confirmed", "valid"})
 REJECTED = frozenset(
     {
@@ -32,7 +36,7 @@ UNFINISHED = frozenset({"submitted", "draft", "pending"})
 VERDICT_NAMES = re.compile(r"answer|verdict|(?:annotation|annotator|label|labell?ing).*")
 VERDICT_FLAGS = re.compile(r"(?:is|was|to)?(?:ignored?|skip(?:ped)?|discard(?:ed)?|excluded?)|wascancell?ed")
 # Columns of true and false that may be either: of true for rows that were rejected, of false for those not kept.
-BUSINESS_FLAGS = re.compile(r"(?:is|was|to)?reject(?:ed)?")
+BUSINESS_FLAGS = re.compile(r"(?:is|was|to)?(?:reject(?:ed)?|drop(?:ped)?|deleted?|removed?)")
 KEPT_FLAGS = re.compile(r"(?:is|was|to)?(?:included?|keep|kept|usable)")
 # A second text of each row, of a pair: text_b, sentence2, question_pair.
 OF_A_PAIR = re.compile(rf"(?:{'|'.join(TEXT_NAMES)})?(?:b|2|two|pair)|hypothesis|premise")
@@ -160,6 +164,7 @@ class Unread:
         """Find rows of another split than the one they are read for."""
         tell = _splits(name, seen)
         named = _is_split_name(name)
+        known = named or all(map(split_of, seen.lines))
         if tell is None or (seen.filled <= MOST * self._rows and not named):
             return None
         splits = {value: tell(value) for value in seen.lines}
@@ -172,7 +177,7 @@ class Unread:
             f"the {self._noun} {shown(name)} says that not all rows are for {role}, and is not read; move the rows of "
             f"other splits to channels of their own (training, validation, test) or take them out, then take the "
             f"{self._noun} out; where it means something else, take the {self._noun} out",
-            ends=named or (several and TRAINING in splits.values()),
+            ends=known and (named or (several and TRAINING in splits.values())),
         )
 
     def _verdict(self, name: str, seen: Seen) -> Finding | None:
@@ -221,6 +226,9 @@ def _splits(name: str, seen: Seen) -> Callable[[str], str] | None:
         return lambda value: meant if value in YES else other
     if _last(name) in SPLIT_NAMES and len(values) > 1 and (values <= YES | NO or all(map(str.isdecimal, values))):
         return lambda value: value
+    named = {split for value in values for split in splits_in(value)}
+    if (_last(name) in ONLY_SPLIT_NAMES and len(values) > 1) or (TRAINING in named and len(named) > 1):
+        return lambda value: split_of(value) or next(iter(splits_in(value)), value)
     return None
 
 

@@ -15,7 +15,7 @@ WORDS_OF_A_NAME = 3
 # The texts below a column's name, and the share of them that may be as short as it.
 FEWEST_TEXTS = 3
 SHARE_OF_SHORT_TEXTS = 0.1
-SMALL_INTEGER = re.compile(r"0|[1-9][0-9]{0,2}")
+SMALL_INTEGER = re.compile(r"[0-9]|[1-9][0-9]")
 RULE = re.compile(r"\s*:?[-=]{2,}:?\s*|\s*")
 ENDS_OF_SENTENCES = (".", "!", "?", "。", "！", "？", "…")
 
