@@ -15,7 +15,6 @@ from classifier.encoders import bert
 from classifier.hyperparameters import Hyperparameters
 from classifier.training import evaluate, hardware, job
 from classifier.training.cluster import Cluster
-from classifier.training.context import JobContext
 from classifier.training.interruption import Interruption
 from classifier.training.loop import batches, fit
 from classifier.training.loop.batches import Inputs, Rows
@@ -24,6 +23,7 @@ from classifier.training.loop.fit import FitSpec, RunContext
 from classifier.training.loop.optimizers import LearningRate
 from classifier.training.loop.scoring import evaluation_split
 from classifier.training.model import Network, assemble, build_head
+from classifier.training.solving import Task
 from jobs import ROWS, Job, rows
 
 SETTINGS = Hyperparameters.parse({"epochs": "4", "batch_size": "4", "dropout_rate": "0.3", "seed": "5"})
@@ -77,10 +77,20 @@ def test_a_top_layer_learns_the_same_from_kept_vectors_as_from_an_encoder_that_i
     slowly = network.head.get_weights()
 
     again, fit_spec = frozen(tiny_encoder, run_context)
-    context = JobContext(run_context.cluster, run_context.interruption, tmp_path / "others", tmp_path)
-    short = job._top_layer_fit_spec(fit_spec, again, context)
+    cluster = run_context.cluster
+    task = Task(
+        training=fit_spec.training,
+        sharded=False,
+        validation=fit_spec.validation,
+        held_out=True,
+        hyperparameters=SETTINGS,
+        prior=None,
+        cluster=cluster,
+        interruption=run_context.interruption,
+    )
+    short = job._top_layer_fit_spec(fit_spec, again, task)
     assert short.training.inputs.signature.dtype == tf.float32
-    fast = fit.fit(short, SETTINGS, RunContext(context.cluster, Folder(context.checkpoints, "1" * 16), Interruption()))
+    fast = fit.fit(short, SETTINGS, RunContext(cluster, Folder(tmp_path / "others", "1" * 16), Interruption()))
     assert np.abs(before[1] - slowly[1]).max() > 0.01
     for mine, other in zip(again.head.get_weights(), slowly, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)

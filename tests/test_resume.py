@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import tiny_bert
 from classifier.environment import Environment
 from classifier.training import program, recipe, solving
 from classifier.training.interruption import Interruption
-from jobs import ROWS, Job, many_labels, rows
+from jobs import ROWS, TRAIN, Job, many_labels, rows
 
 SETTINGS = {"epochs": "3", "batch_size": "4", "validation_split_ratio": "0.34", "learning_rate": "0.001"}
 EPOCH = re.compile(r"event=epoch epoch=(\d)/3")
@@ -215,3 +217,62 @@ def test_a_job_whose_top_layer_starts_solved_goes_on_without_solving_again_C12(
     monkeypatch.setattr(solving, "start", lambda *_: pytest.fail("the checkpoint has the top layer"))
     interrupted.train()
     assert_same_outcome(interrupted, straight)
+
+
+# Runs `train`, which gets a signal once the encoder has computed two batches.
+SIGNALLED = """
+import os, runpy, sys
+
+program, interval, number = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(program))
+from classifier.training import vector_parts
+
+vector_parts.SECONDS_BETWEEN_CHECKPOINTS = float(interval)
+add, batches = vector_parts._Unsaved.add, []
+
+def add_and_signal(self, vectors):
+    add(self, vectors)
+    batches.append(vectors)
+    if len(batches) == 2:
+        os.kill(os.getpid(), int(number))
+
+vector_parts._Unsaved.add = add_and_signal
+runpy.run_path(program, run_name="__main__")
+"""
+
+
+def frozen_job(base: Path, encoder: Path, settings: dict[str, str]) -> Job:
+    """Return a job whose encoder reads 300 texts of several lengths once."""
+    job = Job.create(base, encoder=encoder)
+    words = [word for word in tiny_bert.VOCABULARY if word.isalpha()][:25]
+    job.channel("training", rows([(label, f"{text} {word}") for word in words for label, text in ROWS]))
+    job.configure(hyperparameters={"train_only_top_layer": "True", "validation_split_ratio": "0.34", **settings})
+    return job
+
+
+@pytest.mark.parametrize(
+    ("settings", "stop"),
+    [({}, (signal.SIGTERM, 600)), ({}, (signal.SIGKILL, -1)), ({"epochs": "2"}, (signal.SIGTERM, 600))],
+    ids=["solved, told to stop", "solved, killed", "in steps, told to stop"],
+)
+def test_a_job_that_ends_while_its_encoder_reads_the_rows_goes_on_with_the_others_C03_C10_C12(
+    tmp_path: Path,
+    shallow_encoder: Path,
+    caplog: pytest.LogCaptureFixture,
+    settings: dict[str, str],
+    stop: tuple[signal.Signals, int],
+) -> None:
+    number, interval = stop
+    straight, job = (frozen_job(tmp_path / name, shallow_encoder, settings) for name in ("straight", "interrupted"))
+    straight.train()
+    process = job.start(sys.executable, "-c", SIGNALLED, str(TRAIN), str(interval), str(int(number)))
+    output, _ = process.communicate(timeout=180)
+    told = number == signal.SIGTERM
+    assert process.returncode == (1 if told else -number), output
+    assert ("stopped before its first training step" in job.failure) == told
+    assert not job.model.exists()
+    assert output.count("event=vectors file=vectors-") == len(checkpoints(job)) == (1 if told else 2)
+    with caplog.at_level("INFO"):
+        job.train()
+    assert "event=vectors rows=128 of=198 note='read from checkpoints'" in caplog.text
+    assert_same_outcome(job, straight)

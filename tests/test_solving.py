@@ -1,5 +1,6 @@
 """The glue between a network and its solved top layer."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ import tiny_images
 from classifier.encoders import bert, hub_image
 from classifier.encoders.images import Images
 from classifier.hyperparameters import Hyperparameters
-from classifier.training import evaluate, solving, top_layer
+from classifier.training import evaluate, solving, top_layer, vector_parts
 from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption
 from classifier.training.loop import batches
 from classifier.training.loop.batches import Rows
+from classifier.training.loop.checkpoint import Folder
 from classifier.training.loop.scoring import evaluation_split
 from classifier.training.model import assemble, build_head, softmax
 from classifier.training.solving import Task
@@ -104,3 +106,24 @@ def test_no_more_images_than_a_batch_are_in_memory_at_once_beside_those_that_are
     vectors.of(np.arange(199, -1, -1))
     assert max(at_once) == evaluate.BATCH_SIZE
     np.testing.assert_array_equal(vectors.of(np.array([7, 3])), network.inference.encode(inputs.take([7, 3])))
+
+
+def test_saved_vectors_are_those_of_the_frozen_encoder_and_not_of_one_that_was_trained(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(vector_parts, "SECONDS_BETWEEN_CHECKPOINTS", -1)
+    settings = Hyperparameters.parse({})
+    encoder: Any = bert.load(tiny_encoder, "tiny", 16)
+    network = assemble(encoder, build_head(2, settings))
+    scored, task = scored_on_rows(network, settings)
+    task = replace(task, checkpoints=Folder(tmp_path, "0" * 16))
+    solving.solved(network, task)
+    with caplog.at_level(logging.INFO):
+        solving.solved(network, task)
+        assert caplog.text.count("note='read from checkpoints'") == 2  # of training and of validation rows
+        caplog.clear()
+        before = sorted(tmp_path.iterdir())
+        solving.resolved(network, task, scored.run)
+    assert "event=encoded" in caplog.text
+    assert "read from checkpoints" not in caplog.text
+    assert sorted(tmp_path.iterdir()) == before

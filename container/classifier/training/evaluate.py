@@ -1,6 +1,6 @@
 """Evaluation: a model's outputs for many rows, and metrics of its probabilities."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,10 +10,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from classifier.artifact import Label
+from classifier.training import vector_parts
 from classifier.training.data import Split
 from classifier.training.feature_cache import Allocate, in_memory
 from classifier.training.interruption import Interruption
 from classifier.training.loop.batches import Inputs, in_order_of_length
+from classifier.training.vector_parts import VectorParts
 
 BATCH_SIZE = 64  # with token ids on CPUs, any size from 16 to 256 is as fast within 5 %
 MOST_LABELS_OF_A_MATRIX = 500  # with more, it would be mostly zeros, and with 10,000 take gigabytes of memory
@@ -54,7 +56,11 @@ def compiled(model: Any, signature: tf.TensorSpec) -> Compute:
 
 
 def compute(
-    function: Compute, inputs: Inputs, interruption: Interruption | None = None, allocate: Allocate = in_memory
+    function: Compute,
+    inputs: Inputs,
+    interruption: Interruption | None = None,
+    allocate: Allocate = in_memory,
+    parts: VectorParts | None = None,
 ) -> NDArray[np.float32]:
     """Return a function's outputs, float32[rows, width], in the order of the rows.
 
@@ -63,15 +69,26 @@ def compute(
         inputs: The inputs.
         interruption: Checked between batches, if given.
         allocate: Allocates the array of outputs.
+        parts: The outputs that an interrupted run has saved, and where this one saves its own; none without them.
 
     Raises:
         StoppedError: The job was told to stop.
     """
-    outputs: NDArray[np.float32] | None = None
-    for indices in in_order_of_length(inputs, BATCH_SIZE):
+
+    def of_batch(indices: NDArray[np.int64]) -> NDArray[np.float32]:
         if interruption is not None:
             interruption.check()
-        values = function(inputs.take(indices)).numpy()
+        values: NDArray[np.float32] = function(inputs.take(indices)).numpy()
+        return values
+
+    batches = in_order_of_length(inputs, BATCH_SIZE)
+    found: Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
+    if parts is None:
+        found = ((indices, of_batch(indices)) for indices in batches)
+    else:
+        found = vector_parts.computed(list(batches), of_batch, parts)
+    outputs: NDArray[np.float32] | None = None
+    for indices, values in found:
         outputs = allocate(len(inputs), values.shape[1]) if outputs is None else outputs
         outputs[indices] = values
     return np.zeros((0, 0), np.float32) if outputs is None else outputs

@@ -18,8 +18,8 @@ class StoppedError(UserError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the job was stopped before its first training step was done, so there is no model; checkpoints of an "
-            "earlier run are kept: start the job again to resume it"
+            "the job was stopped before its first training step was done, so there is no model; checkpoints, of "
+            "this run or an earlier one, are kept: start the job again to resume it"
         )
 
 

@@ -1,7 +1,6 @@
 """The steps of a job that need TensorFlow, in their order."""
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -120,7 +119,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
         )
         limit = context.limit(hyperparameters.time_budget)
         run_context = RunContext(cluster, Folder(context.checkpoints, digest), limit, context.events)
-        task = _task(fit_spec, kept, rows, hyperparameters, context)
+        task = _task(fit_spec, kept, rows, hyperparameters, context, run_context.checkpoints)
         solves = encoder.pooling == NO_VECTORS or (hyperparameters.solves_top_layer and not _augments(encoder))
         if solves:
             encoder.layer.trainable = False
@@ -128,7 +127,7 @@ def train(rows: Data, labels_kept: Sequence[Label], hyperparameters: Hyperparame
             scored = solving.solved(network, task)
         else:
             if hyperparameters.train_only_top_layer:
-                fit_spec = _top_layer_fit_spec(fit_spec, network, context)
+                fit_spec = _top_layer_fit_spec(fit_spec, network, task)
             pretrained = interpolation.weights_of(encoder) if chosen.interpolated else None
             scored = _trained_in_steps(network, fit_spec, task, chosen, run_context, limit)
     if precision.name != "float32" or cluster.replicas > 1:
@@ -239,7 +238,12 @@ def _with_baseline(
 
 
 def _task(
-    fit_spec: FitSpec, kept: TopLayerWeights | None, rows: Data, hyperparameters: Hyperparameters, context: JobContext
+    fit_spec: FitSpec,
+    kept: TopLayerWeights | None,
+    rows: Data,
+    hyperparameters: Hyperparameters,
+    context: JobContext,
+    checkpoints: Folder,
 ) -> Task:
     return Task(
         training=fit_spec.training,
@@ -251,6 +255,7 @@ def _task(
         cluster=context.cluster,
         interruption=context.limit(hyperparameters.time_budget, share=0.5),
         allocate=feature_cache.in_memory_or(context.scratch),
+        checkpoints=checkpoints,
     )
 
 
@@ -351,7 +356,7 @@ def _tokenized(
     return inputs
 
 
-def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext) -> FitSpec:
+def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, task: Task) -> FitSpec:
     """Return a fit spec for the top layer alone, on vectors of the frozen encoder, which runs over all rows once.
 
     Where the encoder augments records, its vectors differ from epoch to epoch, and the spec stays as it is.
@@ -359,13 +364,7 @@ def _top_layer_fit_spec(fit_spec: FitSpec, network: Network, context: JobContext
     network.encoder.layer.trainable = False
     if _augments(network.encoder):
         return fit_spec
-    allocate = feature_cache.in_memory_or(context.scratch)
-    started = time.monotonic()
-    training, validation = (
-        Inputs(evaluate.compute(network.inference.encode, inputs, context.interruption, allocate))
-        for inputs in (fit_spec.training.inputs, fit_spec.validation.inputs)
-    )
-    log.info("event=encoded rows=%d seconds=%.1f", len(training) + len(validation), time.monotonic() - started)
+    training, validation = (Inputs(vectors) for vectors in solving.encoded(network, task, fit_spec.training.inputs))
     return replace(
         fit_spec,
         model=network.head,

@@ -27,11 +27,13 @@ from classifier.training.feature_cache import Allocate, in_memory
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.logistic import Linear
 from classifier.training.loop.batches import Inputs, Rows
+from classifier.training.loop.checkpoint import Folder
 from classifier.training.loop.progress import Metrics, Run, log_solved
 from classifier.training.loop.scoring import EvaluationSplit, Scores, gathered
 from classifier.training.model import Network, softmax
 from classifier.training.suspect_labels import Suspects
 from classifier.training.top_layer import NgramSide, Records, Solution, TopLayer, Wanted
+from classifier.training.vector_parts import VectorParts
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class Task:
         cluster: The hosts.
         interruption: Tells whether the job was told to stop.
         allocate: Allocates the array of all rows' vectors.
+        checkpoints: The checkpoints, beside which parts of the vectors are saved; None where they are not saved.
     """
 
     training: Rows
@@ -90,6 +93,7 @@ class Task:
     cluster: Cluster
     interruption: Interruption
     allocate: Allocate = in_memory
+    checkpoints: Folder | None = None
 
     def wanted(self, labels: int) -> Wanted:
         """Return what the job asks for."""
@@ -103,6 +107,12 @@ class Task:
             prior=self.prior,
             stopped=self.interruption.requested,
         )
+
+    def parts(self, what: str, rows: int) -> VectorParts | None:
+        """Return the saved vectors of so many of this host's rows; None where they are not saved."""
+        if self.checkpoints is None:
+            return None
+        return VectorParts.of(self.checkpoints, what, self.cluster.rank, rows)
 
     def searches_labels(self) -> bool:
         """Return whether to search for suspect labels; the log says why not, if the job wants it."""
@@ -133,7 +143,8 @@ def solved(network: Network, task: Task) -> ScoredNetwork:
 
 def resolved(network: Network, task: Task, run: Run) -> ScoredNetwork:
     """Solve the top layer of a network whose encoder was trained in steps, in the place of the one that was trained."""
-    return _solved(network, task, run, *_all_known(network, task))
+    # The digest of its parts would not know the weights to which the encoder was trained.
+    return _solved(network, task, run, *_all_known(network, replace(task, checkpoints=None)))
 
 
 def _solved(network: Network, task: Task, run: Run, training: Records, validation: Records) -> ScoredNetwork:
@@ -151,17 +162,23 @@ def _solved(network: Network, task: Task, run: Run, training: Records, validatio
 
 def _all_known(network: Network, task: Task) -> tuple[Records, Records]:
     """Return the training and the validation rows of all hosts, with their vectors if the encoder has any."""
-    vectors, held_out = (None, None) if network.encoder.pooling == NO_VECTORS else _encoded(network, task)
-    return _known(network, task, vectors, held_out)
+    if network.encoder.pooling == NO_VECTORS:
+        return _known(network, task)
+    return _known(network, task, *encoded(network, task, task.training.inputs.some(task.mine())))
 
 
-def _encoded(network: Network, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the vectors of this host's training and validation rows, float32[rows, width]."""
-    inputs = task.training.inputs.some(task.mine())
+def encoded(network: Network, task: Task, training: Inputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the vectors of training rows and of this host's validation rows, float32[rows, width].
+
+    Raises:
+        StoppedError: The job was told to stop.
+    """
     started = time.monotonic()
     vectors, held_out = (
-        evaluate.compute(network.inference.encode, each, task.interruption, task.allocate)
-        for each in (inputs, task.validation.inputs)
+        evaluate.compute(
+            network.inference.encode, inputs, task.interruption, task.allocate, task.parts(what, len(inputs))
+        )
+        for what, inputs in (("training", training), ("validation", task.validation.inputs))
     )
     log.info("event=encoded rows=%d seconds=%.1f", len(vectors) + len(held_out), time.monotonic() - started)
     return vectors, held_out

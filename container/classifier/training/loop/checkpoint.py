@@ -5,6 +5,7 @@ name holds a digest of everything that affects the outcome, and the number of ep
 the folder to S3 at the same time, and leaves marker files of its own in it (contract C01 to C12).
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -29,18 +30,21 @@ from classifier import resources
 log = logging.getLogger(__name__)
 
 KEPT = 3
+SECONDS_BETWEEN_CHECKPOINTS = 600.0  # within an epoch, after which there is always one, or a pass of the encoder
 DIGITS = 16
 NAME = re.compile(r"checkpoint-([0-9a-f]{16})-(\d{4})-(\d{8})\.safetensors")
 UNFINISHED = ".sagemaker-ignore"  # SageMaker doesn't copy files with this suffix
 UPLOADING = ".sagemaker-uploading"  # the suffix of the marker of a file that SageMaker is copying
 STATE, CHECKSUM = "state", "crc32"
 
+BROKEN = (SafetensorError, OSError, ValueError, KeyError)  # what reading a file that is not intact raises
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run.
+    """The state of a run, or a part of it.
 
     Attributes:
         state: Values for JSON; ``epoch`` and ``step`` are the numbers of epochs and of the next epoch's steps done.
@@ -74,10 +78,10 @@ class Folder:
             )
         for path in reversed(ours):
             try:
-                checkpoint = _read(path)
-            except (SafetensorError, OSError, ValueError, KeyError) as error:
+                checkpoint = read(path)
+            except BROKEN as error:
                 log.warning("event=checkpoint file=%s note='broken (%s); removed'", path.name, error)
-                path.unlink(missing_ok=True)
+                remove(path)
                 continue
             log.info("event=checkpoint file=%s note='resumed from it'", path.name)
             return checkpoint
@@ -88,15 +92,9 @@ class Folder:
         epoch, step = checkpoint.state["epoch"], checkpoint.state["step"]
         path = self.path / f"checkpoint-{self.run}-{epoch:04}-{step:08}.safetensors"
         started = time.monotonic()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._clear_unfinished()
-            self._make_room(checkpoint)
-            _write(path, checkpoint)
-        except (SafetensorError, OSError) as error:
-            cure = f"; {resources.LARGER_DISK}" if resources.full_disk(error) else ""
-            log.warning("event=checkpoint note='not written: %s; the job continues without it%s'", error, cure)
-            self._clear_unfinished()
+        clear_unfinished(self.path, "checkpoint")
+        self._make_room(checkpoint)
+        if not write(path, checkpoint, "checkpoint"):
             return
         self._remove_old()
         log.info(
@@ -110,27 +108,16 @@ class Folder:
     def _ours(self) -> list[Path]:
         return [path for path in self._found() if path.name.startswith(f"checkpoint-{self.run}-")]
 
-    def _clear_unfinished(self) -> None:
-        for path in self.path.glob(f"checkpoint-*{UNFINISHED}"):
-            path.unlink(missing_ok=True)
-
     def _make_room(self, checkpoint: Checkpoint) -> None:
-        """Remove all but the newest checkpoint if too little space would be left to export the model.
-
-        Raises:
-            OSError: There is too little space even then.
-        """
-        size = sum(array.nbytes for array in checkpoint.arrays.values())
-        if shutil.disk_usage(self.path).free < 2 * size:
+        """Remove all but the newest checkpoint if too little space would be left to export the model."""
+        if self.path.exists() and not _has_room(self.path, checkpoint):
             for path in self._ours()[:-1]:
-                path.unlink(missing_ok=True)
-        if shutil.disk_usage(self.path).free < 2 * size:
-            raise OSError(errno.ENOSPC, "the disk is nearly full")
+                remove(path)
 
     def _remove_old(self) -> None:
         for path in self._ours()[:-KEPT]:
             if not path.with_name(path.name + UPLOADING).exists():
-                path.unlink(missing_ok=True)
+                remove(path)
 
 
 def run_digest(*parts: object, weights: Iterable[NDArray[Any]] = ()) -> str:
@@ -146,23 +133,70 @@ def run_digest(*parts: object, weights: Iterable[NDArray[Any]] = ()) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def write(path: Path, checkpoint: Checkpoint, event: str) -> bool:
+    """Write a file that is whole or absent; an error, such as a full disk, is only logged.
+
+    Args:
+        path: The file.
+        checkpoint: What to write.
+        event: What the log calls it.
+
+    Returns:
+        Whether it was written.
+    """
     unfinished = path.with_name(path.name + UNFINISHED)
-    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
-    metadata = {STATE: json.dumps(checkpoint.state), CHECKSUM: str(_checksum(arrays.items()))}
-    save_file(arrays, unfinished, metadata=metadata)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _save(unfinished, checkpoint)
+        unfinished.rename(path)
+    except (SafetensorError, OSError) as error:
+        cure = f"; {resources.LARGER_DISK}" if resources.full_disk(error) else ""
+        log.warning("event=%s note='not written: %s; the job continues without it%s'", event, error, cure)
+        remove(unfinished)
+        return False
+    return True
 
 
-def _read(path: Path) -> Checkpoint:
+def read(path: Path) -> Checkpoint:
+    """Read a file that :func:`write` wrote; one that is broken raises one of :data:`BROKEN`."""
     with safe_open(path, framework="np") as file:
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  the file isn't a mapping
     if metadata[CHECKSUM] != str(_checksum(arrays.items())):
         raise ValueError("its checksum is wrong")
     return Checkpoint(json.loads(metadata[STATE]), arrays)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def clear_unfinished(folder: Path, prefix: str) -> None:
+    """Remove the files whose names begin so and that a process which was killed left unfinished."""
+    for path in folder.glob(f"{prefix}-*{UNFINISHED}"):
+        remove(path)
+
+
+def _save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a file to the disk.
+
+    Raises:
+        SafetensorError, OSError: It can't be written, or too little space would be left to export the model.
+    """
+    if not _has_room(path.parent, checkpoint):
+        raise OSError(errno.ENOSPC, "the disk is nearly full")
+    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
+    metadata = {STATE: json.dumps(checkpoint.state), CHECKSUM: str(_checksum(arrays.items()))}
+    save_file(arrays, path, metadata=metadata)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _has_room(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Return whether enough space would be left to export the model."""
+    return shutil.disk_usage(folder).free >= 2 * sum(array.nbytes for array in checkpoint.arrays.values())
 
 
 def _checksum(arrays: Iterable[tuple[str, NDArray[Any]]]) -> int:

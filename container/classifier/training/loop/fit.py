@@ -20,7 +20,7 @@ from classifier.training.cluster import Cluster
 from classifier.training.interruption import Interruption, StoppedError
 from classifier.training.loop import batches, step
 from classifier.training.loop.batches import Rows
-from classifier.training.loop.checkpoint import Folder
+from classifier.training.loop.checkpoint import SECONDS_BETWEEN_CHECKPOINTS, Folder
 from classifier.training.loop.optimizers import LearningRate, build_optimizer
 from classifier.training.loop.progress import Metrics, Run, Watch, log_epoch
 from classifier.training.loop.resumption import captured, resumed
@@ -29,7 +29,6 @@ from classifier.training.standard_files.tensorboard import EpochEvents
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_CHECKPOINTS = 600.0  # within an epoch; there is always one after each
 STEPS_BETWEEN_LOOKS_ON_GPU = 8  # reading a sum waits for the GPU
 
 
