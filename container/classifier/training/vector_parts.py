@@ -108,6 +108,7 @@ class _Unsaved:
         parts: The parts.
         first: The number of the first of their rows.
         batches: Their batches.
+        size: The number of their bytes.
         since: When the last part was written, or the pass began.
         lost: Whether a part could not be written, so that there can be no further ones.
     """
@@ -115,6 +116,7 @@ class _Unsaved:
     parts: VectorParts
     first: int
     batches: list[NDArray[np.float32]] = field(default_factory=list)
+    size: int = 0
     since: float = field(default_factory=time.monotonic)
     lost: bool = False
 
@@ -128,8 +130,8 @@ class _Unsaved:
         if self.lost:
             return
         self.batches.append(vectors)
-        size = sum(batch.nbytes for batch in self.batches)
-        if self.seconds > SECONDS_BETWEEN_CHECKPOINTS or size > LARGEST_PART:
+        self.size += vectors.nbytes
+        if self.seconds > SECONDS_BETWEEN_CHECKPOINTS or self.size > LARGEST_PART:
             self.save()
 
     def save(self) -> None:
@@ -137,7 +139,7 @@ class _Unsaved:
         if self.batches:
             self.lost = not self.parts.save(self.first, self.batches)
             self.first += sum(map(len, self.batches))
-            self.batches, self.since = [], time.monotonic()
+            self.batches, self.size, self.since = [], 0, time.monotonic()
 
 
 def computed(
