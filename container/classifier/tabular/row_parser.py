@@ -123,7 +123,7 @@ class RowParser:
         if below and is_rule(fields):
             self.result.problem(self.name, line, A_RULE)
             return
-        if (first or below) and may_be_column_numbers(fields):
+        if (first or below) and len(fields) > 1 and may_be_column_numbers(fields):
             self._numbers = line
         self._counts[len(fields)] += 1
         spaced = overflow.spaced_fields(raw, len(fields), self.delimiter)
